@@ -1,0 +1,108 @@
+// Command tenfold takes an HTTP service from one node to a fleet, and proves that it holds.
+//
+// This package is the door: one file per verb, the wiring of the rooms, and what the terminal says.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, the same for every verb.
+const (
+	exitError = 1 // it was tried and did not work
+	exitUsage = 2 // the command line or the file is wrong; nothing was started
+	exitGoal  = 3 // it worked, and the goal was missed (an objective, a finding), so that CI can act on it
+)
+
+// cli is the command line: one field per verb.
+type cli struct {
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// terminal is what a verb may touch of the process it runs in.
+type terminal struct {
+	ctx    context.Context // ends on the first signal
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(&terminal{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program as a function: arguments in, exit code out.
+func run(t *terminal, args []string) (code int) {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("tenfold"),
+		kong.Description("Takes an HTTP service from one node to a fleet, and proves that it holds."),
+		kong.UsageOnError(),
+		kong.Writers(t.stdout, t.stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+	)
+	if err != nil {
+		panic(err) // a wrong struct tag above: every test of this package would hit it
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help printed itself
+		return exited
+	}
+	if err == nil {
+		err = parsed.Run(t)
+	} else {
+		err = usageError(err, "tenfold --help shows every verb, tenfold VERB --help its flags")
+	}
+	return report(t.stderr, err)
+}
+
+// report says what went wrong, a hint where one is known, and returns the exit code.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(w, "tenfold: %v\n", err)
+	if h := (interface{ Hint() string })(nil); errors.As(err, &h) && h.Hint() != "" {
+		fmt.Fprintf(w, "hint: %s\n", h.Hint())
+	}
+	if c := (interface{ ExitCode() int })(nil); errors.As(err, &c) {
+		return c.ExitCode()
+	}
+	return exitError
+}
+
+// failure is an error with what the terminal adds to it. A room that knows a hint gives its error type a method Hint.
+type failure struct {
+	error
+	hint string
+	code int
+}
+
+func (f *failure) Hint() string  { return f.hint }
+func (f *failure) ExitCode() int { return f.code }
+func (f *failure) Unwrap() error { return f.error }
+
+// usageError marks err as the caller's: exit code 2.
+func usageError(err error, hint string) error { return &failure{err, hint, exitUsage} }
+
+// hinted adds what to do next to an error: exit code 1.
+func hinted(err error, hint string) error { return &failure{err, hint, exitError} }
+
+// goalMissed marks a result, not a fault: exit code 3.
+func goalMissed(err error) error { return &failure{err, "", exitGoal} }

@@ -1,0 +1,143 @@
+// Package config reads tenfold.yaml: strictly, with its defaults filled in, and with every problem reported at once.
+//
+// The types of this file are the manual of the file: a field's comment says what it does, its unit and its default.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is a whole tenfold.yaml with its defaults filled in.
+type Config struct {
+	Listen         []string       // addresses that the gateway listens on; a single string is fine too; default ":8080"
+	Admin          Admin          // the admin address: metrics, JSON API; a single string is its listen address
+	TLS            *TLS           // certificate files; nil means plain HTTP
+	H2C            bool           // accept HTTP/2 without TLS (prior knowledge); default false
+	ProxyProtocol  []netip.Prefix // peers whose PROXY protocol header (v1, v2) is required and believed; default none
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* and Forwarded are believed; default none
+	Store          string         // "auto", "none" or a redis:// or rediss:// URL; default "auto"
+	Drain          time.Duration  // how long old requests may finish when a node or tenfold stops; default 30s
+	Limits         Limits         // what a downstream may send
+	Services       []Service      // in the order of the file
+	Routes         []Route        // in the order of the file; default: "/" to the only service
+}
+
+// Admin is the address of the console.
+type Admin struct {
+	Listen string // default "127.0.0.1:9090"; "off" for none
+	Token  string // required when Listen is not loopback; sent as "Authorization: Bearer"; "${NAME}" reads the environment
+}
+
+// TLS names the certificate of the gateway.
+type TLS struct {
+	Cert string // PEM file, leaf first
+	Key  string // PEM file
+}
+
+// Limits bound what a downstream may send and how slowly.
+type Limits struct {
+	HeaderBytes   int           // request line and headers together; default 32KiB
+	HeaderLines   int           // default 128
+	URIBytes      int           // default 8KiB
+	HeaderTimeout time.Duration // from the first byte of a request to the end of its headers; default 10s
+	BodyBytes     int64         // largest request body; default 0: no limit
+	BodyGrace     time.Duration // how long a body may take before BodyRate counts; default 20s
+	BodyRate      int           // bytes per second that a body must then average; default 500
+	WriteTimeout  time.Duration // how long one write to the downstream may stall; default 60s
+	IdleTimeout   time.Duration // how long a connection may wait for its next request; default 75s
+	Underscores   bool          // let header names with "_" through; default false: they are dropped
+}
+
+// Service is a named program: one that the fleet runs (Run), or one that runs elsewhere (Addresses).
+type Service struct {
+	Name string
+	// Run is the command and its arguments. A node is told where to listen by PORT and HOST.
+	Run       []string
+	Dir       string            // working directory of Run; default: the directory of the file
+	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own environment
+	MinNodes  int               // nodes: N or MIN..MAX; default 2
+	MaxNodes  int               // equals MinNodes for a plain N
+	Addresses []string          // nodes: [host:port, ...]; excludes Run
+	Worker    bool              // set when no route leads to a service with Run: it gets no PORT and is ready when it runs
+
+	Probe     Probe
+	Outlier   Outlier
+	Balance   Balance
+	Sticky    string        // name of a cookie that pins a visitor to a node; default "": off, see docs before use
+	Limit     Limit         // requests in flight per node and the queue in front
+	Retry     Retry         //
+	Breaker   Breaker       //
+	SlowStart time.Duration // how long a new node takes to get its full share; default 10s; 0 for at once
+	Drain     time.Duration // default: Config.Drain
+	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
+}
+
+// Probe is the active check: GET Path on each node. "off" means that a node counts as ready while it accepts connections.
+type Probe struct {
+	Off      bool
+	Path     string        // default "/"
+	Interval time.Duration // default 2s, with 10 % jitter
+	Timeout  time.Duration // default 1s
+	Rise     int           // successes in a row that make a node ready; default 1
+	Fall     int           // failures in a row that take it out; default 3
+	Status   []StatusRange // what counts as success; default 200..399
+	Body     string        // a substring that the first 64 KiB of the body must have; default none
+}
+
+// StatusRange is an inclusive range of HTTP status codes: "200", "200..299" or "2xx" in the file.
+type StatusRange struct{ From, To int }
+
+// Outlier is the passive check: nodes that fail live requests are ejected for a growing time. "off" switches it off.
+type Outlier struct {
+	Off         bool
+	Failures    int           // consecutive failures (no answer, or 502, 503, 504) that eject a node; default 5
+	SuccessRate float64       // standard deviations under the fleet's mean success rate that eject a node; default 1.9; 0 is off
+	Interval    time.Duration // over which the success rate is measured; default 10s
+	MinRequests int           // requests per node and interval without which the success rate says nothing; default 100
+	Eject       time.Duration // length of the first ejection; each further one is longer by as much; default 10s
+	MaxEject    time.Duration // longest ejection; default 5m
+	MaxShare    float64       // share of the nodes that may be ejected at once, at least one of two; default 0.5 ("50%")
+	Panic       float64       // when fewer than this share of nodes pass their probe, probes are disbelieved; default 0: never
+}
+
+// Balance names the picker.
+type Balance struct {
+	Picker string // round-robin | weighted | least-conn | p2c | hash; default p2c
+	By     string // for hash: header | cookie | ip | path; "hash(header:X-User)" in the file
+	Name   string // for hash by header or cookie: its name
+}
+
+// Limit bounds the requests in flight.
+type Limit struct {
+	InFlight int           // per node; default 1024; 0 for no limit
+	Queue    int           // requests that may wait for a node; default 1024
+	Wait     time.Duration // how long they may wait; default 1s
+}
+
+// Retry says when a request is sent again.
+type Retry struct {
+	Tries      int           // at most this many tries per request, the first included; default 3; 1 switches retries off
+	Budget     float64       // retries as a share of the requests of the last ten seconds; default 0.1 ("10%")
+	TryTimeout time.Duration // for the response header of one try; default 0: only Service.Timeout
+	BodyBytes  int           // a body up to this size is kept for a replay; default 64KiB
+}
+
+// Breaker opens when too much of a service's answers fail, so that callers are answered at once. "off" switches it off.
+type Breaker struct {
+	Off         bool
+	FailureRate float64       // share of tries that must fail; default 0.5 ("50%")
+	MinRequests int           // tries in the window without which it stays closed; default 20
+	Window      time.Duration // default 10s
+	Open        time.Duration // how long it stays open before it lets a trial through; default 5s
+}
+
+// Route leads requests to a service. Of all routes that match, the one with an exact host wins over a wildcard over none,
+// then the longest path, then the most conditions, then the first in the file.
+type Route struct {
+	Host    string            // "shop.example", "*.shop.example" or empty for all
+	Path    string            // prefix at segment boundaries: "/api" matches /api and /api/x, not /apix; default "/"
+	Methods []string          // default all
+	Headers map[string]string // a value to equal, or "*" for present; default none
+	To      string            // the service
+}
