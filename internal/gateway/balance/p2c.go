@@ -1,0 +1,53 @@
+package balance
+
+import "math/rand/v2"
+
+// P2C draws two nodes and takes the one with less work ahead: requests in flight times response time, over its weight.
+//
+// Two choices are nearly as good as looking at all (Mitzenmacher, "The Power of Two Choices in Randomized Load
+// Balancing", 2001), and many gateways that look at once do not all run to the same node.
+func P2C(nodes []Node) Picker { return &p2c{nodes: nodes} }
+
+type p2c struct{ nodes []Node }
+
+func (p *p2c) Pick(r Request) int {
+	n := len(p.nodes)
+	switch n {
+	case 0:
+		return -1
+	case 1:
+		return scan(r, 0, 1)
+	}
+	a := rand.IntN(n)
+	b := rand.IntN(n - 1)
+	if b >= a {
+		b++
+	}
+	skipA, skipB := skipped(r, a), skipped(r, b)
+	switch {
+	case skipA && skipB:
+		return scan(r, rand.IntN(n), n)
+	case skipA:
+		return b
+	case skipB:
+		return a
+	case p.less(b, a, r):
+		return b
+	}
+	return a
+}
+
+// less reports whether node a has less work ahead than b. A node of unknown latency is judged by its requests alone:
+// taking it for infinitely fast would send everything to a node that was just started.
+func (p *p2c) less(a, b int, r Request) bool {
+	na, nb := p.nodes[a], p.nodes[b]
+	loadA := float64(na.InFlight()+1) / (na.Weight() * na.Share(r.Now))
+	loadB := float64(nb.InFlight()+1) / (nb.Weight() * nb.Share(r.Now))
+	if la, lb := na.Latency(r.Now), nb.Latency(r.Now); la > 0 && lb > 0 {
+		loadA *= float64(la)
+		loadB *= float64(lb)
+	}
+	return loadA < loadB
+}
+
+func (p *p2c) Released(int) {}
