@@ -1,0 +1,224 @@
+package http1
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Options are the limits of a connection's responses. The zero value, and nil, mean the defaults.
+type Options struct {
+	MaxHeaderBytes int // of one response head, in bytes; default 64 KiB
+	MaxHeaderLines int // of one response head; default 256
+}
+
+// Conn is a client connection that carries one message after another. Its methods, and those of the response body, are
+// for one goroutine at a time; only Close may be called at any time. To interrupt a message, end its request's context.
+//
+// A message that fails closes the connection. One that ends well leaves it Reusable, or closes it as well.
+type Conn struct {
+	nc     net.Conn
+	raw    syscall.RawConn // for Stale; nil when nc is not a socket
+	peek   peeker
+	closed atomic.Bool
+
+	busy   bool // a message is in progress
+	broken bool // no further message may follow
+
+	// The buffer is borrowed for a message and given back after it, so that an idle connection holds none.
+	buf    []byte
+	r, w   int // buf[r:w] came in and is not used yet
+	pooled *[bufferSize]byte
+
+	head headParser
+	in   content
+}
+
+const bufferSize = 16 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// NewConn makes a client connection of one that is dialled, and handshaken if it is TLS. It starts nothing.
+func NewConn(nc net.Conn, o *Options) *Conn {
+	if o == nil {
+		o = &Options{}
+	}
+	c := &Conn{nc: nc, raw: rawConn(nc)}
+	c.head.maxBytes = orDefault(o.MaxHeaderBytes, 64<<10)
+	c.head.maxLines = orDefault(o.MaxHeaderLines, 256)
+	return c
+}
+
+func orDefault(n, otherwise int) int {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// RoundTrip sends the request and returns when the head of the final response is there. It follows the contract of
+// http.RoundTripper, except that it follows no redirect, adds no field of its own choice (no User-Agent, no
+// Accept-Encoding) and never tries twice.
+//
+// The request is written from its parsed form: req.Method, req.URL's path and query, req.Host or else req.URL.Host, and
+// req.Header without the fields that belong to this connection (Connection and what comes with it; Upgrade passes when
+// Connection names it, and so does TE). A request that cannot be written in one unmistakable way fails as NotSent. A
+// body whose length is in req.ContentLength is sent with it, any other is chunked and followed by req.Trailer.
+// A body that is in memory and small is written together with the head. Any other is sent by a goroutine, so that the
+// response is read as soon as it comes, even in the middle of the upload. req.Body is closed in every case, possibly
+// after RoundTrip returned.
+//
+// Interim responses go to the Got1xxResponse hook of the context's httptrace.ClientTrace. The body of a 101 response is
+// an io.ReadWriteCloser over the raw connection, and no longer governed by the context.
+//
+// Each error is an *Error. Closing the response body before its end closes the connection, unless all the rest has
+// arrived already; Close never waits for the peer.
+func (c *Conn) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if c.busy || c.broken || c.closed.Load() {
+		closeBody(req)
+		return nil, &Error{NotSent, errNotReusable}
+	}
+	if ctx.Err() != nil {
+		closeBody(req)
+		return nil, &Error{NotSent, ended(ctx)}
+	}
+	c.borrow()
+	out, plan, err := appendRequest(c.buf[:0], req)
+	if err != nil {
+		c.giveBack()
+		closeBody(req)
+		return nil, &Error{NotSent, err}
+	}
+	m := &message{c: c, ctx: ctx}
+	m.begin()
+	if err := m.send(req, out, plan); err != nil {
+		return nil, err
+	}
+	return m.receive(req, plan)
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+// Reusable reports whether another message may follow: the last one ended cleanly on both sides, the peer wants to keep
+// the connection, and nothing came that was not asked for. It does not touch the socket; see Stale for that.
+func (c *Conn) Reusable() bool {
+	return !c.busy && !c.broken && !c.closed.Load()
+}
+
+// Stale reports whether the peer closed an idle connection, or sent something that nobody asked for. It looks at the
+// socket without waiting and costs one system call. What it does not see can still happen a moment later.
+func (c *Conn) Stale() bool {
+	return !c.Reusable() || c.raw != nil && c.peek.stale(c.raw)
+}
+
+// Close closes the connection, which interrupts whatever is in progress.
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	return c.nc.Close()
+}
+
+func (c *Conn) borrow() {
+	c.pooled = buffers.Get().(*[bufferSize]byte)
+	c.buf, c.r, c.w = c.pooled[:], 0, 0
+}
+
+func (c *Conn) giveBack() {
+	buffers.Put(c.pooled)
+	c.pooled, c.buf, c.r, c.w = nil, nil, 0, 0
+}
+
+// finish ends a message: cleanly, or for good.
+func (c *Conn) finish(clean bool) {
+	if !clean || c.r != c.w {
+		c.broken = true
+		c.Close()
+	}
+	c.busy = false
+	c.giveBack()
+}
+
+// fill reads once more into the buffer, making room first. Only a head can need more room than the buffer has.
+func (c *Conn) fill() error {
+	if c.r > 0 {
+		c.w = copy(c.buf, c.buf[c.r:c.w])
+		c.r = 0
+	}
+	if c.w == len(c.buf) {
+		c.buf = append(c.buf, make([]byte, len(c.buf))...)
+	}
+	for range 100 {
+		n, err := c.nc.Read(c.buf[c.w:])
+		c.w += n
+		if n > 0 {
+			return nil // an error that came with data comes again
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// readHead reads until a whole response head is in the buffer, and returns its start line and its length.
+func (c *Conn) readHead() (line statusLine, n int, err error) {
+	c.head.reset(true)
+	for {
+		n, f := c.head.parse(c.buf[c.r:c.w])
+		if f != nil {
+			return line, 0, &MalformedError{f.reason}
+		}
+		if n > 0 {
+			line, ok := parseStatusLine(c.buf[c.r : c.r+c.head.line])
+			if !ok {
+				return line, 0, &MalformedError{"invalid status line"}
+			}
+			if f := c.head.framing(line.minor); f != nil {
+				return line, 0, &MalformedError{f.reason}
+			}
+			return line, n, nil
+		}
+		empty := c.r == c.w
+		if err := c.fill(); err == io.EOF && empty {
+			return line, 0, errPeerClosed
+		} else if err == io.EOF {
+			return line, 0, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return line, 0, err
+		}
+	}
+}
+
+// maxInterim is how many 1xx responses may precede the final one.
+const maxInterim = 16
+
+type statusLine struct{ status, minor int }
+
+// parseStatusLine reads "HTTP/1.1 200 OK". The reason may be missing together with its space, which servers in use do.
+func parseStatusLine(line []byte) (s statusLine, ok bool) {
+	const prefix = "HTTP/1.x 200"
+	if len(line) < len(prefix) || string(line[:7]) != prefix[:7] || line[7]|1 != '1' || line[8] != ' ' {
+		return s, false
+	}
+	s.minor = int(line[7] - '0')
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return s, false
+		}
+		s.status = s.status*10 + int(c-'0')
+	}
+	reason := line[12:]
+	if s.status < 100 || len(reason) > 0 && (reason[0] != ' ' || !all(reason, isValue)) {
+		return s, false
+	}
+	return s, true
+}

@@ -1,0 +1,15 @@
+//go:build !unix
+
+package http1
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn returns nil: there is no portable way to look at a socket without reading from it.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+type peeker struct{}
+
+func (*peeker) stale(syscall.RawConn) bool { return false }
