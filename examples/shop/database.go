@@ -1,0 +1,131 @@
+package shop
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/url"
+
+	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
+)
+
+// database is one SQLite file, which any number of processes of one machine may share. Only one connection in all of
+// them writes at a time: the writers of this process wait for each other here, which is fair and quick, and only then
+// for those of other processes, by polling the file's lock.
+type database struct {
+	read  *sql.DB
+	write *sql.DB
+}
+
+//go:embed schema.sql
+var schema string
+
+// migrations lead from an empty file to today's schema. The file's user_version is how many of them it has had.
+var migrations = []string{schema}
+
+func openDatabase(ctx context.Context, file string) (*database, error) {
+	db := &database{}
+	var err error
+	// WAL lets readers and a writer work side by side. An order that was answered is on the disk: synchronous is full.
+	db.write, err = openSQLite(file, "journal_mode(wal)", "synchronous(full)", "foreign_keys(on)")
+	if err == nil {
+		db.write.SetMaxOpenConns(1)
+		err = db.migrate(ctx)
+	}
+	if err == nil {
+		db.read, err = openSQLite(file, "query_only(on)")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %q: %w", file, err), db.Close())
+	}
+	db.read.SetMaxOpenConns(8)
+	db.read.SetMaxIdleConns(8)
+	return db, nil
+}
+
+func openSQLite(file string, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{
+		"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...), // milliseconds; first, since the others may wait
+		"_txlock": {"immediate"},                                      // a transaction that will write waits at its start
+	}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: query.Encode()}
+	return sql.Open("sqlite", dsn.String())
+}
+
+// migrate brings the file up to date, in one transaction, which other nodes that start at the same time wait for.
+func (db *database) migrate(ctx context.Context) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("its schema has version %d, this program knows %d", version, len(migrations))
+	}
+	for _, statements := range migrations[version:] {
+		if _, err := tx.ExecContext(ctx, statements); err != nil {
+			return err
+		}
+	}
+	if version == 0 {
+		if err := seed(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations))); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// seed fills an empty shop: the first products, and the key that signs the tokens of all nodes.
+func seed(ctx context.Context, tx *sql.Tx) error {
+	for _, p := range seedProducts {
+		_, err := tx.ExecContext(ctx,
+			"INSERT INTO products (id, category, name, description, price_cents) VALUES (?, ?, ?, ?, ?)",
+			p.ID, p.Category, p.Name, p.Description, p.PriceCents)
+		if err != nil {
+			return err
+		}
+	}
+	key := make([]byte, ed25519.SeedSize)
+	rand.Read(key)
+	_, err := tx.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('signing key', ?)", key)
+	return err
+}
+
+func (db *database) signingKey(ctx context.Context) (ed25519.PrivateKey, error) {
+	var key []byte
+	err := db.read.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'signing key'").Scan(&key)
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	if len(key) != ed25519.SeedSize {
+		return nil, fmt.Errorf("read signing key: %d bytes in the database, not %d", len(key), ed25519.SeedSize)
+	}
+	return ed25519.NewKeyFromSeed(key), nil
+}
+
+// Ping reads from the file.
+func (db *database) Ping(ctx context.Context) error {
+	var n int
+	return db.read.QueryRowContext(ctx, "SELECT count(*) FROM settings").Scan(&n)
+}
+
+func (db *database) Close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{db.read, db.write} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,203 @@
+package shop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitError = 1 // it was tried and did not work
+	exitUsage = 2 // the command line is wrong; nothing was started
+)
+
+type commandLine struct {
+	Serve serve `cmd:"" help:"Serve the shop over HTTP until SIGTERM, then finish what has begun."`
+}
+
+// Main is the whole program as a function: arguments in, exit code out. It ends when ctx does, after the requests that
+// have begun. Flags that are not given are read from the environment.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c commandLine
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("shop"), kong.Description("A small web shop."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		panic(err) // a wrong struct tag: every test of Main would hit it
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help printed itself
+		return exited
+	}
+	if err != nil {
+		return report(stderr, &hinted{err, "shop serve --help shows every flag", exitUsage})
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return report(stderr, parsed.Run(slog.New(slog.NewTextHandler(stderr, nil))))
+}
+
+// report says what went wrong and returns the exit code.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(w, "shop: %v\n", err)
+	if h, ok := errors.AsType[*hinted](err); ok {
+		fmt.Fprintf(w, "hint: %s\n", h.hint)
+		return h.code
+	}
+	return exitError
+}
+
+// hinted is an error and what to do about it.
+type hinted struct {
+	error
+	hint string
+	code int
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+
+// defaultPassword is the demo admin's. Whoever reads this file knows it.
+const defaultPassword = "fold-it-twice"
+
+// serve is the verb. Its fields are the manual of its flags.
+type serve struct {
+	Host  string `env:"HOST" default:"127.0.0.1" help:"Address to listen on ($$HOST)."`
+	Port  int    `env:"PORT" default:"8080" help:"Port to listen on, 0 for any ($$PORT)."`
+	Node  string `env:"TENFOLD_NODE" help:"Name of this copy, shown on its pages; default HOST:PORT ($$TENFOLD_NODE)."`
+	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared (fit for many nodes) or memory (lost with the process, unknown to other nodes) ($$SHOP_STATE)."`
+	DB    string `env:"SHOP_DB" name:"db" default:"shop.db" help:"SQLite file of the shared state ($$SHOP_DB)."`
+	Redis string `env:"REDIS_URL" help:"Redis URL of the shared state ($$REDIS_URL)."`
+
+	KeyFile       string        `env:"SHOP_KEY_FILE" help:"PEM file with the Ed25519 key that signs logins; default: a key that is kept in the state ($$SHOP_KEY_FILE)."`
+	TokenTTL      time.Duration `env:"SHOP_TOKEN_TTL" name:"token-ttl" default:"1h" help:"How long a login lasts ($$SHOP_TOKEN_TTL)."`
+	PasswordCost  int           `env:"SHOP_PASSWORD_COST" default:"10" help:"Cost of a password hash, 4 to 31; each step doubles it ($$SHOP_PASSWORD_COST)."`
+	Admin         string        `env:"SHOP_ADMIN" default:"admin" help:"Name of the admin that a new shop gets ($$SHOP_ADMIN)."`
+	AdminPassword string        `env:"SHOP_ADMIN_PASSWORD" default:"fold-it-twice" help:"Password of that admin ($$SHOP_ADMIN_PASSWORD)."`
+
+	PaymentLatency time.Duration `env:"SHOP_PAYMENT_LATENCY" default:"150ms" help:"How long the simulated payment provider takes ($$SHOP_PAYMENT_LATENCY)."`
+	PaymentLimit   int           `env:"SHOP_PAYMENT_LIMIT" default:"0" help:"Payments that this node makes at once, 0 for any number ($$SHOP_PAYMENT_LIMIT)."`
+	Drain          time.Duration `env:"SHOP_DRAIN" default:"30s" help:"How long requests may take to finish after SIGTERM ($$SHOP_DRAIN)."`
+}
+
+// Validate is called by the parser.
+func (c *serve) Validate() error {
+	switch {
+	case c.Port < 0 || c.Port > 65535:
+		return fmt.Errorf("port %d is not within 0 to 65535", c.Port)
+	case c.PasswordCost < 4 || c.PasswordCost > 31:
+		return fmt.Errorf("password cost %d is not within 4 to 31", c.PasswordCost)
+	case c.TokenTTL < time.Second:
+		return fmt.Errorf("token TTL %v is shorter than a second", c.TokenTTL)
+	case c.PaymentLatency < 0 || c.PaymentLimit < 0 || c.Drain < 0:
+		return errors.New("payment latency, payment limit and drain cannot be negative")
+	}
+	return nil
+}
+
+// Run serves until ctx ends.
+func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
+	state, err := c.openState(ctx)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if err != nil {
+		return &hinted{err, "another --port, or 0 for any that is free", exitError}
+	}
+	defer listener.Close()
+	shop, err := c.openShop(ctx, state, listener.Addr().String(), log)
+	if err != nil {
+		return err
+	}
+	log.Info("shop is open", "url", "http://"+listener.Addr().String()+"/", "node", shop.node, "state", c.State)
+	return shop.serve(ctx, listener, c.Drain)
+}
+
+func (c *serve) openState(ctx context.Context) (*State, error) {
+	if c.State == "memory" {
+		return OpenMemory(), nil
+	}
+	if c.Redis == "" {
+		return nil, &hinted{errors.New("shared state needs Redis, and REDIS_URL is not set"),
+			"REDIS_URL=redis://127.0.0.1:6379 shop serve, or --state memory for a single node that forgets", exitUsage}
+	}
+	state, err := OpenShared(ctx, c.DB, c.Redis)
+	if err != nil {
+		return nil, &hinted{err, "is Redis running at REDIS_URL, and can the file of --db be written?", exitError}
+	}
+	return state, nil
+}
+
+func (c *serve) openShop(ctx context.Context, state *State, address string, log *slog.Logger) (*Shop, error) {
+	options := Options{
+		Node:         c.Node,
+		TokenTTL:     c.TokenTTL,
+		PasswordCost: c.PasswordCost,
+		Payments:     SimulatePayments(c.PaymentLatency, c.PaymentLimit),
+		Log:          log,
+	}
+	if options.Node == "" {
+		options.Node = address
+	}
+	if c.KeyFile != "" {
+		var err error
+		if options.Key, err = readKey(c.KeyFile); err != nil {
+			return nil, &hinted{err, "openssl genpkey -algorithm ed25519 writes such a file", exitUsage}
+		}
+	}
+	shop, err := New(state, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := shop.AddAdmin(ctx, c.Admin, c.AdminPassword); err != nil {
+		return nil, fmt.Errorf("add admin %q: %w", c.Admin, err)
+	}
+	if c.AdminPassword == defaultPassword {
+		log.Warn("the admin may have the demo password", "admin", c.Admin)
+	}
+	return shop, nil
+}
+
+// serve answers on a listener until ctx ends, then for at most drain more while requests finish.
+func (s *Shop) serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute, // longer than a gateway keeps its idle connections, so that the gateway ends them
+		MaxHeaderBytes:    32 << 10,
+		ConnState:         s.metrics.countConnection,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.log.Info("shop is closing")
+	patience, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if err := server.Shutdown(patience); err != nil {
+		server.Close()
+		return fmt.Errorf("requests were still running %v after the signal: %w", drain, err)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package shop
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+)
+
+// page is what the front page shows. Its buttons use the API, as any program would.
+type page struct {
+	Node       string
+	Categories []string
+	Category   string // "" for all
+	Products   []Product
+	Customer   *customer // nil for a guest
+	Cart       Cart
+	CartDown   bool
+	Orders     []Order
+	OrderKey   string // one per page: pressing the button twice, or trying again, buys once
+}
+
+const ordersOnPage = 5
+
+func (s *Shop) front(w http.ResponseWriter, r *http.Request) error {
+	p := page{
+		Node:       s.node,
+		Categories: categories,
+		Category:   r.URL.Query().Get("category"),
+		OrderKey:   rand.Text(),
+	}
+	var err error
+	if p.Products, err = s.productsOf(r); err != nil {
+		return err
+	}
+	if p.Customer, err = s.visitor(r); err != nil {
+		return err
+	}
+	owner, err := s.cartOwner(r)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if p.Cart, err = s.cart(r.Context(), owner); err != nil {
+		s.log.Error("page without cart", "error", err)
+		p.CartDown, status = true, http.StatusServiceUnavailable
+	}
+	if p.Customer != nil {
+		if p.Orders, err = s.state.Orders.Recent(r.Context(), p.Customer.ID, ordersOnPage); err != nil {
+			return err
+		}
+	}
+	var body bytes.Buffer // so that a template that fails half-way is an error, not half a page
+	if err := pageTemplate.Execute(&body, p); err != nil {
+		return fmt.Errorf("write page: %w", err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	body.WriteTo(w) // the only error is a client that left
+	return nil
+}
+
+//go:embed web
+var web embed.FS
+
+var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
+	"money": func(cents int64) string { return fmt.Sprintf("€%d.%02d", cents/100, cents%100) },
+	"asset": assetURL,
+}).ParseFS(web, "web/page.html"))
+
+// asset is a static file. Its ETag is made from its content, and so is the address that pages use: that one may be kept
+// for ever, because another content has another address, also while nodes of two versions answer side by side.
+type asset struct {
+	content []byte
+	tag     string
+}
+
+var assets = readAssets()
+
+func readAssets() map[string]asset {
+	assets := map[string]asset{}
+	files, err := web.ReadDir("web/static")
+	if err != nil {
+		panic(err) // not a file system of a running machine: it is in the program
+	}
+	for _, f := range files {
+		content, err := web.ReadFile("web/static/" + f.Name())
+		if err != nil {
+			panic(err)
+		}
+		sum := sha256.Sum256(content)
+		assets[f.Name()] = asset{content, hex.EncodeToString(sum[:8])}
+	}
+	return assets
+}
+
+func assetURL(name string) (string, error) {
+	a, ok := assets[name]
+	if !ok {
+		return "", fmt.Errorf("no asset %q", name)
+	}
+	return "/static/" + name + "?v=" + a.tag, nil
+}
+
+func serveAsset(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	a, ok := assets[name]
+	if !ok {
+		return fmt.Errorf("asset %q: %w", name, ErrNotFound)
+	}
+	w.Header().Set("ETag", `"`+a.tag+`"`)
+	w.Header().Set("Cache-Control", "no-cache")
+	if r.URL.Query().Get("v") == a.tag {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.content))
+	return nil
+}

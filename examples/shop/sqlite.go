@@ -1,0 +1,149 @@
+package shop
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+type sqliteUsers struct{ db *database }
+
+func (s sqliteUsers) Add(ctx context.Context, u User) error {
+	res, err := s.db.write.ExecContext(ctx,
+		"INSERT INTO users (id, name, password_hash, admin) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+		u.ID, u.Name, u.PasswordHash, u.Admin)
+	if err != nil {
+		return fmt.Errorf("add user: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, ErrNameTaken)
+	}
+	return nil
+}
+
+func (s sqliteUsers) ByName(ctx context.Context, name string) (User, error) {
+	u := User{Name: name}
+	err := s.db.read.QueryRowContext(ctx, "SELECT id, password_hash, admin FROM users WHERE name = ?", name).
+		Scan(&u.ID, &u.PasswordHash, &u.Admin)
+	return u, named(err, "user", name)
+}
+
+type sqliteCatalog struct{ db *database }
+
+const productColumns = "id, category, name, description, price_cents"
+
+func (s sqliteCatalog) Products(ctx context.Context, category string) ([]Product, error) {
+	query, args := "SELECT "+productColumns+" FROM products ORDER BY category, name", []any(nil)
+	if category != "" {
+		query, args = "SELECT "+productColumns+" FROM products WHERE category = ? ORDER BY name", []any{category}
+	}
+	products, err := collect(ctx, s.db.read, scanProduct, query, args...)
+	return products, named(err, "products of", category)
+}
+
+func (s sqliteCatalog) Product(ctx context.Context, id string) (Product, error) {
+	p, err := scanProduct(s.db.read.QueryRowContext(ctx, "SELECT "+productColumns+" FROM products WHERE id = ?", id))
+	return p, named(err, "product", id)
+}
+
+func (s sqliteCatalog) SetPrice(ctx context.Context, id string, cents int64) (Product, error) {
+	p, err := scanProduct(s.db.write.QueryRowContext(ctx,
+		"UPDATE products SET price_cents = ? WHERE id = ? RETURNING "+productColumns, cents, id))
+	return p, named(err, "product", id)
+}
+
+func scanProduct(row scanner) (p Product, err error) {
+	err = row.Scan(&p.ID, &p.Category, &p.Name, &p.Description, &p.PriceCents)
+	return p, err
+}
+
+type sqliteOrders struct{ db *database }
+
+const orderColumns = "id, customer, key, paid, placed_at, lines, total_cents"
+
+func (s sqliteOrders) Place(ctx context.Context, o Order) (Order, error) {
+	lines, err := json.Marshal(o.Lines)
+	if err != nil {
+		return Order{}, fmt.Errorf("write order: %w", err)
+	}
+	tx, err := s.db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return Order{}, fmt.Errorf("write order: %w", err)
+	}
+	defer tx.Rollback()
+	_, err = tx.ExecContext(ctx, "INSERT INTO orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, key) DO NOTHING",
+		o.ID, o.Customer, o.Key, o.Paid, o.PlacedAt.UnixMilli(), lines, o.TotalCents)
+	if err != nil {
+		return Order{}, fmt.Errorf("write order: %w", err)
+	}
+	first, err := scanOrder(tx.QueryRowContext(ctx,
+		"SELECT "+orderColumns+" FROM orders WHERE customer = ? AND key = ?", o.Customer, o.Key))
+	if err == nil {
+		err = tx.Commit()
+	}
+	return first, named(err, "order under key", o.Key)
+}
+
+func (s sqliteOrders) ByKey(ctx context.Context, customer, key string) (Order, error) {
+	o, err := scanOrder(s.db.read.QueryRowContext(ctx,
+		"SELECT "+orderColumns+" FROM orders WHERE customer = ? AND key = ?", customer, key))
+	return o, named(err, "order under key", key)
+}
+
+func (s sqliteOrders) MarkPaid(ctx context.Context, id string) error {
+	var found int
+	err := s.db.write.QueryRowContext(ctx, "UPDATE orders SET paid = 1 WHERE id = ? RETURNING 1", id).Scan(&found)
+	return named(err, "order", id)
+}
+
+func (s sqliteOrders) Recent(ctx context.Context, customer string, limit int) ([]Order, error) {
+	orders, err := collect(ctx, s.db.read, scanOrder,
+		"SELECT "+orderColumns+" FROM orders WHERE customer = ? ORDER BY number DESC LIMIT ?", customer, limit)
+	return orders, named(err, "orders of", customer)
+}
+
+func scanOrder(row scanner) (Order, error) {
+	var o Order
+	var placed int64
+	var lines []byte
+	if err := row.Scan(&o.ID, &o.Customer, &o.Key, &o.Paid, &placed, &lines, &o.TotalCents); err != nil {
+		return o, err
+	}
+	o.PlacedAt = time.UnixMilli(placed).UTC()
+	return o, json.Unmarshal(lines, &o.Lines)
+}
+
+// scanner is a row of a result, or the only one.
+type scanner interface{ Scan(...any) error }
+
+// collect reads all rows of a query.
+func collect[T any](ctx context.Context, db *sql.DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
+}
+
+// named says which thing an error is about, and makes "no rows" ErrNotFound.
+func named(err error, what, name string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %q: %w", what, name, err)
+	}
+	return err
+}
