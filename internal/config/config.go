@@ -59,6 +59,7 @@ type Service struct {
 	MinNodes  int               // nodes: N or MIN..MAX; default 2
 	MaxNodes  int               // equals MinNodes for a plain N
 	Addresses []string          // nodes: [host:port, ...]; excludes Run
+	Weights   []int             // nodes: [{address: host:port, weight: 3}, ...]; beside Addresses; nil means equal weights
 	Worker    bool              // set when no route leads to a service with Run: it gets no PORT and is ready when it runs
 
 	Probe     Probe

@@ -1,0 +1,87 @@
+package config
+
+import "time"
+
+// defaults returns every default that does not depend on the rest of the file; config.go names them beside the fields.
+// settle fills in those that do.
+func defaults() (Config, Service) {
+	return Config{
+			Listen: []string{":8080"},
+			Admin:  Admin{Listen: "127.0.0.1:9090"},
+			Store:  "auto",
+			Drain:  30 * time.Second,
+			Limits: Limits{
+				HeaderBytes:   32 << 10,
+				HeaderLines:   128,
+				URIBytes:      8 << 10,
+				HeaderTimeout: 10 * time.Second,
+				BodyGrace:     20 * time.Second,
+				BodyRate:      500,
+				WriteTimeout:  60 * time.Second,
+				IdleTimeout:   75 * time.Second,
+			},
+		}, Service{
+			Probe: Probe{
+				Path:     "/",
+				Interval: 2 * time.Second,
+				Timeout:  1 * time.Second,
+				Rise:     1,
+				Fall:     3,
+				Status:   []StatusRange{{200, 399}},
+			},
+			Outlier: Outlier{
+				Failures:    5,
+				SuccessRate: 1.9,
+				Interval:    10 * time.Second,
+				MinRequests: 100,
+				Eject:       10 * time.Second,
+				MaxEject:    5 * time.Minute,
+				MaxShare:    0.5,
+			},
+			Balance:   Balance{Picker: "p2c"},
+			Limit:     Limit{InFlight: 1024, Queue: 1024, Wait: time.Second},
+			Retry:     Retry{Tries: 3, Budget: 0.1, BodyBytes: 64 << 10},
+			Breaker:   Breaker{FailureRate: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
+			SlowStart: 10 * time.Second,
+			Drain:     unset,
+			Timeout:   60 * time.Second,
+		}
+}
+
+const (
+	defaultNodes = 2
+	unset        = -1 // a duration that takes its default from elsewhere
+)
+
+// settle fills in the defaults that depend on the rest of the file.
+func (c *Config) settle(dir string) {
+	for i := range c.Services {
+		s := &c.Services[i]
+		if s.Drain == unset {
+			s.Drain = c.Drain
+		}
+		if len(s.Run) > 0 && s.MinNodes == 0 && len(s.Addresses) == 0 {
+			s.MinNodes, s.MaxNodes = defaultNodes, defaultNodes
+		}
+		if len(s.Run) > 0 && s.Dir == "" {
+			s.Dir = dir
+		}
+	}
+	if len(c.Routes) == 0 && len(c.Services) == 1 {
+		c.Routes = []Route{{Path: "/", To: c.Services[0].Name}}
+	}
+	for i := range c.Services {
+		s := &c.Services[i]
+		s.Worker = len(s.Run) > 0 && !c.routed(s.Name)
+	}
+}
+
+// routed tells whether a route leads to the service.
+func (c *Config) routed(service string) bool {
+	for _, r := range c.Routes {
+		if r.To == service {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// field is one key of the file. Each is listed once, in fields.go: what reads it also prints it, so that the effective
+// file cannot know other keys than the file.
+type field struct {
+	key   string
+	value value
+}
+
+// value is the way between a part of a Config and its form in the file.
+type value interface {
+	// read takes the value from the file, or reports why not and leaves the default.
+	read(r *reader, n node)
+	// show returns the value as the file would have it: a string is one value (quoted where needed), a []string a list,
+	// a []shown a mapping, a [][]shown a list of mappings; nil leaves the key out.
+	show() any
+}
+
+// shown is one "key: value" of the effective file.
+type shown struct {
+	key   string
+	value any
+}
+
+// readFields reads a mapping by the table of its fields.
+func (r *reader) readFields(n node, fields []field) {
+	all, _ := r.mapping(n, "a mapping")
+	for _, k := range all {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k.key })
+		if i < 0 {
+			r.problemIn(k.value.path, k.at, unknownField(k.key, fields))
+			continue
+		}
+		fields[i].value.read(r, k.value)
+	}
+}
+
+func showFields(fields []field) []shown {
+	var all []shown
+	for _, f := range fields {
+		if v := f.value.show(); v != nil {
+			all = append(all, shown{f.key, v})
+		}
+	}
+	return all
+}
+
+// block is a mapping of fields that may be given in short: "off", or the one value that matters most.
+type block struct {
+	fields []field
+	off    *bool                   // nil when it cannot be switched off
+	short  func(text string) error // nil when there is no short form
+}
+
+func (b block) read(r *reader, n node) {
+	text, scalar := scalarText(n.Node)
+	switch {
+	case scalar && b.off != nil && text == "off":
+		*b.off = true
+	case scalar && b.short != nil:
+		if err := b.short(text); err != nil {
+			r.problem(n, err)
+		}
+	case scalar:
+		hint := ""
+		if b.off != nil {
+			hint = `only "off" is a value of its own here`
+		}
+		r.problem(n, wrong(hint, "want a mapping, found a single value"))
+	default:
+		r.readFields(n, b.fields)
+	}
+}
+
+func (b block) show() any {
+	if b.off != nil && *b.off {
+		return "off"
+	}
+	return showFields(b.fields)
+}
+
+// later are keys of the design that this version does not have yet: they must not look like typing errors.
+var later = []string{"scale", "auth", "cache", "idempotency", "kubernetes", "engine"}
+
+// elsewhere are the words of other tools for what has a name here.
+var elsewhere = map[string]string{
+	"command": "run", "cmd": "run", "entrypoint": "run", "exec": "run",
+	"replicas": "nodes", "instances": "nodes", "servers": "nodes", "upstreams": "nodes", "targets": "nodes",
+	"health": "probe", "healthcheck": "probe", "health_check": "probe", "readiness_probe": "probe",
+	"environment": "env", "workdir": "dir", "cwd": "dir", "working_dir": "dir",
+	"service": "to", "backend": "to", "upstream": "to", "prefix": "path",
+	"lb": "balance", "load_balancer": "balance", "strategy": "balance", "attempts": "tries", "retries": "retry",
+	"circuit_breaker": "breaker", "redis": "store", "certificate": "cert", "address": "listen", "bind": "listen",
+}
+
+func unknownField(key string, fields []field) error {
+	if slices.Contains(later, key) {
+		return wrong("remove it", "is not supported by this version")
+	}
+	known := make([]string, len(fields))
+	for i, f := range fields {
+		known[i] = f.key
+	}
+	name := strings.ReplaceAll(strings.ToLower(key), "-", "_")
+	if here := elsewhere[name]; slices.Contains(known, here) {
+		return wrong("the name here is "+here, "unknown field")
+	}
+	if near := closest(name, known); near != "" {
+		return wrong("did you mean "+near+"?", "unknown field")
+	}
+	for _, place := range slices.Sorted(maps.Keys(tables())) {
+		if slices.ContainsFunc(tables()[place], func(f field) bool { return f.key == name }) {
+			return wrong(name+" belongs to "+place, "unknown field")
+		}
+	}
+	return wrong("known here: "+strings.Join(known, ", "), "unknown field")
+}
+
+// closest returns the name that was most likely meant, or "".
+func closest(got string, names []string) string {
+	best, least := "", 3
+	for _, name := range names {
+		if d := distance(got, name); d < least && d <= max(1, len(name)/3) {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b.
+func distance(a, b string) int {
+	if len(a) > 40 || len(b) > 40 {
+		return 40 // no typing error of a name that we know
+	}
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}

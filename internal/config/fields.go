@@ -1,0 +1,176 @@
+package config
+
+import "time"
+
+// The tables: every key of the file, in the order of the structs. The numbers are the least and the most that a field
+// takes; they are wide, and there to catch slips of a unit or a digit.
+
+func (c *Config) fields() []field {
+	return []field{
+		{"listen", list[string]{p: &c.Listen, parse: parseListen, print: word, most: 64}},
+		{"admin", block{fields: c.Admin.fields(), short: c.Admin.short}},
+		{"tls", tlsFiles{&c.TLS}},
+		{"h2c", flag(&c.H2C)},
+		{"proxy_protocol", prefixes(&c.ProxyProtocol)},
+		{"trusted_proxies", prefixes(&c.TrustedProxies)},
+		{"store", text(&c.Store, checkStore)},
+		{"drain", duration(&c.Drain, 0)},
+		{"limits", block{fields: c.Limits.fields()}},
+		{"services", services{&c.Services}},
+		{"routes", routes{&c.Routes}},
+	}
+}
+
+func (a *Admin) fields() []field {
+	return []field{
+		{"listen", scalar[string]{&a.Listen, parseAdminListen, word}},
+		{"token", secret{&a.Token}},
+	}
+}
+
+func (a *Admin) short(text string) (err error) {
+	a.Listen, err = parseAdminListen(text)
+	return err
+}
+
+func (t *TLS) fields() []field {
+	return []field{
+		{"cert", file{&t.Cert}},
+		{"key", file{&t.Key}},
+	}
+}
+
+func (l *Limits) fields() []field {
+	return []field{
+		{"header_bytes", size(&l.HeaderBytes, 1<<10, 1<<20)},
+		{"header_lines", whole(&l.HeaderLines, 8, 10_000)},
+		{"uri_bytes", size(&l.URIBytes, 256, 1<<20)},
+		{"header_timeout", duration(&l.HeaderTimeout, time.Millisecond)},
+		{"body_bytes", size(&l.BodyBytes, 0, 1<<50)},
+		{"body_grace", duration(&l.BodyGrace, 0)},
+		{"body_rate", size(&l.BodyRate, 0, 1<<30)},
+		{"write_timeout", duration(&l.WriteTimeout, time.Millisecond)},
+		{"idle_timeout", duration(&l.IdleTimeout, time.Millisecond)},
+		{"underscores", flag(&l.Underscores)},
+	}
+}
+
+func (s *Service) fields() []field {
+	return []field{
+		{"run", command{&s.Run}},
+		{"dir", directory{&s.Dir}},
+		{"env", environment{&s.Env}},
+		{"nodes", nodes{s}},
+		{"probe", block{fields: s.Probe.fields(), off: &s.Probe.Off, short: s.Probe.short}},
+		{"outlier", block{fields: s.Outlier.fields(), off: &s.Outlier.Off}},
+		{"balance", scalar[Balance]{&s.Balance, parseBalance, Balance.String}},
+		{"sticky", scalar[string]{&s.Sticky, parseSticky, printSticky}},
+		{"limit", block{fields: s.Limit.fields(), short: s.Limit.short}},
+		{"retry", block{fields: s.Retry.fields(), short: s.Retry.short}},
+		{"breaker", block{fields: s.Breaker.fields(), off: &s.Breaker.Off}},
+		{"slow_start", duration(&s.SlowStart, 0)},
+		{"drain", duration(&s.Drain, 0)},
+		{"timeout", duration(&s.Timeout, time.Millisecond)},
+	}
+}
+
+func (p *Probe) fields() []field {
+	return []field{
+		{"path", text(&p.Path, checkProbePath)},
+		{"interval", duration(&p.Interval, 10*time.Millisecond)},
+		{"timeout", duration(&p.Timeout, time.Millisecond)},
+		{"rise", whole(&p.Rise, 1, 100)},
+		{"fall", whole(&p.Fall, 1, 100)},
+		{"status", list[StatusRange]{p: &p.Status, parse: parseStatus, print: StatusRange.String, most: 100}},
+		{"body", text(&p.Body, checkProbeBody)},
+	}
+}
+
+func (p *Probe) short(text string) error {
+	if err := checkProbePath(text); err != nil {
+		return wrong(`a path such as /readyz, or "off", or a mapping`, "%s", err)
+	}
+	p.Path = text
+	return nil
+}
+
+func (o *Outlier) fields() []field {
+	return []field{
+		{"failures", whole(&o.Failures, 1, 10_000)},
+		{"success_rate", number(&o.SuccessRate, 0, 10)},
+		{"interval", duration(&o.Interval, 100*time.Millisecond)},
+		{"min_requests", whole(&o.MinRequests, 1, 1_000_000)},
+		{"eject", duration(&o.Eject, time.Millisecond)},
+		{"max_eject", duration(&o.MaxEject, time.Millisecond)},
+		{"max_share", share(&o.MaxShare, 0)},
+		{"panic", share(&o.Panic, 0)},
+	}
+}
+
+func (l *Limit) fields() []field {
+	return []field{
+		{"in_flight", whole(&l.InFlight, 0, 1_000_000)},
+		{"queue", whole(&l.Queue, 0, 1_000_000)},
+		{"wait", duration(&l.Wait, 0)},
+	}
+}
+
+func (l *Limit) short(text string) (err error) {
+	l.InFlight, err = parseWhole(text, 0, 1_000_000)
+	return err
+}
+
+func (r *Retry) fields() []field {
+	return []field{
+		{"tries", whole(&r.Tries, 1, 10)},
+		{"budget", share(&r.Budget, 0)},
+		{"try_timeout", duration(&r.TryTimeout, 0)},
+		{"body_bytes", size(&r.BodyBytes, 0, 64<<20)},
+	}
+}
+
+func (r *Retry) short(text string) error {
+	if text != "off" {
+		return wrong(`"off", or a mapping: {tries: 2}`, "%s is not a value of retry", quote(text))
+	}
+	r.Tries = 1
+	return nil
+}
+
+func (b *Breaker) fields() []field {
+	return []field{
+		{"failure_rate", share(&b.FailureRate, 0.01)},
+		{"min_requests", whole(&b.MinRequests, 1, 1_000_000)},
+		{"window", duration(&b.Window, 100*time.Millisecond)},
+		{"open", duration(&b.Open, 10*time.Millisecond)},
+	}
+}
+
+func (r *Route) fields() []field {
+	return []field{
+		{"host", host{&r.Host}},
+		{"path", text(&r.Path, checkRoutePath)},
+		{"methods", list[string]{p: &r.Methods, parse: parseMethod, print: word, most: 32, omit: true}},
+		{"headers", headers{&r.Headers}},
+		{"to", text(&r.To, func(string) error { return nil })},
+	}
+}
+
+// tables names the mappings of the file for the hint "NAME belongs to ...".
+func tables() map[string][]field {
+	var c Config
+	var s Service
+	return map[string][]field{
+		"the top of the file":   c.fields(),
+		"admin":                 c.Admin.fields(),
+		"limits":                c.Limits.fields(),
+		"services.NAME":         s.fields(),
+		"services.NAME.probe":   s.Probe.fields(),
+		"services.NAME.outlier": s.Outlier.fields(),
+		"services.NAME.limit":   s.Limit.fields(),
+		"services.NAME.retry":   s.Retry.fields(),
+		"services.NAME.breaker": s.Breaker.fields(),
+		"a route":               (&Route{}).fields(),
+		"tls":                   (&TLS{}).fields(),
+	}
+}

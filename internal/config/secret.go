@@ -1,0 +1,110 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// mask stands for a secret wherever a Config is shown.
+const mask = "***"
+
+// secret is a text that may come from the environment and is never shown in a message.
+type secret struct{ p *string }
+
+func (s secret) read(r *reader, n node) {
+	text, ok := r.text(n)
+	if !ok {
+		return
+	}
+	v, err := r.expand(text)
+	if err != nil {
+		r.problem(n, err)
+		return
+	}
+	*s.p = v
+}
+
+func (s secret) show() any { return strings.ReplaceAll(*s.p, "${", "$${") }
+
+var (
+	reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
+	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// expand replaces each ${NAME} by what the environment has for it. "$${" is a plain "${".
+func (r *reader) expand(text string) (string, error) {
+	if text == mask {
+		return "", wrong("put the real one in, or ${NAME} to read it from the environment", "the secret is masked (***)")
+	}
+	var missing []string
+	malformed := false
+	expanded := reference.ReplaceAllStringFunc(text, func(ref string) string {
+		if rest, escaped := strings.CutPrefix(ref, "$$"); escaped {
+			return "$" + rest
+		}
+		name, closed := strings.CutSuffix(ref[2:], "}")
+		if !closed || !envName.MatchString(name) {
+			malformed = true
+			return ""
+		}
+		v, ok := r.getenv(name)
+		if !ok && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+		return v
+	})
+	switch {
+	case malformed:
+		return "", wrong(`write "$${" for a plain "${"`, `has a "${" that is not ${NAME}`)
+	case len(missing) == 1:
+		return "", wrong("set it before tenfold starts", "the environment variable %s is not set", missing[0])
+	case len(missing) > 1:
+		return "", wrong("set them before tenfold starts", "the environment variables %s are not set", strings.Join(missing, ", "))
+	case strings.ContainsRune(expanded, 0):
+		return "", wrong("", "contains a NUL character")
+	}
+	return expanded, nil
+}
+
+// environment is the env of a service: names and secrets.
+type environment struct{ p *map[string]string }
+
+// given are the variables that each node gets a value of its own for.
+var given = []string{"PORT", "TENFOLD_NODE", "TENFOLD_SERVICE"}
+
+const maxEntries = 1000
+
+func (e environment) read(r *reader, n node) {
+	all, _ := r.mapping(n, "a mapping NAME: value")
+	if len(all) > maxEntries {
+		r.problem(n, wrong("", "%d variables are too many: at most %d", len(all), maxEntries))
+		return
+	}
+	env := map[string]string{}
+	for _, k := range all {
+		v := k.value
+		switch {
+		case !envName.MatchString(k.key):
+			r.problemIn(v.path, k.at, wrong("letters, digits and _, as in LOG_LEVEL: debug", "is not a name for a variable"))
+			continue
+		case slices.Contains(given, k.key):
+			r.problemIn(v.path, k.at, wrong("remove it", "is set by tenfold for each node"))
+			continue
+		case isNull(v.Node):
+			r.problem(v, wrong(fmt.Sprintf(`write "" for an empty value, "${%s}" to hand it on`, k.key), "has no value"))
+			continue
+		}
+		var text string
+		secret{&text}.read(r, v)
+		env[k.key] = text
+	}
+	if len(env) > 0 {
+		*e.p = env
+	}
+}
+
+func (e environment) show() any {
+	return showMap(*e.p, func(v string) any { return secret{&v}.show() })
+}

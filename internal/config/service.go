@@ -1,0 +1,237 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// Counts that no file needs more of.
+const (
+	maxServices  = 1000
+	maxNodes     = 1000   // of one service with run, on one machine
+	maxAddresses = 10_000 // of one service
+	maxWeight    = 1000
+)
+
+// services is the mapping of names to services, in the order of the file.
+type services struct{ p *[]Service }
+
+func (s services) read(r *reader, n node) {
+	all, _ := r.mapping(n, "a mapping of names to services")
+	if len(all) > maxServices {
+		r.problem(n, wrong("", "%d services are too many: at most %d", len(all), maxServices))
+		return
+	}
+	for _, k := range all {
+		if err := checkServiceName(k.key); err != nil {
+			r.problemIn(k.value.path, k.at, err)
+		}
+		_, service := defaults()
+		service.Name = k.key
+		r.readFields(k.value, service.fields())
+		if k.first {
+			*s.p = append(*s.p, service)
+		}
+	}
+}
+
+func (s services) show() any {
+	all := []shown{}
+	for i := range *s.p {
+		service := &(*s.p)[i]
+		all = append(all, shown{service.Name, showFields(service.fields())})
+	}
+	return all
+}
+
+// serviceName is a DNS label that starts with a letter: it is part of node ids, metrics and, on Kubernetes, object names.
+var serviceName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func checkServiceName(name string) error {
+	if !serviceName.MatchString(name) {
+		return wrong("lower-case letters, digits and -, a letter first, at most 63", "is not a name for a service")
+	}
+	return nil
+}
+
+// command is a program and its arguments: a list, or a text that is split at its spaces.
+type command struct{ p *[]string }
+
+// shellSigns mean something to a shell. No shell reads run, so a text with one of them would not do what it looks like.
+const shellSigns = "\"'\\$`|&;<>*?(){}~"
+
+func (c command) read(r *reader, n node) {
+	var argv []string
+	if _, isList := n.Node.(*ast.SequenceNode); !isList {
+		text, ok := r.text(n)
+		if !ok {
+			return
+		}
+		if i := strings.IndexAny(text, shellSigns); i >= 0 {
+			r.problem(n, wrong(`write a list, one item per argument: [shop, "--name=a b"]; with a shell: [sh, -c, "..."]`,
+				"has %q, and no shell reads it", text[i:i+1]))
+			return
+		}
+		argv = strings.Fields(text)
+	} else {
+		for _, item := range r.list(n) {
+			if arg, ok := r.text(item); ok {
+				argv = append(argv, arg)
+			}
+		}
+	}
+	switch {
+	case len(argv) == 0 || argv[0] == "":
+		r.problem(n, wrong("a command and its arguments: [shop, serve]", "names no command"))
+	case len(argv) > maxEntries:
+		r.problem(n, wrong("", "%d arguments are too many: at most %d", len(argv), maxEntries))
+	default:
+		*c.p = argv
+	}
+}
+
+func (c command) show() any {
+	if len(*c.p) == 0 {
+		return nil
+	}
+	return *c.p
+}
+
+// directory is a path relative to the file; it must exist.
+type directory struct{ p *string }
+
+func (d directory) read(r *reader, n node) {
+	path, ok := r.path(n)
+	if !ok {
+		return
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		r.problem(n, wrong("", "there is no directory %s", quote(path)))
+		return
+	}
+	*d.p = path
+}
+
+func (d directory) show() any {
+	if *d.p == "" {
+		return nil
+	}
+	return *d.p
+}
+
+// path reads a path and makes it absolute, seen from the directory of the file.
+func (r *reader) path(n node) (string, bool) {
+	path, ok := r.text(n)
+	if ok && path == "" {
+		r.problem(n, wrong("", "names no file"))
+		return "", false
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.dir, path)
+	}
+	return filepath.Clean(path), ok
+}
+
+// nodes is how many nodes run, or where they are: 3, 2..10, or a list of addresses.
+type nodes struct{ s *Service }
+
+func (v nodes) read(r *reader, n node) {
+	if _, isList := n.Node.(*ast.SequenceNode); isList {
+		v.readAddresses(r, n)
+		return
+	}
+	text, ok := r.text(n)
+	if !ok {
+		return
+	}
+	least, most, err := parseNodes(text)
+	if err != nil {
+		r.problem(n, err)
+		return
+	}
+	v.s.MinNodes, v.s.MaxNodes = least, most
+}
+
+func (v nodes) readAddresses(r *reader, n node) {
+	items := r.list(n)
+	switch {
+	case len(items) == 0:
+		r.problem(n, wrong("at least one host:port, or a number of nodes", "the list is empty"))
+	case len(items) > maxAddresses:
+		r.problem(n, wrong("", "%d addresses are too many: at most %d", len(items), maxAddresses))
+		return
+	}
+	seen := map[string]int{}
+	weighted := false
+	for i, item := range items {
+		address, weight := "", 1
+		at := scalar[string]{&address, parseNodeAddress, word}
+		if _, isMap := item.Node.(ast.MapNode); isMap {
+			r.readFields(item, []field{{"address", at}, {"weight", whole(&weight, 1, maxWeight)}})
+			if address == "" && !r.broken(item.path) {
+				r.problem(item, wrong("{address: 10.0.0.1:8080, weight: 3}", "has no address"))
+			}
+		} else {
+			at.read(r, item)
+		}
+		if first, twice := seen[address]; twice && address != "" {
+			r.problem(item, wrong("", "%s is the same address as %s[%d]", quote(address), n.path, first))
+		} else {
+			seen[address] = i
+		}
+		weighted = weighted || weight != 1
+		v.s.Addresses = append(v.s.Addresses, address)
+		v.s.Weights = append(v.s.Weights, weight)
+	}
+	if !weighted {
+		v.s.Weights = nil
+	}
+}
+
+func (v nodes) show() any {
+	switch s := v.s; {
+	case len(s.Weights) > 0:
+		all := make([][]shown, len(s.Addresses))
+		for i, address := range s.Addresses {
+			all[i] = []shown{{"address", address}, {"weight", strconv.Itoa(s.Weights[i])}}
+		}
+		return all
+	case len(s.Addresses) > 0:
+		return s.Addresses
+	case s.MinNodes == s.MaxNodes:
+		return strconv.Itoa(s.MinNodes)
+	default:
+		return fmt.Sprintf("%d..%d", s.MinNodes, s.MaxNodes)
+	}
+}
+
+// parseNodes reads "3" and "2..10".
+func parseNodes(s string) (least, most int, err error) {
+	from, to, isRange := strings.Cut(s, "..")
+	if !isRange {
+		to = from
+	}
+	if !digits.MatchString(from) || !digits.MatchString(to) {
+		hint := "a number such as 3, a range such as 2..10, or a list of addresses"
+		if _, err := parseNodeAddress(s); err == nil {
+			hint = "write a list: [" + s + "]"
+		}
+		return 0, 0, wrong(hint, "%s is not a number of nodes", quote(s))
+	}
+	if least, err = parseWhole(from, 1, maxNodes); err != nil {
+		return 0, 0, err
+	}
+	if most, err = parseWhole(to, 1, maxNodes); err != nil {
+		return 0, 0, err
+	}
+	if least > most {
+		return 0, 0, wrong(fmt.Sprintf("write %d..%d", most, least), "%s starts above its end", quote(s))
+	}
+	return least, most, nil
+}

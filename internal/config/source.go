@@ -1,0 +1,163 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Limits on the text, so that a broken or hostile file costs a bounded amount of work. They stand far above any real
+// file: a thousand services with everything set stay below them.
+const (
+	maxFile   = 1 << 20 // bytes
+	maxTokens = 50_000  // the parser's work grows with the square of the keys in one mapping
+	maxDepth  = 16      // brackets in brackets, dashes in dashes; the types nest five deep
+)
+
+// parseSource turns the text of a file into its one document. tenfold.yaml is plain YAML 1.2 without the parts that make
+// a file mean something else than it says: no anchors, aliases or merge keys, no tags, no explicit "? key", one document.
+func parseSource(data []byte) (ast.Node, Problems) {
+	text, problem := decodeText(data)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	tokens := lexer.Tokenize(text)
+	if problems := checkTokens(tokens); len(problems) > 0 {
+		return nil, problems
+	}
+	// Duplicate keys are ours to report: all of them, with their paths.
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		return nil, Problems{syntaxProblem(err)}
+	}
+	var body ast.Node
+	for i, doc := range file.Docs {
+		if i == 0 {
+			body = doc.Body
+			continue
+		}
+		p := Problem{Line: 1, Column: 1, Message: "a second YAML document starts here", Hint: `remove the "---": a file is one document`}
+		if doc.Start != nil {
+			p.Line, p.Column = doc.Start.Position.Line, doc.Start.Position.Column
+		}
+		return nil, Problems{p}
+	}
+	if body == nil {
+		return nil, Problems{{Line: 1, Column: 1, Message: "the file is empty", Hint: smallestFile}}
+	}
+	return body, nil
+}
+
+// smallestFile is the hint for who has none yet.
+const smallestFile = "the smallest file is: services: {shop: {run: [shop, serve]}}"
+
+// decodeText refuses what is not text before YAML is blamed for it.
+func decodeText(data []byte) (string, *Problem) {
+	if len(data) > maxFile {
+		return "", &Problem{Line: 1, Column: 1, Message: "the file is larger than 1MiB", Hint: "is this the right file?"}
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return "", &Problem{Line: 1, Column: 1, Message: "the file is UTF-16", Hint: "save it as UTF-8"}
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	line, column := 1, 1
+	for rest := data; len(rest) > 0; column++ {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return "", &Problem{Line: line, Column: column, Message: "the file is not valid UTF-8 here", Hint: "save it as UTF-8"}
+		case r == '\n':
+			line, column = line+1, 0
+		case r < ' ' && r != '\t' && r != '\r', r == 0x7f:
+			return "", &Problem{Line: line, Column: column, Message: "there is a control character here",
+				Hint: `inside double quotes, write it as an escape: "\n", "\t", "\x1b"`}
+		}
+		rest = rest[size:]
+	}
+	return string(data), nil
+}
+
+// refusedTokens are the parts of YAML that tenfold.yaml does without.
+var refusedTokens = map[token.Type]string{
+	token.AnchorType:     `anchors ("&name") are not supported`,
+	token.AliasType:      `aliases ("*name") are not supported`,
+	token.MergeKeyType:   `merge keys ("<<") are not supported`,
+	token.TagType:        `tags ("!name") are not supported`,
+	token.DirectiveType:  `directives ("%") are not supported`,
+	token.MappingKeyType: `explicit keys ("? key") are not supported`,
+}
+
+// checkTokens bounds what the parser gets to see and refuses what tenfold.yaml does without.
+func checkTokens(tokens token.Tokens) (problems Problems) {
+	report := func(t *token.Token, message, hint string) {
+		problems = append(problems, Problem{Line: t.Position.Line, Column: t.Position.Column, Message: message, Hint: hint})
+	}
+	if len(tokens) > maxTokens {
+		report(tokens[maxTokens], "the file has more than 50000 words and signs", "is this the right file?")
+		return problems
+	}
+	brackets, dashes, colons, line := 0, 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			line, dashes, colons = t.Position.Line, 0, 0
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			brackets++
+		case token.SequenceEndType, token.MappingEndType:
+			brackets--
+		case token.SequenceEntryType:
+			dashes++
+		case token.MappingValueType:
+			if brackets > 0 {
+				continue
+			}
+			if colons++; colons == 2 {
+				report(t, `a second ": " in one line`, `put a value that contains ": " in quotes`)
+			}
+		}
+		if message, refused := refusedTokens[t.Type]; refused {
+			report(t, message, "put a text that starts with this character in quotes; repeat what an alias stood for")
+		}
+		if brackets > maxDepth || dashes > maxDepth {
+			report(t, "nested too deeply", "")
+			return problems
+		}
+		if len(problems) > maxPrinted {
+			return problems
+		}
+	}
+	return problems
+}
+
+// syntaxProblem takes the place and the words of the parser's error, without the lines of the file that it would quote:
+// they may hold a secret.
+func syntaxProblem(err error) Problem {
+	p := Problem{Line: 1, Column: 1, Message: "this is not YAML"}
+	var syntax *yaml.SyntaxError
+	if !errors.As(err, &syntax) {
+		return p
+	}
+	p.Message = syntax.Message
+	if t := syntax.Token; t != nil && t.Position != nil {
+		p.Line, p.Column = t.Position.Line, t.Position.Column
+	}
+	switch {
+	case strings.Contains(p.Message, "'\t'"):
+		p.Message, p.Hint = "a tab indents this line", "indent with spaces"
+	case strings.Contains(p.Message, "reserved character"):
+		p.Hint = "put the value in quotes"
+	case strings.Contains(p.Message, "end token"), strings.Contains(p.Message, "end character"):
+		p.Hint = "what is opened here is never closed"
+	case strings.Contains(p.Message, "not allowed in this context"):
+		p.Hint = "check the indentation of this line and of the one before"
+	}
+	return p
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"crypto/tls"
+	"os"
+)
+
+// tlsFiles is the certificate of the gateway, or "off".
+type tlsFiles struct{ p **TLS }
+
+func (v tlsFiles) read(r *reader, n node) {
+	var t TLS
+	off := false
+	block{fields: t.fields(), off: &off}.read(r, n)
+	switch {
+	case off || r.broken(n.path):
+		return
+	case t.Cert == "" || t.Key == "":
+		r.problem(n, wrong("{cert: shop.crt, key: shop.key}", "needs both, cert and key"))
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+		r.problem(n, wrong("cert is the chain in PEM, leaf first; key is its private key in PEM, unencrypted",
+			"the certificate and its key cannot be used: %s", err))
+		return
+	}
+	*v.p = &t
+}
+
+func (v tlsFiles) show() any {
+	if *v.p == nil {
+		return "off"
+	}
+	return showFields((*v.p).fields())
+}
+
+// file is a path relative to the file; it must exist.
+type file struct{ p *string }
+
+func (f file) read(r *reader, n node) {
+	path, ok := r.path(n)
+	if !ok {
+		return
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || !info.Mode().IsRegular():
+		r.problem(n, wrong("", "there is no file %s", quote(path)))
+	case info.Size() > maxFile:
+		r.problem(n, wrong("", "%s is larger than 1MiB", quote(path)))
+	default:
+		*f.p = path
+	}
+}
+
+func (f file) show() any { return *f.p }

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"bytes"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// YAML returns the effective file: every default filled in, in the order of the types, secrets as "***". Without its
+// masks it parses back to an equal Config; with them Parse refuses it, so that nobody runs with "***" for a password.
+func (c *Config) YAML() []byte { return c.masked().yaml() }
+
+func (c *Config) yaml() []byte {
+	var b bytes.Buffer
+	writeMapping(&b, "", showFields(c.fields()))
+	return b.Bytes()
+}
+
+// masked returns a copy without secrets.
+func (c *Config) masked() *Config {
+	m := *c
+	if m.Admin.Token != "" {
+		m.Admin.Token = mask
+	}
+	m.Store = maskStore(m.Store)
+	m.Services = slices.Clone(m.Services)
+	for i := range m.Services {
+		s := &m.Services[i]
+		s.Env = maps.Clone(s.Env)
+		for name := range s.Env {
+			s.Env[name] = mask
+		}
+	}
+	return &m
+}
+
+// showMap shows a map in the order of its keys; nil when it is empty.
+func showMap(m map[string]string, show func(string) any) any {
+	if len(m) == 0 {
+		return nil
+	}
+	var all []shown
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, shown{key, show(m[key])})
+	}
+	return all
+}
+
+func writeMapping(b *bytes.Buffer, indent string, all []shown) {
+	for _, s := range all {
+		b.WriteString(indent + plain(s.key) + ":")
+		switch v := s.value.(type) {
+		case string:
+			b.WriteString(" " + plain(v) + "\n")
+		case []string:
+			writeList(b, indent+"  ", v)
+		case []shown:
+			b.WriteString("\n")
+			writeMapping(b, indent+"  ", v)
+		case [][]shown:
+			b.WriteString("\n")
+			for _, item := range v {
+				var inner bytes.Buffer
+				writeMapping(&inner, indent+"    ", item)
+				b.WriteString(indent + "  - ")
+				b.Write(bytes.TrimPrefix(inner.Bytes(), []byte(indent+"    ")))
+			}
+		}
+	}
+}
+
+// writeList writes a short list on one line and a long one item by item.
+func writeList(b *bytes.Buffer, indent string, items []string) {
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = plain(item)
+	}
+	if line := strings.Join(words, ", "); len(line) <= 100 {
+		b.WriteString(" [" + line + "]\n")
+		return
+	}
+	b.WriteString("\n")
+	for _, w := range words {
+		b.WriteString(indent + "- " + w + "\n")
+	}
+}
+
+// unquoted is what needs no quotes anywhere in YAML: narrower than the standard, so that it holds for every reader.
+var unquoted = regexp.MustCompile(`^[A-Za-z0-9/][A-Za-z0-9/._%@+()=:-]*$`)
+
+// plain quotes a text where it must be. Go's escapes are all YAML's as well.
+func plain(s string) string {
+	if !unquoted.MatchString(s) || strings.HasSuffix(s, ":") || strings.EqualFold(s, "null") {
+		return strconv.Quote(s)
+	}
+	return s
+}
