@@ -10,7 +10,7 @@ func (c *Config) fields() []field {
 		{"listen", list[string]{p: &c.Listen, parse: parseListen, print: word, most: 64}},
 		{"admin", block{fields: c.Admin.fields(), short: c.Admin.short}},
 		{"tls", tlsFiles{&c.TLS}},
-		{"h2c", flag(&c.H2C)},
+		{"h2c", toggle(&c.H2C)},
 		{"proxy_protocol", prefixes(&c.ProxyProtocol)},
 		{"trusted_proxies", prefixes(&c.TrustedProxies)},
 		{"store", text(&c.Store, checkStore)},
@@ -51,7 +51,7 @@ func (l *Limits) fields() []field {
 		{"body_rate", size(&l.BodyRate, 0, 1<<30)},
 		{"write_timeout", duration(&l.WriteTimeout, time.Millisecond)},
 		{"idle_timeout", duration(&l.IdleTimeout, time.Millisecond)},
-		{"underscores", flag(&l.Underscores)},
+		{"underscores", toggle(&l.Underscores)},
 	}
 }
 

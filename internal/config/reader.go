@@ -96,7 +96,7 @@ type keyed struct {
 func (r *reader) mapping(n node, want string) ([]keyed, bool) {
 	m, ok := n.Node.(ast.MapNode)
 	if !ok {
-		r.problem(n, wrong("", "want %s, found %s", want, kind(n.Node)))
+		r.wrongKind(n, want)
 		return nil, false
 	}
 	var all []keyed
@@ -142,19 +142,26 @@ func (r *reader) list(n node) []node {
 	return items
 }
 
-// text reads n as one value, in the words of the file: 1.10 stays "1.10" and yes stays "yes".
-func (r *reader) text(n node) (string, bool) {
+// text reads n as one value, in the words of the file: 1.10 stays "1.10" and yes stays "yes". want names it in a problem.
+func (r *reader) text(n node, want string) (string, bool) {
 	text, ok := scalarText(n.Node)
 	switch {
-	case !ok && isNull(n.Node):
-		r.problem(n, wrong("remove the key to get the default", "has no value"))
 	case !ok:
-		r.problem(n, wrong("", "want one value, found %s", kind(n.Node)))
+		r.wrongKind(n, want)
 	case strings.ContainsRune(text, 0):
 		r.problem(n, wrong("", "contains a NUL character"))
 		return "", false
 	}
 	return text, ok
+}
+
+// wrongKind says that n has another shape than wanted, without showing it: it may be a secret in the wrong place.
+func (r *reader) wrongKind(n node, want string) {
+	if isNull(n.Node) {
+		r.problem(n, wrong(`give it a value or remove it; a text that reads null or ~ needs quotes`, "has no value"))
+		return
+	}
+	r.problem(n, wrong("", "want %s, found %s", want, kind(n.Node)))
 }
 
 func scalarText(n ast.Node) (string, bool) {
@@ -171,11 +178,8 @@ func scalarText(n ast.Node) (string, bool) {
 
 func isNull(n ast.Node) bool { return n == nil || n.Type() == ast.NullType }
 
-// kind names what stands in the file without showing it: it may be a secret in the wrong place.
 func kind(n ast.Node) string {
 	switch {
-	case isNull(n):
-		return "nothing"
 	case n.Type() == ast.SequenceType:
 		return "a list"
 	case n.Type() == ast.MappingType, n.Type() == ast.MappingValueType:

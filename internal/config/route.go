@@ -17,7 +17,7 @@ type routes struct{ p *[]Route }
 
 func (v routes) read(r *reader, n node) {
 	if _, isList := n.Node.(*ast.SequenceNode); !isList {
-		r.problem(n, wrong("[{path: /, to: shop}]", "want a list of routes, found %s", kind(n.Node)))
+		r.wrongKind(n, "a list of routes")
 		return
 	}
 	items := r.list(n)
@@ -118,7 +118,7 @@ func (h headers) read(r *reader, n node) {
 	}
 	m := map[string]string{}
 	for _, k := range all {
-		text, ok := r.text(k.value)
+		text, ok := r.text(k.value, "one value")
 		name := textproto.CanonicalMIMEHeaderKey(k.key)
 		_, twice := m[name]
 		switch {

@@ -17,7 +17,7 @@ type scalar[T any] struct {
 }
 
 func (s scalar[T]) read(r *reader, n node) {
-	text, ok := r.text(n)
+	text, ok := r.text(n, "one value")
 	if !ok {
 		return
 	}
@@ -46,9 +46,13 @@ func (l list[T]) read(r *reader, n node) {
 		r.problem(n, wrong("", "%d values are too many: at most %d", len(items), l.most))
 		return
 	}
+	want := "one value"
+	if len(items) == 1 && items[0].path == n.path {
+		want = "one value or a list of them"
+	}
 	all := make([]T, 0, len(items))
 	for _, item := range items {
-		text, ok := r.text(item)
+		text, ok := r.text(item, want)
 		if !ok {
 			continue
 		}
@@ -83,9 +87,9 @@ func text(p *string, check func(string) error) value {
 	return scalar[string]{p, func(s string) (string, error) { return s, check(s) }, word}
 }
 
-func flag(p *bool) value { return scalar[bool]{p, parseFlag, strconv.FormatBool} }
+func toggle(p *bool) value { return scalar[bool]{p, parseToggle, strconv.FormatBool} }
 
-func parseFlag(s string) (bool, error) {
+func parseToggle(s string) (bool, error) {
 	switch s {
 	case "true", "on":
 		return true, nil

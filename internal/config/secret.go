@@ -14,7 +14,7 @@ const mask = "***"
 type secret struct{ p *string }
 
 func (s secret) read(r *reader, n node) {
-	text, ok := r.text(n)
+	text, ok := r.text(n, "one value")
 	if !ok {
 		return
 	}

@@ -69,7 +69,7 @@ const shellSigns = "\"'\\$`|&;<>*?(){}~"
 func (c command) read(r *reader, n node) {
 	var argv []string
 	if _, isList := n.Node.(*ast.SequenceNode); !isList {
-		text, ok := r.text(n)
+		text, ok := r.text(n, "a command, or a list of it and its arguments")
 		if !ok {
 			return
 		}
@@ -81,7 +81,7 @@ func (c command) read(r *reader, n node) {
 		argv = strings.Fields(text)
 	} else {
 		for _, item := range r.list(n) {
-			if arg, ok := r.text(item); ok {
+			if arg, ok := r.text(item, "one argument"); ok {
 				argv = append(argv, arg)
 			}
 		}
@@ -127,7 +127,7 @@ func (d directory) show() any {
 
 // path reads a path and makes it absolute, seen from the directory of the file.
 func (r *reader) path(n node) (string, bool) {
-	path, ok := r.text(n)
+	path, ok := r.text(n, "a path")
 	if ok && path == "" {
 		r.problem(n, wrong("", "names no file"))
 		return "", false
@@ -146,7 +146,7 @@ func (v nodes) read(r *reader, n node) {
 		v.readAddresses(r, n)
 		return
 	}
-	text, ok := r.text(n)
+	text, ok := r.text(n, "a number, a range or a list of addresses")
 	if !ok {
 		return
 	}

@@ -49,10 +49,14 @@ func parseSource(data []byte) (ast.Node, Problems) {
 		}
 		return nil, Problems{p}
 	}
-	if body == nil {
-		return nil, Problems{{Line: 1, Column: 1, Message: "the file is empty", Hint: smallestFile}}
+	if _, ok := body.(ast.MapNode); ok {
+		return body, nil
 	}
-	return body, nil
+	p := Problem{Line: 1, Column: 1, Message: "the file is empty", Hint: smallestFile}
+	if body != nil {
+		p.Message = "want a mapping of fields, found " + kind(body)
+	}
+	return nil, Problems{p}
 }
 
 // smallestFile is the hint for who has none yet.
@@ -84,14 +88,14 @@ func decodeText(data []byte) (string, *Problem) {
 	return string(data), nil
 }
 
-// refusedTokens are the parts of YAML that tenfold.yaml does without.
-var refusedTokens = map[token.Type]string{
-	token.AnchorType:     `anchors ("&name") are not supported`,
-	token.AliasType:      `aliases ("*name") are not supported`,
-	token.MergeKeyType:   `merge keys ("<<") are not supported`,
-	token.TagType:        `tags ("!name") are not supported`,
-	token.DirectiveType:  `directives ("%") are not supported`,
-	token.MappingKeyType: `explicit keys ("? key") are not supported`,
+// refusedTokens are the parts of YAML that tenfold.yaml does without, and what to write instead.
+var refusedTokens = map[token.Type]wrongValue{
+	token.AnchorType:     {`an anchor ("&name") is not supported`, `put a text that starts with "&" in quotes`},
+	token.AliasType:      {`an alias ("*name") is not supported`, `write out what it stands for; put a text that starts with "*" in quotes`},
+	token.MergeKeyType:   {`a merge key ("<<") is not supported`, "write out what it merges"},
+	token.TagType:        {`a tag ("!name") is not supported`, `put a text that starts with "!" in quotes`},
+	token.DirectiveType:  {`a directive ("%") is not supported`, `remove the line, or put a text that starts with "%" in quotes`},
+	token.MappingKeyType: {`an explicit key ("? key") is not supported`, "write key: value"},
 }
 
 // checkTokens bounds what the parser gets to see and refuses what tenfold.yaml does without.
@@ -123,8 +127,8 @@ func checkTokens(tokens token.Tokens) (problems Problems) {
 				report(t, `a second ": " in one line`, `put a value that contains ": " in quotes`)
 			}
 		}
-		if message, refused := refusedTokens[t.Type]; refused {
-			report(t, message, "put a text that starts with this character in quotes; repeat what an alias stood for")
+		if w, refused := refusedTokens[t.Type]; refused {
+			report(t, w.message, w.hint)
 		}
 		if brackets > maxDepth || dashes > maxDepth {
 			report(t, "nested too deeply", "")
@@ -154,6 +158,10 @@ func syntaxProblem(err error) Problem {
 		p.Message, p.Hint = "a tab indents this line", "indent with spaces"
 	case strings.Contains(p.Message, "reserved character"):
 		p.Hint = "put the value in quotes"
+	case strings.Contains(p.Message, "must be specified"):
+		p.Hint = `inside [] and {}, a text with a bracket, a brace or a comma needs quotes: "${NAME}"`
+	case strings.Contains(p.Message, "invalid key"):
+		p.Hint = "a key is a plain name"
 	case strings.Contains(p.Message, "end token"), strings.Contains(p.Message, "end character"):
 		p.Hint = "what is opened here is never closed"
 	case strings.Contains(p.Message, "not allowed in this context"):

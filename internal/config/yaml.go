@@ -88,7 +88,8 @@ func writeList(b *bytes.Buffer, indent string, items []string) {
 	}
 }
 
-// unquoted is what needs no quotes anywhere in YAML: narrower than the standard, so that it holds for every reader.
+// unquoted needs no quotes in a list or out of it. It is narrower than YAML allows; that some of it would be a number or
+// a date for another reader does not matter, because values are read as they are written.
 var unquoted = regexp.MustCompile(`^[A-Za-z0-9/][A-Za-z0-9/._%@+()=:-]*$`)
 
 // plain quotes a text where it must be. Go's escapes are all YAML's as well.

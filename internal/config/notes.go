@@ -1,0 +1,74 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+// Notes returns what is allowed and probably not meant, or has a price that is easy to miss. They have no place in a file,
+// because a Config does not know where it came from.
+func (c *Config) Notes() []Problem {
+	var n notes
+	if token := c.Admin.Token; token != "" && len(token) < 16 {
+		n.add("admin.token", "openssl rand -hex 16", "is short enough to guess: it has fewer than 16 characters")
+	}
+	for _, p := range c.TrustedProxies {
+		if p.Bits() == 0 {
+			n.add("trusted_proxies", "name the networks of your own proxies", "trusts everyone: any client can claim any address")
+		}
+	}
+	for i := range c.Services {
+		n.service(&c.Services[i])
+	}
+	return n
+}
+
+type notes []Problem
+
+func (n *notes) add(path, hint, format string, args ...any) {
+	*n = append(*n, problemAt(path, wrong(hint, format, args...)))
+}
+
+func (n *notes) service(s *Service) {
+	path := "services." + s.Name
+	if s.MaxNodes > s.MinNodes {
+		n.add(path+".nodes", "", "this version does not scale by itself: it runs %d", s.MinNodes)
+	}
+	if len(s.Run) > 0 && !slices.Contains(shells, filepath.Base(s.Run[0])) {
+		for i, arg := range s.Run {
+			if variable.MatchString(arg) {
+				n.add(at(path+".run", i), `to use it as an argument, let a shell start the program: [sh, -c, "exec PROGRAM --port $PORT"]`,
+					"%s stays as it is: no shell reads run, and the environment is handed to the program", quote(arg))
+			}
+		}
+	}
+	if s.Worker {
+		return // nothing below applies: no request reaches it
+	}
+	if s.Probe.Timeout > s.Probe.Interval && !s.Probe.Off {
+		n.add(path+".probe.timeout", "", "%s is more than interval, %s: the next probe is due before this one gives up",
+			printDuration(s.Probe.Timeout), printDuration(s.Probe.Interval))
+	}
+	if s.Balance.Picker == "weighted" && len(s.Weights) == 0 {
+		n.add(path+".balance", "nodes: [{address: 10.0.0.1:8080, weight: 3}, ...]", "weighted is round-robin here: all weights are equal")
+	}
+	if s.Sticky != "" {
+		n.add(path+".sticky", "keep the state in the shared store (REDIS_URL), then every node can serve everybody",
+			"hides state that lives in a node: it works until that node goes, and then its visitors lose it; "+
+				"and a node added under load gets new visitors only")
+	}
+	if s.Retry.TryTimeout > s.Timeout {
+		n.add(path+".retry.try_timeout", "", "%s never ends a try: timeout, %s, comes first",
+			printDuration(s.Retry.TryTimeout), printDuration(s.Timeout))
+	}
+	if s.Limit.Wait >= s.Timeout && s.Limit.Queue > 0 {
+		n.add(path+".limit.wait", "", "%s in the queue uses up the whole timeout, %s",
+			printDuration(s.Limit.Wait), printDuration(s.Timeout))
+	}
+}
+
+var (
+	shells   = []string{"sh", "bash", "dash", "zsh", "ash", "ksh", "fish"}
+	variable = regexp.MustCompile(`\$(\{[A-Za-z_]|[A-Z_][A-Z0-9_]*)`)
+)
