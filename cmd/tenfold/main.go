@@ -24,6 +24,7 @@ const (
 
 // cli is the command line: one field per verb.
 type cli struct {
+	Check   checkCmd   `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+type checkCmd struct {
+	File      string `short:"f" default:"tenfold.yaml" placeholder:"FILE" help:"File to check; - reads standard input."`
+	Effective bool   `xor:"form" help:"Print the file with every default filled in and secrets masked."`
+	JSON      bool   `name:"json" xor:"form" help:"Print problems and notes as JSON."`
+}
+
+// Help teaches the file by an example.
+func (checkCmd) Help() string {
+	return `
+Reads the file and starts nothing. Every problem is shown at once, with its place and what would be right; the exit code
+is then 2. Notes are no problems: they name what is allowed and probably not meant.
+
+This file runs two to five nodes of a shop and one worker, and sends every request to the shop:
+
+    listen: :8080
+    services:
+      shop:
+        run: [shop, serve]       # started with PORT set; or nodes: [10.0.0.1:8080, ...]
+        nodes: 2..5
+        probe: /readyz           # GET it every 2s; a node is ready when it answers 200..399
+        env: {DATABASE_URL: "${DATABASE_URL}"}
+      mail:
+        run: [shop, work]        # no route leads to it: a worker, without a port
+        nodes: 1
+    routes:
+      - {path: /, to: shop}
+
+Everything else has a default. To see all fields and their values:
+
+    tenfold check --effective
+    echo 'services: {shop: {run: [shop]}}' | tenfold check -f - --effective
+`
+}
+
+func (cmd checkCmd) Run(t *terminal) error {
+	c, err := loadConfig(t, cmd.File)
+	if cmd.JSON {
+		return printCheck(t.stdout, cmd.File, c, err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, note := range c.Notes() {
+		fmt.Fprintf(t.stderr, "note: %s\n", note)
+	}
+	if cmd.Effective {
+		_, err = t.stdout.Write(c.YAML())
+		return err
+	}
+	return printSummary(t.stdout, cmd.File, c)
+}
+
+// loadConfig reads a file, or standard input for "-". What is wrong with it is the caller's to mend: exit code 2.
+func loadConfig(t *terminal, file string) (c *config.Config, err error) {
+	if file == "-" {
+		var data []byte
+		if data, err = io.ReadAll(io.LimitReader(t.stdin, 2<<20)); err == nil { // Parse refuses half of it
+			c, err = config.Parse("standard input", data, nil)
+		}
+	} else {
+		c, err = config.Load(file)
+	}
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usageError(err, missingFileHint(file))
+	}
+	return nil, usageError(err, "")
+}
+
+func missingFileHint(file string) string {
+	for _, ending := range []string{".yml", ".yaml"} {
+		other := strings.TrimSuffix(file, filepath.Ext(file)) + ending
+		if _, err := os.Stat(other); err == nil {
+			return fmt.Sprintf("there is %s: use -f %s", other, other)
+		}
+	}
+	return "tenfold check --help shows a file to start from; tenfold up -- COMMAND needs none"
+}
+
+// printSummary shows what a good file amounts to.
+func printSummary(w io.Writer, file string, c *config.Config) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if file == "-" {
+		file = "standard input"
+	}
+	fmt.Fprintf(tw, "%s is fine\n", file)
+	scheme := "http"
+	if c.TLS != nil {
+		scheme = "https"
+	}
+	fmt.Fprintf(tw, "  listen\t%s (%s)\n", strings.Join(c.Listen, ", "), scheme)
+	fmt.Fprintf(tw, "  admin\t%s\n", c.Admin.Listen)
+	for _, s := range c.Services {
+		fmt.Fprintf(tw, "  service\t%s\t%s\n", s.Name, describe(&s))
+	}
+	for _, r := range c.Routes {
+		fmt.Fprintf(tw, "  route\t%s%s\tto %s%s\n", r.Host, r.Path, r.To, conditions(&r))
+	}
+	return tw.Flush()
+}
+
+func describe(s *config.Service) string {
+	if len(s.Addresses) > 0 {
+		return count(len(s.Addresses), "node") + " at " + list(s.Addresses)
+	}
+	what := "node"
+	if s.Worker {
+		what = "worker"
+	}
+	nodes := count(s.MinNodes, what)
+	if s.MaxNodes > s.MinNodes {
+		nodes = fmt.Sprintf("%d to %s", s.MinNodes, count(s.MaxNodes, what))
+	}
+	return nodes + " of " + strings.Join(s.Run, " ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func list(all []string) string {
+	const most = 3
+	if len(all) > most {
+		return strings.Join(all[:most], ", ") + ", ..."
+	}
+	return strings.Join(all, ", ")
+}
+
+func conditions(r *config.Route) string {
+	if len(r.Methods) == 0 && len(r.Headers) == 0 {
+		return ""
+	}
+	parts := r.Methods
+	if len(r.Headers) > 0 {
+		parts = append(parts[:len(parts):len(parts)], count(len(r.Headers), "header")+" match")
+	}
+	return " if " + strings.Join(parts, ", ")
+}
+
+// checkResult is the JSON form.
+type checkResult struct {
+	File     string           `json:"file"`
+	OK       bool             `json:"ok"`
+	Problems []config.Problem `json:"problems"`
+	Notes    []config.Problem `json:"notes"`
+}
+
+// printCheck prints problems for a program; what kept the file from being read at all stays an error.
+func printCheck(w io.Writer, file string, c *config.Config, err error) error {
+	result := checkResult{File: file, OK: err == nil, Problems: []config.Problem{}, Notes: []config.Problem{}}
+	if problems := (config.Problems)(nil); errors.As(err, &problems) {
+		result.Problems = problems
+		err = usageError(fmt.Errorf("%s in %s", count(len(problems), "problem"), file), "")
+	} else if err != nil {
+		return err
+	} else {
+		result.Notes = append(result.Notes, c.Notes()...)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return errors.Join(encoder.Encode(result), err)
+}
