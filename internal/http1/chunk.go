@@ -1,9 +1,9 @@
 package http1
 
 const (
-	maxChunkLine   = 1 << 10  // of one chunk-size line, without CRLF
-	maxChunkExt    = 16 << 10 // of all extensions in one message: they are dropped, so nobody needs more
-	maxTrailers    = 4 << 10  // of the trailer section; net/http's server takes no more either
+	maxChunkLine   = 1 << 10 // of one chunk-size line, without CRLF
+	maxChunkExt    = 8 << 10 // of all extensions in one message: they are dropped, so nobody needs more
+	maxTrailers    = 4 << 10 // of the trailer section; net/http's server takes no more either
 	maxTrailerLine = 64
 )
 

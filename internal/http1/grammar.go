@@ -1,14 +1,18 @@
 package http1
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // The octets that RFC 9110 and RFC 3986 allow in each place, as bits of one table.
 const (
 	isToken  = 1 << iota // RFC 9110 section 5.6.2: field names, methods
 	isValue              // section 5.5: VCHAR, obs-text, SP, HTAB; never CR, LF, NUL or another control
 	isTarget             // RFC 3986: printable, without space and "#"; obs-text, because servers in use accept it
-	isHost               // RFC 3986 section 3.2.2: reg-name, IP literal and port
+	isHost               // RFC 3986 section 3.2.2: reg-name without percent-encoding
 	isHex
+	isDigit
 )
 
 var octets = func() (t [256]uint8) {
@@ -19,8 +23,9 @@ var octets = func() (t [256]uint8) {
 		}
 	}
 	mark(alnum+"!#$%&'*+-.^_`|~", isToken)
-	mark(alnum+"-._~%!$&'()*+,;=:[]", isHost)
+	mark(alnum+"-._~!$&'()*+,;=", isHost)
 	mark("0123456789abcdefABCDEF", isHex)
+	mark("0123456789", isDigit)
 	for c := range 256 {
 		if c == '\t' || c >= ' ' && c != 0x7f {
 			t[c] |= isValue
@@ -94,6 +99,33 @@ func hasToken[S string | []byte](list S, word string) (found bool) {
 		return !found
 	})
 	return found
+}
+
+// validHost reports whether s is a host with an optional port, as in a Host field: a name, an IPv4 address or an IPv6
+// literal. Percent-encoding and zones are refused: what is a name to one reader is another name to the next.
+func validHost[S string | []byte](s S) bool {
+	end := 0
+	if len(s) > 0 && s[0] == '[' {
+		for end < len(s) && s[end] != ']' {
+			end++
+		}
+		if end == len(s) {
+			return false
+		}
+		if ip, err := netip.ParseAddr(string(s[1:end])); err != nil || !ip.Is6() || ip.Zone() != "" {
+			return false
+		}
+		end++
+	} else {
+		for end < len(s) && octets[s[end]]&isHost != 0 {
+			end++
+		}
+	}
+	if end == 0 || end == len(s) {
+		return end > 0
+	}
+	port := s[end+1:]
+	return s[end] == ':' && len(port) <= 5 && all(port, isDigit)
 }
 
 // decimal reads a length: digits only, no sign, no space, at most 2^63-1.

@@ -13,6 +13,7 @@ func (f field) value(head []byte) []byte { return head[f.valueStart:f.valueEnd] 
 type headParser struct {
 	maxBytes int // of the whole head
 	maxLines int // of field lines
+	maxStart int // of the start line; 0: only maxBytes counts
 
 	pos     int // where the line that is being read starts
 	scanned int // how far its end was looked for
@@ -34,6 +35,8 @@ type facts struct {
 
 var (
 	faultBareLF      = &fault{400, "line does not end in CRLF"}
+	faultNoStart     = &fault{400, "empty line in front of the message"}
+	faultTarget      = &fault{414, "request target too long"}
 	faultTooLarge    = &fault{431, "header too large"}
 	faultTooMany     = &fault{431, "too many header lines"}
 	faultFold        = &fault{400, "folded header line"}
@@ -63,6 +66,13 @@ func (p *headParser) reset(startLine bool) {
 func (p *headParser) parse(head []byte) (n int, f *fault) {
 	for {
 		i := bytes.IndexByte(head[p.scanned:], '\n')
+		end := p.scanned + i
+		if i < 0 {
+			end = len(head)
+		}
+		if p.line < 0 && p.maxStart > 0 && end > p.maxStart {
+			return 0, faultTarget
+		}
 		if i < 0 {
 			if len(head) >= p.maxBytes {
 				return 0, faultTooLarge
@@ -70,7 +80,6 @@ func (p *headParser) parse(head []byte) (n int, f *fault) {
 			p.scanned = len(head)
 			return 0, nil
 		}
-		end := p.scanned + i
 		if end+1 > p.maxBytes {
 			return 0, faultTooLarge
 		}
@@ -80,6 +89,8 @@ func (p *headParser) parse(head []byte) (n int, f *fault) {
 		start := p.pos
 		p.pos, p.scanned = end+1, end+1
 		switch {
+		case p.line < 0 && end-1 == start:
+			return 0, faultNoStart
 		case p.line < 0:
 			p.line = end - 1
 		case end-1 == start:
@@ -156,14 +167,23 @@ func (p *headParser) note(name, value []byte) *fault {
 			return faultCodings
 		}
 		if !fold(value, "chunked") {
-			if hasToken(value, "chunked") || len(value) == 0 {
-				return faultCodings
-			}
-			return faultCoding
+			return badCodings(value)
 		}
 		p.chunked = true
 	}
 	return nil
+}
+
+// badCodings tells a coding that nobody here knows from an odd way to say "chunked".
+func badCodings(value []byte) *fault {
+	f := faultCodings
+	elements(value, func(e []byte) bool {
+		if !fold(e, "chunked") {
+			f = faultCoding
+		}
+		return f == faultCodings
+	})
+	return f
 }
 
 // framing checks what the facts say together, for a message of HTTP/1.minor.

@@ -311,10 +311,10 @@ func (m *message) Close() error {
 // fail ends the message and says why.
 func (m *message) fail(stage Stage, err error) error {
 	switch {
+	case m.up != nil && m.up.refused() != nil:
+		err = m.up.refused() // net/http ends the context of a request whose body fails: an effect, not the cause
 	case m.ctx.Err() != nil:
 		err = ended(m.ctx)
-	case m.up != nil && m.up.refused() != nil:
-		err = m.up.refused()
 	}
 	m.end(false)
 	return &Error{stage, err}

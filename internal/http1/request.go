@@ -82,7 +82,7 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 		host = req.URL.Host
 	}
 	host = withoutZone(host)
-	if host == "" || !all(host, isHost) {
+	if !validHost(host) {
 		return nil, fmt.Errorf("invalid host %q", host)
 	}
 	b = append(b, " HTTP/1.1\r\nHost: "...)

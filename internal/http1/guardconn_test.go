@@ -1,0 +1,416 @@
+package http1
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// slowly writes one octet at a time, each as a packet of its own as far as the kernel lets it.
+func slowly(nc net.Conn, s string) {
+	for i := range len(s) {
+		if _, err := io.WriteString(nc, s[i:i+1]); err != nil {
+			return
+		}
+	}
+}
+
+const pipeline = "POST /1 HTTP/1.1\r\nHost: a\r\nX_Drop: 1\r\nContent-Length: 5\r\n\r\nhello" +
+	"\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;ext\r\nhello\r\n6\r\n world\r\n0;x\r\nX: y\r\n\r\n" +
+	"GET /3 HTTP/1.1\r\nHost: a\r\n\r\n"
+
+var pipelineAnswers = []string{
+	`200 POST /1 host=a body="hello"`,
+	`200 POST /2 host=a body="hello world" trailer=map["X":["y"]]`,
+	`200 GET /3 host=a body=""`,
+}
+
+func TestGuardPipelineInAnyPortions(t *testing.T) {
+	const bad = "GET /4 HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\nGET /5 HTTP/1.1\r\nHost: a\r\n\r\n"
+	wants := append(pipelineAnswers, "400 invalid octet in header name (GET /4)", "end")
+	for _, size := range []int{1, 2, 3, 7, 64, 1000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			server, client := net.Pipe()
+			g := NewGuard(nil, nil)
+			go func() {
+				all := pipeline + bad
+				for i := 0; i < len(all); i += size {
+					client.Write([]byte(all[i:min(i+size, len(all))]))
+				}
+				client.Close()
+			}()
+			// The server's reads come in all sizes as well.
+			br := bufio.NewReaderSize(g.wrap(server), 4096)
+			for i := range 4 {
+				req, err := http.ReadRequest(br)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w := httptest.NewRecorder()
+				tell(w, req)
+				if got := fmt.Sprintf("%d %s", w.Code, strings.TrimSpace(w.Body.String())); got != wants[i] {
+					t.Errorf("got %q, want %q", got, wants[i])
+				}
+			}
+			if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil {
+				t.Errorf("after the refusal: %q, %v", rest, err)
+			}
+		})
+	}
+}
+
+func TestGuardPipelineThroughServer(t *testing.T) {
+	addr := guardedServer(t, nil, tell)
+	for name, send := range map[string]func(net.Conn, string){
+		"at once": func(nc net.Conn, s string) { io.WriteString(nc, s) },
+		"slowly":  slowly,
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			go send(nc, pipeline)
+			br := bufio.NewReader(nc)
+			for _, want := range pipelineAnswers {
+				resp, err := http.ReadResponse(br, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, _ := io.ReadAll(resp.Body)
+				if got := "200 " + string(body); got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestGuardHoldsNoMemoryWhenIdle(t *testing.T) {
+	server, client := net.Pipe()
+	g := NewGuard(nil, nil).wrap(server).(*guardConn)
+	go slowly(client, pipeline)
+	br := bufio.NewReader(g)
+	for range 3 {
+		req, err := http.ReadRequest(br)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, req.Body)
+	}
+	if g.buf != nil || g.pooled != nil || g.parser != nil {
+		t.Errorf("buffer %d, parser %v", len(g.buf), g.parser)
+	}
+}
+
+// A handler's context has to end with its client, and only then, whatever the guard keeps back.
+func TestGuardRefusalDoesNotCancelItsHandler(t *testing.T) {
+	cancelled := make(chan error, 1)
+	released := make(chan struct{})
+	addr := guardedServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status, _, ok := Refusal(r); ok {
+			w.WriteHeader(status)
+			w.(http.Flusher).Flush()
+			<-released
+			cancelled <- r.Context().Err()
+			<-r.Context().Done() // the client went away
+			cancelled <- r.Context().Err()
+		}
+	}))
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(nc, "GET / HTTP/1.1\r\n\r\nmore and more")
+	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil || resp.StatusCode != 400 {
+		t.Fatal(resp, err)
+	}
+	io.WriteString(nc, "and more")
+	close(released)
+	if err := <-cancelled; err != nil {
+		t.Errorf("while the client waits: %v", err)
+	}
+	nc.Close()
+	if err := <-cancelled; err != context.Canceled {
+		t.Errorf("after the client went: %v", err)
+	}
+}
+
+func TestGuardRefusesSecondWhileFirstRuns(t *testing.T) {
+	first, second := make(chan struct{}), make(chan error, 1)
+	addr := guardedServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/first" {
+			<-first
+			second <- r.Context().Err()
+		}
+		tell(w, r)
+	}))
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	io.WriteString(nc, "GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\n\r\n")
+	close(first)
+	if err := <-second; err != nil {
+		t.Errorf("the first request's context: %v", err)
+	}
+	br := bufio.NewReader(nc)
+	for _, want := range []int{200, 400} {
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil || resp.StatusCode != want {
+			t.Fatal(resp, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+	}
+}
+
+// hijack grants an upgrade to a protocol that repeats what it hears, unless the path is /deny.
+var hijack http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/deny" {
+		tell(w, r)
+		return
+	}
+	nc, brw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer nc.Close()
+	io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
+	nc.Write(early)
+	nc = Unguard(nc)
+	io.Copy(nc, nc)
+}
+
+func TestGuardUpgrade(t *testing.T) {
+	const upgrade = " HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+	addr := guardedServer(t, nil, hijack)
+	for _, early := range []string{"", "e", "early \n\x00 data"} {
+		t.Run("granted after "+early, func(t *testing.T) {
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			io.WriteString(nc, "GET /"+upgrade+early)
+			br := bufio.NewReader(nc)
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil || resp.StatusCode != 101 {
+				t.Fatal(resp, err)
+			}
+			const late = "\x00\r\n raw \n"
+			io.WriteString(nc, late)
+			got := make([]byte, len(early+late))
+			if _, err := io.ReadFull(br, got); err != nil || string(got) != early+late {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	t.Run("denied", func(t *testing.T) {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		br := bufio.NewReader(nc)
+		for _, test := range []struct {
+			send string
+			want int
+		}{
+			{"GET /deny" + upgrade, 200},
+			{"GET /deny HTTP/1.1\r\nHost: a\r\n\r\n", 200},
+			{"GET /deny HTTP/1.1\r\n\r\n", 400}, // the guard is back at work
+		} {
+			io.WriteString(nc, test.send)
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			if resp.StatusCode != test.want {
+				t.Errorf("%q: %d", test.send, resp.StatusCode)
+			}
+		}
+	})
+	t.Run("denied after early data", func(t *testing.T) {
+		got := converse(t, addr, "GET /deny"+upgrade+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", 2)
+		if len(got) != 2 || got[0] != `200 GET /deny host=a body=""` || !strings.HasPrefix(got[1], "end") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestGuardHeaderTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		g := NewGuard(nil, nil).wrap(server)
+		br := bufio.NewReader(g)
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			io.WriteString(client, pipeline)
+			time.Sleep(time.Minute) // idle, which is the server's business
+			for _, c := range "GET / HTTP/1.1\r\nX: and so on" {
+				io.WriteString(client, string(c))
+				time.Sleep(time.Second)
+			}
+		})
+		for range 3 {
+			req, err := http.ReadRequest(br)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, req.Body)
+		}
+		g.SetReadDeadline(time.Now().Add(2 * time.Minute))
+		req, err := http.ReadRequest(br)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, reason, _ := Refusal(req); status != 408 || time.Since(start) != 70*time.Second {
+			t.Errorf("%d %s after %v", status, reason, time.Since(start))
+		}
+		client.Close()
+		wg.Wait()
+	})
+}
+
+func TestGuardServerDeadlineCountsAndCanBeTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		g := NewGuard(nil, nil).wrap(server)
+		go io.WriteString(client, "GET / HTTP/1.1\r\n")
+		g.SetReadDeadline(time.Now().Add(time.Second))
+		var p [100]byte
+		if n, err := g.Read(p[:]); n > 0 || !isTimeout(err) {
+			t.Fatal(n, err)
+		}
+		g.SetReadDeadline(time.Time{})
+		go io.WriteString(client, "Host: a\r\n\r\n")
+		if n, err := g.Read(p[:]); string(p[:n]) != "GET / HTTP/1.1\r\nHost: a\r\n\r\n" {
+			t.Fatalf("%q, %v", p[:n], err)
+		}
+	})
+}
+
+func TestGuardH2C(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	srv := &http.Server{Handler: tell, Protocols: &protocols}
+	GuardServer(srv)
+	var wg sync.WaitGroup
+	wg.Go(func() { srv.Serve(NewGuard(l, &GuardOptions{AllowH2C: true})) })
+	t.Cleanup(func() { srv.Close(); wg.Wait() })
+
+	var h2 http.Protocols
+	h2.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: &h2}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://" + l.Addr().String() + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	if resp.ProtoMajor != 2 || !strings.HasPrefix(string(body), "GET /x") {
+		t.Errorf("%s: %s", resp.Proto, body)
+	}
+	if got := converse(t, l.Addr().String(), "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 2); len(got) < 2 || !strings.HasPrefix(got[1], "505") {
+		t.Errorf("late preface: %q", got)
+	}
+}
+
+func TestTLSGuard(t *testing.T) {
+	cert := httptest.NewTLSServer(nil)
+	config := &tls.Config{Certificates: cert.TLS.Certificates, NextProtos: []string{"h2", "http/1.1"}}
+	roots := cert.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	cert.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			w.Header().Set("X-TLS", "yes")
+		}
+		tell(w, r)
+	})}
+	GuardServer(srv)
+	failures := make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() { srv.Serve(NewTLSGuard(l, config, nil, func(_ net.Conn, err error) { failures <- err })) })
+	t.Cleanup(func() { srv.Close(); wg.Wait() })
+
+	for _, h2 := range []bool{true, false} {
+		client := &http.Client{Transport: &http.Transport{
+			ForceAttemptHTTP2: h2, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com"},
+		}}
+		defer client.CloseIdleConnections()
+		resp, err := client.Post("https://"+l.Addr().String()+"/x", "", strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		if resp.ProtoMajor == 2 != h2 || resp.Header.Get("X-TLS") != "yes" || !strings.HasPrefix(string(body), "POST /x") {
+			t.Errorf("h2 %v: %s: %s", h2, resp.Proto, body)
+		}
+	}
+	nc, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	io.WriteString(nc, "GET / HTTP/1.1\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil || resp.StatusCode != 400 {
+		t.Error(resp, err)
+	} else if body, _ := io.ReadAll(resp.Body); !strings.Contains(string(body), "missing Host") {
+		t.Errorf("got %q", body)
+	}
+
+	plain, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	io.WriteString(plain, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if err := <-failures; err == nil {
+		t.Error("plain HTTP passed the handshake")
+	}
+}
+
+// TestGuardAnswersBeforeItHangsUp: a client that is still sending must get to read why it was refused.
+func TestGuardAnswersBeforeItHangsUp(t *testing.T) {
+	addr := guardedServer(t, nil, tell)
+	for range 20 {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(nc, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\nTransfer-Encoding: chunked\r\n\r\n"+strings.Repeat("x", 100_000))
+		resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 400 {
+			t.Fatal(resp.Status, err)
+		}
+		nc.Close()
+	}
+}
