@@ -131,9 +131,6 @@ func checkStore(s string) error {
 	const hint = `"auto", "none" or a URL such as redis://10.0.0.5:6379/0`
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" {
-		if strings.Contains(s, "${") {
-			return wrong(hint, "the environment is not read here: only in admin.token and in env of a service")
-		}
 		return wrong(hint, "is neither a redis:// nor a rediss:// URL")
 	}
 	port := u.Port()
@@ -147,16 +144,10 @@ func checkStore(s string) error {
 	case u.Fragment != "":
 		return wrong("write # as %23 in a password", "the URL has a fragment (#...)")
 	}
-	_, hasPassword := u.User.Password()
-	if hasPassword && isMask(u) {
+	if password, _ := u.User.Password(); password == mask {
 		return wrong("put the real password in", "the password is masked (***)")
 	}
 	return nil
-}
-
-func isMask(u *url.URL) bool {
-	password, _ := u.User.Password()
-	return password == mask
 }
 
 // maskStore hides who logs in and with what.

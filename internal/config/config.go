@@ -1,6 +1,23 @@
 // Package config reads tenfold.yaml: strictly, with its defaults filled in, and with every problem reported at once.
 //
-// The types of this file are the manual of the file: a field's comment says what it does, its unit and its default.
+// The types of config.go are the manual of the file: a field's comment says what it does, its unit and its default. Its
+// key in the file is its name in snake_case: HeaderBytes is header_bytes. Unknown keys, keys that come twice and keys
+// without a value are problems.
+//
+// The file is YAML without anchors, aliases, merge keys and tags: it means what it says. Values are read as they are
+// written (1.10 stays 1.10, yes stays yes) and have these forms:
+//
+//	duration   500ms, 2s, 1m30s; from 0 to 24h
+//	size       8192, 32KiB, 1MiB: bytes, in powers of 1024
+//	share      10% or 0.1
+//	switch     true or false, on or off
+//	list       [a, b], or a alone
+//	address    :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080; port 0 takes a free one
+//	network    10.0.0.0/8, or an IP address alone
+//	path       relative to the directory of the file
+//
+// "${NAME}" reads the environment variable NAME in admin.token and in the values of env, and nowhere else; a variable that
+// is not set is a problem. "$${" is a plain "${" there.
 package config
 
 import (
@@ -12,27 +29,27 @@ import (
 type Config struct {
 	Listen         []string       // addresses that the gateway listens on; a single string is fine too; default ":8080"
 	Admin          Admin          // the admin address: metrics, JSON API; a single string is its listen address
-	TLS            *TLS           // certificate files; nil means plain HTTP
+	TLS            *TLS           // certificate files; nil, in the file "off", means plain HTTP
 	H2C            bool           // accept HTTP/2 without TLS (prior knowledge); default false
 	ProxyProtocol  []netip.Prefix // peers whose PROXY protocol header (v1, v2) is required and believed; default none
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* and Forwarded are believed; default none
-	Store          string         // "auto", "none" or a redis:// or rediss:// URL; default "auto"
+	Store          string         // "auto", "none" or a redis:// or rediss:// URL, its password never shown; default "auto"
 	Drain          time.Duration  // how long old requests may finish when a node or tenfold stops; default 30s
 	Limits         Limits         // what a downstream may send
 	Services       []Service      // in the order of the file
-	Routes         []Route        // in the order of the file; default: "/" to the only service
+	Routes         []Route        // in the order of the file; default: "/" to the only service; needed when there are several
 }
 
 // Admin is the address of the console.
 type Admin struct {
 	Listen string // default "127.0.0.1:9090"; "off" for none
-	Token  string // required when Listen is not loopback; sent as "Authorization: Bearer"; "${NAME}" reads the environment
+	Token  string // required when Listen is not loopback; sent as "Authorization: Bearer"; may be "${NAME}"; never shown
 }
 
-// TLS names the certificate of the gateway.
+// TLS names the certificate of the gateway. Both files must exist and belong together.
 type TLS struct {
-	Cert string // PEM file, leaf first
-	Key  string // PEM file
+	Cert string // PEM file, leaf first; an absolute path once read
+	Key  string // PEM file, unencrypted; an absolute path once read
 }
 
 // Limits bound what a downstream may send and how slowly.
@@ -43,20 +60,23 @@ type Limits struct {
 	HeaderTimeout time.Duration // from the first byte of a request to the end of its headers; default 10s
 	BodyBytes     int64         // largest request body; default 0: no limit
 	BodyGrace     time.Duration // how long a body may take before BodyRate counts; default 20s
-	BodyRate      int           // bytes per second that a body must then average; default 500
+	BodyRate      int           // bytes per second that a body must then average; default 500; 0 for no minimum
 	WriteTimeout  time.Duration // how long one write to the downstream may stall; default 60s
 	IdleTimeout   time.Duration // how long a connection may wait for its next request; default 75s
 	Underscores   bool          // let header names with "_" through; default false: they are dropped
 }
 
-// Service is a named program: one that the fleet runs (Run), or one that runs elsewhere (Addresses).
+// Service is a named program: one that the fleet runs (Run), or one that runs elsewhere (Addresses). In the file services is
+// a mapping of names to services; a name is a DNS label that starts with a letter.
 type Service struct {
 	Name string
-	// Run is the command and its arguments. A node is told where to listen by PORT and HOST.
+	// Run is the command and its arguments: run: [shop, serve]. A node is told where to listen by PORT and HOST.
+	// A text, run: shop serve, is split at its spaces; it may not have quotes or other signs that mean something to a
+	// shell, because no shell reads it. Who wants one says so: run: [sh, -c, "exec shop --port $PORT"].
 	Run       []string
-	Dir       string            // working directory of Run; default: the directory of the file
-	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own environment
-	MinNodes  int               // nodes: N or MIN..MAX; default 2
+	Dir       string            // working directory of Run; default: the directory of the file; an absolute path once read
+	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own environment; never shown
+	MinNodes  int               // nodes: N or MIN..MAX, up to 1000; default 2; 0 beside Addresses
 	MaxNodes  int               // equals MinNodes for a plain N
 	Addresses []string          // nodes: [host:port, ...]; excludes Run
 	Weights   []int             // nodes: [{address: host:port, weight: 3}, ...]; beside Addresses; nil means equal weights
@@ -65,19 +85,20 @@ type Service struct {
 	Probe     Probe
 	Outlier   Outlier
 	Balance   Balance
-	Sticky    string        // name of a cookie that pins a visitor to a node; default "": off, see docs before use
-	Limit     Limit         // requests in flight per node and the queue in front
-	Retry     Retry         //
+	Sticky    string        // name of a cookie that pins a visitor to a node; default "off": it hides state that dies with a node
+	Limit     Limit         // requests in flight per node and the queue in front; a number alone is InFlight
+	Retry     Retry         // "off" is tries: 1
 	Breaker   Breaker       //
 	SlowStart time.Duration // how long a new node takes to get its full share; default 10s; 0 for at once
 	Drain     time.Duration // default: Config.Drain
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
 }
 
-// Probe is the active check: GET Path on each node. "off" means that a node counts as ready while it accepts connections.
+// Probe is the active check: GET Path on each node. "off" means that a node counts as ready while it accepts connections; a
+// path alone, probe: /readyz, is Path.
 type Probe struct {
 	Off      bool
-	Path     string        // default "/"
+	Path     string        // may have a query; default "/"
 	Interval time.Duration // default 2s, with 10 % jitter
 	Timeout  time.Duration // default 1s
 	Rise     int           // successes in a row that make a node ready; default 1
@@ -86,7 +107,7 @@ type Probe struct {
 	Body     string        // a substring that the first 64 KiB of the body must have; default none
 }
 
-// StatusRange is an inclusive range of HTTP status codes: "200", "200..299" or "2xx" in the file.
+// StatusRange is an inclusive range of HTTP status codes: 200, 200..299 or 2xx in the file.
 type StatusRange struct{ From, To int }
 
 // Outlier is the passive check: nodes that fail live requests are ejected for a growing time. "off" switches it off.
@@ -102,10 +123,11 @@ type Outlier struct {
 	Panic       float64       // when fewer than this share of nodes pass their probe, probes are disbelieved; default 0: never
 }
 
-// Balance names the picker.
+// Balance names the picker: round-robin, weighted, least-conn, p2c, hash(header:X-User), hash(cookie:id), hash(ip) or
+// hash(path) in the file; default p2c.
 type Balance struct {
-	Picker string // round-robin | weighted | least-conn | p2c | hash; default p2c
-	By     string // for hash: header | cookie | ip | path; "hash(header:X-User)" in the file
+	Picker string // round-robin | weighted | least-conn | p2c | hash
+	By     string // for hash: header | cookie | ip | path
 	Name   string // for hash by header or cookie: its name
 }
 
@@ -136,9 +158,9 @@ type Breaker struct {
 // Route leads requests to a service. Of all routes that match, the one with an exact host wins over a wildcard over none,
 // then the longest path, then the most conditions, then the first in the file.
 type Route struct {
-	Host    string            // "shop.example", "*.shop.example" or empty for all
+	Host    string            // "shop.example", "*.shop.example" or empty for all; lower case, without a port
 	Path    string            // prefix at segment boundaries: "/api" matches /api and /api/x, not /apix; default "/"
-	Methods []string          // default all
-	Headers map[string]string // a value to equal, or "*" for present; default none
+	Methods []string          // upper case; default all
+	Headers map[string]string // by canonical name, a value to equal, or "*" for present; default none
 	To      string            // the service
 }

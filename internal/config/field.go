@@ -1,9 +1,9 @@
 package config
 
 import (
-	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // field is one key of the file. Each is listed once, in fields.go: what reads it also prints it, so that the effective
@@ -30,8 +30,7 @@ type shown struct {
 
 // readFields reads a mapping by the table of its fields.
 func (r *reader) readFields(n node, fields []field) {
-	all, _ := r.mapping(n, "a mapping")
-	for _, k := range all {
+	for _, k := range r.mapping(n, "a mapping") {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k.key })
 		if i < 0 {
 			r.problemIn(k.value.path, k.at, unknownField(k.key, fields))
@@ -65,7 +64,7 @@ func (b block) read(r *reader, n node) {
 		*b.off = true
 	case scalar && b.short != nil:
 		if err := b.short(text); err != nil {
-			r.problem(n, err)
+			r.refused(n, text, err)
 		}
 	case scalar:
 		hint := ""
@@ -99,6 +98,20 @@ var elsewhere = map[string]string{
 	"circuit_breaker": "breaker", "redis": "store", "certificate": "cert", "address": "listen", "bind": "listen",
 }
 
+// homes tells for every key which mapping it belongs to.
+var homes = sync.OnceValue(func() map[string]string {
+	m := map[string]string{}
+	for _, t := range tables() {
+		for _, f := range t.fields {
+			if _, known := m[f.key]; !known {
+				m[f.key] = t.name
+			}
+		}
+	}
+	return m
+})
+
+// unknownField says what was probably meant by a key that is not among fields.
 func unknownField(key string, fields []field) error {
 	if slices.Contains(later, key) {
 		return wrong("remove it", "is not supported by this version")
@@ -114,10 +127,8 @@ func unknownField(key string, fields []field) error {
 	if near := closest(name, known); near != "" {
 		return wrong("did you mean "+near+"?", "unknown field")
 	}
-	for _, place := range slices.Sorted(maps.Keys(tables())) {
-		if slices.ContainsFunc(tables()[place], func(f field) bool { return f.key == name }) {
-			return wrong(name+" belongs to "+place, "unknown field")
-		}
+	if home := homes()[name]; home != "" {
+		return wrong(name+" belongs to "+home, "unknown field")
 	}
 	return wrong("known here: "+strings.Join(known, ", "), "unknown field")
 }

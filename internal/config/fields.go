@@ -156,21 +156,27 @@ func (r *Route) fields() []field {
 	}
 }
 
-// tables names the mappings of the file for the hint "NAME belongs to ...".
-func tables() map[string][]field {
+// table is one mapping of the file.
+type table struct {
+	name   string
+	fields []field
+}
+
+// tables lists the mappings of the file, the more likely home of a lost key first.
+func tables() []table {
 	var c Config
 	var s Service
-	return map[string][]field{
-		"the top of the file":   c.fields(),
-		"admin":                 c.Admin.fields(),
-		"limits":                c.Limits.fields(),
-		"services.NAME":         s.fields(),
-		"services.NAME.probe":   s.Probe.fields(),
-		"services.NAME.outlier": s.Outlier.fields(),
-		"services.NAME.limit":   s.Limit.fields(),
-		"services.NAME.retry":   s.Retry.fields(),
-		"services.NAME.breaker": s.Breaker.fields(),
-		"a route":               (&Route{}).fields(),
-		"tls":                   (&TLS{}).fields(),
+	return []table{
+		{"the top of the file", c.fields()},
+		{"services.NAME", s.fields()},
+		{"a route", (&Route{}).fields()},
+		{"admin", c.Admin.fields()},
+		{"tls", (&TLS{}).fields()},
+		{"limits", c.Limits.fields()},
+		{"services.NAME.probe", s.Probe.fields()},
+		{"services.NAME.outlier", s.Outlier.fields()},
+		{"services.NAME.limit", s.Limit.fields()},
+		{"services.NAME.retry", s.Retry.fields()},
+		{"services.NAME.breaker", s.Breaker.fields()},
 	}
 }

@@ -27,6 +27,14 @@ type reader struct {
 
 func (r *reader) problem(n node, err error) { r.problemIn(n.path, n.at, err) }
 
+// refused reports a value that could not be used.
+func (r *reader) refused(n node, text string, err error) {
+	if strings.Contains(text, "${") {
+		err = wrong("only admin.token and the env of a service are", "is not read from the environment here")
+	}
+	r.problem(n, err)
+}
+
 // maxProblems bounds what is collected: a file with more is no tenfold.yaml.
 const maxProblems = 1000
 
@@ -93,13 +101,12 @@ type keyed struct {
 
 // mapping reads n as a mapping with text keys. Keys that come twice are problems; both values are handed out, so that
 // their own problems are found too.
-func (r *reader) mapping(n node, want string) ([]keyed, bool) {
+func (r *reader) mapping(n node, want string) (all []keyed) {
 	m, ok := n.Node.(ast.MapNode)
 	if !ok {
 		r.wrongKind(n, want)
-		return nil, false
+		return nil
 	}
-	var all []keyed
 	seen := map[string]int{}
 	for it := m.MapRange(); it.Next(); {
 		at := placeOf(it.Key())
@@ -117,7 +124,7 @@ func (r *reader) mapping(n node, want string) ([]keyed, bool) {
 		}
 		all = append(all, keyed{key, at, r.child(path, it.Value(), at), !twice})
 	}
-	return all, true
+	return all
 }
 
 // join adds a key to a path. A key never shows more than what stands before "=": NAME=secret is a common slip in env.

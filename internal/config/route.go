@@ -111,7 +111,7 @@ func parseMethod(s string) (string, error) {
 type headers struct{ p *map[string]string }
 
 func (h headers) read(r *reader, n node) {
-	all, _ := r.mapping(n, "a mapping of header names to values")
+	all := r.mapping(n, "a mapping of header names to values")
 	if len(all) > 32 {
 		r.problem(n, wrong("", "%d headers are too many: at most 32", len(all)))
 		return

@@ -23,7 +23,7 @@ func (s scalar[T]) read(r *reader, n node) {
 	}
 	v, err := s.parse(text)
 	if err != nil {
-		r.problem(n, err)
+		r.refused(n, text, err)
 		return
 	}
 	*s.p = v
@@ -58,7 +58,7 @@ func (l list[T]) read(r *reader, n node) {
 		}
 		v, err := l.parse(text)
 		if err != nil {
-			r.problem(item, err)
+			r.refused(item, text, err)
 			continue
 		}
 		all = append(all, v)

@@ -77,7 +77,7 @@ var given = []string{"PORT", "TENFOLD_NODE", "TENFOLD_SERVICE"}
 const maxEntries = 1000
 
 func (e environment) read(r *reader, n node) {
-	all, _ := r.mapping(n, "a mapping NAME: value")
+	all := r.mapping(n, "a mapping NAME: value")
 	if len(all) > maxEntries {
 		r.problem(n, wrong("", "%d variables are too many: at most %d", len(all), maxEntries))
 		return

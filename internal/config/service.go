@@ -23,7 +23,7 @@ const (
 type services struct{ p *[]Service }
 
 func (s services) read(r *reader, n node) {
-	all, _ := r.mapping(n, "a mapping of names to services")
+	all := r.mapping(n, "a mapping of names to services")
 	if len(all) > maxServices {
 		r.problem(n, wrong("", "%d services are too many: at most %d", len(all), maxServices))
 		return
@@ -152,7 +152,7 @@ func (v nodes) read(r *reader, n node) {
 	}
 	least, most, err := parseNodes(text)
 	if err != nil {
-		r.problem(n, err)
+		r.refused(n, text, err)
 		return
 	}
 	v.s.MinNodes, v.s.MaxNodes = least, most

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -126,7 +127,7 @@ func (v *validation) route(path string, r *Route, services []string, underscores
 		}
 		v.problem(path+".to", hint, "there is no service %s", quote(r.To))
 	}
-	for name := range r.Headers {
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		if strings.Contains(name, "_") && !underscores {
 			v.problem(path+".headers", "set limits.underscores to let them through",
 				"%s never arrives: headers with \"_\" are dropped", quote(name))
@@ -134,7 +135,7 @@ func (v *validation) route(path string, r *Route, services []string, underscores
 	}
 }
 
-// reached tells whether an earlier route takes all that the route i matches.
+// reached reports the route i when an earlier one takes all that it matches.
 func (v *validation) reached(routes []Route, i int) {
 	r := &routes[i]
 	for j := range routes[:i] {
@@ -145,7 +146,8 @@ func (v *validation) reached(routes []Route, i int) {
 		if r.covers(first) {
 			v.problem(at("routes", i), "remove one of them", "is the same as routes[%d]", j)
 		} else {
-			v.problem(at("routes", i), "move it before "+at("routes", j), "is never reached: routes[%d] matches all of it and comes first", j)
+			v.problem(at("routes", i), "move it before "+at("routes", j),
+				"is never reached: routes[%d] matches all of it and comes first", j)
 		}
 		return
 	}
