@@ -114,6 +114,7 @@ func (i *instance) endGroup() {
 	}
 	for wait := time.Millisecond; groupAlive(i.PID()); wait = min(2*wait, groupPoll) {
 		time.Sleep(wait) // only a parent is told of an end, and these lost theirs
+		collectOrphans(i.PID())
 	}
 }
 

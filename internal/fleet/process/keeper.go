@@ -26,7 +26,8 @@ const (
 // keeper is the driver's end of the second belt: a process that outlives this one by as long as it takes to kill what is left.
 type keeper struct {
 	pipe *os.File // its standard input; the end of the file is what it waits for
-	gone chan struct{}
+	pid  int
+	gone chan struct{} // closed when it ended
 }
 
 // keep makes sure that a keeper runs. The driver's lock is held.
@@ -71,7 +72,7 @@ func startKeeper(args []string) (*keeper, error) {
 		write.Close()
 		return nil, err
 	}
-	k := &keeper{pipe: write, gone: make(chan struct{})}
+	k := &keeper{pipe: write, pid: cmd.Process.Pid, gone: make(chan struct{})}
 	go func() { _ = cmd.Wait(); close(k.gone) }()
 	return k, nil
 }
@@ -130,7 +131,7 @@ func Keeper(stdin io.Reader) error {
 	return sweep(mark, groups, keeperPatience)
 }
 
-// sweep kills what carries the mark or is in one of the groups, and whatever that started, until nothing is left of it.
+// sweep kills what carries the mark or is in one of the groups until nothing is left of it.
 func sweep(mark string, groups map[int]bool, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for pause := time.Millisecond; ; pause = min(2*pause, sweepPause) {

@@ -93,10 +93,10 @@ func (t *tail) copy(r io.Reader) {
 	buffered := bufio.NewReaderSize(r, lineBytes)
 	for cut := false; ; {
 		line, err := buffered.ReadSlice('\n')
-		rest := cut && len(line) == 1 // nothing but the end of a line whose pieces are out already
+		wasCut := cut
 		cut = errors.Is(err, bufio.ErrBufferFull)
-		if len(line) > 0 && !rest {
-			t.add(line)
+		if text := trimEnd(line); len(text) > 0 || len(line) > 0 && !wasCut { // the end of a long line is no line
+			t.add(text)
 		}
 		if err != nil && !cut {
 			return
@@ -104,8 +104,11 @@ func (t *tail) copy(r io.Reader) {
 	}
 }
 
+func trimEnd(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+}
+
 func (t *tail) add(line []byte) {
-	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 	t.to.put(slices.Concat([]byte(t.prefix), line, []byte("\n")))
 	if len(t.lines) == tailLines {
 		t.lines = append(t.lines[:0], t.lines[1:]...)

@@ -9,9 +9,9 @@
 // A node carries TENFOLD_FLEET in its environment, and so does everything that it starts. When a node ends, whatever
 // still carries its mark is killed, also what left the process group. For the case that tenfold itself is killed there are two
 // belts, on Linux only: the kernel kills each node's first process with its parent (PR_SET_PDEATHSIG), and a keeper, a tiny
-// second process of the same program that shares nothing with the first but a pipe, sees the pipe close and kills whatever
-// carries the fleet's mark. One thing escapes: a process that leaves its group, its parent and its environment, all three.
-// On other systems a killed tenfold leaves its nodes running; every other end is the same there.
+// second process of the same program that shares nothing with the first but a pipe, sees the pipe close and kills every node's
+// group and whatever carries the fleet's mark. One thing escapes: a process that leaves its group and clears its environment,
+// both. On other systems there is neither mark nor belt: what leaves the group stays, and so do the nodes of a killed tenfold.
 package process
 
 import (
@@ -184,7 +184,7 @@ func (d *Driver) environ(spec fleet.Spec, port int) []string {
 // runnable marks the errors that stay the same however often a start is tried.
 func runnable(err error) error {
 	for _, e := range []error{exec.ErrNotFound, exec.ErrDot, fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC,
-		syscall.ENOTDIR, syscall.E2BIG, syscall.EINVAL} {
+		syscall.ENOTDIR, syscall.EISDIR, syscall.E2BIG, syscall.EINVAL} {
 		if errors.Is(err, e) {
 			return &notRunnable{err}
 		}
@@ -217,11 +217,12 @@ func (d *Driver) portTaken(port int) bool {
 // Close kills what still runs, waits for it, sweeps up and ends the keeper. No Start succeeds after it.
 func (d *Driver) Close() error {
 	d.mu.Lock()
-	if d.closed || !d.begun {
+	if d.closed {
 		d.mu.Unlock()
 		return nil
 	}
 	d.closed = true
+	begun := d.begun
 	left := make([]*instance, 0, len(d.instances))
 	for i := range d.instances {
 		left = append(left, i)
@@ -234,6 +235,9 @@ func (d *Driver) Close() error {
 		errs = append(errs, i.Stop(now))
 	}
 	close(d.ended)
+	if !begun {
+		return nil
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err // waiting for them would be for ever; the keeper goes on with it
 	}

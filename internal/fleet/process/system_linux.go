@@ -20,7 +20,6 @@ func groupAlive(group int) bool {
 	if syscall.Kill(-group, 0) != nil {
 		return false
 	}
-	collectOrphans(group)
 	all, err := processes()
 	if err != nil {
 		return true // no /proc: believe the signal
@@ -33,38 +32,25 @@ func groupAlive(group int) bool {
 	return false
 }
 
-// remains lists the processes that run and carry the mark or are in one of the groups, with all their descendants.
+// remains lists the processes that run and carry the mark or are in one of the groups.
 func remains(mark string, groups map[int]bool) ([]int, error) {
 	all, err := processes()
 	if err != nil {
 		return nil, err
 	}
-	self := os.Getpid()
-	ours := map[int]bool{}
+	var pids []int
 	for _, p := range all {
-		if p.pid != self && !p.dead && (groups[p.group] || p.carries(mark)) {
-			ours[p.pid] = true
+		if p.pid != os.Getpid() && !p.dead && (groups[p.group] || p.carries(mark)) {
+			pids = append(pids, p.pid)
 		}
-	}
-	for grown := true; grown; {
-		grown = false
-		for _, p := range all {
-			if ours[p.parent] && !ours[p.pid] && p.pid != self && !p.dead {
-				ours[p.pid], grown = true, true
-			}
-		}
-	}
-	pids := make([]int, 0, len(ours))
-	for pid := range ours {
-		pids = append(pids, pid)
 	}
 	return pids, nil
 }
 
 // proc is a process as /proc shows it.
 type proc struct {
-	pid, parent, group int
-	dead               bool // it ended and waits to be collected
+	pid, group int
+	dead       bool // it ended and waits to be collected
 }
 
 func processes() ([]proc, error) {
@@ -100,10 +86,9 @@ func parseStat(pid int, stat []byte) (proc, bool) {
 	if len(fields) < 3 {
 		return proc{}, false
 	}
-	parent, err1 := strconv.Atoi(string(fields[1]))
-	group, err2 := strconv.Atoi(string(fields[2]))
+	group, err := strconv.Atoi(string(fields[2]))
 	state := fields[0][0]
-	return proc{pid: pid, parent: parent, group: group, dead: state == 'Z' || state == 'X'}, err1 == nil && err2 == nil
+	return proc{pid: pid, group: group, dead: state == 'Z' || state == 'X'}, err == nil
 }
 
 // carries reads the environment that the process was started with; another user's cannot be read and is not ours.
