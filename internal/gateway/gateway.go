@@ -1,0 +1,214 @@
+// Package gateway is the one address in front of all nodes: listeners, routes, the chain of policies, and the pools of
+// nodes that requests are sent to.
+//
+// A request's way:
+//
+//	listener -> guard -> net/http -> record -> strict -> forwarded -> body -> route -> proxy -> upstream.Pool -> node
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/node"
+)
+
+// Options tune a Gateway. Zero fields mean their defaults.
+type Options struct {
+	Log     *slog.Logger          // what happens to nodes and listeners; default: discard
+	Access  *slog.Logger          // one record per request; default: none
+	Metrics prometheus.Registerer // default: none
+}
+
+// Gateway serves what a configuration describes. Its nodes come in through Update. It is safe for concurrent use.
+type Gateway struct {
+	cfg          *config.Config
+	certificates *tls.Config // nil for plain HTTP
+	log          *slog.Logger
+	pools        map[string]*upstream.Pool // by service; workers have none
+	handler      http.Handler
+	server       *http.Server
+	listeners    []net.Listener
+	tunnels      tunnels
+}
+
+// New builds a Gateway. It opens nothing and starts nothing.
+func New(cfg *config.Config, o *Options) (*Gateway, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	certificates, err := tlsConfig(cfg.TLS)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, certificates: certificates, log: o.Log, pools: make(map[string]*upstream.Pool)}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	metrics := newMetrics(o.Metrics, cfg)
+	for _, s := range cfg.Services {
+		if !s.Worker {
+			g.pools[s.Name] = upstream.New(s, &upstream.Options{Log: g.log, Metrics: o.Metrics})
+		}
+	}
+	ends := []func(*http.Request, *policy.Record){metrics.count}
+	if o.Access != nil {
+		ends = append(ends, policy.AccessLog(o.Access))
+	}
+	g.handler = policy.Chain(
+		policy.Recorded(ends...),
+		policy.Strict(cfg.Limits),
+		policy.Forwarded(cfg.TrustedProxies),
+		policy.Body(cfg.Limits),
+	)(g.routes())
+	g.server = newServer(cfg, g.handler, metrics, g.log)
+	return g, nil
+}
+
+// ServeHTTP answers one request as the listeners would, for tests and for embedding.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// routes is the end of the chain: it finds the service and proxies to it.
+func (g *Gateway) routes() http.Handler {
+	router := newRouter(g.cfg.Routes)
+	proxies := make(map[string]*proxy, len(g.pools))
+	for name, pool := range g.pools {
+		proxies[name] = &proxy{service: name, pool: pool, tunnels: &g.tunnels}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m := router.find(r)
+		if m.route == nil {
+			noRoute(m).Write(w, r)
+			return
+		}
+		policy.RecordOf(r).Service = m.route.To
+		proxies[m.route.To].ServeHTTP(w, r)
+	})
+}
+
+// Listen opens the addresses, so that a taken port is known before anything is started.
+func (g *Gateway) Listen() error {
+	for _, address := range g.cfg.Listen {
+		l, err := listen(address, g.cfg, g.certificates, g.log)
+		if err != nil {
+			g.closeListeners()
+			return err
+		}
+		g.listeners = append(g.listeners, l)
+	}
+	return nil
+}
+
+func (g *Gateway) closeListeners() {
+	for _, l := range g.listeners {
+		l.Close()
+	}
+}
+
+// Addrs are the addresses that Listen has opened.
+func (g *Gateway) Addrs() (all []net.Addr) {
+	for _, l := range g.listeners {
+		all = append(all, l.Addr())
+	}
+	return all
+}
+
+// Run serves until ctx ends. Then it accepts nothing more and lets what is under way finish, for at most Config.Drain;
+// after that it cuts the rest. It returns early when a listener breaks.
+func (g *Gateway) Run(ctx context.Context) error {
+	poolCtx, stopPools := context.WithCancel(context.WithoutCancel(ctx)) // pools work on while requests finish
+	var pools, servers sync.WaitGroup
+	for _, p := range g.pools {
+		pools.Go(func() { p.Run(poolCtx) })
+	}
+	failed := make(chan error, len(g.listeners))
+	for _, l := range g.listeners {
+		servers.Go(func() {
+			if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	g.stop()
+	servers.Wait()
+	stopPools()
+	pools.Wait()
+	return err
+}
+
+// Cut ends the drain of a Run that is stopping: what is still under way is cut off now.
+func (g *Gateway) Cut() {
+	g.tunnels.cut()
+	g.server.Close()
+}
+
+func (g *Gateway) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Drain)
+	defer cancel()
+	if n := g.tunnels.len(); n > 0 {
+		g.log.Info("waiting for upgraded connections", "open", n, "at_most_s", g.cfg.Drain.Seconds())
+	}
+	err := g.server.Shutdown(ctx)
+	if left := g.tunnels.wait(ctx); left > 0 || err != nil {
+		g.log.Warn("drain is over: cutting what did not finish", "upgraded", left, "err", err)
+	}
+	g.Cut()
+}
+
+// Update gives a service's pool its new set of nodes. Sets of services that get no requests are ignored.
+func (g *Gateway) Update(set node.Set) {
+	if p := g.pools[set.Service]; p != nil {
+		p.Update(set)
+	}
+}
+
+// AwaitReady returns when the node gets requests. A node of a service that gets none is ready as it is.
+func (g *Gateway) AwaitReady(ctx context.Context, service, id string) error {
+	if p := g.pools[service]; p != nil {
+		return p.AwaitReady(ctx, id)
+	}
+	return nil
+}
+
+// Drain sends nothing new to the node and returns when it holds nothing any more, or after cancelling what it holds when
+// ctx ends.
+func (g *Gateway) Drain(ctx context.Context, service, id string) error {
+	if p := g.pools[service]; p != nil {
+		return p.Drain(ctx, id)
+	}
+	return nil
+}
+
+// Nodes returns what is known of a service's nodes; nothing for a service that gets no requests.
+func (g *Gateway) Nodes(service string) []upstream.Status {
+	if p := g.pools[service]; p != nil {
+		return p.Nodes()
+	}
+	return nil
+}
+
+// InFlight is how many requests and upgraded connections a node holds; 0 for one that is not known.
+func (g *Gateway) InFlight(service, id string) int64 {
+	for _, n := range g.Nodes(service) {
+		if n.ID == id {
+			return n.InFlight
+		}
+	}
+	return 0
+}

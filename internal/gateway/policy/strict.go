@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/http1"
+)
+
+// Strict refuses what could mean one thing to us and another to a service. The wire's own ambiguities are caught before,
+// by http1.Guard for HTTP/1 and by net/http for HTTP/2; this answers for what the guard refused, too.
+func Strict(limits config.Limits) Policy {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if status, why, refused := http1.Refusal(r); refused {
+				w.Header().Set("Connection", "close")
+				Problem{Status: status, Reason: "malformed", Detail: why}.Write(w, r)
+				return
+			}
+			if p, bad := unacceptable(r, limits); bad {
+				p.Write(w, r)
+				return
+			}
+			if !limits.Underscores {
+				dropUnderscores(r.Header)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func unacceptable(r *http.Request, limits config.Limits) (Problem, bool) {
+	switch {
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Detail: "CONNECT and TRACE are not for this server"}, true
+	case len(r.RequestURI) > limits.URIBytes:
+		return Problem{Status: http.StatusRequestURITooLong, Reason: "uri_too_long", Detail: "the request target is too long"}, true
+	case headerLines(r.Header) > limits.HeaderLines:
+		return Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "header_too_large", Detail: "too many header lines"}, true
+	case r.URL.Path != "*" && !strings.HasPrefix(r.URL.Path, "/"):
+		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path does not begin with a slash"}, true
+	case ambiguousPath(r.URL.Path):
+		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path has dot segments or a NUL"}, true
+	}
+	return Problem{}, false
+}
+
+func headerLines(h http.Header) (n int) {
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
+}
+
+// ambiguousPath reports whether servers disagree on what a decoded path names: dot segments, also behind a backslash or
+// before a path parameter ("/..;x/", which some Java servers resolve), and NUL.
+func ambiguousPath(path string) bool {
+	if !strings.Contains(path, "/.") && !strings.ContainsAny(path, "\\\x00") {
+		return false
+	}
+	if strings.IndexByte(path, 0) >= 0 {
+		return true
+	}
+	segment := func(r rune) bool { return r == '/' || r == '\\' }
+	for s := range strings.FieldsFuncSeq(path, segment) {
+		s, _, _ = strings.Cut(s, ";")
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// dropUnderscores removes fields that a CGI-like server cannot tell from others: X_Forwarded_For becomes the same
+// variable as X-Forwarded-For there.
+func dropUnderscores(h http.Header) {
+	for name := range h {
+		if strings.IndexByte(name, '_') >= 0 {
+			delete(h, name)
+		}
+	}
+}

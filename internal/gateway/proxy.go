@@ -1,0 +1,238 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/http1"
+)
+
+// proxy passes requests to one service and its answers back.
+type proxy struct {
+	service string
+	pool    *upstream.Pool
+	tunnels *tunnels
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := outgoing(w, r)
+	resp, err := p.pool.RoundTrip(out)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		if err := p.tunnels.serve(w, r, resp); err != nil {
+			policy.RecordOf(r).Err = err
+		}
+		return
+	}
+	copyHeader(w.Header(), resp.Header)
+	announceTrailers(w.Header(), resp)
+	w.WriteHeader(resp.StatusCode)
+	if err := copyBody(w, resp); err != nil {
+		policy.RecordOf(r).Err = err
+		if r.Context().Err() == nil {
+			policy.RecordOf(r).Reason = "answer_broken"
+		}
+		panic(http.ErrAbortHandler) // the only way to tell the client that the answer is not whole
+	}
+	sendTrailers(w.Header(), resp)
+}
+
+// outgoing is the request as the node gets it: the same, without the fields that were for us.
+func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
+	ctx := r.Context()
+	if r.ProtoAtLeast(1, 1) && r.ProtoMajor == 1 {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+			return earlyHints(w, status, h)
+		}})
+	}
+	websocket := wantsWebSocket(r)
+	out := r.WithContext(ctx) // a shallow copy: the header is ours to change, the server looks at it no more
+	out.RequestURI = ""
+	out.Close = false
+	if rec := policy.RecordOf(r); rec.Client.IsValid() {
+		out.RemoteAddr = rec.Client.String() // what hash(ip) goes by
+	}
+	trailers := hasToken(r.Header["Te"], "trailers")
+	removeHopByHop(out.Header)
+	if websocket {
+		out.Header["Connection"] = []string{"Upgrade"}
+		out.Header["Upgrade"] = []string{"websocket"}
+	}
+	if trailers {
+		out.Header["Te"] = []string{"trailers"}
+	}
+	delete(out.Header, "Expect") // the server answers 100 (Continue) itself when the body is read
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = nil // or net/http's HTTP/2 would add its own
+	}
+	return out
+}
+
+// earlyHints passes 103 on. The status is the node's, the fields are few, and nothing else may be sent before the answer.
+func earlyHints(w http.ResponseWriter, status int, h textproto.MIMEHeader) error {
+	if status != http.StatusEarlyHints {
+		return nil
+	}
+	copyHeader(w.Header(), http.Header(h))
+	w.WriteHeader(status)
+	clear(w.Header()) // or net/http would send them again with the answer
+	return nil
+}
+
+// hopByHop are the fields of one connection (RFC 9110 section 7.6.1), and of our own.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "Http2-Settings",
+}
+
+func removeHopByHop(h http.Header) {
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if name = textproto.TrimString(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+func copyHeader(dst, src http.Header) {
+	removeHopByHop(src)
+	for name, values := range src {
+		dst[name] = values
+	}
+}
+
+// announceTrailers declares the answer's trailers, without which net/http sends none.
+func announceTrailers(h http.Header, resp *http.Response) {
+	for name := range resp.Trailer {
+		h.Add("Trailer", name)
+	}
+}
+
+func sendTrailers(h http.Header, resp *http.Response) {
+	for name, values := range resp.Trailer {
+		for _, v := range values {
+			h.Add(http.TrailerPrefix+name, v)
+		}
+	}
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copyBody passes the answer's body on. What has no known length may be a stream of events, so each piece is sent at once.
+func copyBody(w http.ResponseWriter, resp *http.Response) error {
+	if resp.Body == http.NoBody {
+		return nil
+	}
+	if whole, ok := resp.Body.(io.WriterTo); ok {
+		_, err := whole.WriteTo(w)
+		return err
+	}
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	flush := func() error { return nil }
+	if resp.ContentLength < 0 {
+		flush = http.NewResponseController(w).Flush
+	}
+	for {
+		n, err := resp.Body.Read(buf[:])
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return err
+			}
+			if err == nil { // the end itself flushes
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fail answers for a request that no node has answered. It is the one place where errors become a status and a text.
+func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	problem := p.problem(r, err)
+	problem.Err = err
+	if problem.Status == policy.StatusClientGone { // nobody is there to be answered
+		rec := policy.RecordOf(r)
+		rec.Status, rec.Reason, rec.Err = problem.Status, problem.Reason, err
+		panic(http.ErrAbortHandler)
+	}
+	problem.Write(w, r)
+}
+
+func (p *proxy) problem(r *http.Request, err error) policy.Problem {
+	var open *upstream.OpenError
+	var body *http1.BodyError
+	if status, why, refused := http1.Refusal(r); refused { // in the middle of the body
+		return policy.Problem{Status: status, Reason: "malformed", Detail: why}
+	}
+	switch {
+	case errors.As(err, &body):
+		return bodyProblem(body)
+	case r.Context().Err() != nil:
+		return policy.Problem{Status: policy.StatusClientGone, Reason: "client_gone"}
+	case errors.As(err, &open):
+		return policy.Problem{Status: 503, Reason: "breaker_open", RetryAfter: max(time.Second, open.RetryAfter),
+			Detail: "too many recent requests to this service failed; it is left alone for a moment"}
+	case errors.Is(err, upstream.ErrNoNode):
+		return policy.Problem{Status: 503, Reason: "no_node", RetryAfter: time.Second, Detail: "no node of this service is ready"}
+	case errors.Is(err, upstream.ErrQueueFull):
+		return policy.Problem{Status: 503, Reason: "queue_full", RetryAfter: time.Second,
+			Detail: "all nodes of this service are busy and the queue in front of them is full"}
+	case errors.Is(err, upstream.ErrQueueTimeout):
+		return policy.Problem{Status: 503, Reason: "queue_timeout", RetryAfter: time.Second,
+			Detail: "all nodes of this service are busy and none came free in time"}
+	case errors.Is(err, upstream.ErrTimeout), errors.Is(err, upstream.ErrTryTimeout):
+		return policy.Problem{Status: 504, Reason: "timeout", Detail: "the service did not answer in time"}
+	case errors.Is(err, upstream.ErrDrained):
+		return policy.Problem{Status: 503, Reason: "drained", RetryAfter: time.Second,
+			Detail: "the node was taken out before it had answered; the request may or may not have had its effect"}
+	}
+	return policy.Problem{Status: 502, Reason: "node_failed",
+		Detail: "the node failed before it had answered; the request may or may not have had its effect"}
+}
+
+// bodyProblem is for a request body that did not come in whole.
+func bodyProblem(err *http1.BodyError) policy.Problem {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return policy.Problem{Status: 413, Reason: "body_too_large", Detail: "the request body is too large"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return policy.Problem{Status: 408, Reason: "body_too_slow", Detail: "the request body came too slowly"}
+	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+		return policy.Problem{Status: policy.StatusClientGone, Reason: "client_gone"}
+	}
+	return policy.Problem{Status: 400, Reason: "body", Detail: "the request body could not be read"}
+}
+
+func noRoute(m match) policy.Problem {
+	if len(m.allowed) > 0 {
+		return policy.Problem{Status: 405, Reason: "method", Detail: "this path takes " + strings.Join(m.allowed, ", ")}
+	}
+	return policy.Problem{Status: 404, Reason: "no_route", Detail: "no route leads here"}
+}

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// router finds the route of a request: by host, then by the longest path, then by the most conditions. A look-up costs
+// one map access per path segment, however many routes there are.
+type router struct {
+	exact    map[string]*paths // by host
+	wildcard map[string]*paths // by what follows "*."
+	any      *paths
+}
+
+// paths are the routes of one host, by their path.
+type paths struct {
+	routes map[string][]config.Route // of the same path, the most demanding first
+	depth  int                       // segments of the deepest path
+}
+
+func newRouter(routes []config.Route) *router {
+	rt := &router{exact: map[string]*paths{}, wildcard: map[string]*paths{}, any: &paths{}}
+	for _, r := range routes {
+		p := rt.any
+		switch host := strings.ToLower(r.Host); {
+		case strings.HasPrefix(host, "*."):
+			p = entry(rt.wildcard, host[2:])
+		case host != "":
+			p = entry(rt.exact, host)
+		}
+		p.add(r)
+	}
+	return rt
+}
+
+func entry(m map[string]*paths, host string) *paths {
+	if m[host] == nil {
+		m[host] = &paths{}
+	}
+	return m[host]
+}
+
+func (p *paths) add(r config.Route) {
+	if p.routes == nil {
+		p.routes = map[string][]config.Route{}
+	}
+	key := strings.TrimSuffix(r.Path, "/")
+	p.routes[key] = append(p.routes[key], r)
+	slices.SortStableFunc(p.routes[key], func(a, b config.Route) int { return cmp.Compare(conditions(b), conditions(a)) })
+	p.depth = max(p.depth, strings.Count(key, "/"))
+}
+
+func conditions(r config.Route) int { return min(1, len(r.Methods)) + len(r.Headers) }
+
+// match is the outcome of a look-up. Without a route, allowed lists the methods that the path has, if any.
+type match struct {
+	route   *config.Route
+	allowed []string
+}
+
+func (rt *router) find(r *http.Request) (m match) {
+	host, path := hostName(r.Host), routingPath(r)
+	if p := rt.exact[host]; p != nil && p.find(r, path, &m) {
+		return m
+	}
+	for rest := host; rest != "" && len(rt.wildcard) > 0; {
+		_, rest, _ = strings.Cut(rest, ".")
+		if p := rt.wildcard[rest]; p != nil && p.find(r, path, &m) {
+			return m
+		}
+	}
+	rt.any.find(r, path, &m)
+	return m
+}
+
+// find tries the path and then each of its parents, at segment boundaries.
+func (p *paths) find(r *http.Request, path string, m *match) bool {
+	prefix := strings.TrimSuffix(firstSegments(path, p.depth), "/")
+	for {
+		routes := p.routes[prefix]
+		for i := range routes {
+			if !headersMatch(routes[i].Headers, r) {
+				continue
+			}
+			if len(routes[i].Methods) == 0 || slices.Contains(routes[i].Methods, r.Method) {
+				m.route = &routes[i]
+				return true
+			}
+			m.allowed = append(m.allowed, routes[i].Methods...)
+		}
+		if prefix == "" {
+			return false
+		}
+		prefix = prefix[:max(0, strings.LastIndexByte(prefix, '/'))]
+	}
+}
+
+// firstSegments cuts a path behind its first n segments.
+func firstSegments(path string, n int) string {
+	for i := 1; i < len(path); i++ {
+		if path[i] == '/' {
+			if n--; n <= 0 {
+				return path[:i]
+			}
+		}
+	}
+	return path
+}
+
+func headersMatch(want map[string]string, r *http.Request) bool {
+	for name, value := range want {
+		got := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
+		if len(got) == 0 || value != "*" && !slices.Contains(got, value) {
+			return false
+		}
+	}
+	return true
+}
+
+// routingPath is the decoded path, except that an encoded slash stays encoded: it is part of a segment (npm's
+// "/@scope%2fname"), and must not lead into another route.
+func routingPath(r *http.Request) string {
+	if r.URL.RawPath == "" {
+		return r.URL.Path
+	}
+	escaped := r.URL.RawPath
+	if !strings.Contains(strings.ToLower(escaped), "%2f") {
+		return r.URL.Path
+	}
+	segments := strings.Split(escaped, "/")
+	for i, s := range segments {
+		segments[i] = decodeSegment(s)
+	}
+	return strings.Join(segments, "/")
+}
+
+func decodeSegment(s string) string {
+	decoded, err := url.PathUnescape(s)
+	if err != nil {
+		return s // net/url has accepted it before
+	}
+	return strings.ReplaceAll(decoded, "/", "%2F")
+}
+
+// hostName is a Host without its port and trailing dot, in lower case.
+func hostName(host string) string {
+	if strings.IndexByte(host, ':') >= 0 {
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+)
+
+// tunnels are the upgraded connections (WebSockets). net/http no longer knows them, so that the gateway has to end them.
+type tunnels struct {
+	mu   sync.Mutex
+	open map[*tunnel]struct{}
+	gone chan struct{} // closed when the last one has ended; nil while nobody waits
+}
+
+type tunnel struct {
+	down net.Conn
+	up   io.ReadWriteCloser
+	once sync.Once
+}
+
+func (t *tunnel) close() {
+	t.once.Do(func() {
+		t.down.Close()
+		t.up.Close()
+	})
+}
+
+func (ts *tunnels) add(t *tunnel) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.open == nil {
+		ts.open = make(map[*tunnel]struct{})
+	}
+	ts.open[t] = struct{}{}
+}
+
+func (ts *tunnels) remove(t *tunnel) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	delete(ts.open, t)
+	if len(ts.open) == 0 && ts.gone != nil {
+		close(ts.gone)
+		ts.gone = nil
+	}
+}
+
+func (ts *tunnels) len() int {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return len(ts.open)
+}
+
+// wait returns when the last tunnel has ended, or when ctx ends with how many are left.
+func (ts *tunnels) wait(ctx context.Context) int {
+	ts.mu.Lock()
+	if len(ts.open) == 0 {
+		ts.mu.Unlock()
+		return 0
+	}
+	if ts.gone == nil {
+		ts.gone = make(chan struct{})
+	}
+	gone := ts.gone
+	ts.mu.Unlock()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
+	return ts.len()
+}
+
+// cut ends all of them.
+func (ts *tunnels) cut() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for t := range ts.open {
+		t.close()
+	}
+}
+
+// serve passes bytes both ways until either side ends, or the node is drained.
+func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
+	up, ok := resp.Body.(interface {
+		io.ReadWriteCloser
+		Cut(func()) (stop func() bool)
+	})
+	if !ok {
+		return fmt.Errorf("upgrade answered with a body of type %T", resp.Body)
+	}
+	defer up.Close()
+	down, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return fmt.Errorf("upgrade: %w", err)
+	}
+	t := &tunnel{down: down, up: up}
+	defer t.close()
+	ts.add(t)
+	defer ts.remove(t)
+	defer up.Cut(t.close)()
+	policy.RecordOf(r).Status = http.StatusSwitchingProtocols
+
+	if err := writeSwitch(buffered.Writer, resp.Header); err != nil {
+		return err
+	}
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	if _, err := up.Write(early); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		io.Copy(up, down)
+		t.close()
+	})
+	io.Copy(down, up)
+	t.close()
+	wg.Wait()
+	return nil
+}
+
+func writeSwitch(w *bufio.Writer, h http.Header) error {
+	w.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+	for name, values := range h {
+		if name == "Connection" || name == "Upgrade" {
+			continue
+		}
+		for _, v := range values {
+			w.WriteString(name + ": " + v + "\r\n")
+		}
+	}
+	w.WriteString("\r\n")
+	return w.Flush()
+}
+
+// wantsWebSocket reports whether a request asks for the one upgrade that is let through. Others, above all h2c, would
+// let a client speak to a node behind the back of every policy.
+func wantsWebSocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 &&
+		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(r.Header["Upgrade"][0], "websocket") &&
+		hasToken(r.Header["Connection"], "upgrade")
+}
+
+func hasToken(lists []string, token string) bool {
+	for _, list := range lists {
+		for t := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

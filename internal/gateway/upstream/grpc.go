@@ -1,0 +1,37 @@
+package upstream
+
+import (
+	"errors"
+	"net"
+	"net/http"
+
+	"github.com/tenfold-go/tenfold/internal/http1"
+)
+
+// newGRPCTransport speaks HTTP/2 without TLS to the nodes. gRPC needs it (trailers, streams in both directions); everything
+// else goes over HTTP/1.1, which is cheaper per request.
+func newGRPCTransport() http.RoundTripper {
+	t := &http.Transport{
+		DisableCompression: true,
+		DialContext:        (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		IdleConnTimeout:    maxIdleTime,
+		Protocols:          new(http.Protocols),
+	}
+	t.Protocols.SetUnencryptedHTTP2(true)
+	return t
+}
+
+func (p *Pool) exchangeGRPC(m *member, req *http.Request) (*http.Response, error) {
+	u := *req.URL
+	u.Scheme, u.Host = "http", m.conns.address
+	req.URL = &u
+	resp, err := p.grpc.RoundTrip(req)
+	if err != nil {
+		stage := http1.Sent
+		if e := (*net.OpError)(nil); errors.As(err, &e) && e.Op == "dial" {
+			stage = http1.NotSent
+		}
+		return nil, &http1.Error{Stage: stage, Err: err}
+	}
+	return resp, nil
+}
