@@ -75,7 +75,7 @@ type Service struct {
 	// shell, because no shell reads it. Who wants one says so: run: [sh, -c, "exec shop --port $PORT"].
 	Run       []string
 	Dir       string            // working directory of Run; default: the directory of the file; an absolute path once read
-	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own environment; never shown
+	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own; not PORT, HOST, TENFOLD_*; never shown
 	MinNodes  int               // nodes: N or MIN..MAX, up to 1000; default 2; 0 beside Addresses
 	MaxNodes  int               // equals MinNodes for a plain N
 	Addresses []string          // nodes: [host:port, ...]; excludes Run
@@ -159,7 +159,7 @@ type Breaker struct {
 // then the longest path, then the most conditions, then the first in the file.
 type Route struct {
 	Host    string            // "shop.example", "*.shop.example" or empty for all; lower case, without a port
-	Path    string            // prefix at segment boundaries: "/api" matches /api and /api/x, not /apix; default "/"
+	Path    string            // decoded, a prefix at segment boundaries: "/api" matches /api and /api/x, not /apix; default "/"
 	Methods []string          // upper case; default all
 	Headers map[string]string // by canonical name, a value to equal, or "*" for present; default none
 	To      string            // the service

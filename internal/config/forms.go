@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -120,6 +121,9 @@ func checkProbePath(s string) error {
 		return wrong("", "the path is longer than 2048 characters")
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }):
 		return wrong("percent-encode it", "%s has a character that a path cannot have", quote(s))
+	}
+	if _, err := url.ParseRequestURI(s); err != nil {
+		return wrong("a percent sign is %25", "%s is not a path", quote(s))
 	}
 	return nil
 }

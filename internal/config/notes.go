@@ -47,8 +47,8 @@ func (n *notes) service(s *Service) {
 		return // nothing below applies: no request reaches it
 	}
 	if s.Probe.Timeout > s.Probe.Interval && !s.Probe.Off {
-		n.add(path+".probe.timeout", "", "%s is more than interval, %s: the next probe is due before this one gives up",
-			printDuration(s.Probe.Timeout), printDuration(s.Probe.Interval))
+		n.add(path+".probe.timeout", "", "%s is more than interval, %s: a node that hangs is asked only every %s",
+			printDuration(s.Probe.Timeout), printDuration(s.Probe.Interval), printDuration(s.Probe.Interval+s.Probe.Timeout))
 	}
 	if s.Balance.Picker == "weighted" && len(s.Weights) == 0 {
 		n.add(path+".balance", "nodes: [{address: 10.0.0.1:8080, weight: 3}, ...]", "weighted is round-robin here: all weights are equal")

@@ -75,8 +75,8 @@ func parseHost(s string) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-// routePath has no percent sign and nothing that would need one, so that a path is the same encoded and decoded.
-var routePath = regexp.MustCompile(`^[A-Za-z0-9/._~!$&'()+,;=:@-]*$`)
+// routePath is a decoded path: that is what a request's path is compared with.
+var routePath = regexp.MustCompile(`^[\pL\pM\pN/._~!$&'()+,;=:@-]*$`)
 
 func checkRoutePath(s string) error {
 	switch {
@@ -90,6 +90,8 @@ func checkRoutePath(s string) error {
 		return wrong("write "+strings.TrimRight(s, "/")+": it matches everything below it too", `%s ends with "/"`, quote(s))
 	case path.Clean(s) != s:
 		return wrong("write "+path.Clean(s), `%s has "//", "." or ".." in it`, quote(s))
+	case strings.Contains(s, "%"):
+		return wrong("write it decoded: /café, not /caf%C3%A9", "%s is percent-encoded", quote(s))
 	case len(s) > 2048 || !routePath.MatchString(s):
 		return wrong("", "%s has a character that a path of a route cannot have", quote(s))
 	}

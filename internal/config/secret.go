@@ -71,8 +71,10 @@ func (r *reader) expand(text string) (string, error) {
 // environment is the env of a service: names and secrets.
 type environment struct{ p *map[string]string }
 
-// given are the variables that each node gets a value of its own for.
-var given = []string{"PORT", "TENFOLD_NODE", "TENFOLD_SERVICE"}
+// given tells whether each node gets a value of its own for the variable.
+func given(name string) bool {
+	return name == "PORT" || name == "HOST" || strings.HasPrefix(name, "TENFOLD_")
+}
 
 const maxEntries = 1000
 
@@ -89,7 +91,7 @@ func (e environment) read(r *reader, n node) {
 		case !envName.MatchString(k.key):
 			r.problemIn(v.path, k.at, wrong("letters, digits and _, as in LOG_LEVEL: debug", "is not a name for a variable"))
 			continue
-		case slices.Contains(given, k.key):
+		case given(k.key):
 			r.problemIn(v.path, k.at, wrong("remove it", "is set by tenfold for each node"))
 			continue
 		case isNull(v.Node):
