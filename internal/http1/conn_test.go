@@ -1,13 +1,23 @@
 package http1
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // dial connects to a server that handles requests with h.
@@ -22,6 +32,52 @@ func dial(t testing.TB, h http.HandlerFunc) (*Conn, string) {
 	c := NewConn(nc, nil)
 	t.Cleanup(func() { c.Close() })
 	return c, srv.URL
+}
+
+// peer connects to a peer that does what the script says and then closes.
+func peer(t testing.TB, script func(nc net.Conn, br *bufio.Reader)) *Conn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer server.Close()
+		script(server, bufio.NewReader(server))
+	})
+	c := NewConn(client, nil)
+	t.Cleanup(func() { c.Close(); server.Close(); wg.Wait() })
+	return c
+}
+
+// readHead reads a request head and returns it.
+func readHead(br *bufio.Reader) string {
+	var head strings.Builder
+	for {
+		line, err := br.ReadString('\n')
+		head.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return head.String()
+		}
+	}
+}
+
+// says is a script that reads one head and answers with s.
+func says(s string) func(net.Conn, *bufio.Reader) {
+	return func(nc net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(nc, s)
+	}
 }
 
 func request(t testing.TB, method, url string, body io.Reader) *http.Request {
@@ -48,6 +104,18 @@ func answer(t testing.TB, c *Conn, req *http.Request) (*http.Response, string) {
 	return resp, string(body)
 }
 
+// failed checks the stage and text of an error, and that the connection is done for.
+func failed(t testing.TB, c *Conn, err error, stage Stage, text string) {
+	t.Helper()
+	e := (*Error)(nil)
+	if !errors.As(err, &e) || e.Stage != stage || !strings.Contains(err.Error(), text) {
+		t.Errorf("got %v, want %q after the request was %v", err, text, stage)
+	}
+	if c.Reusable() {
+		t.Errorf("reusable after %v", err)
+	}
+}
+
 func TestConnectionIsReused(t *testing.T) {
 	addresses := map[string]bool{}
 	c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {
@@ -72,6 +140,7 @@ func TestConnectionIsReused(t *testing.T) {
 		{"PUT", "/chunked", io.MultiReader(strings.NewReader("strea"), strings.NewReader("med")), "PUT streamed"},
 		{"POST", "/large", io.MultiReader(strings.NewReader(large)), "POST " + large},
 		{"POST", "/none", nil, "POST "},
+		{"HEAD", "/a", nil, ""},
 		{"GET", "/chunked", nil, "GET "},
 	} {
 		resp, body := answer(t, c, request(t, test.method, url+test.path, test.body))
@@ -88,6 +157,678 @@ func TestConnectionIsReused(t *testing.T) {
 	if len(addresses) != 1 {
 		t.Errorf("%d connections", len(addresses))
 	}
+}
+
+func TestResponses(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	body := strings.Repeat("0123456789", 5000)
+	for _, test := range []struct {
+		name, method, send string
+		status             int
+		body               string
+		length             int64
+		reusable           bool
+	}{
+		{"length", "GET", ok + "Content-Length: 3\r\n\r\nabc", 200, "abc", 3, true},
+		{"empty", "GET", ok + "Content-Length: 0\r\n\r\n", 200, "", 0, true},
+		{"large", "GET", ok + "Content-Length: 50000\r\n\r\n" + body, 200, body, 50000, true},
+		{"chunked", "GET", ok + "Transfer-Encoding: CHUNKED\r\n\r\n3;x=y\r\nabc\r\n00a\r\n0123456789\r\n0\r\n\r\n", 200, "abc0123456789", -1, true},
+		{"large chunk", "GET", ok + "Transfer-Encoding: chunked\r\n\r\nc350\r\n" + body + "\r\n0\r\n\r\n", 200, body, -1, true},
+		{"until close", "GET", ok + "\r\n" + body, 200, body, -1, false},
+		{"HEAD with length", "HEAD", ok + "Content-Length: 3\r\n\r\n", 200, "", 3, true},
+		{"HEAD chunked", "HEAD", ok + "Transfer-Encoding: chunked\r\n\r\n", 200, "", -1, true},
+		{"204", "GET", "HTTP/1.1 204 No Content\r\n\r\n", 204, "", 0, true},
+		{"204 announces a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n", 204, "", 0, false},
+		{"304 with length", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", 304, "", 0, true},
+		{"no reason", "GET", "HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n", 299, "", 0, true},
+		{"empty reason", "GET", "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n", 299, "", 0, true},
+		{"close", "GET", ok + "Connection: close\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, false},
+		{"close in a list", "GET", ok + "Connection: x, Close\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, false},
+		{"HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, false},
+		{"HTTP/1.0 keeps alive", "GET", "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, true},
+		{"bytes behind", "GET", ok + "Content-Length: 3\r\n\r\nabcd", 200, "abc", 3, false},
+		{"bytes behind no body", "GET", "HTTP/1.1 304 Not Modified\r\n\r\nx", 304, "", 0, false},
+		{"bytes behind the last chunk", "GET", ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nx", 200, "", -1, false},
+		{"interim", "GET", "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 3\r\n\r\nabc", 200, "abc", 3, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := peer(t, says(test.send))
+			resp, body := answer(t, c, request(t, test.method, "http://a/", nil))
+			if resp.StatusCode != test.status || body != test.body || resp.ContentLength != test.length {
+				t.Errorf("got %s, %d, %.50q", resp.Status, resp.ContentLength, body)
+			}
+			if c.Reusable() != test.reusable {
+				t.Errorf("reusable: %v", c.Reusable())
+			}
+
+			c = peer(t, says(test.send))
+			var head Head
+			var sink bytes.Buffer
+			if err := c.Exchange([]byte(test.method+" / HTTP/1.1\r\n\r\n"), &head, &sink); err != nil {
+				t.Fatal(err)
+			}
+			if head.Status != test.status || sink.String() != test.body || head.BodyBytes != int64(len(test.body)) {
+				t.Errorf("exchange: %+v %.50q", head, &sink)
+			}
+			if head.KeepAlive != test.reusable || c.Reusable() != test.reusable {
+				t.Errorf("exchange: keep-alive %v, reusable: %v", head.KeepAlive, c.Reusable())
+			}
+		})
+	}
+}
+
+func TestMalformedResponses(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	const chunked = ok + "Transfer-Encoding: chunked\r\n\r\n"
+	for _, test := range []struct {
+		name, send string
+		stage      Stage
+		want       string
+	}{
+		{"nothing", "", Sent, "closed the connection before it answered"},
+		{"half a head", ok + "Content-", Sent, "unexpected EOF"},
+		{"not HTTP", "SSH-2.0-OpenSSH\r\n\r\n", Sent, "invalid status line"},
+		{"HTTP/2", "HTTP/2.0 200 OK\r\n\r\n", Sent, "invalid status line"},
+		{"HTTP/1.2", "HTTP/1.2 200 OK\r\n\r\n", Sent, "invalid status line"},
+		{"status of two digits", "HTTP/1.1 20 OK\r\n\r\n", Sent, "invalid status line"},
+		{"status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", Sent, "invalid status line"},
+		{"status 099", "HTTP/1.1 099 OK\r\n\r\n", Sent, "invalid status line"},
+		{"signed status", "HTTP/1.1 +20 OK\r\n\r\n", Sent, "invalid status line"},
+		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", Sent, "invalid status line"},
+		{"control in reason", "HTTP/1.1 200 O\x00K\r\n\r\n", Sent, "invalid status line"},
+		{"empty line first", "\r\n" + ok + "\r\n", Sent, "empty line"},
+		{"bare LF in status line", "HTTP/1.1 200 OK\n\r\n", Sent, "CRLF"},
+		{"bare LF in field", ok + "A: b\n\r\n", Sent, "CRLF"},
+		{"bare CR in field", ok + "A: b\rc\r\n\r\n", Sent, "invalid octet in header value"},
+		{"NUL in field", ok + "A: b\x00\r\n\r\n", Sent, "invalid octet in header value"},
+		{"fold", ok + "A: b\r\n c\r\n\r\n", Sent, "folded"},
+		{"space before colon", ok + "A : b\r\n\r\n", Sent, "invalid octet in header name"},
+		{"no colon", ok + "A\r\n\r\n", Sent, "without name"},
+		{"CL and TE", ok + "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Sent, "both"},
+		{"equal CLs", ok + "Content-Length: 0\r\nContent-Length: 0\r\n\r\n", Sent, "more than one Content-Length"},
+		{"CL list", ok + "Content-Length: 0, 0\r\n\r\n", Sent, "invalid Content-Length"},
+		{"negative CL", ok + "Content-Length: -1\r\n\r\n", Sent, "invalid Content-Length"},
+		{"huge CL", ok + "Content-Length: 9223372036854775808\r\n\r\n", Sent, "invalid Content-Length"},
+		{"TE gzip", ok + "Transfer-Encoding: gzip\r\n\r\n", Sent, "unknown transfer coding"},
+		{"TE twice", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", Sent, "Transfer-Encoding is not one"},
+		{"TE in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Sent, "HTTP/1.0"},
+		{"TE in 304", "HTTP/1.1 304 No\r\nTransfer-Encoding: x\r\n\r\n", Sent, "unknown transfer coding"},
+		{"bad Trailer", ok + "Transfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n", Sent, "trailer field"},
+		{"many lines", ok + strings.Repeat("A: b\r\n", 257) + "\r\n", Sent, "too many header lines"},
+		{"large head", ok + "A: " + strings.Repeat("b", 64<<10) + "\r\n\r\n", Sent, "header too large"},
+		{"unasked 101", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", Sent, "unexpected"},
+		{"endless interims", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 17), Sent, "interim"},
+
+		{"short body", ok + "Content-Length: 3\r\n\r\nab", Answered, "unexpected EOF"},
+		{"short large body", ok + "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 50_000), Answered, "unexpected EOF"},
+		{"no last chunk", chunked + "1\r\na\r\n", Answered, "unexpected EOF"},
+		{"no trailer end", chunked + "0\r\n", Answered, "unexpected EOF"},
+		{"chunk size", chunked + "g\r\n", Answered, "invalid chunk size"},
+		{"chunk size with space", chunked + "1 \r\na\r\n0\r\n\r\n", Answered, "invalid chunk size"},
+		{"chunk size overflow", chunked + "fffffffffffffffff\r\n", Answered, "invalid chunk size"},
+		{"chunk end", chunked + "1\r\nab\r\n0\r\n\r\n", Answered, "chunk does not end"},
+		{"chunk LF", chunked + "1\na\r\n0\r\n\r\n", Answered, "CRLF"},
+		{"long chunk line", chunked + "1;" + strings.Repeat("x", 2000) + "\r\na\r\n0\r\n\r\n", Answered, "chunk-size line too long"},
+		{"trailer fold", chunked + "0\r\nA: b\r\n c\r\n\r\n", Answered, "folded"},
+		{"framing in trailer", chunked + "0\r\nTransfer-Encoding: chunked\r\n\r\n", Answered, "trailer field"},
+		{"large trailer", chunked + "0\r\nA: " + strings.Repeat("b", 5000) + "\r\n\r\n", Answered, "header too large"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := peer(t, says(test.send))
+			resp, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+				if again, err2 := resp.Body.Read(make([]byte, 1)); again != 0 || err2 != err {
+					t.Errorf("another read: %d, %v", again, err2)
+				}
+				resp.Body.Close()
+			}
+			failed(t, c, err, test.stage, test.want)
+
+			if test.name == "bad Trailer" {
+				return // Exchange does not look at it
+			}
+			c = peer(t, says(test.send))
+			err = c.Exchange([]byte("GET / HTTP/1.1\r\n\r\n"), new(Head), nil)
+			failed(t, c, err, test.stage, test.want)
+		})
+	}
+}
+
+func TestHeadersKeepTheirOrderAndCase(t *testing.T) {
+	c := peer(t, says("HTTP/1.1 200 OK\r\nset-cookie: a\r\nX-NEW-ONE:\tb c \r\nSet-Cookie: d\r\nETAG: e\r\nempty:\r\nContent-Length: 0\r\n\r\n"))
+	resp, _ := answer(t, c, request(t, "GET", "http://a/", nil))
+	want := http.Header{"Set-Cookie": {"a", "d"}, "X-New-One": {"b c"}, "Etag": {"e"}, "Empty": {""}, "Content-Length": {"0"}}
+	if fmt.Sprint(resp.Header) != fmt.Sprint(want) {
+		t.Errorf("got %v", resp.Header)
+	}
+	resp.Header.Add("X-New-One", "added")
+	if resp.Header.Get("Etag") != "e" {
+		t.Error("a header shares its values with the next")
+	}
+}
+
+func TestTrailersBothWays(t *testing.T) {
+	c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "Declared")
+		body, _ := io.ReadAll(r.Body)
+		w.Write(body)
+		w.Header().Set("Declared", r.Trailer.Get("Sum"))
+		w.Header().Set(http.TrailerPrefix+"Surprise", "yes")
+	})
+	req := request(t, "POST", url, io.MultiReader(strings.NewReader("hello")))
+	req.Trailer = http.Header{"Sum": {"42"}}
+	resp, err := c.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := resp.Trailer["Declared"]; !ok || len(resp.Header["Trailer"]) > 0 || len(resp.Header["Transfer-Encoding"]) > 0 {
+		t.Errorf("before the body: header %v, trailer %v", resp.Header, resp.Trailer)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if string(body) != "hello" || err != nil || resp.Trailer.Get("Declared") != "42" || resp.Trailer.Get("Surprise") != "yes" {
+		t.Errorf("%q, %v, trailer %v", body, err, resp.Trailer)
+	}
+	if !c.Reusable() {
+		t.Error("not reusable")
+	}
+}
+
+func TestWhatIsWritten(t *testing.T) {
+	got := make(chan string, 1)
+	written := func(req *http.Request) []string {
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+			got <- readHead(br)
+			io.WriteString(nc, "HTTP/1.1 204 No Content\r\n\r\n")
+		})
+		resp, err := c.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		lines := strings.Split(strings.TrimSuffix(<-got, "\r\n\r\n"), "\r\n")
+		slices.Sort(lines[1:])
+		return lines
+	}
+	req := request(t, "GET", "http://dialled/a%2Fb?c=d&e", nil)
+	req.Host = "asked:80"
+	req.Header = http.Header{
+		"X": {" a ", "b"}, "Connection": {"x"}, "Keep-Alive": {"5"}, "Proxy-Connection": {"y"}, "Upgrade": {"h2c"},
+		"content-length": {"5"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"z"}, "Host": {"other"}, "Expect": {"100-continue"},
+	}
+	want := []string{"GET /a%2Fb?c=d&e HTTP/1.1", "Host: asked:80", "X: a", "X: b"}
+	if lines := written(req); !slices.Equal(lines, want) {
+		t.Errorf("got %q", lines)
+	}
+	req = request(t, "GET", "http://[fe80::1%25eth0]:80", nil)
+	req.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Te": {"trailers"}}
+	req.Close = true
+	want = []string{"GET / HTTP/1.1", "Connection: Upgrade, TE, close", "Host: [fe80::1]:80", "Te: trailers", "Upgrade: websocket"}
+	if lines := written(req); !slices.Equal(lines, want) {
+		t.Errorf("got %q", lines)
+	}
+	req = request(t, "POST", "http://a/", nil)
+	if lines := written(req); !slices.Equal(lines, []string{"POST / HTTP/1.1", "Content-Length: 0", "Host: a"}) {
+		t.Errorf("got %q", lines)
+	}
+	req = request(t, "OPTIONS", "http://a/", nil)
+	req.URL.Path = "*"
+	if lines := written(req); lines[0] != "OPTIONS * HTTP/1.1" {
+		t.Errorf("got %q", lines)
+	}
+}
+
+// closes notes whether a request body was closed.
+type closes struct {
+	io.Reader
+	closed chan struct{}
+	once   sync.Once
+}
+
+func closing(r io.Reader) *closes { return &closes{Reader: r, closed: make(chan struct{})} }
+
+func (c *closes) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+func TestUnwritableRequestsAreNotSent(t *testing.T) {
+	c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {})
+	for name, spoil := range map[string]func(*http.Request){
+		"method with space":    func(r *http.Request) { r.Method = "GET /x" },
+		"CONNECT":              func(r *http.Request) { r.Method = "CONNECT" },
+		"name with CRLF":       func(r *http.Request) { r.Header["X\r\nY"] = []string{"z"} },
+		"name with space":      func(r *http.Request) { r.Header["X "] = []string{"z"} },
+		"empty name":           func(r *http.Request) { r.Header[""] = []string{"z"} },
+		"value with CRLF":      func(r *http.Request) { r.Header["X"] = []string{"y\r\nZ: a"} },
+		"value with NUL":       func(r *http.Request) { r.Header["X"] = []string{"\x00"} },
+		"host with CRLF":       func(r *http.Request) { r.Host = "a\r\nX: y" },
+		"host with path":       func(r *http.Request) { r.Host = "a/b" },
+		"no host":              func(r *http.Request) { r.Host, r.URL.Host = "", "" },
+		"query with space":     func(r *http.Request) { r.URL.RawQuery = "a b" },
+		"query with CRLF":      func(r *http.Request) { r.URL.RawQuery = "a\r\nX: y" },
+		"query with fragment":  func(r *http.Request) { r.URL.RawQuery = "a#b" },
+		"relative path":        func(r *http.Request) { r.URL.Path = "a" },
+		"opaque":               func(r *http.Request) { r.URL.Opaque = "//b/c" },
+		"trailer with framing": func(r *http.Request) { r.Trailer = http.Header{"Content-Length": nil} },
+		"trailer with CRLF":    func(r *http.Request) { r.Trailer = http.Header{"X\r\n": nil} },
+		"upgrade with a body": func(r *http.Request) {
+			r.Header["Connection"], r.Header["Upgrade"] = []string{"upgrade"}, []string{"x"}
+		},
+	} {
+		body := closing(strings.NewReader("body"))
+		req := request(t, "POST", url, body)
+		spoil(req)
+		_, err := c.RoundTrip(req)
+		if e := (*Error)(nil); !errors.As(err, &e) || e.Stage != NotSent || !c.Reusable() {
+			t.Errorf("%s: %v, reusable %v", name, err, c.Reusable())
+		}
+		<-body.closed
+	}
+	answer(t, c, request(t, "GET", url, nil))
+}
+
+func TestBodiesOfTheWrongLength(t *testing.T) {
+	broken := errors.New("client went away")
+	large := strings.Repeat("x", 50_000)
+	for name, test := range map[string]struct {
+		body  func() io.Reader
+		n     int64
+		stage Stage
+		want  error
+	}{
+		"short in memory":  {func() io.Reader { return strings.NewReader("ab") }, 3, NotSent, io.ErrUnexpectedEOF},
+		"long in memory":   {func() io.Reader { return strings.NewReader("abcd") }, 3, NotSent, errBodyTooLong},
+		"short stream":     {func() io.Reader { return io.LimitReader(strings.NewReader("ab"), 9) }, 3, Sent, io.ErrUnexpectedEOF},
+		"long stream":      {func() io.Reader { return io.LimitReader(strings.NewReader("abcd"), 9) }, 3, Sent, errBodyTooLong},
+		"long by chunks":   {func() io.Reader { return io.MultiReader(strings.NewReader("abc"), strings.NewReader("d")) }, 3, Sent, errBodyTooLong},
+		"broken stream":    {func() io.Reader { return io.MultiReader(strings.NewReader(large), failing{broken}) }, 60_000, Sent, broken},
+		"broken chunks":    {func() io.Reader { return io.MultiReader(strings.NewReader(large), failing{broken}) }, -1, Sent, broken},
+		"idle stream":      {func() io.Reader { return failing{nil} }, 5, Sent, io.ErrNoProgress},
+		"broken in memory": {func() io.Reader { return inMemoryFailing{broken} }, 5, NotSent, broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+				io.Copy(io.Discard, br) // answers nothing: the client must not wait for it
+			})
+			req := request(t, "POST", "http://a/", test.body())
+			req.ContentLength = test.n
+			_, err := c.RoundTrip(req)
+			failed(t, c, err, test.stage, test.want.Error())
+			if bad := (*BodyError)(nil); !errors.As(err, &bad) || !errors.Is(err, test.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+type inMemoryFailing failing
+
+func (f inMemoryFailing) Read([]byte) (int, error) { return 0, f.err }
+func (f inMemoryFailing) Close() error             { return nil }
+func (f inMemoryFailing) Len() int                 { return 5 }
+
+func TestEarlyResponseWhileUploading(t *testing.T) {
+	c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(nc, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nabc")
+		br.ReadByte() // and no more of the body
+	})
+	r, w := io.Pipe()
+	body := closing(r)
+	resp, text := answer(t, c, request(t, "POST", "http://a/", body))
+	if resp.StatusCode != 413 || text != "abc" {
+		t.Errorf("%s %q", resp.Status, text)
+	}
+	if c.Reusable() {
+		t.Error("reusable in the middle of an upload")
+	}
+	w.Write([]byte("into the void"))
+	w.Close()
+	<-body.closed
+}
+
+func TestFullDuplex(t *testing.T) {
+	c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		rc.EnableFullDuplex()
+		w.WriteHeader(200)
+		rc.Flush()
+		buf := make([]byte, 100)
+		for {
+			n, err := r.Body.Read(buf)
+			w.Write(bytes.ToUpper(buf[:n]))
+			rc.Flush()
+			if err != nil {
+				return
+			}
+		}
+	})
+	r, w := io.Pipe()
+	resp, err := c.RoundTrip(request(t, "POST", url, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 100)
+	for _, word := range []string{"ping", "pong", "ende"} {
+		io.WriteString(w, word)
+		if _, err := io.ReadFull(resp.Body, buf[:4]); err != nil || string(buf[:4]) != strings.ToUpper(word) {
+			t.Fatalf("%q, %v", buf[:4], err)
+		}
+	}
+	w.Close()
+	if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil || !c.Reusable() {
+		t.Errorf("%q, %v, reusable %v", rest, err, c.Reusable())
+	}
+}
+
+func TestCancellation(t *testing.T) {
+	reason := errors.New("the operator said so")
+	check := func(t *testing.T, c *Conn, err error, stage Stage) {
+		t.Helper()
+		failed(t, c, err, stage, "the operator said so")
+		if !errors.Is(err, reason) || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	t.Run("before", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(reason)
+		c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {})
+		_, err := c.RoundTrip(request(t, "GET", url, nil).WithContext(ctx))
+		if !errors.Is(err, reason) || !c.Reusable() {
+			t.Errorf("got %v, reusable %v", err, c.Reusable())
+		}
+	})
+	t.Run("waiting for the head", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+			readHead(br)
+			cancel(reason)
+			br.ReadByte()
+		})
+		_, err := c.RoundTrip(request(t, "GET", "http://a/", nil).WithContext(ctx))
+		check(t, c, err, Sent)
+	})
+	t.Run("in the body", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+			readHead(br)
+			io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
+			br.ReadByte()
+		})
+		resp, err := c.RoundTrip(request(t, "GET", "http://a/", nil).WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(resp.Body, make([]byte, 3))
+		cancel(reason)
+		_, err = io.ReadAll(resp.Body)
+		check(t, c, err, Answered)
+	})
+	t.Run("in the upload", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+			readHead(br)
+			cancel(reason)
+			<-t.Context().Done() // reads nothing
+		})
+		body := closing(endless{})
+		_, err := c.RoundTrip(request(t, "POST", "http://a/", body).WithContext(ctx))
+		check(t, c, err, Sent)
+		<-body.closed
+	})
+	t.Run("after the end", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {})
+		answer(t, c, request(t, "GET", url, nil).WithContext(ctx))
+		cancel(reason)
+		if !c.Reusable() {
+			t.Error("not reusable")
+		}
+		answer(t, c, request(t, "GET", url, nil))
+	})
+	t.Run("deadline", func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, reason)
+		defer cancel()
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) { readHead(br); br.ReadByte() })
+		_, err := c.RoundTrip(request(t, "GET", "http://a/", nil).WithContext(ctx))
+		if !errors.Is(err, reason) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("by Close", func(t *testing.T) {
+		c := peer(t, listens)
+		go c.Close()
+		_, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
+		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, errNotReusable) || c.Reusable() {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func listens(_ net.Conn, br *bufio.Reader) { io.Copy(io.Discard, br) }
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestStages(t *testing.T) {
+	c := peer(t, listens)
+	c.nc.Close()
+	_, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
+	failed(t, c, err, NotSent, "")
+
+	c = peer(t, listens)
+	c.nc.Close()
+	body := closing(strings.NewReader("x"))
+	_, err = c.RoundTrip(request(t, "POST", "http://a/", body))
+	failed(t, c, err, NotSent, "")
+	<-body.closed
+
+	c = peer(t, func(nc net.Conn, br *bufio.Reader) { br.ReadByte() })
+	_, err = c.RoundTrip(request(t, "GET", "http://a/", nil))
+	failed(t, c, err, Sent, "")
+	_, err = c.RoundTrip(request(t, "GET", "http://a/", nil))
+	failed(t, c, err, NotSent, "cannot carry another message")
+}
+
+func TestClosingTheBodyEarly(t *testing.T) {
+	for name, test := range map[string]struct {
+		send     string
+		read     int
+		reusable bool
+	}{
+		"rest is here":         {"Content-Length: 6\r\n\r\nabcdef", 1, true},
+		"chunked rest is here": {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\nA: b\r\n\r\n", 1, true},
+		"rest is missing":      {"Content-Length: 7\r\n\r\nabcdef", 1, false},
+		"last chunk missing":   {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 1, false},
+		"rest is malformed":    {"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", 1, false},
+		"until close":          {"\r\nabc", 1, false},
+		"exactly read":         {"Content-Length: 3\r\n\r\nabc", 3, true},
+		"chunks exactly read":  {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 3, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+				readHead(br)
+				io.WriteString(nc, "HTTP/1.1 200 OK\r\n"+test.send)
+				br.ReadByte()
+			})
+			resp, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(resp.Body, make([]byte, test.read)); err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if c.Reusable() != test.reusable {
+				t.Errorf("reusable: %v", c.Reusable())
+			}
+			if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || err == nil {
+				t.Errorf("read after close: %d, %v", n, err)
+			}
+			resp.Body.Close()
+		})
+	}
+}
+
+func TestStale(t *testing.T) {
+	const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	becomes := func(name, after string, closes bool) {
+		t.Run(name, func(t *testing.T) {
+			release := make(chan struct{})
+			c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+				readHead(br)
+				io.WriteString(nc, empty)
+				<-release
+				io.WriteString(nc, after)
+				if !closes {
+					br.ReadByte()
+				}
+			})
+			answer(t, c, request(t, "GET", "http://a/", nil))
+			if c.Stale() || !c.Reusable() {
+				t.Fatal("stale at once")
+			}
+			close(release)
+			for !c.Stale() { // the packet is on its way
+				time.Sleep(time.Millisecond)
+			}
+			if !c.Reusable() {
+				t.Error("Stale changed what Reusable says")
+			}
+		})
+	}
+	becomes("closed", "", true)
+	becomes("unasked bytes", "HTTP/1.1 408 Timeout\r\n\r\n", false)
+}
+
+func TestInterimResponsesAreDelivered(t *testing.T) {
+	c := peer(t, says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	var got []string
+	var stop error
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			got = append(got, fmt.Sprint(code, h))
+			return stop
+		},
+	})
+	answer(t, c, request(t, "GET", "http://a/", nil).WithContext(ctx))
+	if fmt.Sprint(got) != "[103 map[Link:[</a>]] 102 map[]]" {
+		t.Errorf("got %v", got)
+	}
+	stop = errors.New("enough")
+	c = peer(t, says("HTTP/1.1 103 Early Hints\r\n\r\n"))
+	_, err := c.RoundTrip(request(t, "GET", "http://a/", nil).WithContext(ctx))
+	failed(t, c, err, Sent, "enough")
+}
+
+func TestExpectContinue(t *testing.T) {
+	post := func(body io.Reader) *http.Request {
+		req := request(t, "POST", "http://a/", body)
+		req.Header.Set("Expect", "100-continue")
+		return req
+	}
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	t.Run("granted", func(t *testing.T) {
+		got := make(chan string, 2)
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+			got <- readHead(br)
+			io.WriteString(nc, "HTTP/1.1 100 Continue\r\n\r\n")
+			body := make([]byte, 5)
+			io.ReadFull(br, body)
+			got <- string(body)
+			io.WriteString(nc, ok)
+			br.ReadByte()
+		})
+		answer(t, c, post(strings.NewReader("hello")))
+		if head := <-got; !strings.Contains(head, "Expect: 100-continue\r\n") || !strings.Contains(head, "Content-Length: 5\r\n") {
+			t.Errorf("got %q", head)
+		}
+		if body := <-got; body != "hello" || !c.Reusable() {
+			t.Errorf("got %q, reusable %v", body, c.Reusable())
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		rest := make(chan []byte, 1)
+		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+			readHead(br)
+			io.WriteString(nc, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
+			b, _ := io.ReadAll(br)
+			rest <- b
+		})
+		body := closing(strings.NewReader("hello"))
+		resp, _ := answer(t, c, post(body))
+		if resp.StatusCode != 417 || c.Reusable() {
+			t.Errorf("%s, reusable %v", resp.Status, c.Reusable())
+		}
+		<-body.closed
+		if b := <-rest; len(b) > 0 {
+			t.Errorf("the body was sent: %q", b)
+		}
+	})
+	t.Run("ignored", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			start := time.Now()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				br := bufio.NewReader(server)
+				readHead(br)
+				io.ReadFull(br, make([]byte, 5))
+				io.WriteString(server, ok)
+			})
+			c := NewConn(client, nil)
+			answer(t, c, post(strings.NewReader("hello")))
+			if waited := time.Since(start); waited != continueTimeout || !c.Reusable() {
+				t.Errorf("waited %v, reusable %v", waited, c.Reusable())
+			}
+			wg.Wait()
+		})
+	})
+}
+
+func TestSwitchingProtocols(t *testing.T) {
+	c := peer(t, func(nc net.Conn, br *bufio.Reader) {
+		readHead(br)
+		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst words\n")
+		io.Copy(nc, br)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	req := request(t, "GET", "http://a/", nil).WithContext(ctx)
+	req.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"echo"}}
+	resp, err := c.RoundTrip(req)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "echo" {
+		t.Fatal(resp, err)
+	}
+	cancel() // the tunnel outlives its request
+	tunnel := resp.Body.(io.ReadWriteCloser)
+	br := bufio.NewReader(tunnel)
+	if line, _ := br.ReadString('\n'); line != "first words\n" {
+		t.Errorf("got %q", line)
+	}
+	io.WriteString(tunnel, "echo\n")
+	if line, _ := br.ReadString('\n'); line != "echo\n" {
+		t.Errorf("got %q", line)
+	}
+	tunnel.(io.ReaderFrom).ReadFrom(strings.NewReader("last words"))
+	tunnel.(interface{ CloseWrite() error }).CloseWrite()
+	var rest bytes.Buffer
+	if n, err := io.Copy(&rest, br); err != nil || rest.String() != "last words" {
+		t.Errorf("%d, %v, %q", n, err, &rest)
+	}
+	if c.Reusable() {
+		t.Error("reusable")
+	}
+	tunnel.Close()
 }
 
 func TestExchangeReusesEverything(t *testing.T) {
@@ -109,8 +850,15 @@ func TestExchangeReusesEverything(t *testing.T) {
 		if head.Status != 200 || !head.KeepAlive || sink.String() != path || head.BodyBytes != int64(len(path)) {
 			t.Errorf("%s: %+v %q", path, head, &sink)
 		}
-		if got := string(head.Get("content-type")); got != "text/plain; charset=utf-8" && path != "/chunked" {
-			t.Errorf("%s: content type %q", path, got)
+		fields := map[string]string{}
+		for name, value := range head.All {
+			fields[string(name)] = string(value)
+		}
+		if got := string(head.Get("content-type")); path != "/chunked" && (got != "text/plain; charset=utf-8" || got != fields["Content-Type"]) {
+			t.Errorf("%s: content type %q, fields %q", path, got, fields)
+		}
+		if head.Get("x-missing") != nil {
+			t.Errorf("%s: a field that is not there", path)
 		}
 	}
 }

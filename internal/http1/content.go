@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"net/http"
 )
 
 // content is the decoder of a response body: what the next octets of the buffer are.
@@ -25,18 +26,26 @@ const (
 	stepTrailer             // the trailer section
 )
 
-// start chooses the decoder by RFC 9112 section 6.3.
-func (in *content) start(h *headParser, bodiless bool) {
-	*in = content{}
+// begin chooses the decoder of the response whose head was just parsed, by RFC 9112 section 6.3. It reports whether the
+// peer means the connection to outlive the response.
+func (c *Conn) begin(line statusLine, headRequest bool) (keep bool) {
+	h := &c.head
+	c.in = content{}
+	keep = h.persists(line.minor)
 	switch {
-	case bodiless || h.length == 0:
+	case headRequest || line.status == http.StatusNotModified:
+	case line.status == http.StatusNoContent:
+		// It must not come with a body. If it announces one, that might follow nevertheless.
+		keep = keep && !h.chunked && h.length <= 0
 	case h.chunked:
-		in.step = stepSize
+		c.in.step = stepSize
 	case h.length > 0:
-		in.step, in.left = stepFixed, h.length
-	default:
-		in.step, in.left = stepClose, math.MaxInt64
+		c.in.step, c.in.left = stepFixed, h.length
+	case h.length < 0:
+		c.in.step, c.in.left = stepClose, math.MaxInt64
+		keep = false
 	}
+	return keep
 }
 
 // advance passes all framing at the front of the buffer. Afterwards either data is next (in.left > 0), or the message is

@@ -80,9 +80,7 @@ func (c *Conn) exchange(raw []byte, head *Head, sink io.Writer) (Stage, error) {
 	head.text = append(head.text, c.buf[c.r:c.r+n]...)
 	head.fields = append(head.fields, c.head.fields...)
 	c.r += n
-	c.in.start(&c.head, line.status == http.StatusNoContent || line.status == http.StatusNotModified ||
-		bytes.HasPrefix(raw, []byte("HEAD ")))
-	head.KeepAlive = c.head.persists(line.minor) && c.in.step != stepClose
+	head.KeepAlive = c.begin(line, bytes.HasPrefix(raw, []byte("HEAD ")))
 	if err := c.drain(head, sink); err != nil {
 		return Answered, err
 	}

@@ -130,18 +130,13 @@ func (m *message) deliver(status, n int) error {
 // respond makes the response of the head that is in the buffer.
 func (m *message) respond(req *http.Request, line statusLine, n int, head bool) (*http.Response, error) {
 	c := m.c
-	bodiless := head || line.status == http.StatusNoContent || line.status == http.StatusNotModified
 	m.fill(req, line, n)
-	c.in.start(&c.head, bodiless)
+	m.keep = c.begin(line, head)
 	resp := &m.resp
-	m.keep = c.head.persists(line.minor) && c.in.step != stepClose
-	if line.status == http.StatusNoContent && (c.head.chunked || c.head.length > 0) {
-		m.keep = false // it announces a body that must not come; it might come nevertheless
-	}
 	resp.Close = !m.keep
 	resp.ContentLength = c.head.length
-	if bodiless && !head {
-		resp.ContentLength = 0
+	if !head && c.in.step == stepOver {
+		resp.ContentLength = 0 // also for 304, where the field speaks of another response
 	}
 	if c.head.chunked {
 		resp.TransferEncoding = []string{"chunked"}

@@ -74,8 +74,8 @@ func (u *upload) wanted() bool {
 	t := time.NewTimer(continueTimeout)
 	defer t.Stop()
 	select {
-	case go_ := <-u.proceed:
-		return go_
+	case wanted := <-u.proceed:
+		return wanted
 	case <-t.C:
 		return true
 	}

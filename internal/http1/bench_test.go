@@ -1,0 +1,178 @@
+package http1
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+const benchAnswer = "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: text/plain\r\n" +
+	"X-Request-Id: 0123456789abcdef\r\nContent-Length: 12\r\n\r\nhello, world"
+
+// rawServer answers each head with the same bytes and does nothing else, so that a benchmark measures its client.
+func rawServer(b *testing.B) net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer nc.Close()
+				buf, out := make([]byte, 64<<10), []byte(benchAnswer)
+				for {
+					if _, err := nc.Read(buf); err != nil {
+						return
+					}
+					if _, err := nc.Write(out); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	l := rawServer(b)
+	req := httptest.NewRequest("GET", "http://"+l.Addr().String()+"/path?query=1", nil)
+	req.RequestURI = ""
+	req.Header.Set("User-Agent", "bench")
+	req.Header.Set("X-Forwarded-For", "10.0.0.1")
+	req.Header.Set("Accept", "*/*")
+	trip := func(b *testing.B, rt http.RoundTripper, req *http.Request) {
+		b.ReportAllocs()
+		for b.Loop() {
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				b.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+	}
+	b.Run("http1", func(b *testing.B) { trip(b, dialBench(b, l), req) })
+	b.Run("http1/cancellable", func(b *testing.B) { trip(b, dialBench(b, l), req.WithContext(b.Context())) })
+	b.Run("transport", func(b *testing.B) {
+		t := &http.Transport{DisableCompression: true}
+		b.Cleanup(t.CloseIdleConnections)
+		trip(b, t, req)
+	})
+}
+
+func dialBench(b *testing.B, l net.Listener) *Conn {
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := NewConn(nc, nil)
+	b.Cleanup(func() { c.Close() })
+	return c
+}
+
+func BenchmarkExchange(b *testing.B) {
+	c := dialBench(b, rawServer(b))
+	raw := []byte("GET /path?query=1 HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
+	var head Head
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.Exchange(raw, &head, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkStale(b *testing.B) {
+	c := dialBench(b, rawServer(b))
+	b.ReportAllocs()
+	for b.Loop() {
+		if c.Stale() {
+			b.Fatal("stale")
+		}
+	}
+}
+
+// repeated is a net.Conn of which only reading works: the same bytes again and again.
+type repeated struct {
+	net.Conn
+	data string
+}
+
+func (r repeated) Read(p []byte) (int, error)  { return copy(p, r.data), nil }
+func (r repeated) Write(p []byte) (int, error) { return len(p), nil }
+func (r repeated) Close() error                { return nil }
+
+func BenchmarkParseResponse(b *testing.B) {
+	c := NewConn(repeated{data: benchAnswer}, nil)
+	raw := []byte("GET / HTTP/1.1\r\n\r\n")
+	var head Head
+	b.ReportAllocs()
+	b.SetBytes(int64(len(benchAnswer)))
+	for b.Loop() {
+		if err := c.Exchange(raw, &head, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+const benchRequest = "GET /path/to/something?query=1 HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+	"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+	"Cookie: session=0123456789abcdef0123456789abcdef\r\nConnection: keep-alive\r\n\r\n"
+
+// BenchmarkGuard shows what the guard adds to one request, without any system call.
+func BenchmarkGuard(b *testing.B) {
+	for name, data := range map[string]string{
+		"get":     benchRequest,
+		"post":    strings.Replace(benchRequest, "GET", "POST", 1)[:len(benchRequest)-1] + "Content-Length: 12\r\n\r\nhello, world",
+		"chunked": strings.Replace(benchRequest, "GET", "POST", 1)[:len(benchRequest)-1] + "Transfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := NewGuard(nil, nil).wrap(repeated{data: data})
+			p := make([]byte, 4096)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				if n, err := c.Read(p); n != len(data) || err != nil {
+					b.Fatalf("%d of %d, %v", n, len(data), err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkServer(b *testing.B) {
+	serve := func(b *testing.B, guard bool) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})}
+		if guard {
+			GuardServer(srv)
+			go srv.Serve(NewGuard(l, nil))
+		} else {
+			go srv.Serve(l)
+		}
+		b.Cleanup(func() { srv.Close() })
+		c := dialBench(b, l)
+		raw := []byte(benchRequest)
+		var head Head
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := c.Exchange(raw, &head, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("plain", func(b *testing.B) { serve(b, false) })
+	b.Run("guarded", func(b *testing.B) { serve(b, true) })
+}
