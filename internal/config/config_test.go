@@ -207,9 +207,9 @@ func distinctKeys(n int) []string {
 	return keys
 }
 
-// TestHostileFilesCostLittle: a megabyte made to be expensive is refused, or read, without a stack or an hour of its own.
+// TestHostileFilesCostLittle: a file made to be expensive is refused, or read, without a stack or an hour of its own.
 func TestHostileFilesCostLittle(t *testing.T) {
-	const size = maxFile - 10
+	const size = maxFile / 4 // enough to be far beyond the other limits
 	deep := func(unit func(depth int) string) string {
 		var b strings.Builder
 		for i := 0; b.Len() < size-4000; i++ {
