@@ -3,7 +3,6 @@ package fleet
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // shrink retires the slots that are too many: those without a node first, then those with the fewest requests in flight, the
@@ -46,21 +45,21 @@ func (f *Fleet) shrink(s *service) {
 type victim struct {
 	slot     *slot
 	id       string // "" without a node
-	started  time.Time
+	age      int
 	inFlight int
 }
 
 // victim is the slot as a candidate for scaling in. The lock is held.
 func (s *slot) victim() victim {
 	if s.member == nil {
-		return victim{slot: s, inFlight: -1}
+		return victim{slot: s, age: s.age, inFlight: -1}
 	}
-	return victim{slot: s, id: s.member.ID, started: s.member.Started}
+	return victim{slot: s, id: s.member.ID, age: s.age}
 }
 
 // sortVictims puts first what goes first: the least loaded, the youngest of equals.
 func sortVictims(victims []victim) {
-	slices.SortStableFunc(victims, func(a, b victim) int {
-		return cmp.Or(cmp.Compare(a.inFlight, b.inFlight), b.started.Compare(a.started))
+	slices.SortFunc(victims, func(a, b victim) int {
+		return cmp.Or(cmp.Compare(a.inFlight, b.inFlight), b.age-a.age)
 	})
 }

@@ -31,6 +31,7 @@ type service struct {
 // member is a node that exists.
 type member struct {
 	node.Node
+	age   int  // the number in its id
 	ready bool // it answered its probe once, or is a worker that stayed up
 }
 
@@ -61,7 +62,9 @@ type Status struct {
 func newService(c config.Service) *service {
 	s := &service{Service: c, wanted: c.MinNodes, version: 1}
 	for _, address := range c.Addresses {
-		s.members = append(s.members, &member{Node: node.Node{ID: s.nextID(), Service: c.Name, Address: address}})
+		age, id := s.nextID()
+		n := node.Node{ID: id, Service: c.Name, Address: address}
+		s.members = append(s.members, &member{Node: n, age: age})
 	}
 	if s.static() {
 		s.wanted = 0
@@ -80,9 +83,9 @@ func find(services []*service, name string) *service {
 
 func (s *service) static() bool { return len(s.Addresses) > 0 }
 
-func (s *service) nextID() string {
+func (s *service) nextID() (age int, id string) {
 	s.ids++
-	return s.Name + "-" + strconv.Itoa(s.ids)
+	return s.ids, s.Name + "-" + strconv.Itoa(s.ids)
 }
 
 // counted are the slots that make up the size of the service.

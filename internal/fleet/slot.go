@@ -14,9 +14,10 @@ type slot struct {
 	service *service
 	first   chan error    // gets how its first node fared: nil once it is ready
 	gone    chan struct{} // closed when the slot ended, and its last node with it
-	id      string        // its latest node's; run's own
+	id      string        // of its node, or of the next one; only run touches it
 
 	// Guarded by Fleet.mu.
+	age      int                // the number in id: the higher, the younger
 	cancel   context.CancelFunc // ends run; nil until it is launched
 	leaving  bool               // it has to go, or is gone
 	spare    bool               // it is to take another's place and does not count yet
@@ -28,6 +29,7 @@ type slot struct {
 // add makes a slot; Run launches it. The lock is held.
 func (f *Fleet) add(s *service) *slot {
 	slot := &slot{fleet: f, service: s, first: make(chan error, 1), gone: make(chan struct{})}
+	slot.age, slot.id = s.nextID()
 	s.slots = append(s.slots, slot)
 	return slot
 }
@@ -73,6 +75,7 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 		}
 		select {
 		case <-time.After(pause):
+			s.renew()
 		case <-ctx.Done():
 			return
 		}
@@ -82,21 +85,19 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 // live is the life of one node. It returns when the node is gone: with nil because ctx ended, else with how it failed.
 func (s *slot) live(ctx context.Context) error {
 	f := s.fleet
-	id := s.nextID()
-	s.id = id
-	instance, err := f.driver.Start(ctx, s.service.spec(id, f.opts.Env))
+	instance, err := f.driver.Start(ctx, s.service.spec(s.id, f.opts.Env))
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	s.arrive(id, instance)
+	s.arrive(instance)
 	defer s.depart()
-	if err := s.awaitReady(ctx, instance, id); err != nil {
-		s.drain(instance, id)
+	if err := s.awaitReady(ctx, instance); err != nil {
+		s.drain(instance)
 		return err
 	}
 	steady := time.After(s.becameReady())
-	f.log.Info("node ready", "service", s.service.Name, "node", id, "after_ms", time.Since(started).Milliseconds())
+	f.log.Info("node ready", "service", s.service.Name, "node", s.id, "after_ms", time.Since(started).Milliseconds())
 	for {
 		select {
 		case <-steady:
@@ -104,18 +105,18 @@ func (s *slot) live(ctx context.Context) error {
 		case <-instance.Done():
 			return instance.Err()
 		case <-ctx.Done():
-			s.drain(instance, id)
+			s.drain(instance)
 			return nil
 		}
 	}
 }
 
 // awaitReady returns nil when the node is ready, and else how it failed.
-func (s *slot) awaitReady(ctx context.Context, instance Instance, id string) error {
+func (s *slot) awaitReady(ctx context.Context, instance Instance) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.fleet.opts.StartTimeout, errNotReady)
 	defer cancel()
 	ready := make(chan error, 1)
-	go func() { ready <- s.probe(ctx, id) }()
+	go func() { ready <- s.probe(ctx) }()
 	select {
 	case err := <-ready:
 		if err != nil && ctx.Err() != nil {
@@ -130,9 +131,9 @@ func (s *slot) awaitReady(ctx context.Context, instance Instance, id string) err
 }
 
 // probe waits until a node is ready. A worker has nothing to answer with: it is ready when it did not end at once.
-func (s *slot) probe(ctx context.Context, id string) error {
+func (s *slot) probe(ctx context.Context) error {
 	if !s.service.Worker {
-		return s.fleet.traffic.AwaitReady(ctx, s.service.Name, id)
+		return s.fleet.traffic.AwaitReady(ctx, s.service.Name, s.id)
 	}
 	select {
 	case <-time.After(steadyMin):
@@ -143,9 +144,9 @@ func (s *slot) probe(ctx context.Context, id string) error {
 }
 
 // drain lets the node finish its requests and ends it. Both have the service's drain together; Kill cuts it short.
-func (s *slot) drain(instance Instance, id string) {
+func (s *slot) drain(instance Instance) {
 	f := s.fleet
-	log := f.log.With("service", s.service.Name, "node", id)
+	log := f.log.With("service", s.service.Name, "node", s.id)
 	select {
 	case <-instance.Done():
 		return
@@ -156,7 +157,7 @@ func (s *slot) drain(instance Instance, id string) {
 	until := time.Now().Add(s.service.Drain)
 	if !s.service.Worker {
 		ctx, cancel := context.WithDeadline(f.killed, until)
-		if err := f.traffic.Drain(ctx, s.service.Name, id); err != nil && ctx.Err() == nil {
+		if err := f.traffic.Drain(ctx, s.service.Name, s.id); err != nil && ctx.Err() == nil {
 			log.Warn("node did not drain", "error", err)
 		}
 		cancel()
@@ -178,16 +179,17 @@ func (s *slot) report(err error) {
 	}
 }
 
-func (s *slot) nextID() string {
+// renew gives the next node of the slot its id.
+func (s *slot) renew() {
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
-	return s.service.nextID()
+	s.age, s.id = s.service.nextID()
 }
 
 // arrive publishes a node that was just started.
-func (s *slot) arrive(id string, instance Instance) {
+func (s *slot) arrive(instance Instance) {
 	n := node.Node{
-		ID: id, Service: s.service.Name, Address: instance.Address(), PID: instance.PID(), Started: time.Now(),
+		ID: s.id, Service: s.service.Name, Address: instance.Address(), PID: instance.PID(), Started: time.Now(),
 	}
 	if s.service.Worker {
 		n.State = node.Ready // there is no probe that could find out more
@@ -196,8 +198,9 @@ func (s *slot) arrive(id string, instance Instance) {
 	f.log.Info("node started", "service", n.Service, "node", n.ID, "address", n.Address, "pid", n.PID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s.member = &member{Node: n}
+	s.member = &member{Node: n, age: s.age}
 	s.service.members = append(s.service.members, s.member)
+	slices.SortFunc(s.service.members, func(a, b *member) int { return a.age - b.age })
 	f.publish(s.service)
 }
 
