@@ -1,0 +1,188 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Measured is what `tenfold load` found out and a plan stands on: the JSON document that one writes and the other reads.
+// A run against one fleet has a Knee; a run over several fleet sizes has Scaling. Fields that are not named here are
+// the load generator's own and are ignored.
+type Measured struct {
+	Steps       []Step `json:"steps,omitempty"`
+	Knee        *Knee  `json:"knee,omitempty"`
+	Scaling     []Size `json:"scaling,omitempty"`
+	SharedCores bool   `json:"shared_cores,omitempty"` // the nodes of Scaling ran on the cores of one machine
+}
+
+// Step is one offered rate. Rates are requests per second.
+type Step struct {
+	Offered       float64 `json:"offered"`
+	Achieved      float64 `json:"achieved"`
+	Valid         bool    `json:"valid"`
+	InvalidReason string  `json:"invalid_reason,omitempty"`
+}
+
+// Knee is the highest rate, in requests per second, at which the objective held and the throughput followed the rate.
+// Low held for certain and High broke for certain; both are 0 when not known.
+type Knee struct {
+	Rate float64 `json:"rate"`
+	Low  float64 `json:"low,omitempty"`
+	High float64 `json:"high,omitempty"`
+}
+
+// Size is the knee of a fleet of so many nodes.
+type Size struct {
+	Nodes int  `json:"nodes"`
+	Knee  Knee `json:"knee"`
+}
+
+// Limits of what is read: a load run of a day with a step per second stays far below.
+const (
+	maxDocument = 16 << 20
+	maxPoints   = 1_000
+	maxNodes    = 1_000_000
+)
+
+// ReadMeasured reads one JSON document from r, at most 16 MiB.
+func ReadMeasured(r io.Reader) (*Measured, error) {
+	data, err := readLimited(r, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	var m Measured
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&m); err != nil {
+		if err == io.EOF {
+			return nil, errors.New("it is empty")
+		}
+		return nil, fmt.Errorf("it is not a load document: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("it goes on after the end of the JSON document")
+	}
+	return &m, m.check()
+}
+
+func (m *Measured) check() error {
+	if len(m.Scaling) > 0 {
+		for _, s := range m.Scaling {
+			if err := s.Knee.check(); err != nil {
+				return fmt.Errorf("scaling, nodes %d: %w", s.Nodes, err)
+			}
+		}
+		return checkPoints(m.points())
+	}
+	if m.Knee == nil {
+		return errors.New(`it has neither a "scaling" curve nor a "knee": was the load too low to find where it breaks?`)
+	}
+	return m.Knee.check()
+}
+
+func (k Knee) check() error {
+	switch {
+	case k.Rate <= 0 || k.Rate > 1e12:
+		return fmt.Errorf("a knee of %g rps is not one: want a rate above 0", k.Rate)
+	case k.Low < 0 || k.Low > k.Rate:
+		return fmt.Errorf("the knee's low end %g is not between 0 and its rate %g", k.Low, k.Rate)
+	case k.High != 0 && k.High < k.Rate:
+		return fmt.Errorf("the knee's high end %g is below its rate %g", k.High, k.Rate)
+	}
+	return nil
+}
+
+func (m *Measured) points() (points []Point) {
+	for _, s := range m.Scaling {
+		points = append(points, Point{Nodes: s.Nodes, RPS: s.Knee.Rate})
+	}
+	return points
+}
+
+// invalid counts the steps that the load generator itself did not believe.
+func (m *Measured) invalid() (n int) {
+	for _, s := range m.Steps {
+		if !s.Valid {
+			n++
+		}
+	}
+	return n
+}
+
+// Point is one measured fleet size.
+type Point struct {
+	Nodes int     `json:"nodes"` // at least 1
+	RPS   float64 `json:"rps"`   // requests per second that it carried, above 0
+}
+
+// Points are written on a command line as "1=995,2=1852,4=3501".
+type Points []Point
+
+// UnmarshalText reads "1=995,2=1852,4=3501".
+func (p *Points) UnmarshalText(text []byte) error {
+	if strings.Count(string(text), ",") >= maxPoints {
+		return fmt.Errorf("more than %d points", maxPoints)
+	}
+	var points Points
+	for pair := range strings.SplitSeq(string(text), ",") {
+		nodes, rps, ok := strings.Cut(pair, "=")
+		n, err := strconv.Atoi(strings.TrimSpace(nodes))
+		if !ok || err != nil {
+			return fmt.Errorf("%q is not a point: want NODES=RPS, for example 1=995,2=1852,4=3501", pair)
+		}
+		var rate Rate
+		if err := rate.UnmarshalText([]byte(strings.TrimSpace(rps))); err != nil {
+			return fmt.Errorf("point %q: %w", pair, err)
+		}
+		points = append(points, Point{n, float64(rate)})
+	}
+	*p = points
+	return checkSizes(points)
+}
+
+// checkPoints says whether a fit can be made of points.
+func checkPoints(points []Point) error {
+	if err := checkSizes(points); err != nil {
+		return err
+	}
+	sizes := map[int]bool{}
+	for _, pt := range points {
+		sizes[pt.Nodes] = true
+	}
+	if len(sizes) < Fewest {
+		return fmt.Errorf("%d measured fleet size(s) cannot carry a fit of three parameters: measure at least %d, better %d",
+			len(sizes), Fewest, FewestTrusted)
+	}
+	return nil
+}
+
+func checkSizes(points []Point) error {
+	if len(points) > maxPoints {
+		return fmt.Errorf("more than %d points", maxPoints)
+	}
+	for _, pt := range points {
+		if pt.Nodes < 1 || pt.Nodes > maxNodes {
+			return fmt.Errorf("a fleet of %d nodes is not one: want 1 to %d", pt.Nodes, maxNodes)
+		}
+		if !(pt.RPS > 0 && pt.RPS <= 1e12) {
+			return fmt.Errorf("%d nodes with %g rps: want a rate above 0, up to 1e12", pt.Nodes, pt.RPS)
+		}
+	}
+	return nil
+}
+
+// readLimited reads all of r, and refuses more than limit bytes.
+func readLimited(r io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("it is larger than %d MiB", limit>>20)
+	}
+	return data, nil
+}

@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestShippedPrices(t *testing.T) {
+	prices := ShippedPrices()
+	if len(prices) < 36 {
+		t.Errorf("%d rows, want a few dozen", len(prices))
+	}
+	seen := map[string]bool{}
+	for _, one := range prices {
+		if one.AsOf == "" || one.Source == "" || one.GiB == 0 || one.Arch == "" || seen[one.Type] {
+			t.Errorf("incomplete, or there twice: %+v", one)
+		}
+		seen[one.Type] = true
+	}
+	for name, usd := range map[string]float64{"t3.medium": 0.0416, "t4g.medium": 0.0336, "m5.large": 0.096, "c7g.large": 0.0725,
+		"c7i.2xlarge": 0.357, "m7i.4xlarge": 0.8064} {
+		if one, ok := prices.Find(name); !ok || one.USDHour != usd {
+			t.Errorf("%s: $%g, want $%g", name, one.USDHour, usd)
+		}
+	}
+}
+
+func TestPricesOfYourOwn(t *testing.T) {
+	prices, err := ReadPrices(strings.NewReader("\ufeffas_of, usd_hour, vcpu, type\n2026-02-01, 0.05, 2, small\n2026-02-01, 0.9, 32, big\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := mustAnswer(t, Question{PeakRPS: 1000, NodeRPS: 100, Margin: share(0), Prices: prices})
+	if a.Cost.Type != "small" || a.AsOf != "2026-02-01" || a.Cost.Machines != 10 {
+		t.Errorf("got %+v", a.Cost)
+	}
+	near(t, "cost", a.PerHour, 0.5, 6)
+	a = mustAnswer(t, Question{CurrentRPS: 100, PeakRPS: 400, Prices: prices})
+	if a.Strategy != ScaleUp || a.ScaleUpTo != "big" {
+		t.Errorf("got %+v", a.Direction)
+	}
+	if _, err := (Question{PeakRPS: 1, NodeRPS: 1, Instance: "t3.medium", Prices: prices}).Answer(); err == nil {
+		t.Error("t3.medium is not in that file")
+	}
+}
+
+func TestPriceFilesThatAreNone(t *testing.T) {
+	const header = "type,vcpu,usd_hour,as_of\n"
+	for text, want := range map[string]string{
+		"":                                       "it is empty",
+		header:                                   "no prices",
+		"type,vcpu,usd_hour\n":                   `column "as_of" is missing`,
+		"type,type\n":                            "stands there twice",
+		"type,colour\n":                          `unknown column "colour"`,
+		header + "a,2,0.1\n":                     "wrong number of fields",
+		header + "a,2,0.1,yesterday\n":           `line 2: as_of "yesterday"`,
+		header + "a,two,0.1,2026-01-01\n":        `line 2: vcpu "two"`,
+		header + "a,0,0.1,2026-01-01\n":          `line 2: vcpu "0"`,
+		header + "a,2,NaN,2026-01-01\n":          `line 2: usd_hour "NaN"`,
+		header + "a,2,-1,2026-01-01\n":           `line 2: usd_hour "-1"`,
+		header + ",2,1,2026-01-01\n":             "line 2: type is empty",
+		header + "\"a,2,1,2026-01-01\n":          "quote",
+		"gib," + header + "x,a,2,1,2026-01-01\n": `gib "x"`,
+	} {
+		_, err := ReadPrices(strings.NewReader(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func FuzzReadPrices(f *testing.F) {
+	f.Add(string(shippedPrices))
+	f.Add("type,vcpu,usd_hour,as_of\na,2,0.1,2026-01-01\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		prices, err := ReadPrices(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		checkDocument(t, mustAnswer(t, Question{CurrentRPS: 100, PeakRPS: 400, NodeRPS: 50, Stateless: true, Prices: prices}))
+	})
+}

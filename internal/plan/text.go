@@ -1,0 +1,201 @@
+package plan
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// WriteText writes the plan for people: a section per topic, each with its answer, its reasons and what would change it.
+func (a *Answer) WriteText(w io.Writer) error {
+	var b bytes.Buffer
+	for _, s := range a.sections() {
+		fmt.Fprintf(&b, "%s\n", headline(s))
+		for _, group := range s.groups {
+			for i, text := range group.texts {
+				label := ""
+				if i == 0 {
+					label = group.label
+				}
+				writeWrapped(&b, label, text)
+			}
+		}
+		fmt.Fprintln(&b)
+	}
+	b.Truncate(b.Len() - 1) // the last empty line
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func headline(s section) string {
+	return fmt.Sprintf("%-13s %s", strings.ToUpper(s.about), s.answer)
+}
+
+// section is one topic of a plan, ready to be printed.
+type section struct {
+	about  string
+	answer string
+	groups []group
+}
+
+type group struct {
+	label string
+	texts []string
+}
+
+// sections are all topics that there is something to say of.
+func (a *Answer) sections() (sections []section) {
+	for _, about := range topics {
+		s := section{about: about, answer: a.headline(about)}
+		for _, g := range []struct {
+			label string
+			notes []Note
+		}{
+			{"because", a.Reasons}, {"careful", a.Warnings}, {"assumed", a.Assumed}, {"would change", a.Changes}, {"not known", a.Unknown},
+		} {
+			var of []Note
+			for _, n := range g.notes {
+				if n.About == about && !slices.Contains(of, n) {
+					of = append(of, n)
+				}
+			}
+			if len(of) > 0 {
+				s.groups = append(s.groups, group{g.label, texts(of)})
+			}
+		}
+		if about == aboutStrategy && a.Direction != nil && len(a.Moves) > 0 {
+			var texts []string
+			for _, m := range a.Moves {
+				texts = append(texts, m.What+" → "+m.Where)
+			}
+			s.groups = append(s.groups, group{"move", texts})
+		}
+		switch {
+		case s.answer == "" && len(s.groups) == 0:
+			continue
+		case s.answer == "":
+			s.answer = "not known"
+		}
+		sections = append(sections, s)
+	}
+	return sections
+}
+
+// headline is the answer to a topic in one line.
+func (a *Answer) headline(about string) string {
+	switch {
+	case about == aboutGrowth && a.Forecast != nil:
+		return a.Forecast.headline()
+	case about == aboutNodes && a.Fleet != nil:
+		return a.Fleet.headline()
+	case about == aboutNodes && a.Fit != nil:
+		return a.Fit.headline()
+	case about == aboutStrategy && a.Direction != nil:
+		return a.Direction.headline()
+	case about == aboutDatabase && a.Database != nil:
+		return a.Database.headline()
+	case about == aboutAvailability && a.Uptime != nil:
+		return nines(a.Availability) + ", " + DowntimeOf(a.Availability).String()
+	case about == aboutCost && a.Cost != nil:
+		return fmt.Sprintf("about $%s an hour, $%s a month (%d hours), at prices of %s",
+			number(a.PerHour), number(a.Cost.PerMonth), hoursPerMonth, a.AsOf)
+	}
+	return ""
+}
+
+func (f *Forecast) headline() string {
+	text := fmt.Sprintf("a peak of %s rps", number(f.PeakRPS))
+	if f.Users > 0 {
+		text = fmt.Sprintf("%s users, %s requests a day, ", number(float64(f.Users)), number(f.RequestsPerDay)) + text
+	}
+	return text
+}
+
+func (f *Fleet) headline() string {
+	if !f.Reachable {
+		return fmt.Sprintf("no number of nodes reaches %s rps", number(f.RequiredRPS))
+	}
+	text := count(f.Nodes, "node")
+	if f.Spares > 0 {
+		text += fmt.Sprintf(" (%d for the peak, %s)", f.Carrying, count(f.Spares, "spare"))
+	}
+	switch {
+	case f.NodesLow == 0:
+		text += ", interval not known"
+	case !f.fitted && f.NodesLow != f.NodesHigh:
+		text += fmt.Sprintf(", %d to %d within the limits of the knee", f.NodesLow, f.NodesHigh)
+	case f.NodesHigh == 0:
+		text += fmt.Sprintf(", 95%% interval: %d or more", f.NodesLow)
+	case f.NodesLow != f.Nodes || f.NodesHigh != f.Nodes:
+		text += fmt.Sprintf(", 95%% interval: %d to %d", f.NodesLow, f.NodesHigh)
+	}
+	return text
+}
+
+func (f *Fit) headline() string {
+	if nodes, rps := f.Peak(); !math.IsInf(nodes, 1) {
+		return fmt.Sprintf("the curve peaks at %s nodes with %s rps", number(nodes), number(rps))
+	} else if !math.IsInf(rps, 1) {
+		return fmt.Sprintf("the curve never passes %s rps", number(rps))
+	}
+	return "the curve is a straight line"
+}
+
+func (d *Direction) headline() string {
+	if d.Strategy == ScaleUp {
+		return d.Strategy + " to " + d.to.String()
+	}
+	return d.Strategy
+}
+
+func (d *Database) headline() string {
+	switch d.Strategy {
+	case ReadReplicas:
+		return fmt.Sprintf("%s: a primary and %s", d.Strategy, count(d.Replicas, "replica"))
+	case Federation:
+		return fmt.Sprintf("%s: %d databases on %s, %s each; a domain is sharded above %s",
+			d.Strategy, len(d.Domains), primaries(d.Primaries), count(d.Replicas, "replica"), Bytes(d.ShardAbove))
+	case Sharding:
+		return fmt.Sprintf("%s: %s, %s each", d.Strategy, count(d.Shards, "shard"), count(d.Replicas, "replica"))
+	}
+	if d.Connections.Pool > 0 {
+		return "up to " + count(d.Connections.Total, "connection") + " to one server"
+	}
+	return "pools of up to " + count(d.Connections.LargestPool, "connection")
+}
+
+func primaries(n int) string {
+	if n == 1 {
+		return "1 primary"
+	}
+	return number(float64(n)) + " primaries"
+}
+
+const (
+	textWidth  = 110
+	textIndent = 14 // of the sentences; the labels stand before it
+)
+
+// writeWrapped writes "  label  - text", wrapped, so that all texts begin in the same column.
+func writeWrapped(b *bytes.Buffer, label, text string) {
+	line := fmt.Sprintf("  %-*s", textIndent, label)
+	width := utf8.RuneCountInString(line)
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		if i > 0 && width+1+n > textWidth {
+			fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", textIndent+4)
+			width = utf8.RuneCountInString(line)
+		} else if i > 0 {
+			line += " "
+			width++
+		}
+		line += word
+		width += n
+	}
+	fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
+}
