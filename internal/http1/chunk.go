@@ -1,11 +1,12 @@
 package http1
 
 const (
-	maxChunkLine   = 1 << 10 // of one chunk-size line, without CRLF
-	maxChunkExt    = 8 << 10 // of all extensions in one message: they are dropped, so nobody needs more
-	maxTrailers    = 4 << 10 // of the trailer section; net/http's server takes no more either
-	maxTrailerLine = 64
+	maxChunkLine = 1 << 10 // of one chunk-size line, without CRLF
+	maxChunkExt  = 8 << 10 // of all extensions in one message: they are dropped, so nobody needs more
 )
+
+// trailerLimits bound a trailer section; net/http's server takes no more either.
+var trailerLimits = limits{bytes: 4 << 10, lines: 64, start: noStart}
 
 var (
 	faultChunkSize = &fault{400, "invalid chunk size"}

@@ -1,12 +1,14 @@
 package http1
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Options are the limits of a connection's responses. The zero value, and nil, mean the defaults.
@@ -28,14 +30,19 @@ type Conn struct {
 	busy   bool // a message is in progress
 	broken bool // no further message may follow
 
-	// The buffer is borrowed for a message and given back after it, so that an idle connection holds none.
+	interrupt func() // ends every read and write in progress
+	limits    limits // of a response head
+
+	// Buffer and parser are borrowed for a message and given back after it, so that an idle connection holds none.
+	pooled *[bufferSize]byte
 	buf    []byte
 	r, w   int // buf[r:w] came in and is not used yet
-	pooled *[bufferSize]byte
-
-	head headParser
-	in   content
+	head   *headParser
+	in     content
 }
+
+// past is a deadline that ends every read and write at once.
+var past = time.Unix(1, 0)
 
 const bufferSize = 16 << 10
 
@@ -46,10 +53,12 @@ func NewConn(nc net.Conn, o *Options) *Conn {
 	if o == nil {
 		o = &Options{}
 	}
-	c := &Conn{nc: nc, raw: rawConn(nc)}
-	c.head.maxBytes = orDefault(o.MaxHeaderBytes, 64<<10)
-	c.head.maxLines = orDefault(o.MaxHeaderLines, 256)
-	return c
+	return &Conn{
+		nc:        nc,
+		raw:       rawConn(nc),
+		interrupt: func() { nc.SetDeadline(past) },
+		limits:    limits{bytes: orDefault(o.MaxHeaderBytes, 64<<10), lines: orDefault(o.MaxHeaderLines, 256)},
+	}
 }
 
 func orDefault(n, otherwise int) int {
@@ -93,12 +102,15 @@ func (c *Conn) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, &Error{NotSent, err}
 	}
-	m := &message{c: c, ctx: ctx}
-	m.begin()
-	if err := m.send(req, out, plan); err != nil {
+	c.busy = true
+	m := &message{c: c, ctx: ctx, req: req, plan: plan}
+	if ctx.Done() != nil {
+		m.stop = context.AfterFunc(ctx, c.interrupt)
+	}
+	if err := m.send(out); err != nil {
 		return nil, err
 	}
-	return m.receive(req, plan)
+	return m.receive()
 }
 
 func closeBody(req *http.Request) {
@@ -130,11 +142,14 @@ func (c *Conn) Close() error {
 func (c *Conn) borrow() {
 	c.pooled = buffers.Get().(*[bufferSize]byte)
 	c.buf, c.r, c.w = c.pooled[:], 0, 0
+	c.head = parsers.Get().(*headParser)
 }
 
 func (c *Conn) giveBack() {
 	buffers.Put(c.pooled)
-	c.pooled, c.buf, c.r, c.w = nil, nil, 0, 0
+	parsers.Put(c.head)
+	c.pooled, c.buf, c.head = nil, nil, nil
+	c.r, c.w = 0, 0
 }
 
 // finish ends a message: cleanly, or for good.
@@ -171,7 +186,7 @@ func (c *Conn) fill() error {
 
 // readHead reads until a whole response head is in the buffer, and returns its start line and its length.
 func (c *Conn) readHead() (line statusLine, n int, err error) {
-	c.head.reset(true)
+	c.head.reset(c.limits)
 	for {
 		n, f := c.head.parse(c.buf[c.r:c.w])
 		if f != nil {

@@ -457,7 +457,9 @@ func TestBodiesOfTheWrongLength(t *testing.T) {
 			req := request(t, "POST", "http://a/", test.body())
 			req.ContentLength = test.n
 			_, err := c.RoundTrip(req)
-			failed(t, c, err, test.stage, test.want.Error())
+			if e := (*Error)(nil); !errors.As(err, &e) || e.Stage != test.stage || c.Reusable() != (e.Stage == NotSent) {
+				t.Errorf("got %v, reusable %v", err, c.Reusable())
+			}
 			if bad := (*BodyError)(nil); !errors.As(err, &bad) || !errors.Is(err, test.want) {
 				t.Errorf("got %v", err)
 			}

@@ -29,7 +29,7 @@ const (
 // begin chooses the decoder of the response whose head was just parsed, by RFC 9112 section 6.3. It reports whether the
 // peer means the connection to outlive the response.
 func (c *Conn) begin(line statusLine, headRequest bool) (keep bool) {
-	h := &c.head
+	h := c.head
 	c.in = content{}
 	keep = h.persists(line.minor)
 	switch {
@@ -77,7 +77,7 @@ func (c *Conn) advance() *fault {
 			in.left, in.step = size, stepChunk
 			if size == 0 {
 				in.step = stepTrailer
-				c.head.reset(false)
+				c.head.reset(trailerLimits)
 			}
 		case stepFixed, stepChunk:
 			if in.left > 0 {
@@ -111,10 +111,7 @@ func (c *Conn) advance() *fault {
 // readTrailer parses the trailer section at the front of b. Its fields stay in c.head, its text in b, until the buffer
 // is read into again.
 func (c *Conn) readTrailer(b []byte) (n int, f *fault) {
-	limit, lines := c.head.maxBytes, c.head.maxLines
-	c.head.maxBytes, c.head.maxLines = maxTrailers, maxTrailerLine
 	n, f = c.head.parse(b)
-	c.head.maxBytes, c.head.maxLines = limit, lines
 	if f == nil && n > 0 {
 		f = c.head.trailers(b)
 	}

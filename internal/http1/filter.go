@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-	"sync"
 )
 
 // filter follows the framing of the requests on one connection.
@@ -32,9 +31,6 @@ const (
 	guardRefused                   // nothing that comes is looked at any more
 	guardBroken                    // the same, in the middle of a body
 )
-
-// parsers lends a parser to each head, so that an idle connection has none.
-var parsers = sync.Pool{New: func() any { return new(headParser) }}
 
 // clear passes on what of b is in order, at most to the end of one message: b[:out] is for the server, b[used:] has to
 // wait for more. Dropped octets are overwritten by those behind them.
@@ -110,7 +106,7 @@ func (g *guardConn) stepHead(b []byte) (took, kept int, f *fault) {
 			return 2, 0, nil
 		}
 	}
-	p := g.parse(true, g.o.MaxHeaderBytes, g.o.MaxHeaderLines)
+	p := g.parse(limits{g.o.MaxHeaderBytes, g.o.MaxHeaderLines, g.o.MaxTarget + maxMethod})
 	n, f := p.parse(b)
 	if n == 0 && f == nil {
 		return 0, 0, nil
@@ -187,7 +183,7 @@ func (g *guardConn) stepSize(b []byte) (took, kept int, f *fault) {
 
 // trailer ends a chunked body. The last chunk waits for it, so that a fault in it is a fault of the body.
 func (g *guardConn) trailer(b []byte) (n, kept int, f *fault) {
-	p := g.parse(false, maxTrailers, maxTrailerLine)
+	p := g.parse(trailerLimits)
 	n, f = p.parse(b)
 	if f == nil && n > 0 {
 		f = p.trailers(b)
@@ -202,14 +198,10 @@ func (g *guardConn) trailer(b []byte) (n, kept int, f *fault) {
 }
 
 // parse returns the parser of the head or trailer section that is being read.
-func (g *guardConn) parse(startLine bool, maxBytes, maxLines int) *headParser {
+func (g *guardConn) parse(l limits) *headParser {
 	if g.parser == nil {
 		g.parser = parsers.Get().(*headParser)
-		g.parser.maxBytes, g.parser.maxLines, g.parser.maxStart = maxBytes, maxLines, 0
-		if startLine {
-			g.parser.maxStart = g.o.MaxTarget + maxMethod
-		}
-		g.parser.reset(startLine)
+		g.parser.reset(l)
 	}
 	return g.parser
 }

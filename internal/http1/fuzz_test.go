@@ -73,7 +73,7 @@ func FuzzResponse(f *testing.F) {
 			}
 			return
 		}
-		br := bufio.NewReaderSize(bytes.NewReader(data), 1<<20)
+		br := bufio.NewReaderSize(bytes.NewReader(data), 1<<16)
 		want, err := http.ReadResponse(br, req)
 		for err == nil && want.StatusCode < 200 {
 			want, err = http.ReadResponse(br, req)
@@ -172,7 +172,7 @@ func FuzzGuard(f *testing.F) {
 		f.Add([]byte(s), byte(1), uint16(1))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, size byte, n uint16) {
-		p := guard(t, data, 0, 1<<20)
+		p := guard(t, data, 0, 1<<16)
 		if q := guard(t, data, int(size), int(n)+1); !bytes.Equal(p.out, q.out) || (p.refused == nil) != (q.refused == nil) || fmt.Sprint(p.err) != fmt.Sprint(q.err) {
 			t.Fatalf("at once:     %q %v %v\nin portions: %q %v %v", p.out, p.refused, p.err, q.out, q.refused, q.err)
 		}
@@ -182,7 +182,7 @@ func FuzzGuard(f *testing.F) {
 			}
 		}
 		checkServer(t, p)
-		again := guard(t, p.out, 0, 1<<20)
+		again := guard(t, p.out, 0, 1<<16)
 		if !bytes.Equal(again.out, p.out) || again.refused != nil || again.err != io.EOF {
 			t.Errorf("passed once:  %q\npassed twice: %q %v %v", p.out, again.out, again.refused, again.err)
 		}
@@ -238,8 +238,8 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		p := guard(t, nc.written.Bytes(), 0, 1<<20)
-		if p.refused != nil && len(value) < 16<<10 && len(path) < 4<<10 && len(query) < 4<<10 && !strings.EqualFold(name, "expect") {
+		p := guard(t, nc.written.Bytes(), 0, 1<<16)
+		if p.refused != nil && len(value) < 16<<10 && len(path) < 2<<10 && len(query) < 4<<10 && !strings.EqualFold(name, "expect") {
 			_, reason, _ := Refusal(p.refused)
 			t.Fatalf("refused by the guard: %s\n%q", reason, &nc.written)
 		}

@@ -15,7 +15,7 @@ const handshakeTimeout = 10 * time.Second
 // NewTLSGuard is NewGuard for connections that begin with a TLS handshake. The handshake is over when Accept returns a
 // connection: it is a guarded one, or, when HTTP/2 was negotiated (config.NextProtos has "h2"), the *tls.Conn itself, on
 // which http.Server serves HTTP/2. It is served by Server.Serve, not by ServeTLS. A connection whose handshake fails is
-// closed and not returned; failed, unless nil, is told, and must be fit for concurrent calls.
+// closed and not returned; failed, unless nil, is told why, possibly several times at once.
 //
 // The first Accept starts a goroutine that accepts, and that starts one for each handshake. Close ends them all.
 func NewTLSGuard(inner net.Listener, config *tls.Config, o *GuardOptions, failed func(net.Conn, error)) net.Listener {
@@ -76,7 +76,9 @@ func (g *tlsGuard) handshake(nc net.Conn) {
 	t := tls.Server(nc, g.config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		g.failed(nc, err)
+		if g.ctx.Err() == nil {
+			g.failed(nc, err)
+		}
 		return
 	}
 	var out net.Conn = t

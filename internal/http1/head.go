@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"sync"
+)
 
 // field is one field line by its offsets from the first octet of the head. The value has no whitespace around it.
 type field struct{ nameStart, nameEnd, valueStart, valueEnd int32 }
@@ -9,18 +12,27 @@ func (f field) name(head []byte) []byte  { return head[f.nameStart:f.nameEnd] }
 func (f field) value(head []byte) []byte { return head[f.valueStart:f.valueEnd] }
 
 // headParser reads a start line and its fields, in place, as they arrive. It is used for requests, responses and, without
-// start line, trailers. The zero value with limits set is ready; reset makes it ready for the next head.
+// start line, trailers.
 type headParser struct {
-	maxBytes int // of the whole head
-	maxLines int // of field lines
-	maxStart int // of the start line; 0: only maxBytes counts
-
+	limits
 	pos     int // where the line that is being read starts
 	scanned int // how far its end was looked for
-	line    int // end of the start line without CRLF; -1: not seen yet
+	line    int // end of the start line without CRLF; -1: not seen yet; 0: there is none
 	fields  []field
 	facts
 }
+
+// limits are what a head may hold.
+type limits struct {
+	bytes int
+	lines int // of fields
+	start int // octets of the start line; 0: only bytes counts; noStart: there is none
+}
+
+const noStart = -1
+
+// parsers lends a parser to each head, so that an idle connection has none.
+var parsers = sync.Pool{New: func() any { return new(headParser) }}
 
 // facts are the fields that decide where a message ends and what its connection becomes.
 type facts struct {
@@ -52,9 +64,11 @@ var (
 	faultTrailer     = &fault{400, "trailer field that belongs in the header"}
 )
 
-func (p *headParser) reset(startLine bool) {
+// reset makes the parser ready for a new head.
+func (p *headParser) reset(l limits) {
+	p.limits = l
 	p.pos, p.scanned, p.line = 0, 0, -1
-	if !startLine {
+	if l.start == noStart {
 		p.line = 0
 	}
 	p.fields = p.fields[:0]
@@ -70,17 +84,17 @@ func (p *headParser) parse(head []byte) (n int, f *fault) {
 		if i < 0 {
 			end = len(head)
 		}
-		if p.line < 0 && p.maxStart > 0 && end > p.maxStart {
+		if p.line < 0 && p.start > 0 && end > p.start {
 			return 0, faultTarget
 		}
 		if i < 0 {
-			if len(head) >= p.maxBytes {
+			if len(head) >= p.bytes {
 				return 0, faultTooLarge
 			}
 			p.scanned = len(head)
 			return 0, nil
 		}
-		if end+1 > p.maxBytes {
+		if end+1 > p.bytes {
 			return 0, faultTooLarge
 		}
 		if end == p.pos || head[end-1] != '\r' {
@@ -104,7 +118,7 @@ func (p *headParser) parse(head []byte) (n int, f *fault) {
 }
 
 func (p *headParser) addField(head []byte, start, end int) *fault {
-	if len(p.fields) >= p.maxLines {
+	if len(p.fields) >= p.lines {
 		return faultTooMany
 	}
 	line := head[start:end]

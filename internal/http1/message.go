@@ -9,101 +9,53 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
-	"time"
 )
-
-// past is a deadline that ends every read and write at once.
-var past = time.Unix(1, 0)
 
 // message is one request and its response on a connection. It is the response's body, too.
 type message struct {
 	c    *Conn
 	ctx  context.Context
 	stop func() bool // ends the watch over ctx
-	up   *upload     // nil when the request left in one write
-	keep bool        // the peer means to keep the connection after this
+	req  *http.Request
+	plan plan
+	up   *upload // nil when the request left in one write
+	keep bool    // the peer means to keep the connection after this
 	done bool
 	err  error // of the body, io.EOF after its end
 	resp http.Response
 }
 
-func (m *message) begin() {
-	m.c.busy = true
-	if m.ctx.Done() != nil {
-		nc := m.c.nc
-		m.stop = context.AfterFunc(m.ctx, func() { nc.SetDeadline(past) })
-	}
-}
-
-// send writes the head, and the body too when it is in memory, or else starts its upload.
-func (m *message) send(req *http.Request, out []byte, p plan) error {
-	if p.inline && !p.expect {
-		var err error
-		if out, err = appendInline(out, req.Body, int(p.length)); err != nil {
-			return m.fail(NotSent, err)
-		}
-	}
+// send writes what is to leave at once, and starts the upload of the rest.
+func (m *message) send(out []byte) error {
 	n, err := m.c.nc.Write(out)
-	if n == 0 && err != nil {
-		closeBody(req)
-		return m.fail(NotSent, err)
-	}
-	if err != nil || p.length == 0 || p.inline && !p.expect {
-		// After a broken write an early response may be waiting to be read.
-		closeBody(req)
-		m.up = nil
-		if err != nil {
-			m.up = &upload{}
-			m.up.state.Store(uploadBroken)
-		}
+	if err == nil && m.plan.length != 0 && !m.plan.inline {
+		m.up = newUpload(m.c.nc, m.req, m.plan)
+		go m.up.run() // ends with the body, or with the connection
 		return nil
 	}
-	m.up = &upload{nc: m.c.nc, body: req.Body, length: p.length, trailer: req.Trailer, finished: make(chan struct{})}
-	if p.expect {
-		m.up.proceed = make(chan bool, 1)
+	closeBody(m.req)
+	if err != nil && n == 0 {
+		return m.fail(NotSent, err)
 	}
-	go m.up.run() // ends with the body, or with the connection
+	if err != nil {
+		m.up = brokenUpload() // an early response may be waiting to be read nevertheless
+	}
 	return nil
 }
 
-// appendInline appends the whole body, of n bytes.
-func appendInline(b []byte, body io.ReadCloser, n int) ([]byte, error) {
-	defer body.Close()
-	start := len(b)
-	b = append(b, make([]byte, n)...)
-	if _, err := io.ReadFull(body, b[start:]); err != nil {
-		return nil, &BodyError{err}
-	}
-	var one [1]byte
-	if k, err := body.Read(one[:]); k > 0 {
-		return nil, &BodyError{errBodyTooLong}
-	} else if err != nil && err != io.EOF {
-		return nil, &BodyError{err}
-	}
-	return b, nil
-}
-
 // receive reads the interim responses and the head of the final one.
-func (m *message) receive(req *http.Request, p plan) (*http.Response, error) {
+func (m *message) receive() (*http.Response, error) {
 	c := m.c
 	for interim := 0; ; interim++ {
 		line, n, err := c.readHead()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, m.fail(Sent, err)
-		}
-		if line.status >= 200 {
-			if m.up != nil && m.up.proceed != nil {
-				m.up.answer(false)
-			}
-			return m.respond(req, line, n, p.head)
-		}
-		if line.status == http.StatusSwitchingProtocols {
-			if !p.upgrade || !c.head.upgrade {
-				return nil, m.fail(Sent, &MalformedError{"unexpected switch of protocols"})
-			}
-			return m.switchProtocols(req, line, n)
-		}
-		if interim >= maxInterim {
+		case line.status >= 200:
+			return m.respond(line, n)
+		case line.status == http.StatusSwitchingProtocols:
+			return m.switchProtocols(line, n)
+		case interim >= maxInterim:
 			return nil, m.fail(Sent, &MalformedError{"too many interim responses"})
 		}
 		if err := m.deliver(line.status, n); err != nil {
@@ -115,7 +67,7 @@ func (m *message) receive(req *http.Request, p plan) (*http.Response, error) {
 // deliver hands an interim response to whoever traces the request.
 func (m *message) deliver(status, n int) error {
 	c := m.c
-	if status == http.StatusContinue && m.up != nil && m.up.proceed != nil {
+	if status == http.StatusContinue && m.up != nil {
 		m.up.answer(true)
 	}
 	var err error
@@ -128,14 +80,17 @@ func (m *message) deliver(status, n int) error {
 }
 
 // respond makes the response of the head that is in the buffer.
-func (m *message) respond(req *http.Request, line statusLine, n int, head bool) (*http.Response, error) {
+func (m *message) respond(line statusLine, n int) (*http.Response, error) {
 	c := m.c
-	m.fill(req, line, n)
-	m.keep = c.begin(line, head)
+	if m.up != nil {
+		m.up.answer(false) // a peer that does not ask for the body by now does not want it
+	}
+	m.fill(line, n)
+	m.keep = c.begin(line, m.plan.head) && !m.req.Close
 	resp := &m.resp
 	resp.Close = !m.keep
 	resp.ContentLength = c.head.length
-	if !head && c.in.step == stepOver {
+	if !m.plan.head && c.in.step == stepOver {
 		resp.ContentLength = 0 // also for 304, where the field speaks of another response
 	}
 	if c.head.chunked {
@@ -154,7 +109,7 @@ func (m *message) respond(req *http.Request, line statusLine, n int, head bool) 
 }
 
 // fill fills in what every response has, and takes its head from the buffer.
-func (m *message) fill(req *http.Request, line statusLine, n int) {
+func (m *message) fill(line statusLine, n int) {
 	c := m.c
 	text := string(c.buf[c.r : c.r+n])
 	m.resp = http.Response{
@@ -164,7 +119,7 @@ func (m *message) fill(req *http.Request, line statusLine, n int) {
 		ProtoMajor: 1,
 		ProtoMinor: line.minor,
 		Header:     header(text, c.head.fields),
-		Request:    req,
+		Request:    m.req,
 	}
 	c.r += n
 }
@@ -248,12 +203,14 @@ func (m *message) Read(p []byte) (int, error) {
 		}
 	}
 	if n > 0 && c.in.left == 0 {
-		// What follows the last data may be here already. A fault in it comes with the next call.
-		if f := c.advance(); f == nil && c.in.step == stepOver {
-			m.complete()
-			return n, io.EOF
+		// What follows the last data may be here already.
+		if f := c.advance(); f != nil {
+			m.err = m.fail(Answered, &MalformedError{f.reason})
+			return n, nil // the data was in order; the next call fails
 		}
-		return n, nil
+		if c.in.step == stepOver {
+			m.complete()
+		}
 	}
 	return n, m.err
 }
@@ -332,9 +289,12 @@ func (m *message) end(clean bool) {
 }
 
 // switchProtocols makes the response whose body is the connection itself.
-func (m *message) switchProtocols(req *http.Request, line statusLine, n int) (*http.Response, error) {
+func (m *message) switchProtocols(line statusLine, n int) (*http.Response, error) {
 	c := m.c
-	m.fill(req, line, n)
+	if !m.plan.upgrade || !c.head.upgrade {
+		return nil, m.fail(Sent, &MalformedError{"unexpected switch of protocols"})
+	}
+	m.fill(line, n)
 	m.keep = false
 	rest := append([]byte(nil), c.buf[c.r:c.w]...)
 	c.r = c.w

@@ -17,22 +17,24 @@ const maxInline = 16 << 10
 // plan is what follows from a request for its body and its response.
 type plan struct {
 	length  int64 // of the body; 0: none, -1: chunked
-	inline  bool  // the body is small and in memory
+	inline  bool  // the body is small and in memory, and leaves together with the head
 	expect  bool  // wait for 100 (Continue) before sending the body
 	upgrade bool  // 101 is a possible answer
 	head    bool  // the response has no body
 }
 
-// appendRequest writes the head of req, or refuses what cannot be written in one unmistakable way.
-func appendRequest(b []byte, req *http.Request) ([]byte, plan, error) {
-	p := plan{
+// appendRequest writes the head of req, and a body that is small and in memory. It refuses what cannot be written in one
+// unmistakable way.
+func appendRequest(b []byte, req *http.Request) (_ []byte, p plan, err error) {
+	p = plan{
 		length:  bodyLength(req),
 		head:    req.Method == http.MethodHead,
 		upgrade: headerHasToken(req.Header["Connection"], "upgrade") && len(req.Header["Upgrade"]) > 0,
 	}
-	p.inline = p.length > 0 && p.length <= maxInline && inMemory(req.Body)
-	b, err := appendRequestLine(b, req)
-	if err != nil {
+	if p.upgrade && p.length != 0 {
+		return nil, p, fmt.Errorf("upgrade %q with a body", req.Header["Upgrade"])
+	}
+	if b, err = appendRequestLine(b, req); err != nil {
 		return nil, p, err
 	}
 	for name, values := range req.Header {
@@ -50,14 +52,31 @@ func appendRequest(b []byte, req *http.Request) ([]byte, plan, error) {
 		}
 	}
 	b = appendConnection(b, req, p)
-	b, err = appendFraming(b, req, p)
-	if err != nil {
+	if b, err = appendFraming(b, req, p); err != nil {
 		return nil, p, err
 	}
-	if p.upgrade && p.length != 0 {
-		return nil, p, fmt.Errorf("upgrade %q with a body", req.Header.Get("Upgrade"))
+	b = append(b, "\r\n"...)
+	p.inline = p.length > 0 && p.length <= maxInline && !p.expect && inMemory(req.Body)
+	if p.inline {
+		b, err = appendBody(b, req.Body, int(p.length))
 	}
-	return append(b, "\r\n"...), p, nil
+	return b, p, err
+}
+
+// appendBody appends the whole body, which must have n octets.
+func appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
+	start := len(b)
+	b = append(b, make([]byte, n)...)
+	if _, err := io.ReadFull(body, b[start:]); err != nil {
+		return nil, &BodyError{err}
+	}
+	var one [1]byte
+	if k, err := body.Read(one[:]); k > 0 {
+		return nil, &BodyError{errBodyTooLong}
+	} else if err != nil && err != io.EOF {
+		return nil, &BodyError{err}
+	}
+	return b, nil
 }
 
 func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {

@@ -38,6 +38,21 @@ const (
 
 var errBodyTooLong = errors.New("body is longer than its Content-Length")
 
+func newUpload(nc net.Conn, req *http.Request, p plan) *upload {
+	u := &upload{nc: nc, body: req.Body, length: p.length, trailer: req.Trailer, finished: make(chan struct{})}
+	if p.expect {
+		u.proceed = make(chan bool, 1)
+	}
+	return u
+}
+
+// brokenUpload stands for a request of which the first write failed.
+func brokenUpload() *upload {
+	u := &upload{}
+	u.state.Store(uploadBroken)
+	return u
+}
+
 // run is the goroutine.
 func (u *upload) run() {
 	defer close(u.finished)
@@ -81,7 +96,7 @@ func (u *upload) wanted() bool {
 	}
 }
 
-// answer tells a waiting upload what the peer said. Only the first answer counts.
+// answer tells an upload that waits for it what the peer said. Only the first answer counts.
 func (u *upload) answer(wanted bool) {
 	select {
 	case u.proceed <- wanted:
@@ -178,9 +193,7 @@ func (u *upload) read(p []byte) (n int, err error) {
 
 // settled reports, at the end of the response, whether the request is fully sent as well.
 func (u *upload) settled() bool {
-	if u.proceed != nil {
-		u.answer(false)
-	}
+	u.answer(false)
 	if u.state.Load() == uploadEnding {
 		t := time.NewTimer(uploadGrace)
 		defer t.Stop()
