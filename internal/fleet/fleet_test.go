@@ -317,7 +317,7 @@ func TestRunRunsOnce(t *testing.T) {
 			t.Error("a second Run is fine")
 		}
 		r.stop(t, w)
-		is(t, r.Restart(t.Context(), "shop"), nil) // it has no nodes
+		is(t, r.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
 		is(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
 	})
 }

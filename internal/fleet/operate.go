@@ -41,25 +41,37 @@ func (f *Fleet) Restart(ctx context.Context, service string) error {
 	if err != nil {
 		return fmt.Errorf("restart service %q: %w", service, err)
 	}
-	f.mu.Lock()
-	if s.restarting {
-		f.mu.Unlock()
-		return fmt.Errorf("restart service %q: %w", service, ErrBusy)
+	old, err := f.beginRestart(s)
+	if err != nil {
+		return fmt.Errorf("restart service %q: %w", service, err)
 	}
-	s.restarting = true
-	old := s.counted()
-	f.mu.Unlock()
-	defer func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		s.restarting = false
-	}()
+	defer f.endRestart(s)
 	for i, slot := range old {
 		if err := f.replace(ctx, slot); err != nil {
 			return fmt.Errorf("restart service %q: %d of %d nodes replaced: %w", service, i, len(old), err)
 		}
 	}
 	return nil
+}
+
+// beginRestart returns the slots that are to be replaced, the oldest first, and keeps others from doing the same.
+func (f *Fleet) beginRestart(s *service) ([]*slot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.phase != running:
+		return nil, ErrNotRunning
+	case s.restarting:
+		return nil, ErrBusy
+	}
+	s.restarting = true
+	return s.counted(), nil
+}
+
+func (f *Fleet) endRestart(s *service) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.restarting = false
 }
 
 // Drain takes one node out: a new one is ready before it drains, so the size of the service holds. It returns when the node

@@ -190,7 +190,7 @@ func TestRestartIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		f := newFleet(t, w, fleet.Options{}, shop(2), static("db", "10.0.0.1:5432"))
-		is(t, f.Restart(t.Context(), "shop"), nil) // nothing runs yet, so there is nothing to do
+		is(t, f.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
 		r := begin(t, f)
 		is(t, r.Restart(t.Context(), "db"), fleet.ErrStatic)
 		is(t, r.Restart(t.Context(), "what"), fleet.ErrUnknownService)
@@ -332,6 +332,9 @@ func TestStaticNodesAreShownAndMarked(t *testing.T) {
 		is(t, r.Drain(t.Context(), "db-2"), nil)
 		if got, want := nodes(r.sets(t)["db"]), "db-1 starting, db-2 draining"; got != want {
 			t.Errorf("set is %q, want %q", got, want)
+		}
+		if n := r.Nodes("db"); len(n) != 2 || n[0].ID != "db-1" || r.Nodes("what") != nil {
+			t.Errorf("nodes are %v", n)
 		}
 		if st := r.Services()[0]; !st.Static || st.Wanted != 2 || st.Running != 2 || st.Draining != 1 {
 			t.Errorf("status is %+v", st)

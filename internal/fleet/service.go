@@ -188,6 +188,17 @@ func (f *Fleet) Services() []Status {
 	return all
 }
 
+// Nodes returns the nodes of a service as they were last published; none for one that is not known. The slice must not be
+// changed.
+func (f *Fleet) Nodes(service string) []node.Node {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := find(f.services, service); s != nil {
+		return s.set.Nodes
+	}
+	return nil
+}
+
 // service finds a service that tenfold runs.
 func (f *Fleet) service(name string) (*service, error) {
 	s := find(f.services, name)

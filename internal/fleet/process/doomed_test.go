@@ -12,7 +12,7 @@ const doomedVariable = "PROCESSTEST_DOOMED"
 
 // doomed is a tenfold that is going to be killed: it starts nodes, says so and waits for its end. Its nodes are Holds.
 func doomed(belts string) {
-	o := Options{Keeper: []string{"keeper"}}
+	o := Options{Keeper: []string{os.Args[0], "keeper"}}
 	if belts == "kernel" {
 		o.Keeper = nil
 	}

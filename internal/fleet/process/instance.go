@@ -32,6 +32,9 @@ type instance struct {
 	asked chan struct{} // closed when it was asked to end
 	ask   sync.Once
 
+	mu    sync.Mutex
+	empty bool // the group has no process any more, and its number may be another's
+
 	done chan struct{}
 	err  error // set before done is closed
 }
@@ -92,6 +95,7 @@ func (i *instance) run(read *os.File) {
 
 	err := i.cmd.Wait()
 	i.endGroup()
+	i.driver.forget(i)
 	if err := sweep(nodeMark(i.driver.mark, i.id), nil, sweepPatience); err != nil {
 		i.driver.log.Error("node left processes behind", "node", i.id, "error", err)
 	}
@@ -99,7 +103,6 @@ func (i *instance) run(read *os.File) {
 	<-ended
 	late.Stop()
 	read.Close()
-	i.driver.forget(i)
 	i.err = &fleet.ExitError{Reason: reason(i.cmd.ProcessState, err), Output: lines.last()}
 	close(i.done)
 }
@@ -116,10 +119,19 @@ func (i *instance) endGroup() {
 		time.Sleep(wait) // only a parent is told of an end, and these lost theirs
 		collectOrphans(i.PID())
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.empty = true
 }
 
-// signal sends a signal to the whole process group. It is an error only of a group that is gone.
-func (i *instance) signal(s syscall.Signal) { _ = syscall.Kill(-i.PID(), s) }
+// signal sends a signal to the whole process group.
+func (i *instance) signal(s syscall.Signal) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.empty {
+		_ = syscall.Kill(-i.PID(), s) // it fails when there is nobody left to get it
+	}
+}
 
 // reason says how the first process ended, in the words of a shell's user.
 func reason(state *os.ProcessState, err error) string {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,7 +19,7 @@ const (
 	keeperPatience = time.Minute            // after which the keeper gives up on processes that do not die
 	tellPatience   = time.Second            // for a keeper that does not read
 	minMark        = 16                     // bytes of a mark that is surely ours
-	maxKeeperLine  = 256                    //
+	maxKeeperLine  = 256                    // bytes; longer ones are not ours
 	sweepPatience  = 5 * time.Second        // the same for the driver, whose sweep holds up the end of a node
 	sweepPause     = 100 * time.Millisecond // longest, between two looks
 )
@@ -28,6 +29,8 @@ type keeper struct {
 	pipe *os.File // its standard input; the end of the file is what it waits for
 	pid  int
 	gone chan struct{} // closed when it ended
+
+	closing atomic.Bool // its end is wanted
 }
 
 // keep makes sure that a keeper runs. The driver's lock is held.
@@ -38,13 +41,12 @@ func (d *Driver) keep() error {
 	if d.keeper != nil {
 		select {
 		case <-d.keeper.gone:
-			d.log.Warn("keeper ended, starting another")
 			d.keeper.pipe.Close()
 		default:
 			return nil
 		}
 	}
-	k, err := startKeeper(d.opts.Keeper)
+	k, err := d.startKeeper()
 	if err != nil {
 		return err
 	}
@@ -56,14 +58,13 @@ func (d *Driver) keep() error {
 	return nil
 }
 
-func startKeeper(args []string) (*keeper, error) {
+func (d *Driver) startKeeper() (*keeper, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer read.Close()
-	cmd := exec.Command("/proc/self/exe") // this very program, even when its file was replaced
-	cmd.Args = append([]string{os.Args[0]}, args...)
+	cmd := exec.Command(d.opts.Keeper[0], d.opts.Keeper[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = []string{} // also no mark of an outer fleet: that one's end must not end this keeper before its work
 	cmd.Stdin = read
@@ -73,7 +74,13 @@ func startKeeper(args []string) (*keeper, error) {
 		return nil, err
 	}
 	k := &keeper{pipe: write, pid: cmd.Process.Pid, gone: make(chan struct{})}
-	go func() { _ = cmd.Wait(); close(k.gone) }()
+	go func() {
+		err := cmd.Wait()
+		if !k.closing.Load() {
+			d.log.Error("keeper ended, the next start starts another", "error", err)
+		}
+		close(k.gone)
+	}()
 	return k, nil
 }
 
@@ -96,6 +103,7 @@ func (k *keeper) close() error {
 	if k == nil {
 		return nil
 	}
+	k.closing.Store(true)
 	k.pipe.Close()
 	select {
 	case <-k.gone:

@@ -23,6 +23,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -38,8 +39,8 @@ import (
 type Options struct {
 	Output io.Writer    // where the nodes' lines go, one Write each, never two at once; default: nowhere
 	Log    *slog.Logger // default: discarded
-	// Keeper are arguments that make this very program call [Keeper] with its standard input. Default: no keeper, only the
-	// kernel's belt.
+	// Keeper is the command line of a program that calls [Keeper] with its standard input: this one, with a verb for it.
+	// Default: no keeper, only the kernel's belt.
 	Keeper []string
 }
 
@@ -57,7 +58,7 @@ type Driver struct {
 	mu        sync.Mutex
 	begun     bool
 	closed    bool
-	instances map[*instance]bool // those that run
+	instances map[*instance]bool // those whose group runs
 	keeper    *keeper            // nil before the first start
 }
 
@@ -197,7 +198,7 @@ type notRunnable struct{ error }
 
 func (e *notRunnable) Unwrap() []error { return []error{e.error, fleet.ErrNotRunnable} }
 
-// forget takes an instance off the list of those that run.
+// forget takes an instance whose group is gone off the list.
 func (d *Driver) forget(i *instance) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -216,33 +217,37 @@ func (d *Driver) portTaken(port int) bool {
 
 // Close kills what still runs, waits for it, sweeps up and ends the keeper. No Start succeeds after it.
 func (d *Driver) Close() error {
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
+	left, first := d.shut()
+	if !first {
 		return nil
 	}
-	d.closed = true
-	begun := d.begun
-	left := make([]*instance, 0, len(d.instances))
-	for i := range d.instances {
-		left = append(left, i)
-	}
-	d.mu.Unlock()
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	var errs []error
-	for _, i := range left {
-		errs = append(errs, i.Stop(now))
+	errs := make([]error, len(left))
+	var stops sync.WaitGroup
+	for n, i := range left {
+		stops.Go(func() { errs[n] = i.Stop(now) })
 	}
+	stops.Wait()
 	close(d.ended)
-	if !begun {
-		return nil
-	}
 	if err := errors.Join(errs...); err != nil {
-		return err // waiting for them would be for ever; the keeper goes on with it
+		return err // to wait for them would be for ever; the keeper goes on with it when this process ends
 	}
 	d.wg.Wait()
-	errs = append(errs, sweep(d.mark, nil, sweepPatience), d.keeper.close())
-	d.output.close()
+	if d.begun {
+		errs = append(errs, sweep(d.mark, nil, sweepPatience), d.keeper.close())
+		d.output.close()
+	}
 	return errors.Join(errs...)
+}
+
+// shut lets no further Start through and returns what runs; first is false when that was done before.
+func (d *Driver) shut() (left []*instance, first bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, false
+	}
+	d.closed = true
+	return slices.Collect(maps.Keys(d.instances)), true
 }

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 
 func testDriver(t testing.TB, o Options) *Driver {
 	t.Helper()
-	o.Keeper = []string{"keeper"}
+	o.Keeper = []string{os.Args[0], "keeper"}
 	d, err := New(&o)
 	if err != nil {
 		t.Fatal(err)
