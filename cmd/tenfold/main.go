@@ -24,23 +24,40 @@ const (
 
 // cli is the command line: one field per verb.
 type cli struct {
+	Demo    demoCmd    `cmd:"" help:"Run the example shop on three nodes."`
+	Up      upCmd      `cmd:"" help:"Run services on many nodes behind one address."`
+	Status  statusCmd  `cmd:"" help:"Show the services and nodes of a running tenfold."`
+	Restart restartCmd `cmd:"" help:"Replace all nodes of a service, one by one."`
+	Scale   scaleCmd   `cmd:"" help:"Set the number of nodes of a service."`
+	Drain   drainCmd   `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
 	Check   checkCmd   `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
+	Plan    planCmd    `cmd:"" help:"Say what to scale, how far, and what it takes."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
+	Keeper  keeperCmd  `cmd:"" hidden:"" help:"Ends what tenfold started when tenfold is killed."`
 }
 
 // terminal is what a verb may touch of the process it runs in.
 type terminal struct {
-	ctx    context.Context // ends on the first signal
+	ctx    context.Context // ends on the first signal: stop softly
+	now    context.Context // ends on the second: stop at once
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(&terminal{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
-	stop()
-	os.Exit(code)
+	soft, endSoft := context.WithCancel(context.Background())
+	hard, endHard := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // ends with the process
+		<-signals
+		endSoft()
+		<-signals
+		endHard()
+	}()
+	os.Exit(run(&terminal{ctx: soft, now: hard, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:]))
 }
 
 // run is the whole program as a function: arguments in, exit code out.
@@ -78,7 +95,9 @@ func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(w, "tenfold: %v\n", err)
+	if err.Error() != "" {
+		fmt.Fprintf(w, "tenfold: %v\n", err)
+	}
 	if h := (interface{ Hint() string })(nil); errors.As(err, &h) && h.Hint() != "" {
 		fmt.Fprintf(w, "hint: %s\n", h.Hint())
 	}

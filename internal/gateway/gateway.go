@@ -204,10 +204,10 @@ func (g *Gateway) Nodes(service string) []upstream.Status {
 }
 
 // InFlight is how many requests and upgraded connections a node holds; 0 for one that is not known.
-func (g *Gateway) InFlight(service, id string) int64 {
-	for _, n := range g.Nodes(service) {
-		if n.ID == id {
-			return n.InFlight
+func (g *Gateway) InFlight(id string) int {
+	for _, p := range g.pools {
+		if n, ok := p.InFlight(id); ok {
+			return n
 		}
 	}
 	return 0

@@ -19,7 +19,7 @@ func (p *Pool) Drain(ctx context.Context, id string) error {
 	m.draining.Store(true)
 	p.rebuild()
 	p.mu.Unlock()
-	p.log.Info("node drains", "node", id, "in_flight", m.held())
+	p.log.Debug("node drains", "node", id, "in_flight", m.held())
 
 	for m.held() > 0 {
 		select {

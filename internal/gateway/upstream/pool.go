@@ -251,6 +251,16 @@ func (p *Pool) Nodes() []Status {
 	return all
 }
 
+// InFlight is how many requests and upgraded connections a node holds, if the pool knows it.
+func (p *Pool) InFlight(id string) (int, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.members[id]; m != nil {
+		return int(m.held()), true
+	}
+	return 0, false
+}
+
 func byStart(a, b *member) int { return int(a.order) - int(b.order) }
 
 func (p *Pool) breakerChanged(from, to breaker.State) {

@@ -124,7 +124,10 @@ func (p *Pool) nodeUp(m *member) {
 		m.warmFrom.Store(int64(sinceEpoch()))
 	}
 	m.failuresInRow.Store(0)
-	p.log.Info("node ready", "node", m.id, "address", m.Node().Address)
+	if m.wasUp {
+		p.log.Info("node up again", "node", m.id, "address", m.Node().Address)
+	}
+	m.wasUp = true
 	if p.breaker != nil {
 		p.breaker.Hint()
 	}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+type upCmd struct {
+	File    string   `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
+	Listen  []string `placeholder:"ADDR" help:"Address of the gateway; wins over the file."`
+	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; wins over the file."`
+	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; wins over the file."`
+	Nodes   string   `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
+	Log     string   `enum:"auto,text,json" default:"auto" help:"How to log: text, json, or text on a terminal and json elsewhere."`
+	Access  string   `enum:"on,off" default:"on" help:"Log a record per request: on or off."`
+	Command []string `arg:"" optional:"" placeholder:"COMMAND" help:"The service to run, after --; it must listen on $$PORT."`
+}
+
+// Help teaches by examples.
+func (upCmd) Help() string {
+	return `
+Runs services on many nodes behind one address. The short form needs no file; the command listens on $PORT:
+
+    tenfold up --nodes 3 -- python3 app.py
+    tenfold up --nodes 3 --listen :80 -- node server.js
+
+With a file (tenfold check --help shows one):
+
+    tenfold up
+    tenfold up -f shop.yaml --listen :80
+
+Nodes that end are replaced, nodes that do not answer get no requests. While it runs:
+
+    tenfold status
+    tenfold restart SERVICE
+    tenfold drain NODE
+
+The first Ctrl-C lets requests finish, the second one does not wait. Nothing that was started stays behind.
+`
+}
+
+func (cmd upCmd) Run(t *terminal) error {
+	cfg, err := cmd.config(t)
+	if err != nil {
+		return err
+	}
+	for _, note := range cfg.Notes() {
+		fmt.Fprintf(t.stderr, "note: %s\n", note)
+	}
+	return serve(t, cfg, serveOptions{log: cmd.Log, access: cmd.Access == "on", ready: func(h *house) { announce(t.stderr, h) }})
+}
+
+// config is the file or the command, and the flags that win over it.
+func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
+	switch {
+	case len(cmd.Command) > 0 && cmd.File != "":
+		return nil, usageError(errors.New("both a file and a command"), "put the command into the file as run:, or leave -f out")
+	case len(cmd.Command) > 0:
+		cfg, err = config.Command(cmd.Command, cmd.Nodes)
+		if err != nil {
+			return nil, usageError(err, "for example: tenfold up --nodes 3 -- python3 app.py")
+		}
+	case cmd.Nodes != "":
+		return nil, usageError(errors.New("--nodes is for the short form"), "with a file, set nodes: in it; or tenfold up --nodes 3 -- COMMAND")
+	default:
+		file := cmd.File
+		if file == "" {
+			file = "tenfold.yaml"
+		}
+		if cfg, err = loadConfig(t, file); err != nil {
+			return nil, err
+		}
+	}
+	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store}); err != nil {
+		return nil, usageError(err, "")
+	}
+	return cfg, nil
+}
+
+// announce tells people what runs where. It goes to standard error: standard output is the nodes'.
+func announce(w io.Writer, h *house) {
+	for _, s := range h.cfg.Services {
+		fmt.Fprintf(w, "%s: %s\n", s.Name, describe(&s))
+	}
+	fmt.Fprintf(w, "listening on %s", strings.Join(h.urls(), ", "))
+	if a := h.console.Addr(); a != nil {
+		fmt.Fprintf(w, ", admin on http://%s", a)
+	}
+	fmt.Fprintf(w, ", store: %s\n", h.store.Describe())
+}
+
+// isTerminal reports whether a person reads what is written to f.
+func isTerminal(f io.Writer) bool {
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// either is done when one of two contexts is.
+func either(a, b context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(a)
+	stop := context.AfterFunc(b, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,108 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+type house struct{ told []string }
+
+func (h *house) Services() []Service { return []Service{{Name: "shop", Kind: "process", Wanted: 3}} }
+func (h *house) Nodes() []Node {
+	return []Node{{Service: "shop", ID: "shop-1", Address: "127.0.0.1:4711", State: "ready", PID: 42}}
+}
+func (h *house) Routes() []Route { return nil }
+func (h *house) Restart(_ context.Context, service string) error {
+	if service != "shop" {
+		return fmt.Errorf("restart %q: %w", service, ErrUnknown)
+	}
+	h.told = append(h.told, "restart "+service)
+	return nil
+}
+func (h *house) Scale(_ context.Context, service string, n int) error {
+	h.told = append(h.told, fmt.Sprint("scale ", service, " ", n))
+	return nil
+}
+func (h *house) Drain(_ context.Context, id string) error {
+	return fmt.Errorf("drain %q: %w", id, ErrRefused)
+}
+
+func TestConsole(t *testing.T) {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "up 1\n") })
+	type header = map[string]string
+	for _, c := range []struct {
+		token, method, path, body string
+		header                    header
+		status                    int
+		want                      string
+	}{
+		{method: "GET", path: "/healthz", status: 200, want: "ok"},
+		{method: "GET", path: "/metrics", status: 200, want: "up 1"},
+		{method: "GET", path: "/api/nodes", status: 200, want: `"pid": 42`},
+		{method: "GET", path: "/api/services", status: 200, want: `"wanted": 3`},
+		{method: "GET", path: "/api/routes", status: 200, want: "[]"},
+		{method: "GET", path: "/nothing", status: 404},
+		{method: "GET", path: "/api/services/shop/restart", status: 405},
+		{method: "POST", path: "/api/services/shop/restart", status: 200, want: `"done": true`},
+		{method: "POST", path: "/api/services/nope/restart", status: 404, want: "no such thing"},
+		{method: "POST", path: "/api/nodes/shop-1/drain", status: 409, want: "cannot be done now"},
+		{method: "POST", path: "/api/services/shop/scale", body: `{"nodes": 5}`, status: 200},
+		{method: "POST", path: "/api/services/shop/scale", body: `{"nodes": "many"}`, status: 400},
+		{method: "POST", path: "/api/services/shop/scale", body: `{}`, status: 400},
+		{method: "POST", path: "/api/services/shop/scale", body: strings.Repeat("[", 1<<20), status: 400},
+		{method: "POST", path: "/api/services/shop/restart", header: header{"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, status: 403},
+		{method: "GET", path: "/api/nodes", header: header{"Host": "evil.example"}, status: 403},
+		{method: "GET", path: "/api/nodes", header: header{"Host": "localhost:9090"}, status: 200},
+		{token: "s3cret", method: "GET", path: "/api/nodes", status: 401},
+		{token: "s3cret", method: "GET", path: "/metrics", header: header{"Authorization": "Bearer guess"}, status: 401},
+		{token: "s3cret", method: "GET", path: "/api/nodes", header: header{"Authorization": "Bearer s3cret", "Host": "admin.example"}, status: 200},
+	} {
+		h := &house{}
+		console := New(config.Admin{Listen: "127.0.0.1:0", Token: c.token}, h, metrics)
+		r := httptest.NewRequest(c.method, "http://127.0.0.1:9090"+c.path, strings.NewReader(c.body))
+		for name, value := range c.header {
+			r.Header.Set(name, value)
+			if name == "Host" {
+				r.Host = value
+			}
+		}
+		w := httptest.NewRecorder()
+		console.server.Handler.ServeHTTP(w, r)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %s %v: %d %s; want %d with %q", c.method, c.path, c.header, w.Code, w.Body, c.status, c.want)
+		}
+		if w.Code >= 300 && len(h.told) > 0 {
+			t.Errorf("%s %s was refused and done all the same: %v", c.method, c.path, h.told)
+		}
+	}
+}
+
+func TestListenRunAndOff(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "off"} {
+		c := New(config.Admin{Listen: address}, &house{}, http.NotFoundHandler())
+		if err := c.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.Run(ctx) }()
+		if address != "off" {
+			resp, err := http.Get("http://" + c.Addr().String() + "/healthz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// embedded is a Redis in this process's memory, for machines that have no server to run.
+type embedded struct {
+	server   *miniredis.Miniredis
+	password string
+}
+
+func (e *embedded) open(context.Context) error {
+	e.password = rand.Text()
+	e.server = miniredis.NewMiniRedis()
+	e.server.RequireAuth(e.password)
+	if err := e.server.StartAddr("127.0.0.1:0"); err != nil {
+		return fmt.Errorf("start embedded store: %w", err)
+	}
+	return nil
+}
+
+// run moves the server's clock, which does not go by itself: without it, nothing would ever expire.
+func (e *embedded) run(ctx context.Context) error {
+	defer e.server.Close()
+	const tick = 100 * time.Millisecond
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-clock.C:
+			e.server.FastForward(now.Sub(last))
+			last = now
+		}
+	}
+}
+
+func (e *embedded) url() string      { return fmt.Sprintf("redis://:%s@%s/0", e.password, e.server.Addr()) }
+func (e *embedded) describe() string { return "in this process's memory" }

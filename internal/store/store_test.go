@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// program runs a command for tests, as the process driver does for tenfold.
+type program struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+func start(_ context.Context, _ string, argv []string) (Process, error) {
+	p := &program{cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{})}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+func (p *program) Done() <-chan struct{} { return p.done }
+func (p *program) Err() error            { return p.err }
+func (p *program) Stop(context.Context) error {
+	p.cmd.Process.Kill()
+	<-p.done
+	return nil
+}
+
+func open(t *testing.T, spec string, o *Options) *Store {
+	t.Helper()
+	s, err := New(spec, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		s.Run(ctx)
+		close(done)
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return s
+}
+
+func client(t *testing.T, url string) rueidis.Client {
+	t.Helper()
+	o, err := rueidis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DisableCache = true
+	c, err := rueidis.NewClient(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Every kind of store takes values, lets them expire, and lets nobody in without the password.
+func TestStores(t *testing.T) {
+	for _, kind := range []string{"embedded", "private"} {
+		t.Run(kind, func(t *testing.T) {
+			o := &Options{}
+			if kind == "private" {
+				requireRedis(t)
+				o.Start = start
+			}
+			s := open(t, "auto", o)
+			c := client(t, s.URL())
+			set := c.B().Set().Key("k").Value("v").PxMilliseconds(200).Build()
+			if err := c.Do(t.Context(), set).Error(); err != nil {
+				t.Fatal(err)
+			}
+			if v, err := c.Do(t.Context(), c.B().Get().Key("k").Build()).ToString(); v != "v" || err != nil {
+				t.Errorf("get: %q %v", v, err)
+			}
+			deadline := time.Now().Add(10 * time.Second)
+			for {
+				err := c.Do(t.Context(), c.B().Get().Key("k").Build()).Error()
+				if rueidis.IsRedisNil(err) {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the value does not expire: %v", err)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			stranger, _ := rueidis.ParseURL(s.URL())
+			stranger.Password = "guess"
+			if err := ping(t.Context(), stranger); err == nil {
+				t.Error("a stranger got in")
+			}
+			if strings.Contains(s.Describe(), stranger.Password) {
+				t.Error("the description tells the password")
+			}
+		})
+	}
+}
+
+func requireRedis(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err == nil {
+		return
+	}
+	if ci() {
+		t.Fatal("redis-server is missing: apt-get install redis-server")
+	}
+	t.Skip("redis-server is missing: apt-get install redis-server")
+}
+
+func TestPrivateStoreIsReplacedAtTheSameAddress(t *testing.T) {
+	requireRedis(t)
+	started := make(chan *program, 10)
+	s := open(t, "auto", &Options{Start: func(ctx context.Context, id string, argv []string) (Process, error) {
+		p, err := start(ctx, id, argv)
+		if err == nil {
+			started <- p.(*program)
+		}
+		return p, err
+	}})
+	url := s.URL()
+	(<-started).cmd.Process.Kill()
+	<-started
+	o, _ := rueidis.ParseURL(url)
+	deadline := time.Now().Add(10 * time.Second)
+	for ping(t.Context(), o) != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("no new store at the old address")
+		}
+	}
+}
+
+func TestUnreachableStoreIsSaidClearly(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	s, err := New("redis://:secret@"+l.Addr().String()+"/0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unreachable *UnreachableError
+	if err := s.Open(t.Context()); !errors.As(err, &unreachable) || strings.Contains(err.Error(), "secret") {
+		t.Fatalf("open: %v", err)
+	}
+	if !strings.Contains(unreachable.Error(), "connection refused") || unreachable.Hint() == "" {
+		t.Errorf("message %q, hint %q", unreachable, unreachable.Hint())
+	}
+}
+
+func TestNone(t *testing.T) {
+	if s := open(t, "none", nil); s.URL() != "" {
+		t.Errorf("URL %q", s.URL())
+	}
+}
+
+func TestBadURL(t *testing.T) {
+	if _, err := New("redis://:secret@host:notaport", nil); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestStoreThatDoesNotStart(t *testing.T) {
+	s, err := New("auto", &Options{Start: start, LookPath: func(string) (string, error) { return "/bin/false", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "it ended") {
+		t.Errorf("open: %v", err)
+	}
+}
+
+// ci reports whether a missing server is a failure.
+func ci() bool { return os.Getenv("CI") != "" }
