@@ -14,11 +14,11 @@ const (
 
 // backoff is how long to wait before a node that ended is replaced.
 //
-// The first replacement comes at once: it is what keeps the fleet whole when one node is killed. From then on the pause is
-// random between nothing and a ceiling that doubles with each failure in a row (full jitter, so that nodes which fell
-// together do not rise together). A node that was ready for a second, and for ten times the pause that came before it,
-// ends the row: a service that crashes once in a while is replaced at once for ever, one that dies on every start ends up
-// at Max, and in between the time spent starting stays a small share.
+// The first replacement comes at once: it is what keeps the fleet whole when one node is killed. From then on the pause
+// is random between nothing and a ceiling that doubles with each failure in a row (full jitter, so that nodes which
+// fell together do not rise together). A node that was ready for a second, and for ten times the pause that came before
+// it, ends the row: a service that crashes once in a while is replaced at once for ever, one that dies on every start
+// ends up at Max, and in between the time spent starting stays a small share.
 type backoff struct{ min, max time.Duration }
 
 // ceiling is the longest pause after this many failures in a row.

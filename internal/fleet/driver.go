@@ -7,9 +7,9 @@ import (
 
 // Driver makes single nodes. It knows nothing of services, sizes or restarts: those are the fleet's.
 //
-// Start returns as soon as the node exists; whether it serves is asked elsewhere. When ctx ends before that, Start returns
-// its error and leaves nothing behind; afterwards ctx has no say over the node. An error that trying again cannot mend wraps
-// [ErrNotRunnable]. Start may be called concurrently.
+// Start returns as soon as the node exists; whether it serves is asked elsewhere. When ctx ends before that, Start
+// returns its error and leaves nothing behind; afterwards ctx has no say over the node. An error that trying again
+// cannot mend wraps [ErrNotRunnable]. Start may be called concurrently.
 type Driver interface {
 	Start(ctx context.Context, spec Spec) (Instance, error)
 }
@@ -45,8 +45,8 @@ type ExitError struct {
 
 func (e *ExitError) Error() string { return e.Reason }
 
-// Traffic is what the fleet asks of whoever sends requests to its nodes. Both methods may be called concurrently, and for
-// a node that has not yet come out of [Fleet.Watch].
+// Traffic is what the fleet asks of whoever sends requests to its nodes. Both methods may be called concurrently, and
+// for a node that has not yet come out of [Fleet.Watch].
 //
 // When it also has a method InFlight(id string) int, the fleet scales in the node with the fewest requests in flight.
 type Traffic interface {

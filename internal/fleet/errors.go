@@ -18,8 +18,8 @@ var (
 // errNotReady ends a node that runs but does not answer its probe within Options.StartTimeout.
 var errNotReady = errors.New("not ready in time")
 
-// StartError is returned by Run when a service cannot be started at all: not one of its nodes ever became ready, and they
-// ended by themselves again and again, or the command cannot be run.
+// StartError is returned by Run when a service cannot be started at all: not one of its nodes ever became ready, and
+// they ended by themselves again and again, or the command cannot be run.
 type StartError struct {
 	Service string
 	Command []string
@@ -33,8 +33,7 @@ func (e *StartError) Error() string {
 	if errors.Is(e.Err, ErrNotRunnable) {
 		return fmt.Sprintf("start service %q: %v", e.Service, e.Err)
 	}
-	return fmt.Sprintf("start service %q: %q ended %d times before it was ready: %v",
-		e.Service, strings.Join(e.Command, " "), e.Tries, e.Err)
+	return fmt.Sprintf("start service %q: %s ended %d times before it was ready: %v", e.Service, e.line(), e.Tries, e.Err)
 }
 
 func (e *StartError) Unwrap() error { return e.Err }
@@ -44,11 +43,29 @@ func (e *StartError) Hint() string {
 	if errors.Is(e.Err, ErrNotRunnable) {
 		return fmt.Sprintf("is %q installed, on the PATH and executable? A relative path starts at %s", e.Command[0], e.dir())
 	}
-	hint := fmt.Sprintf("run it by hand in %s: PORT=8081 HOST=127.0.0.1 %s", e.dir(), strings.Join(e.Command, " "))
+	hint := fmt.Sprintf("run it by hand in %s: PORT=8081 HOST=127.0.0.1 %s", e.dir(), e.line())
 	if len(e.Output) == 0 {
 		return hint + " (it wrote nothing)"
 	}
 	return hint + "\nit wrote last:\n  " + strings.Join(e.Output, "\n  ")
+}
+
+// line is the command as one would type it.
+func (e *StartError) line() string {
+	words := make([]string, len(e.Command))
+	for i, word := range e.Command {
+		if word == "" || strings.ContainsFunc(word, needsQuotes) {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+		words[i] = word
+	}
+	return strings.Join(words, " ")
+}
+
+// needsQuotes is true for what may mean something to a shell.
+func needsQuotes(r rune) bool {
+	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+@%", r)
+	return !plain
 }
 
 func (e *StartError) dir() string {

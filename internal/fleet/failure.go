@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// failed notes that the slot's node failed, and returns the pause before the next one, or that there is no point in one.
+// failed notes that the slot's node failed, and returns the pause before the next one, or that there is no point in
+// one.
 func (s *slot) failed(err error) (pause time.Duration, hopeless error) {
 	f := s.fleet
 	exit := &Exit{Node: s.id, Reason: err.Error(), At: time.Now()}

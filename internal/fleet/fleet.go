@@ -1,9 +1,10 @@
 // Package fleet makes the wanted nodes of every service real: it starts them, replaces those that end, and drains them
 // before it stops them.
 //
-// The fleet decides how many and when; a [Driver] makes a single node, and [Traffic] (the gateway) says when a node is ready
-// and when its last request is finished. What exists is published as one immutable [node.Set] per service on [Fleet.Watch].
-// Services with a fixed list of addresses are published the same way; nothing of them is started or stopped.
+// The fleet decides how many and when; a [Driver] makes a single node, and [Traffic] (the gateway) says when a node is
+// ready and when its last request is finished. What exists is published as one immutable [node.Set] per service on
+// [Fleet.Watch]. Services with a fixed list of addresses are published the same way; nothing of them is started or
+// stopped.
 package fleet
 
 import (
@@ -106,9 +107,9 @@ func check(c config.Service, others []*service, traffic Traffic) error {
 	return nil
 }
 
-// Run starts the least number of nodes of every service and keeps each at its wanted size until ctx ends. Then it drains and
-// stops all nodes at once and returns nil after the last one is gone. It returns a [*StartError], after stopping everything,
-// when a service turns out not to start at all. Run runs once.
+// Run starts the least number of nodes of every service and keeps each at its wanted size until ctx ends. Then it
+// drains and stops all nodes at once and returns nil after the last one is gone. It returns a [*StartError], after
+// stopping everything, when a service turns out not to start at all. Run runs once.
 func (f *Fleet) Run(ctx context.Context) error {
 	if !f.enter(fresh, running) {
 		return errors.New("run fleet: it ran already")
@@ -136,8 +137,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return nil
 }
 
-// Kill cuts every drain short, those under way and those to come: requests are cancelled and nodes are forced to end. It is
-// what a second signal asks for, after the first one has ended Run's context.
+// Kill cuts every drain short, those under way and those to come: requests are cancelled and nodes are forced to end.
+// It is what a second signal asks for, after the first one has ended Run's context.
 func (f *Fleet) Kill() { f.kill() }
 
 // enter moves from one phase to the next.

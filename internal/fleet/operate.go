@@ -32,10 +32,10 @@ func (f *Fleet) Scale(ctx context.Context, service string, n int) error {
 	return nil
 }
 
-// Restart replaces the nodes of a service one by one: a new one is ready before an old one drains, and that one is gone before
-// the next new one starts, so there is never more than one node too many. It stops at the first new node that fails, or
-// when ctx ends, and leaves the remaining old ones running. It fails with [ErrBusy] when a restart is under way and with
-// [ErrStatic] when the nodes are not started by tenfold.
+// Restart replaces the nodes of a service one by one: a new one is ready before an old one drains, and that one is gone
+// before the next new one starts, so there is never more than one node too many. It stops at the first new node that
+// fails, or when ctx ends, and leaves the remaining old ones running. It fails with [ErrBusy] when a restart is under
+// way and with [ErrStatic] when the nodes are not started by tenfold.
 func (f *Fleet) Restart(ctx context.Context, service string) error {
 	s, err := f.service(service)
 	if err != nil {
@@ -74,9 +74,10 @@ func (f *Fleet) endRestart(s *service) {
 	s.restarting = false
 }
 
-// Drain takes one node out: a new one is ready before it drains, so the size of the service holds. It returns when the node
-// is gone. When the new one fails, or ctx ends before it is ready, the old one goes on as if nothing was; once the old one
-// drains it does so to the end, whatever ctx does. A node of a static service is marked and emptied, not stopped.
+// Drain takes one node out: a new one is ready before it drains, so the size of the service holds. It returns when the
+// node is gone. When the new one fails, or ctx ends before it is ready, the old one goes on as if nothing was; once the
+// old one drains it does so to the end, whatever ctx does. A node of a static service is marked and emptied, not
+// stopped.
 func (f *Fleet) Drain(ctx context.Context, id string) error {
 	f.mu.Lock()
 	s, m, slot := f.find(id)

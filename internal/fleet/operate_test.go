@@ -91,7 +91,8 @@ func TestScaleHasLimits(t *testing.T) {
 		is(t, f.Scale(t.Context(), "what", 1), fleet.ErrUnknownService)
 		is(t, f.Scale(t.Context(), "db", 1), fleet.ErrStatic)
 		is(t, f.Scale(ctx, "shop", 3), context.Canceled)
-		if got, want := f.Scale(t.Context(), "shop", 5).Error(), `scale service "shop" to 5: out of its limits: 2..4`; got != want {
+		want := `scale service "shop" to 5: out of its limits: 2..4`
+		if got := f.Scale(t.Context(), "shop", 5).Error(); got != want {
 			t.Errorf("error is %q, want %q", got, want)
 		}
 		is(t, f.Scale(t.Context(), "shop", 4), nil) // before Run

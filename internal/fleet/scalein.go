@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// shrink retires the slots that are too many: those without a node first, then those with the fewest requests in flight, the
-// youngest of equals. Slots that are being replaced stay out of it; what then is too many goes when the replacement ends.
+// shrink retires the slots that are too many: those without a node first, then those with the fewest requests in
+// flight, the youngest of equals. Slots that are being replaced stay out of it; what then is too many goes when the
+// replacement ends.
 func (f *Fleet) shrink(s *service) {
 	f.mu.Lock()
 	counted := s.counted()

@@ -188,8 +188,8 @@ func (f *Fleet) Services() []Status {
 	return all
 }
 
-// Nodes returns the nodes of a service as they were last published; none for one that is not known. The slice must not be
-// changed.
+// Nodes returns the nodes of a service as they were last published; none for one that is not known. The slice must not
+// be changed.
 func (f *Fleet) Nodes(service string) []node.Node {
 	f.mu.Lock()
 	defer f.mu.Unlock()

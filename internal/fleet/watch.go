@@ -33,8 +33,8 @@ func (f *Fleet) Watch(ctx context.Context) <-chan node.Set {
 	return out
 }
 
-// unseen returns the first set after the last one that is newer than seen, or -1, and the channel that is closed at the next
-// change. It goes around, so that a service which never rests does not hide the others.
+// unseen returns the first set after the last one that is newer than seen, or -1, and the channel that is closed at the
+// next change. It goes around, so that a service which never rests does not hide the others.
 func (f *Fleet) unseen(seen []uint64, last int) (i int, set node.Set, version uint64, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// world is the driver and the traffic of a fleet in fake time. By default a node is ready after a second, lives until it is
-// stopped, drains in no time and ends at once.
+// world is the driver and the traffic of a fleet in fake time. By default a node is ready after a second, lives until
+// it is stopped, drains in no time and ends at once.
 type world struct {
 	startErr func(id string) error         // of Driver.Start
 	starting func(ctx context.Context)     // called inside Driver.Start
@@ -29,7 +29,7 @@ type world struct {
 	stopErr  func(id string) error         // of Instance.Stop
 
 	mu       sync.Mutex
-	events   []string // "start shop-1", "ready shop-1", "drain shop-1", "cut shop-1", "stop shop-1", "kill shop-1", "end shop-1"
+	events   []string // "start shop-1", and the same with ready, drain, cut, stop, kill and end
 	starts   []time.Time
 	specs    []fleet.Spec
 	nodes    map[string]*instance

@@ -16,8 +16,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// Run checks a driver against the contract of [fleet.Driver] and [fleet.Instance]. newDriver makes a driver that ends with
-// the test. The package's TestMain is [Main].
+// Run checks a driver against the contract of [fleet.Driver] and [fleet.Instance]. newDriver makes a driver that ends
+// with the test. The package's TestMain is [Main].
 func Run(t *testing.T, newDriver func(t *testing.T) fleet.Driver) {
 	for _, c := range []struct {
 		name string

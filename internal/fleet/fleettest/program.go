@@ -119,8 +119,8 @@ func Env(mode string, t *Tether) []string {
 	return []string{modeVariable + "=" + mode, tetherVariable + "=" + t.listener.Addr().String()}
 }
 
-// Tether sees processes come and go: each program connects to it when it starts, and the kernel closes the connection when
-// the process is gone.
+// Tether sees processes come and go: each program connects to it when it starts, and the kernel closes the connection
+// when the process is gone.
 type Tether struct {
 	listener  net.Listener
 	processes chan *Process

@@ -78,8 +78,8 @@ func statusField(t *testing.T, pid int, name string) string {
 	return ""
 }
 
-// The case that everything here is for: tenfold gets no chance to do anything, and its nodes, what they started, what left
-// their group, their session, their parent or their mark, and the keeper itself, are gone.
+// The case that everything here is for: tenfold gets no chance to do anything, and its nodes, what they started, what
+// left their group, their session, their parent or their mark, and the keeper itself, are gone.
 func TestNothingIsLeftWhenTenfoldIsKilled(t *testing.T) {
 	tenfold, keeper, held := startDoomed(t, "both", 9)
 	tenfold.Process.Signal(syscall.SIGKILL)
@@ -157,7 +157,7 @@ func TestTheKeeperKillsTheGroupsItWasToldOf(t *testing.T) {
 	}
 	held := tether.Await(t, fleettest.Hold, fleettest.Hold)
 	keeper := exec.Command(os.Args[0], "keeper")
-	keeper.Stdin = strings.NewReader(fmt.Sprintf("%s\n+%d\n+%d\n-%d\n", "a-mark-that-nobody-carries", groups[0], groups[1], groups[1]))
+	keeper.Stdin = strings.NewReader(fmt.Sprintf("a-mark-that-nobody-carries\n+%d\n+%d\n-%d\n", groups[0], groups[1], groups[1]))
 	if err := keeper.Run(); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	killPatience   = 10 * time.Second // for the kernel to end what was sent SIGKILL; a process inside a dead disk's driver stays
+	killPatience   = 10 * time.Second // for the kernel to end what was sent SIGKILL; a process that waits for a dead disk stays
 	outputPatience = time.Second      // for the end of the output when an escaped process still holds the pipe
 	groupPoll      = 50 * time.Millisecond
 )
@@ -86,8 +86,8 @@ func (i *instance) Stop(ctx context.Context) error {
 	}
 }
 
-// run is the life of the process after its start: it waits for the first process, for its group, for what left the group and
-// for the rest of the output, in this order.
+// run is the life of the process after its start: it waits for the first process, for its group, for what left the
+// group and for the rest of the output, in this order.
 func (i *instance) run(read *os.File) {
 	lines := newTail(i.driver.output, i.id)
 	ended := make(chan struct{})
@@ -107,8 +107,8 @@ func (i *instance) run(read *os.File) {
 	close(i.done)
 }
 
-// endGroup waits until the process group is empty. When nobody asked the node to end it is killed: what a crashed node started
-// must not go on without it.
+// endGroup waits until the process group is empty. When nobody asked the node to end it is killed: what a crashed node
+// started must not go on without it.
 func (i *instance) endGroup() {
 	select {
 	case <-i.asked:
@@ -149,8 +149,8 @@ func reason(state *os.ProcessState, err error) string {
 	return text
 }
 
-// collectOrphans collects the dead of a group whose first process is collected already. Tenfold is their parent only when it is
-// the first process of a container.
+// collectOrphans collects the dead of a group whose first process is collected already. Tenfold is their parent only
+// when it is the first process of a container.
 func collectOrphans(group int) {
 	for {
 		if pid, err := syscall.Wait4(-group, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {

@@ -24,7 +24,8 @@ const (
 	sweepPause     = 100 * time.Millisecond // longest, between two looks
 )
 
-// keeper is the driver's end of the second belt: a process that outlives this one by as long as it takes to kill what is left.
+// keeper is the driver's end of the second belt: a process that outlives this one by as long as it takes to kill what
+// is left.
 type keeper struct {
 	pipe *os.File // its standard input; the end of the file is what it waits for
 	pid  int
@@ -84,8 +85,8 @@ func (d *Driver) startKeeper() (*keeper, error) {
 	return k, nil
 }
 
-// tell says that a process group begins or ends: the mark does not find one that overwrote its environment, as some programs
-// do to show a title in ps.
+// tell says that a process group begins or ends: the mark does not find one that overwrote its environment, as some
+// programs do to show a title in ps.
 func (k *keeper) tell(sign rune, group int) {
 	if k != nil {
 		k.write(string(sign) + strconv.Itoa(group))
@@ -113,9 +114,9 @@ func (k *keeper) close() error {
 	}
 }
 
-// Keeper is the whole life of the keeper process. It reads the fleet's mark and the process groups that come and go, and when
-// the other end closes, because tenfold ended however it did, it kills what is left of both until nothing is. The program calls it
-// when it is started with [Options.Keeper], with its standard input, and exits when it returns.
+// Keeper is the whole life of the keeper process. It reads the fleet's mark and the process groups that come and go,
+// and when the other end closes, because tenfold ended however it did, it kills what is left of both until nothing is.
+// The program calls it when it is started with [Options.Keeper], with its standard input, and exits when it returns.
 func Keeper(stdin io.Reader) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	lines := bufio.NewScanner(stdin)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// markVariable names the fleet and node that a process belongs to: "FLEET/NODE", and behind a comma the same again for a
-// tenfold that runs as a node of another one. Children inherit it, so it finds what left its group and its session.
+// markVariable names the fleet and node that a process belongs to: "FLEET/NODE", and behind a comma the same again for
+// a tenfold that runs as a node of another one. Children inherit it, so it finds what left its group and its session.
 const markVariable = "TENFOLD_FLEET"
 
 func nodeMark(fleet, id string) string { return fleet + "/" + id }
@@ -18,8 +18,8 @@ func addMark(inherited, mark string) string {
 	return inherited + "," + mark
 }
 
-// marked says whether a process with this environment (KEY=VALUE, each ended by a zero) carries a mark: a whole fleet's or
-// one node's.
+// marked says whether a process with this environment (KEY=VALUE, each ended by a zero) carries a mark: a whole fleet's
+// or one node's.
 func marked(environ []byte, mark string) bool {
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
 		value, ok := bytes.CutPrefix(entry, []byte(markVariable+"="))

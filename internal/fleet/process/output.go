@@ -21,8 +21,8 @@ const (
 	flushPatience = time.Second            // how long closing waits for a writer that does not take the rest
 )
 
-// output joins the lines of all nodes into one writer. A writer that does not keep up (a pager, a stopped terminal) costs
-// lines, which are counted and reported, never a node's progress or memory.
+// output joins the lines of all nodes into one writer. A writer that does not keep up (a pager, a stopped terminal)
+// costs lines, which are counted and reported, never a node's progress or memory.
 type output struct {
 	w       io.Writer
 	lines   chan []byte

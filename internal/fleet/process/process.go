@@ -1,17 +1,18 @@
 // Package process is the fleet's driver for programs on this machine.
 //
-// Each node is a process group of its own: it is asked to end with SIGTERM and forced with SIGKILL, both to the whole group,
-// and when its first process ends the others are ended too. A node runs in the foreground: a command that puts itself into
-// the background counts as ended. Its output comes out line by line with its id in front.
+// Each node is a process group of its own: it is asked to end with SIGTERM and forced with SIGKILL, both to the whole
+// group, and when its first process ends the others are ended too. A node runs in the foreground: a command that puts
+// itself into the background counts as ended. Its output comes out line by line with its id in front.
 //
 // # Nothing stays behind
 //
 // A node carries TENFOLD_FLEET in its environment, and so does everything that it starts. When a node ends, whatever
-// still carries its mark is killed, also what left the process group. For the case that tenfold itself is killed there are two
-// belts, on Linux only: the kernel kills each node's first process with its parent (PR_SET_PDEATHSIG), and a keeper, a tiny
-// second process of the same program that shares nothing with the first but a pipe, sees the pipe close and kills every node's
-// group and whatever carries the fleet's mark. One thing escapes: a process that leaves its group and clears its environment,
-// both. On other systems there is neither mark nor belt: what leaves the group stays, and so do the nodes of a killed tenfold.
+// still carries its mark is killed, also what left the process group. For the case that tenfold itself is killed there
+// are two belts, on Linux only: the kernel kills each node's first process with its parent (PR_SET_PDEATHSIG), and a
+// keeper, a tiny second process of the same program that shares nothing with the first but a pipe, sees the pipe close
+// and kills every node's group and whatever carries the fleet's mark. One thing escapes: a process that leaves its
+// group and clears its environment, both. On other systems there is neither mark nor belt: what leaves the group stays,
+// and so do the nodes of a killed tenfold.
 package process
 
 import (
@@ -39,8 +40,8 @@ import (
 type Options struct {
 	Output io.Writer    // where the nodes' lines go, one Write each, never two at once; default: nowhere
 	Log    *slog.Logger // default: discarded
-	// Keeper is the command line of a program that calls [Keeper] with its standard input: this one, with a verb for it.
-	// Default: no keeper, only the kernel's belt.
+	// Keeper is the command line (an absolute path) of a program that calls [Keeper] with its standard input: this one,
+	// with a verb for it. Default: no keeper, only the kernel's belt.
 	Keeper []string
 }
 
@@ -115,8 +116,8 @@ func (d *Driver) begin() {
 
 var errClosed = errors.New("driver is closed")
 
-// fork is the one thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not the process, so
-// this one must live as long as the nodes; it ends with the driver, after the last of them.
+// fork is the one thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not the
+// process, so this one must live as long as the nodes; it ends with the driver, after the last of them.
 func (d *Driver) fork() {
 	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
 	for {

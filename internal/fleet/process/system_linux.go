@@ -14,8 +14,8 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// groupAlive says whether a process group has a member that runs. A dead one whose new parent does not collect it, as under a
-// container's careless first process, is not one.
+// groupAlive says whether a process group has a member that runs. A dead one whose new parent does not collect it, as
+// under a container's careless first process, is not one.
 func groupAlive(group int) bool {
 	if syscall.Kill(-group, 0) != nil {
 		return false
