@@ -29,7 +29,6 @@ type guardConn struct {
 	buf        []byte
 	r, c, q, w int
 
-	eager    bool // the peer sent on while its upgrade was undecided
 	deadline headDeadline
 	refused  atomic.Bool           // a refusal was handed out
 	broken   atomic.Pointer[fault] // the one that ended the body of the current request
@@ -45,7 +44,7 @@ type guardTLSConn struct {
 // ConnectionState is where http.Server takes Request.TLS from.
 func (g *guardTLSConn) ConnectionState() tls.ConnectionState { return g.tls.ConnectionState() }
 
-var errEager = errors.New("data behind an upgrade request that was not granted")
+var errEager = errors.New("too much data behind an upgrade request that is not answered")
 
 // Read returns what is in order, or the connection's own error, after which it may be called again.
 func (g *guardConn) Read(p []byte) (int, error) {
@@ -157,15 +156,24 @@ func (g *guardConn) readRaw(p []byte) (int, error) {
 }
 
 // readEarly serves the read that the server keeps pending during a handler, while it is open whether the handler will
-// switch protocols. That read is for one octet; the server hands it to the new protocol, and if there is none, it never
-// gets a second one.
-func (g *guardConn) readEarly(p []byte) (n int, err error) {
-	if g.eager {
-		return 0, errEager
+// switch protocols. Nobody can say yet what comes now, so it is kept until the server's next state tells.
+func (g *guardConn) readEarly(p []byte) (int, error) {
+	for {
+		if g.q < g.w && g.w-g.q >= bufferSize {
+			return 0, errEager
+		}
+		if g.q < g.w {
+			if err := g.fill(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		n, err := g.Conn.Read(p)
+		if n == 0 {
+			return 0, err
+		}
+		g.keep(p[:n])
 	}
-	n, err = g.readRaw(p[:1])
-	g.eager = n > 0
-	return n, err
 }
 
 // readRefusal hands out the request that stands for the refused one. Then it waits for the end of the connection, as
@@ -191,7 +199,7 @@ func (g *guardConn) serverState(state http.ConnState) {
 	switch {
 	case state == http.StateHijacked && g.state != guardRefused:
 		g.state = guardRaw
-	case state == http.StateIdle && g.state == guardUpgrade && !g.eager:
+	case state == http.StateIdle && g.state == guardUpgrade:
 		g.state = guardHead
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,7 +180,7 @@ func TestGuardRefusesSecondWhileFirstRuns(t *testing.T) {
 
 // hijack grants an upgrade to a protocol that repeats what it hears, unless the path is /deny.
 var hijack http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/deny" {
+	if _, _, refused := Refusal(r); refused || r.URL.Path == "/deny" {
 		tell(w, r)
 		return
 	}
@@ -245,9 +246,15 @@ func TestGuardUpgrade(t *testing.T) {
 			}
 		}
 	})
-	t.Run("denied after early data", func(t *testing.T) {
-		got := converse(t, addr, "GET /deny"+upgrade+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", 2)
-		if len(got) != 2 || got[0] != `200 GET /deny host=a body=""` || !strings.HasPrefix(got[1], "end") {
+	t.Run("denied before the next", func(t *testing.T) {
+		got := converse(t, addr, "GET /deny"+upgrade+"GET /deny HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 2)
+		if want := []string{`200 GET /deny host=a body=""`, "400 invalid octet in header name (GET /deny)", "end"}; !slices.Equal(got, want) {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("denied after too much", func(t *testing.T) {
+		got := converse(t, addr, "GET /deny"+upgrade+strings.Repeat("x", 2*bufferSize), 2)
+		if len(got) < 2 || !strings.HasPrefix(got[1], "414") && !strings.HasPrefix(got[1], "end") {
 			t.Errorf("got %q", got)
 		}
 	})
