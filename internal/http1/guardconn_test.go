@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -419,5 +422,34 @@ func TestGuardAnswersBeforeItHangsUp(t *testing.T) {
 			t.Fatal(resp.Status, err)
 		}
 		nc.Close()
+	}
+}
+
+func TestGuardLargeBodies(t *testing.T) {
+	large := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
+	file := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(file, large, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := guardedServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !bytes.Equal(body, large) {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		http.ServeFile(w, r, file) // by sendfile, where there is one
+	}))
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewConn(nc, nil)
+	defer c.Close()
+	for range 3 {
+		for name, body := range map[string]io.Reader{"fixed": bytes.NewReader(large), "chunked": io.MultiReader(bytes.NewReader(large))} {
+			resp, got := answer(t, c, request(t, "POST", "http://"+addr+"/", body))
+			if resp.StatusCode != 200 || got != string(large) || !c.Reusable() {
+				t.Errorf("%s: %s, %d bytes, reusable %v", name, resp.Status, len(got), c.Reusable())
+			}
+		}
 	}
 }

@@ -2,13 +2,10 @@ package http1
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"strings"
 )
 
 // message is one request and its response on a connection. It is the response's body, too.
@@ -42,6 +39,9 @@ func (m *message) send(out []byte) error {
 	}
 	return nil
 }
+
+// maxInterim is how many 1xx responses may precede the final one.
+const maxInterim = 16
 
 // receive reads the interim responses and the head of the final one.
 func (m *message) receive() (*http.Response, error) {
@@ -77,94 +77,6 @@ func (m *message) deliver(status, n int) error {
 	}
 	c.r += n
 	return err
-}
-
-// respond makes the response of the head that is in the buffer.
-func (m *message) respond(line statusLine, n int) (*http.Response, error) {
-	c := m.c
-	if m.up != nil {
-		m.up.answer(false) // a peer that does not ask for the body by now does not want it
-	}
-	m.fill(line, n)
-	m.keep = c.begin(line, m.plan.head) && !m.req.Close
-	resp := &m.resp
-	resp.Close = !m.keep
-	resp.ContentLength = c.head.length
-	if !m.plan.head && c.in.step == stepOver {
-		resp.ContentLength = 0 // also for 304, where the field speaks of another response
-	}
-	if c.head.chunked {
-		resp.TransferEncoding = []string{"chunked"}
-		if err := m.declareTrailer(); err != nil {
-			return nil, m.fail(Sent, err)
-		}
-	}
-	if c.in.step == stepOver {
-		m.end(true)
-		resp.Body = http.NoBody
-		return resp, nil
-	}
-	resp.Body = m
-	return resp, nil
-}
-
-// fill fills in what every response has, and takes its head from the buffer.
-func (m *message) fill(line statusLine, n int) {
-	c := m.c
-	text := string(c.buf[c.r : c.r+n])
-	m.resp = http.Response{
-		Status:     text[len("HTTP/1.1 "):c.head.line],
-		StatusCode: line.status,
-		Proto:      [...]string{"HTTP/1.0", "HTTP/1.1"}[line.minor],
-		ProtoMajor: 1,
-		ProtoMinor: line.minor,
-		Header:     header(text, c.head.fields),
-		Request:    m.req,
-	}
-	c.r += n
-}
-
-// header makes the map of a head's fields. All values are parts of text.
-func header(text string, fields []field) http.Header {
-	h := make(http.Header, len(fields))
-	values := make([]string, len(fields))
-	for i, f := range fields {
-		name := canonicalName(text[f.nameStart:f.nameEnd])
-		value := text[f.valueStart:f.valueEnd]
-		if old, ok := h[name]; ok {
-			h[name] = append(old, value)
-			continue
-		}
-		values[i] = value
-		h[name] = values[i : i+1 : i+1]
-	}
-	return h
-}
-
-// declareTrailer moves the framing of a chunked response out of its header, as net/http does.
-func (m *message) declareTrailer() error {
-	h := m.resp.Header
-	delete(h, "Transfer-Encoding")
-	names, ok := h["Trailer"]
-	if !ok {
-		return nil
-	}
-	delete(h, "Trailer")
-	for _, list := range names {
-		for name := range strings.SplitSeq(list, ",") {
-			if name = trimOWS(name); name == "" {
-				continue
-			}
-			if !validToken(name) || notTrailer(name) {
-				return &MalformedError{faultTrailer.reason}
-			}
-			if m.resp.Trailer == nil {
-				m.resp.Trailer = http.Header{}
-			}
-			m.resp.Trailer[canonicalName(name)] = nil
-		}
-	}
-	return nil
 }
 
 // Read reads the response body. The last bytes and io.EOF come together.
@@ -225,18 +137,6 @@ func (m *message) complete() {
 	m.end(true)
 }
 
-// mergeTrailer is called right after the trailer section was parsed, which lies in front of c.r.
-func (m *message) mergeTrailer() {
-	c := m.c
-	text := string(c.buf[c.r-c.head.pos : c.r])
-	if m.resp.Trailer == nil {
-		m.resp.Trailer = http.Header{}
-	}
-	for name, values := range header(text, c.head.fields) {
-		m.resp.Trailer[name] = values
-	}
-}
-
 // Close ends the message. It never waits for the peer: a rest that is in the buffer is passed over, one that is not
 // costs the connection.
 func (m *message) Close() error {
@@ -247,16 +147,14 @@ func (m *message) Close() error {
 		return nil
 	}
 	c := m.c
-	clean := false
 	for c.in.step != stepOver {
 		if f := c.advance(); f != nil || c.in.step != stepOver && (c.in.left == 0 || c.r == c.w) {
 			break
 		}
 		c.data(bufferSize)
 	}
-	clean = c.in.step == stepOver
 	m.err = errReadClosed
-	m.end(clean)
+	m.end(c.in.step == stepOver)
 	return nil
 }
 
@@ -287,67 +185,3 @@ func (m *message) end(clean bool) {
 	}
 	m.c.finish(clean)
 }
-
-// switchProtocols makes the response whose body is the connection itself.
-func (m *message) switchProtocols(line statusLine, n int) (*http.Response, error) {
-	c := m.c
-	if !m.plan.upgrade || !c.head.upgrade {
-		return nil, m.fail(Sent, &MalformedError{"unexpected switch of protocols"})
-	}
-	m.fill(line, n)
-	m.keep = false
-	rest := append([]byte(nil), c.buf[c.r:c.w]...)
-	c.r = c.w
-	if m.stop != nil && !m.stop() {
-		m.stop = nil
-		return nil, m.fail(Sent, errors.New("interrupted"))
-	}
-	m.done = true
-	c.busy, c.broken = false, true
-	c.giveBack()
-	m.resp.Body = &tunnel{c: c, rest: rest}
-	return &m.resp, nil
-}
-
-// tunnel is the connection after a switch of protocols. Reading and writing may run side by side.
-type tunnel struct {
-	c    *Conn
-	rest []byte // came with the response head
-}
-
-func (t *tunnel) Read(p []byte) (int, error) {
-	if len(t.rest) > 0 {
-		n := copy(p, t.rest)
-		t.rest = t.rest[n:]
-		return n, nil
-	}
-	return t.c.nc.Read(p)
-}
-
-func (t *tunnel) Write(p []byte) (int, error) { return t.c.nc.Write(p) }
-func (t *tunnel) Close() error                { return t.c.Close() }
-
-// CloseWrite ends the writing half, where the connection has halves.
-func (t *tunnel) CloseWrite() error {
-	if half, ok := t.c.nc.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return fmt.Errorf("close write: %w", errors.ErrUnsupported)
-}
-
-// WriteTo lets the kernel move the bytes, where it can.
-func (t *tunnel) WriteTo(w io.Writer) (n int64, err error) {
-	if len(t.rest) > 0 {
-		k, err := w.Write(t.rest)
-		t.rest = t.rest[k:]
-		if err != nil {
-			return int64(k), err
-		}
-		n = int64(k)
-	}
-	k, err := io.Copy(w, t.c.nc)
-	return n + k, err
-}
-
-// ReadFrom is WriteTo's other direction.
-func (t *tunnel) ReadFrom(r io.Reader) (int64, error) { return io.Copy(t.c.nc, r) }
