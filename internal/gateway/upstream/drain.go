@@ -24,6 +24,7 @@ func (p *Pool) Drain(ctx context.Context, id string) error {
 	for m.held() > 0 {
 		select {
 		case <-m.idle:
+		case <-time.After(100 * time.Millisecond): // somebody else who drains it may have been told
 		case <-ctx.Done():
 			return p.cut(m)
 		}

@@ -124,8 +124,12 @@ func (p *Pool) Run(ctx context.Context) error {
 func (p *Pool) apply(set node.Set) (fresh []*member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := make(map[string]string, len(set.Nodes)) // id to address
+	for _, n := range set.Nodes {
+		now[n.ID] = n.Address
+	}
 	for id, m := range p.members {
-		if n, ok := set.Find(id); !ok || n.Address != m.Node().Address {
+		if now[id] != m.Node().Address {
 			m.leave()
 			delete(p.members, id)
 		}
@@ -181,8 +185,13 @@ func (p *Pool) rebuild() {
 	}
 	v.picker = p.newPicker(v)
 	p.view.Store(v)
+	in := v.members // a part of all, in the same order
 	for _, m := range all {
-		m.usable.Store(slices.Contains(v.members, m))
+		usable := len(in) > 0 && in[0] == m
+		m.usable.Store(usable)
+		if usable {
+			in = in[1:]
+		}
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})
