@@ -38,7 +38,7 @@ func (q Question) explainFleet(a *Answer, s *supply, d demand) {
 	} else {
 		a.because(aboutNodes, "%s carry %s rps (95%%: %s), and one fewer %s rps; each works at %s of a lone one",
 			count(f.Carrying, "node"), number(s.at(n)), s.interval(n), number(s.at(n-1)), percent(s.at(n)/n/s.node))
-		a.change(aboutNodes, "one more measurement, at %s: the fewer nodes measured, the wider the interval",
+		a.change(aboutNodes, "one more measurement, at %s, where the curve is still guessed",
 			count(2*s.measured, "node"))
 	}
 	a.change(aboutNodes, "the peak: a fifth more of it takes %s", q.otherwise(s, demand{d.peak * 1.2, d.margin, d.cores, d.burstiness}))

@@ -99,7 +99,7 @@ func (a *Answer) headline(about string) string {
 	case about == aboutDatabase && a.Database != nil:
 		return a.Database.headline()
 	case about == aboutAvailability && a.Uptime != nil:
-		return nines(a.Availability) + ", " + DowntimeOf(a.Availability).String()
+		return fmt.Sprintf("%s: away for %s a year", nines(a.Availability), span(a.DowntimeYear))
 	case about == aboutCost && a.Cost != nil:
 		return fmt.Sprintf("about $%s an hour, $%s a month (%d hours), at prices of %s",
 			number(a.PerHour), number(a.Cost.PerMonth), hoursPerMonth, a.AsOf)
