@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 )
@@ -46,17 +47,23 @@ func (cmd demoCmd) Run(t *terminal) error {
 	if err := cfg.Override(config.Overrides{Listen: []string{cmd.Listen}, Admin: cmd.Admin}); err != nil {
 		return usageError(err, "")
 	}
-	return serve(t, cfg, serveOptions{log: "text", access: cmd.Access == "on", ready: func(h *house) { cmd.announce(t.stderr, h) }})
+	begun := time.Now()
+	return serve(t, cfg, serveOptions{
+		log: "text", access: cmd.Access == "on",
+		opened: func(*house) { fmt.Fprintf(t.stderr, "starting %s nodes of the shop ...\n", cmd.Nodes) },
+		ready:  func(h *house) { cmd.announce(t.stderr, h, time.Since(begun)) },
+	})
 }
 
 // announce says what to try.
-func (cmd demoCmd) announce(w io.Writer, h *house) {
+func (cmd demoCmd) announce(w io.Writer, h *house, took time.Duration) {
 	url, admin := h.urls()[0], ""
 	if a := h.console.Addr(); a != nil && a.String() != "127.0.0.1:9090" {
 		admin = " --admin " + a.String()
 	}
 	fmt.Fprintf(w, `
-The shop is on %[1]s: %[2]s nodes behind one address, store: %[3]s.
+After %[5].1f s the shop is on %[1]s
+%[2]s nodes behind one address, store: %[3]s.
 Its footer says which node answered; reload it. Then, in another terminal:
 
   tenfold status%[4]s
@@ -68,5 +75,5 @@ Its footer says which node answered; reload it. Then, in another terminal:
 
 Ctrl-C stops everything and leaves nothing behind.
 
-`, url, cmd.Nodes, h.store.Describe(), admin)
+`, url, cmd.Nodes, h.store.Describe(), admin, took.Seconds())
 }

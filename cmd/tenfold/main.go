@@ -19,7 +19,7 @@ import (
 const (
 	exitError = 1 // it was tried and did not work
 	exitUsage = 2 // the command line or the file is wrong; nothing was started
-	exitGoal  = 3 // it worked, and the goal was missed (an objective, a finding), so that CI can act on it
+	// 3 is kept for a goal that was missed: it worked, and CI can act on the result
 )
 
 // cli is the command line: one field per verb.
@@ -123,6 +123,3 @@ func usageError(err error, hint string) error { return &failure{err, hint, exitU
 
 // hinted adds what to do next to an error: exit code 1.
 func hinted(err error, hint string) error { return &failure{err, hint, exitError} }
-
-// goalMissed marks a result, not a fault: exit code 3.
-func goalMissed(err error) error { return &failure{err, "", exitGoal} }

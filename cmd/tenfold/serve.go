@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,7 +27,8 @@ import (
 type serveOptions struct {
 	log    string       // auto, text, json
 	access bool         // a record per request
-	ready  func(*house) // called once when all addresses are open
+	opened func(*house) // called once when all addresses are open
+	ready  func(*house) // called once when every service has all its nodes; nil for nothing
 }
 
 // house is a running tenfold: all rooms, joined.
@@ -64,8 +67,8 @@ func serve(t *terminal, cfg *config.Config, o serveOptions) error {
 	if err := h.raise(); err != nil {
 		return err
 	}
-	o.ready(h)
-	return h.run(ctx, t.now)
+	o.opened(h)
+	return h.run(ctx, t.now, o.ready)
 }
 
 // build makes the rooms that come before the store is open.
@@ -115,7 +118,7 @@ func (h *house) startProgram(ctx context.Context, id string, argv []string) (sto
 
 // run keeps all rooms running until ctx ends or one of them fails, and ends them in the order in which requests flow: the
 // gateway drains, then the fleet stops, then the store that the nodes used, then the console. now cuts it short.
-func (h *house) run(ctx, now context.Context) error {
+func (h *house) run(ctx, now context.Context, ready func(*house)) error {
 	stop := context.AfterFunc(now, func() {
 		h.gateway.Cut()
 		h.fleet.Kill()
@@ -135,11 +138,32 @@ func (h *house) run(ctx, now context.Context) error {
 	store := begin(ctx, fail, h.store.Run)
 	console := begin(ctx, fail, h.console.Run)
 
+	if ready != nil {
+		watch.Go(func() {
+			if h.awaitReady(ctx) == nil {
+				ready(h)
+			}
+		})
+	}
 	<-ctx.Done()
 	errs := []error{gateway.end(), fleet.end(), store.end(), console.end()}
 	endWatch()
 	watch.Wait()
 	return errors.Join(errs...)
+}
+
+// awaitReady returns when every service has all its nodes ready, or when ctx ends.
+func (h *house) awaitReady(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for slices.ContainsFunc((*rooms)(h).Services(), func(s console.Service) bool { return s.Ready < s.Wanted }) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 // room is one running part of the house.

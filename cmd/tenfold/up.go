@@ -53,7 +53,7 @@ func (cmd upCmd) Run(t *terminal) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(t.stderr, "note: %s\n", note)
 	}
-	return serve(t, cfg, serveOptions{log: cmd.Log, access: cmd.Access == "on", ready: func(h *house) { announce(t.stderr, h) }})
+	return serve(t, cfg, serveOptions{log: cmd.Log, access: cmd.Access == "on", opened: func(h *house) { announce(t.stderr, h) }})
 }
 
 // config is the file or the command, and the flags that win over it.
