@@ -1,5 +1,7 @@
 package http1
 
+import "bytes"
+
 const (
 	maxChunkLine = 1 << 10 // of one chunk-size line, without CRLF
 	maxChunkExt  = 8 << 10 // of all extensions in one message: they are dropped, so nobody needs more
@@ -15,6 +17,28 @@ var (
 	faultChunkExts = &fault{400, "too many chunk extensions"}
 	faultChunkEnd  = &fault{400, "chunk does not end in CRLF"}
 )
+
+// chunkLine reads the chunk-size line at the front of b, in a body that had exts octets of extensions so far. It returns
+// the length of the line with its CRLF, or 0 when it is not complete, and how much of it is extension.
+func chunkLine(b []byte, exts int) (n int, size int64, ext int, f *fault) {
+	end := bytes.IndexByte(b[:min(len(b), maxChunkLine+2)], '\n')
+	switch {
+	case end < 0 && len(b) < maxChunkLine+2:
+		return 0, 0, 0, nil
+	case end < 0:
+		return 0, 0, 0, faultChunkLine
+	case end == 0 || b[end-1] != '\r':
+		return 0, 0, 0, faultBareLF
+	}
+	size, ext, f = parseChunkLine(b[:end-1])
+	if f == nil && exts+ext > maxChunkExt {
+		f = faultChunkExts
+	}
+	if f != nil {
+		return 0, 0, 0, f
+	}
+	return end + 1, size, ext, nil
+}
 
 // parseChunkLine reads a chunk-size line without its CRLF: hexadecimal digits, then nothing or an extension, which
 // counts and is otherwise ignored. No sign, no prefix, no whitespace (RFC 9112 section 7.1).

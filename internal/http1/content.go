@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"bytes"
 	"io"
 	"math"
 	"net/http"
@@ -56,24 +55,12 @@ func (c *Conn) advance() *fault {
 		b := c.buf[c.r:c.w]
 		switch in.step {
 		case stepSize:
-			end := bytes.IndexByte(b[:min(len(b), maxChunkLine+2)], '\n')
-			if end < 0 && len(b) < maxChunkLine+2 {
-				return nil
-			}
-			if end < 0 {
-				return faultChunkLine
-			}
-			if end == 0 || b[end-1] != '\r' {
-				return faultBareLF
-			}
-			size, ext, f := parseChunkLine(b[:end-1])
-			if f != nil {
+			n, size, ext, f := chunkLine(b, in.ext)
+			if n == 0 {
 				return f
 			}
-			if in.ext += ext; in.ext > maxChunkExt {
-				return faultChunkExts
-			}
-			c.r += end + 1
+			c.r += n
+			in.ext += ext
 			in.left, in.step = size, stepChunk
 			if size == 0 {
 				in.step = stepTrailer

@@ -1,17 +1,13 @@
 package http1
 
-import (
-	"bytes"
-)
-
 // filter follows the framing of the requests on one connection.
 type filter struct {
 	state   guardState
-	upgrade bool // the server may switch protocols after this message
-	blank   bool // an empty line before the head was dropped
-	started bool // a head was cleared, so a preface would come too late
-	left    int64
-	ext     int // chunk extensions in this body, in octets
+	upgrade bool  // the server may switch protocols after this message
+	blank   bool  // an empty line before the head was dropped
+	started bool  // a head was cleared, so a preface would come too late
+	left    int64 // data of the body or the chunk that is still to come
+	ext     int   // chunk extensions in this body, in octets
 
 	parser *headParser // of a head or trailer section that is not complete
 	fault  *fault      // why the rest is refused
@@ -151,24 +147,10 @@ func (g *guardConn) refuse(r requestHead, f *fault) {
 }
 
 func (g *guardConn) stepSize(b []byte) (took, kept int, f *fault) {
-	end := bytes.IndexByte(b[:min(len(b), maxChunkLine+2)], '\n')
-	if end < 0 {
-		if len(b) >= maxChunkLine+2 {
-			return 0, 0, faultChunkLine
-		}
-		return 0, 0, nil
-	}
-	if end == 0 || b[end-1] != '\r' {
-		return 0, 0, faultBareLF
-	}
-	size, ext, f := parseChunkLine(b[:end-1])
-	if f != nil {
+	line, size, ext, f := chunkLine(b, g.ext)
+	if line == 0 {
 		return 0, 0, f
 	}
-	if g.ext+ext > maxChunkExt {
-		return 0, 0, faultChunkExts
-	}
-	line, bare := end+1, end+1-ext
 	n, m := 0, 0 // the trailer section, before and after the cut
 	if size > 0 {
 		g.state, g.left = guardChunk, size
@@ -176,6 +158,7 @@ func (g *guardConn) stepSize(b []byte) (took, kept int, f *fault) {
 		return 0, 0, f
 	}
 	g.ext += ext
+	bare := line - ext
 	copy(b[bare-2:], "\r\n")
 	copy(b[bare:], b[line:line+m])
 	return line + n, bare + m, nil

@@ -197,7 +197,7 @@ func (g *guardConn) readRefusal(p []byte) (int, error) {
 // serverState follows what the server does with the connection.
 func (g *guardConn) serverState(state http.ConnState) {
 	switch {
-	case state == http.StateHijacked && g.state != guardRefused:
+	case state == http.StateHijacked && g.state != guardRefused && g.state != guardBroken:
 		g.state = guardRaw
 	case state == http.StateIdle && g.state == guardUpgrade:
 		g.state = guardHead
