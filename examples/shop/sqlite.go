@@ -75,7 +75,7 @@ func (s sqliteOrders) Place(ctx context.Context, o Order) (Order, error) {
 	}
 	defer tx.Rollback()
 	_, err = tx.ExecContext(ctx, "INSERT INTO orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, key) DO NOTHING",
-		o.ID, o.Customer, o.Key, o.Paid, o.PlacedAt.UnixMilli(), lines, o.TotalCents)
+		o.ID, o.Customer, o.Key, o.Paid, o.PlacedAt.UnixMilli(), string(lines), o.TotalCents)
 	if err != nil {
 		return Order{}, fmt.Errorf("write order: %w", err)
 	}
