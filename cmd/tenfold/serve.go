@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,6 +56,9 @@ func serve(t *terminal, cfg *config.Config, o serveOptions) error {
 	}
 	defer h.driver.Close()
 	defer h.console.Close()
+	if err := findCommands(cfg); err != nil {
+		return err
+	}
 	if err := h.console.Listen(); err != nil {
 		return hinted(err, "another --admin address, or --admin off; a second tenfold needs its own")
 	}
@@ -69,6 +75,27 @@ func serve(t *terminal, cfg *config.Config, o serveOptions) error {
 	}
 	o.opened(h)
 	return h.run(ctx, t.now, o.ready)
+}
+
+// findCommands looks for each service's command, so that a misspelt one is said before anything is started.
+func findCommands(cfg *config.Config) error {
+	for _, s := range cfg.Services {
+		if len(s.Run) == 0 {
+			continue
+		}
+		command := s.Run[0]
+		if strings.Contains(command, "/") && !filepath.IsAbs(command) {
+			command = filepath.Join(s.Dir, command)
+		}
+		if _, err := exec.LookPath(command); err != nil {
+			if e := (*exec.Error)(nil); errors.As(err, &e) {
+				err = e.Err
+			}
+			return hinted(fmt.Errorf("service %q: command %q: %w", s.Name, command, err),
+				"is it installed, on the PATH and executable? A relative path starts at "+s.Dir)
+		}
+	}
+	return nil
 }
 
 // build makes the rooms that come before the store is open.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -49,9 +50,10 @@ func (p *private) launch(ctx context.Context) error {
 		return fmt.Errorf("configure store: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "store.conf")
+	file, logFile := filepath.Join(dir, "store.conf"), filepath.Join(dir, "store.log")
 	host, port, _ := net.SplitHostPort(p.address)
-	config := fmt.Sprintf("bind %s\nport %s\nrequirepass %s\nsave \"\"\nappendonly no\ndaemonize no\nloglevel warning\n", host, port, p.password)
+	// Its log is read only if it does not start: what it says of itself at each start would bury what nodes say.
+	config := fmt.Sprintf("bind %s\nport %s\nrequirepass %s\nsave \"\"\nappendonly no\ndaemonize no\nlogfile %q\n", host, port, p.password, logFile)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return fmt.Errorf("configure store: %w", err)
 	}
@@ -70,7 +72,7 @@ func (p *private) launch(ctx context.Context) error {
 		}
 		select {
 		case <-process.Done():
-			return fmt.Errorf("start store %s: it ended: %w", p.program, process.Err())
+			return fmt.Errorf("start store %s: it ended: %w%s", p.program, process.Err(), lastWords(logFile))
 		case <-ctx.Done():
 			p.stop(process)
 			return fmt.Errorf("start store %s: it does not answer: %w", p.program, err)
@@ -97,6 +99,16 @@ func (p *private) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// lastWords is the end of a log, to stand behind an error.
+func lastWords(file string) string {
+	text, err := os.ReadFile(file)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return "\n  " + strings.Join(lines[max(0, len(lines)-5):], "\n  ")
 }
 
 func (p *private) stop(process Process) {
