@@ -2,9 +2,7 @@ package process
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -116,27 +114,35 @@ func TestTheKeeperIgnoresTheTerminal(t *testing.T) {
 }
 
 func TestANewKeeperTakesOver(t *testing.T) {
-	var log bytes.Buffer // written before gone is closed
-	d := testDriver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-	tether := fleettest.NewTether(t)
-	start(t, d, program("shop-1", fleettest.Hold, tether))
-	first := d.keeper
-	if err := syscall.Kill(first.pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-first.gone
-	start(t, d, program("shop-2", fleettest.Hold, tether))
-	if d.keeper == first {
-		t.Error("the dead keeper is still in use")
-	}
-	if !strings.Contains(log.String(), "keeper ended") {
-		t.Errorf("log is %q", log.String())
-	}
-	held := tether.Await(t, fleettest.Hold, fleettest.Hold)
-	d.keeper.closing.Store(true)
-	d.keeper.pipe.Close() // as if tenfold were gone
-	for _, p := range held {
-		p.AwaitGone() // the first one's group it was told of, too
+	for name, takeOver := range map[string]func(t *testing.T, d *Driver, tether *fleettest.Tether){
+		"at once when it had worked": func(t *testing.T, d *Driver, tether *fleettest.Tether) {
+			d.replaceKeeper(keeperLife)
+		},
+		"with the next node when it had not": func(t *testing.T, d *Driver, tether *fleettest.Tether) {
+			d.replaceKeeper(keeperLife - 1)
+			start(t, d, program("shop-2", fleettest.Work, tether))
+			tether.Await(t, fleettest.Work)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := testDriver(t, Options{})
+			tether := fleettest.NewTether(t)
+			start(t, d, program("shop-1", fleettest.Hold, tether))
+			held := tether.Await(t, fleettest.Hold)[0]
+			first := d.keeper
+			if err := syscall.Kill(first.pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			<-first.gone
+			takeOver(t, d, tether)
+			d.mu.Lock()
+			second := d.keeper
+			d.mu.Unlock()
+			if err := second.close(); err != nil { // as if tenfold were gone
+				t.Error(err)
+			}
+			held.AwaitGone() // started before the second keeper was
+		})
 	}
 }
 

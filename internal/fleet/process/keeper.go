@@ -17,6 +17,7 @@ import (
 
 const (
 	keeperPatience = time.Minute            // after which the keeper gives up on processes that do not die
+	keeperLife     = time.Second            // a shorter life is a program that does not work
 	tellPatience   = time.Second            // for a keeper that does not read
 	minMark        = 16                     // bytes of a mark that is surely ours
 	maxKeeperLine  = 256                    // bytes; longer ones are not ours
@@ -75,14 +76,29 @@ func (d *Driver) startKeeper() (*keeper, error) {
 		return nil, err
 	}
 	k := &keeper{pipe: write, pid: cmd.Process.Pid, gone: make(chan struct{})}
+	begun := time.Now()
 	go func() {
 		err := cmd.Wait()
-		if !k.closing.Load() {
-			d.log.Error("keeper ended, the next start starts another", "error", err)
-		}
 		close(k.gone)
+		if !k.closing.Load() {
+			d.log.Error("keeper ended", "error", err)
+			d.replaceKeeper(time.Since(begun))
+		}
 	}()
 	return k, nil
+}
+
+// replaceKeeper starts another keeper in place of one that ended. One that ended at once would do so again: it waits for the
+// next start of a node.
+func (d *Driver) replaceKeeper(lived time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || lived < keeperLife {
+		return
+	}
+	if err := d.keep(); err != nil {
+		d.log.Error("keeper not replaced", "error", err)
+	}
 }
 
 // tell says that a process group begins or ends: the mark does not find one that overwrote its environment, as some
