@@ -47,7 +47,8 @@ func newChart(a *Answer) *chart {
 	c.draw(s, nodes, x, y)
 	if a.Fit != nil {
 		for _, p := range a.Fit.Points {
-			c.Points = append(c.Points, mark{x(float64(p.Nodes)), y(p.RPS), fmt.Sprintf("measured: %s, %s rps", count(p.Nodes, "node"), number(p.RPS))})
+			text := fmt.Sprintf("measured: %s, %s rps", count(p.Nodes, "node"), number(p.RPS))
+			c.Points = append(c.Points, mark{x(float64(p.Nodes)), y(p.RPS), text})
 		}
 		c.Measured, c.Trusted = x(float64(s.measured)), min(x(float64(2*s.measured)), c.Right)
 	}

@@ -35,9 +35,9 @@ func (q Question) connections(a *Answer) *Connections {
 		a.because(aboutDatabase, "%s: a pool of up to %s each stays under nine tenths of %s connections",
 			text, number(float64(c.LargestPool)), number(float64(c.Max)))
 	default:
-		a.warn(aboutDatabase, "%s, with %s each are %s: more than nine tenths of the %s that the server accepts. Adding nodes makes it "+
-			"worse: use pools of at most %d, or a pooler between (PgBouncer)", text, count(c.Pool, "connection"), number(float64(c.Total)),
-			number(float64(c.Max)), c.LargestPool)
+		a.warn(aboutDatabase, "%s, with %s each are %s: more than nine tenths of the %s that the server accepts. Adding nodes "+
+			"makes it worse: use pools of at most %d, or a pooler between (PgBouncer)",
+			text, count(c.Pool, "connection"), number(float64(c.Total)), number(float64(c.Max)), c.LargestPool)
 	}
 	return c
 }

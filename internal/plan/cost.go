@@ -44,12 +44,13 @@ func (q Question) cost(a *Answer) error {
 	c := a.Cost
 	a.because(aboutCost, "%s × %s at $%g an hour", number(float64(c.Machines)), c.Type, c.Each)
 	if up && fleet {
-		a.because(aboutCost, "scaling out to %s × %s would be $%s an hour", number(float64(out.Machines)), out.Type, number(out.PerHour))
+		a.because(aboutCost, "scaling out to %s × %s would be $%s an hour",
+			number(float64(out.Machines)), out.Type, number(out.PerHour))
 	}
 	a.because(aboutCost, "prices of %s, %s", c.AsOf, source(c.Source))
 	if q.Prices == nil {
-		a.warn(aboutCost, "these are approximate list prices that came with tenfold: check them before you buy (--prices FILE brings "+
-			"your own); network, storage and the database are not in them")
+		a.warn(aboutCost, "these are approximate list prices that came with tenfold: check them before you buy (--prices FILE "+
+			"brings your own); network, storage and the database are not in them")
 	}
 	return nil
 }

@@ -46,8 +46,9 @@ func (q Question) database(a *Answer) {
 	load := q.load(a)
 	db := &Database{Connections: connections, Primaries: 1, Shards: 0}
 	a.Database = db
-	a.assume(aboutDatabase, "one database server may be given %s reads or %s writes a second and holds %s; a write costs as much as "+
-		"%g reads, on every replica again: measure yours", number(serverWork), number(primaryWrites), Bytes(primaryBytes), writeWork)
+	a.assume(aboutDatabase, "one database server may be given %s reads or %s writes a second and holds %s; a write costs as "+
+		"much as %g reads, on every replica again: measure yours",
+		number(serverWork), number(primaryWrites), Bytes(primaryBytes), writeWork)
 	switch {
 	case load.onOnePrimary():
 		db.Strategy, db.Replicas = ReadReplicas, load.replicas()
@@ -72,16 +73,17 @@ func (q Question) explainReplicas(a *Answer, l load, replicas int) {
 	case l.writes*writeWork+l.reads <= serverWork/2:
 		a.because(aboutDatabase, "it would serve the %s reads a second as well: the replica is there to take over", number(l.reads))
 	default:
+		work := l.writes*writeWork + l.reads/float64(replicas)
 		a.because(aboutDatabase, "%s reads a second over %s, each with the writes to repeat: %s of %s a server may be given",
-			number(l.reads), count(replicas, "replica"), number(l.writes*writeWork+l.reads/float64(replicas)), number(serverWork))
+			number(l.reads), count(replicas, "replica"), number(work), number(serverWork))
 	}
 	if l.writes > 0 && replicas > l.useful() {
 		a.warn(aboutDatabase, "beyond %s each further one spends more on repeating writes than on reads: cache first",
 			count(l.useful(), "replica"))
 	}
 	a.warn(aboutDatabase, "replicas lag: what was just written has to be read from the primary")
-	a.change(aboutDatabase, "more than %s of data or %s writes a second: then one primary is not enough, and replicas do not help",
-		Bytes(primaryBytes), number(primaryWrites))
+	a.change(aboutDatabase, "more than %s of data or %s writes a second: then one primary is not enough, and replicas do not "+
+		"help", Bytes(primaryBytes), number(primaryWrites))
 	a.change(aboutDatabase, "a shared cache in front: at 90%% hits a tenth of the reads is left")
 }
 
@@ -95,7 +97,8 @@ func orUnknown(v float64, known, unknown string) string {
 // federate gives each domain its database.
 func (q Question) federate(a *Answer, db *Database, l load) {
 	a.because(aboutDatabase, "%s", l.whyMore())
-	a.because(aboutDatabase, "%d domains with clear boundaries each get a database: no transaction and no join crosses them", len(q.Domains))
+	a.because(aboutDatabase, "%d domains with clear boundaries each get a database: no transaction and no join crosses them",
+		len(q.Domains))
 	db.ShardAbove, db.Primaries = primaryBytes, 0
 	shares := q.shares(a, l)
 	sharded := []string{}
@@ -124,7 +127,8 @@ func (q Question) federate(a *Answer, db *Database, l load) {
 func (q Question) shard(a *Answer, db *Database, l load) {
 	a.because(aboutDatabase, "%s", l.whyMore())
 	if len(q.Domains) > 1 {
-		a.because(aboutDatabase, "%d domains without clear boundaries cannot live apart: transactions and joins cross them", len(q.Domains))
+		a.because(aboutDatabase, "%d domains without clear boundaries cannot live apart: transactions and joins cross them",
+			len(q.Domains))
 		a.change(aboutDatabase, "boundaries that no transaction and no join crosses (--clear-boundaries): then it is FEDERATION")
 	} else {
 		a.change(aboutDatabase, "domains that could live apart (--domains, --clear-boundaries): then it is FEDERATION")
@@ -136,7 +140,8 @@ func (q Question) shard(a *Answer, db *Database, l load) {
 	}
 	db.Primaries = db.Shards
 	db.Replicas = l.part(1 / float64(db.Shards)).replicas()
-	a.because(aboutDatabase, "%s are needed, %d are planned: a power of two splits evenly and leaves room", count(needed, "shard"), db.Shards)
-	a.warn(aboutDatabase, "choose the key so that a request needs one shard, and so that no key is a tenth of the load: resharding "+
-		"later is a migration")
+	a.because(aboutDatabase, "%s are needed, %d are planned: a power of two splits evenly and leaves room",
+		count(needed, "shard"), db.Shards)
+	a.warn(aboutDatabase, "choose the key so that a request needs one shard, and so that no key is a tenth of the load: "+
+		"resharding later is a migration")
 }

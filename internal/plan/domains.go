@@ -63,7 +63,8 @@ func (q Question) shares(a *Answer, l load) []float64 {
 		}
 	}
 	if unnamed > 0 {
-		a.assume(aboutDatabase, "the domains without a size share the data and the writes equally (--domains orders=30TB,users=2TB says better)")
+		a.assume(aboutDatabase, "the domains without a size share the data and the writes equally (better: --domains "+
+			"orders=30TB,users=2TB)")
 	}
 	shares := make([]float64, len(q.Domains))
 	for i, d := range q.Domains {

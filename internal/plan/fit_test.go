@@ -133,7 +133,7 @@ func TestExtrapolationIsAsWrongAsPublished(t *testing.T) {
 // Measurements with known laws and seeded errors: the true law has to lie within the intervals in 95 % of the runs, near
 // the bounds as well, and whether the errors are a number of requests or a percentage.
 func TestIntervalsHoldTheTruthIn95PercentOfRuns(t *testing.T) {
-	const runs = 300 // of each of 30 kinds; with 1,000 the figures are the same
+	const runs = 200 // of each of 30 kinds; with 1,000 the figures are the same
 	designs := []struct {
 		nodes []int
 		noise float64

@@ -176,7 +176,7 @@ func (ls leastSquares) interval(best parameters, i int, limit float64) Interval 
 }
 
 // end walks from the best value of parameter i in one direction, in growing steps, until the limit is passed, then halves
-// the last step until it knows the place to five digits.
+// the last step until it knows the distance to a part in ten thousand.
 func (ls leastSquares) end(best parameters, i int, limit float64, direction float64) float64 {
 	var fixed [3]bool
 	fixed[i] = true
@@ -218,7 +218,7 @@ func (ls leastSquares) end(best parameters, i int, limit float64, direction floa
 		return 0
 	}
 	for range 60 {
-		if math.Abs(outside-inside) <= 1e-5*math.Abs(outside) {
+		if math.Abs(outside-inside) <= 1e-4*math.Abs(outside-best[i]) {
 			break
 		}
 		if middle := (inside + outside) / 2; admissible(middle) {

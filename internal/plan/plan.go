@@ -37,7 +37,7 @@ type Question struct {
 	MaxConnections  int     `json:"max_connections,omitempty"`  // that one database server accepts
 
 	Users           int     `json:"users,omitempty"`
-	Growth          *Share  `json:"growth,omitempty"`            // per month, of the users, else of the peak, else of today's rate
+	Growth          *Share  `json:"growth,omitempty"`            // a month: of the users, else the peak, else today's rate
 	Months          int     `json:"months,omitempty"`            //
 	RequestsPerUser float64 `json:"requests_per_user,omitempty"` // per day; default 100
 	PeakFactor      float64 `json:"peak_factor,omitempty"`       // the busiest minute over the day's mean; default 3
@@ -122,15 +122,13 @@ func (q Question) problems() (problems []string) {
 		"the domains add up to %s, more than the --data-size of %s", Bytes(q.Domains.bytes()), q.DataSize)
 	problem(q.ClearBoundaries && len(q.Domains) < 2, "--clear-boundaries needs --domains of 2 or more")
 	for _, n := range []struct {
-		flag     string
-		value    int
-		smallest int
-		largest  int
+		flag           string
+		value, largest int
 	}{
-		{"--cores", q.Cores, 0, 100_000}, {"--pool", q.Pool, 0, 1_000_000}, {"--max-connections", q.MaxConnections, 0, 10_000_000},
-		{"--users", q.Users, 0, 1e12}, {"--months", q.Months, 0, 600},
+		{"--cores", q.Cores, 100_000}, {"--pool", q.Pool, 1_000_000}, {"--max-connections", q.MaxConnections, 10_000_000},
+		{"--users", q.Users, 2_000_000_000}, {"--months", q.Months, 600},
 	} {
-		problem(n.value < n.smallest || n.value > n.largest, "%s %d: want a number from 1 to %d", n.flag, n.value, n.largest)
+		problem(n.value < 0 || n.value > n.largest, "%s %d: want a number from 1 to %d", n.flag, n.value, n.largest)
 	}
 	for _, n := range []struct {
 		flag  string

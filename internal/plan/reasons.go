@@ -13,8 +13,8 @@ func explainFit(a *Answer, fit *Fit) {
 		}
 		return fmt.Sprintf(" (95%%: %s)", i)
 	}
-	a.because(aboutNodes, "the Universal Scalability Law through %s: contention α = %s%s, coherency β = %s%s, one node γ = %s rps%s",
-		count(len(fit.Points), "point"), number(fit.Alpha), within(fit.Alpha95), number(fit.Beta), within(fit.Beta95),
+	a.because(aboutNodes, "the Universal Scalability Law through %s: contention α = %s%s, coherency β = %s%s, one node γ = %s "+
+		"rps%s", count(len(fit.Points), "point"), number(fit.Alpha), within(fit.Alpha95), number(fit.Beta), within(fit.Beta95),
 		number(fit.Gamma), within(fit.Gamma95))
 	if fit.DF == 0 {
 		a.unknown(aboutNodes, "intervals: three points leave nothing to judge the fit by")
@@ -41,7 +41,9 @@ func (q Question) explainFleet(a *Answer, s *supply, d demand) {
 		a.change(aboutNodes, "one more measurement, at %s, where the curve is still guessed",
 			count(2*s.measured, "node"))
 	}
-	a.change(aboutNodes, "the peak: a fifth more of it takes %s", q.otherwise(s, demand{d.peak * 1.2, d.margin, d.cores, d.burstiness}))
+	higher := d
+	higher.peak *= 1.2
+	a.change(aboutNodes, "the peak: a fifth more of it takes %s", q.otherwise(s, higher))
 	q.explainSpares(a, f.Carrying)
 	q.warnFleet(a, s)
 }
@@ -71,11 +73,11 @@ func (q Question) explainMargin(a *Answer, d demand, n int) {
 		cores = number(largestQueue) + " cores or more"
 	}
 	if d.margin == nil {
-		a.because(aboutNodes, "no margin was given: on %s, queueing theory (M/M/c) keeps 99 of 100 requests from waiting longer than "+
-			"one service time up to a utilisation of %s; so %s rps for a peak of %s rps, where a fixed 70%% would ask for %s rps",
+		a.because(aboutNodes, "no margin was given: on %s, queueing theory (M/M/c) keeps 99 of 100 requests from waiting longer "+
+			"than one service time up to a utilisation of %s; so %s rps for a peak of %s rps, where a fixed 70%% would ask for %s rps",
 			cores, percent(1/(1+f.Margin)), number(f.RequiredRPS), number(f.PeakRPS), number(f.PeakRPS/0.7))
-		a.change(aboutNodes, "a margin of your own (--margin): a knee that tenfold load found holds its latency objective already, and "+
-			"--margin 0 plans at the knee itself; bursts (--burstiness) ask for more")
+		a.change(aboutNodes, "a margin of your own (--margin): a knee that tenfold load found holds its latency objective already, "+
+			"and --margin 0 plans at the knee itself; bursts (--burstiness) ask for more")
 		return
 	}
 	a.because(aboutNodes, "a peak of %s rps with a margin of %s is %s rps",
@@ -94,8 +96,8 @@ func (q Question) explainMargin(a *Answer, d demand, n int) {
 	case wait <= headroomWait:
 		a.because(aboutNodes, "%s: 99 of 100 requests wait at most %s service times for a core (M/M/c)", busy, number(wait))
 	default:
-		a.warn(aboutNodes, "%s: one request in 100 waits longer than %s service times for a core (M/M/c); without --margin the plan "+
-			"keeps that to one", busy, number(wait))
+		a.warn(aboutNodes, "%s: one request in 100 waits longer than %s service times for a core (M/M/c); without --margin the "+
+			"plan keeps that to one", busy, number(wait))
 	}
 }
 

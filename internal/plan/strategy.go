@@ -113,8 +113,9 @@ func (q Question) direction(a *Answer, peak float64, s *supply) error {
 			d.Ceiling, d.to = boxed(one), one
 		}
 	}
-	a.assume(aboutStrategy, "inside one machine the service scales with α = %g and β = %g per vCPU, as good published ones do: the "+
-		"largest in the catalogue, %s, is worth %s times a %s", insideBox.Alpha, insideBox.Beta, d.to, number(d.Ceiling), from.Type)
+	a.assume(aboutStrategy, "inside one machine the service scales with α = %g and β = %g per vCPU, as good published ones do: "+
+		"the best in the catalogue, %s, is worth %s times a %s",
+		insideBox.Alpha, insideBox.Beta, d.to, number(d.Ceiling), from.Type)
 	for _, one := range kin {
 		if reaches(boxed(one), d.Growth) {
 			d.ScaleUpTo, d.to = one.Type, one
@@ -153,14 +154,18 @@ func (q Question) decide(a *Answer, d *Direction, worth float64) {
 		a.because(aboutStrategy, "one %s carries that", d.from.Type)
 	case !redundant && d.ScaleUpTo != "":
 		d.Strategy = ScaleUp
-		a.because(aboutStrategy, "one %s is worth %s of today's machine: the cheapest step, and state may stay where it is",
-			d.to, number(math.Floor(100*worth)/100)+" times")
+		a.because(aboutStrategy, "one %s is worth %s times today's machine: the smallest step, since state may stay where it is",
+			d.to, number(math.Floor(100*worth)/100))
+		if a.Fleet != nil && a.Fleet.Nodes > 1 {
+			a.because(aboutStrategy, "the other way is the %s of today's size above, once any of them can answer any request",
+				count(a.Fleet.Nodes, "node"))
+		}
 		a.change(aboutStrategy, "more than %s times the growth, or high availability (--ha): one machine is never redundant",
 			number(math.Floor(100*d.Ceiling/d.Growth)/100))
 	case !q.Stateless:
 		d.Strategy, d.Moves = RefactorFirst, moves
-		a.because(aboutStrategy, "%s and the service is not known to be stateless: a second node would lose what the first one keeps",
-			q.whyNotUp(d, redundant))
+		a.because(aboutStrategy, "%s and the service is not known to be stateless: a second node would not know what the first "+
+			"one keeps", q.whyNotUp(d, redundant))
 		a.change(aboutStrategy, "proof that any node can answer any request (tenfold audit), then --stateless")
 	case a.Fleet != nil && !a.Fleet.Reachable:
 		d.Strategy = RefactorFirst

@@ -55,7 +55,8 @@ func (a *Answer) sections() (sections []section) {
 			label string
 			notes []Note
 		}{
-			{"because", a.Reasons}, {"careful", a.Warnings}, {"assumed", a.Assumed}, {"would change", a.Changes}, {"not known", a.Unknown},
+			{"because", a.Reasons}, {"careful", a.Warnings}, {"assumed", a.Assumed}, {"would change", a.Changes},
+			{"not known", a.Unknown},
 		} {
 			var of []Note
 			for _, n := range g.notes {

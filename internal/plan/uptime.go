@@ -94,7 +94,7 @@ func (q Question) explainSpares(a *Answer, k int) {
 	switch {
 	case q.Availability == 0 && q.HA:
 		a.because(aboutNodes, "1 spare, so that the peak is still carried when one node is away (--ha)")
-		a.change(aboutNodes, "an availability target (--availability 99.9%%): spares must grow with the fleet, and one is the floor")
+		a.change(aboutNodes, "a target (--availability 99.9%%): spares have to grow with the fleet, and one is the floor")
 	case q.Availability == 0:
 		a.change(aboutNodes, "high availability: --ha adds a spare, --availability 99.9%% as many as that takes")
 	case ok:
@@ -160,7 +160,8 @@ func (q Question) uptimeOfFleet(a *Answer, u *Uptime) {
 	if q.NodeAvailability == 0 {
 		a.assume(aboutAvailability, "a node is there for %s of the time (--node-availability)", nines(defaultNodeAvailability))
 	}
-	a.because(aboutAvailability, "at least %d of %d nodes at %s each: %s", f.Carrying, f.Nodes, nines(q.nodeAvailability()), nines(fleet))
+	a.because(aboutAvailability, "at least %d of %d nodes at %s each: %s",
+		f.Carrying, f.Nodes, nines(q.nodeAvailability()), nines(fleet))
 	if len(q.Depends) > 0 {
 		a.because(aboutAvailability, "times what it depends on, %s: %s", q.Depends, nines(u.Availability))
 	} else {
@@ -169,12 +170,13 @@ func (q Question) uptimeOfFleet(a *Answer, u *Uptime) {
 	if q.CommonCause > 0 {
 		a.because(aboutAvailability, "of a node's failures %s take all nodes down at once", percent(float64(q.CommonCause)))
 	} else {
-		a.assume(aboutAvailability, "nodes fail one by one; if 5%% of their failures were common (rack, release, database) it would "+
-			"be %s (--common-cause)", nines(Redundant(f.Carrying, f.Nodes, q.nodeAvailability(), 0.05)*q.Depends.availability()))
+		common := Redundant(f.Carrying, f.Nodes, q.nodeAvailability(), 0.05) * q.Depends.availability()
+		a.assume(aboutAvailability, "nodes fail one by one; if 5%% of their failures were common (rack, release, database) it "+
+			"would be %s (--common-cause)", nines(common))
 	}
 	if _, ok := q.solveSpares(f.Carrying); !ok {
-		a.warn(aboutAvailability, "no number of spares reaches %s: what all nodes share, or what the service depends on, takes more",
-			nines(u.Target))
+		a.warn(aboutAvailability, "no number of spares reaches %s: what all nodes share, or what the service depends on, takes "+
+			"more", nines(u.Target))
 		a.change(aboutAvailability, "nodes in several zones, deploys in steps, and better dependencies")
 	}
 }
