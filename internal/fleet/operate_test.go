@@ -325,8 +325,13 @@ func TestStaticNodesAreShownAndMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.drain = func(string) time.Duration { return 2 * time.Second }
-		r := start(t, w, static("db", "10.0.0.1:80", "10.0.0.2:80"))
+		db := static("db", "10.0.0.1:80", "10.0.0.2:80")
+		db.Weights = []int{1, 4}
+		r := start(t, w, db)
 		set := r.sets(t)["db"]
+		if set.Nodes[0].Weight != 1 || set.Nodes[1].Weight != 4 {
+			t.Errorf("weights are %d and %d, want 1 and 4", set.Nodes[0].Weight, set.Nodes[1].Weight)
+		}
 		if got, want := nodes(set), "db-1 starting, db-2 starting"; got != want || set.Nodes[1].Address != "10.0.0.2:80" {
 			t.Errorf("set is %q %v, want %q", got, set, want)
 		}

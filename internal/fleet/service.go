@@ -61,9 +61,12 @@ type Status struct {
 
 func newService(c config.Service) *service {
 	s := &service{Service: c, wanted: c.MinNodes, version: 1}
-	for _, address := range c.Addresses {
+	for i, address := range c.Addresses {
 		age, id := s.nextID()
 		n := node.Node{ID: id, Service: c.Name, Address: address}
+		if c.Weights != nil {
+			n.Weight = c.Weights[i]
+		}
 		s.members = append(s.members, &member{Node: n, age: age})
 	}
 	if s.static() {

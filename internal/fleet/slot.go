@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -119,7 +120,7 @@ func (s *slot) awaitReady(ctx context.Context, instance Instance) error {
 	go func() { ready <- s.probe(ctx) }()
 	select {
 	case err := <-ready:
-		if err != nil && ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			return context.Cause(ctx)
 		}
 		return err

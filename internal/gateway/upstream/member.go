@@ -43,6 +43,7 @@ type member struct {
 
 	// Guarded by Pool.mu:
 	passing      bool      // the probe's verdict
+	probeErr     error     // of the last probe
 	wasUp        bool      // it passed before
 	upSince      time.Time // when it last began to pass
 	ejectedUntil time.Time // zero, or when the outlier mark ends

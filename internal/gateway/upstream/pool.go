@@ -232,10 +232,20 @@ func (p *Pool) AwaitReady(ctx context.Context, id string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("await node %q: %w", id, context.Cause(ctx))
+			return fmt.Errorf("%w%s", context.Cause(ctx), p.lastProbe(id))
 		case <-changed:
 		}
 	}
+}
+
+// lastProbe says how a node's last probe failed, to stand behind an error.
+func (p *Pool) lastProbe(id string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.members[id]; m != nil && m.probeErr != nil {
+		return fmt.Sprintf(": last probe: %v", m.probeErr)
+	}
+	return ""
 }
 
 // Status is a node as the pool sees it.

@@ -789,3 +789,16 @@ func TestStreamedBodyIsSentOnce(t *testing.T) {
 		t.Errorf("%d failed, %d echoed; want 2 and 2: half of a body must never be sent again", failed, echoed)
 	}
 }
+
+func TestAwaitReadySaysWhyItWaitedInVain(t *testing.T) {
+	sick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }))
+	t.Cleanup(sick.Close)
+	p := idlePool(t, "", sick.Listener.Addr().String())
+	await(t, "it was probed", func() bool { return p.lastProbe("shop-1") != "" })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	late := errors.New("not ready in time")
+	cancel(late)
+	if err := p.AwaitReady(ctx, "shop-1"); !errors.Is(err, late) || err.Error() != "not ready in time: last probe: probe answered 500" {
+		t.Errorf("%v", err)
+	}
+}

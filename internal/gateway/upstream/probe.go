@@ -31,6 +31,9 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 		if ctx.Err() != nil {
 			return
 		}
+		p.mu.Lock()
+		m.probeErr = err
+		p.mu.Unlock()
 		if err == nil {
 			rise, fall = rise+1, 0
 			if rise == p.service.Probe.Rise {
