@@ -1,0 +1,42 @@
+# make demo and make test are all that a newcomer needs. Both set up what they need and this machine misses.
+
+GO ?= go
+
+.PHONY: demo test build setup soak bench fuzz check
+
+demo: build
+	./bin/tenfold demo
+
+test: setup
+	$(GO) test -race -timeout 20m ./...
+
+build:
+	$(GO) build -o bin/tenfold ./cmd/tenfold
+
+# What the tests need beside Go: a redis-server, a Python, Node.js, a C compiler for the race detector.
+setup:
+	./.ci/setup
+
+# What CI says beyond the tests.
+check:
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	./.ci/vulncheck
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+# The long runs: faults for minutes, ten thousand connections.
+soak: setup
+	TENFOLD_SOAK=1 $(GO) test -race -timeout 60m -v -run 'Up' ./cmd/tenfold
+
+# Side by side with nginx, HAProxy and Caddy, as far as they are installed.
+bench: build
+	$(GO) run ./bench/proxy
+
+# Every fuzzer for a minute.
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 1m $$pkg || exit 1; \
+	  done; \
+	done
