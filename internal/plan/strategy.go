@@ -114,7 +114,7 @@ func (q Question) direction(a *Answer, peak float64, s *supply) error {
 		}
 	}
 	a.assume(aboutStrategy, "inside one machine the service scales with α = %g and β = %g per vCPU, as good published ones do: "+
-		"the best in the catalogue, %s, is worth %s times a %s",
+		"the best in the catalogue, %s, is worth %s times the %s",
 		insideBox.Alpha, insideBox.Beta, d.to, number(d.Ceiling), from.Type)
 	for _, one := range kin {
 		if reaches(boxed(one), d.Growth) {

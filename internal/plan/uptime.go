@@ -98,9 +98,12 @@ func (q Question) explainSpares(a *Answer, k int) {
 	case q.Availability == 0:
 		a.change(aboutNodes, "high availability: --ha adds a spare, --availability 99.9%% as many as that takes")
 	case ok:
+		with, without := nines(q.redundant(k, k+spares)), nines(q.redundant(k, k+spares-1))
+		if without == with {
+			without = "just too little"
+		}
 		a.because(aboutNodes, "%s: with them, %d of %d nodes at %s each are there for %s of the time; with one fewer, for %s",
-			count(spares, "spare"), k, k+spares, nines(q.nodeAvailability()), nines(q.redundant(k, k+spares)),
-			nines(q.redundant(k, k+spares-1)))
+			count(spares, "spare"), k, k+spares, nines(q.nodeAvailability()), with, without)
 	}
 }
 
