@@ -158,6 +158,10 @@ func guard(t *testing.T, data []byte, size, n int) (p passed) {
 	}
 }
 
+const benchRequest = "GET /path/to/something?query=1 HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+	"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n" +
+	"Cookie: session=0123456789abcdef0123456789abcdef\r\nConnection: keep-alive\r\n\r\n"
+
 // FuzzGuard holds the guard against net/http: what passes is read there as the same messages, and passes again.
 func FuzzGuard(f *testing.F) {
 	for _, s := range []string{
