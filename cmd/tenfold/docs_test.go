@@ -1,0 +1,121 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// TestReadmeIsTrue does what the README shows: each block is a session, its "tenfold up" runs until the next one, and
+// every other command must succeed against it.
+func TestReadmeIsTrue(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("python3 is missing: apt-get install python3")
+		}
+		t.Skip("python3 is missing: apt-get install python3")
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write(t, "app.py", `
+import os
+from http.server import HTTPServer, BaseHTTPRequestHandler
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello\n")
+HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Hello).serve_forever()
+`)
+	var session *running
+	ran := 0
+	for _, command := range commands(t, "README.md") {
+		words := strings.Fields(command)
+		switch {
+		case words[0] == "make":
+			target(t, words[1])
+			continue
+		case strings.HasPrefix(command, "tenfold up "):
+			if session != nil {
+				session.stop()
+			}
+			session = up(t, "", words[2:]...)
+			continue
+		case words[0] == "kill":
+			command = "kill -9 " + strconv.Itoa(session.nodes()[1].PID)
+		}
+		shell := exec.Command("sh", "-c", strings.ReplaceAll(command, "127.0.0.1:9090", session.admin))
+		shell.Env = append(os.Environ(), "TENFOLD_ADMIN="+session.admin)
+		out, err := shell.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", command, err, out)
+		}
+		ran++
+		session.awaitReady()
+	}
+	session.stop()
+	t.Logf("%d commands of the README ran", ran)
+	if ran < 6 {
+		t.Errorf("only %d commands found: is the README still read as it is written?", ran)
+	}
+}
+
+func TestReadmeFileIsFine(t *testing.T) {
+	text := document(t, "README.md")
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(text)
+	if block == nil {
+		t.Fatal("the README shows no file")
+	}
+	if _, err := config.Parse("README.md", []byte(block[1]), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// commands are what a person would type of the code blocks of a document: lines after "$ ", and every line of a block
+// that is marked as sh.
+func commands(t *testing.T, name string) (all []string) {
+	t.Helper()
+	text := strings.ReplaceAll(document(t, name), "\\\n", "")
+	comment := regexp.MustCompile(`\s+#.*$`)
+	for _, block := range regexp.MustCompile("(?s)```(\\w*)\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[2]) {
+			line = comment.ReplaceAllString(strings.TrimRight(line, "\n"), "")
+			typed, session := strings.CutPrefix(line, "$ ")
+			if (session || block[1] == "sh") && strings.TrimSpace(typed) != "" {
+				all = append(all, typed)
+			}
+		}
+	}
+	return all
+}
+
+var repository, _ = filepath.Abs(filepath.Join("..", ".."))
+
+func document(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func target(t *testing.T, name string) {
+	t.Helper()
+	if !regexp.MustCompile(`(?m)^` + name + `:`).MatchString(document(t, "Makefile")) {
+		t.Errorf("the Makefile has no %s", name)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
