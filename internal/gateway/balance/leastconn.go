@@ -47,20 +47,31 @@ func (p *leastConn) Pick(r Request) int {
 			break // all others are set aside
 		}
 		n := p.nodes[i]
-		if !skipped(r, i) {
-			picked = i
-			p.picks++
-			p.last[i] = p.picks
-			p.set(i, float64(n.InFlight()+1)/(n.Weight()*n.Share(r.Now)))
+		if skipped(r, i) {
+			p.setAside(i)
+			continue
+		}
+		picked = i // and stays it if all others are set aside
+		p.picks++
+		p.last[i] = p.picks // letting a request pass by uses up the turn
+		if !passesBy(n, r.Now) {
 			break
 		}
-		p.skipped = append(p.skipped, i)
-		p.set(i, unusable)
+		p.setAside(i)
 	}
 	for _, i := range p.skipped {
 		p.set(i, float64(p.nodes[i].InFlight())/p.nodes[i].Weight())
 	}
+	if picked >= 0 {
+		p.set(picked, float64(p.nodes[picked].InFlight()+1)/p.nodes[picked].Weight())
+	}
 	return picked
+}
+
+// setAside keeps a node out of this pick.
+func (p *leastConn) setAside(i int) {
+	p.skipped = append(p.skipped, i)
+	p.set(i, unusable)
 }
 
 // unusable sorts behind every load.

@@ -31,7 +31,7 @@ func (p *p2c) Pick(r Request) int {
 		return b
 	case skipB:
 		return a
-	case p.less(b, a, r):
+	case passesBy(p.nodes[a], r.Now), !passesBy(p.nodes[b], r.Now) && p.less(b, a, r):
 		return b
 	}
 	return a
@@ -41,8 +41,8 @@ func (p *p2c) Pick(r Request) int {
 // taking it for infinitely fast would send everything to a node that was just started.
 func (p *p2c) less(a, b int, r Request) bool {
 	na, nb := p.nodes[a], p.nodes[b]
-	loadA := float64(na.InFlight()+1) / (na.Weight() * na.Share(r.Now))
-	loadB := float64(nb.InFlight()+1) / (nb.Weight() * nb.Share(r.Now))
+	loadA := float64(na.InFlight()+1) / na.Weight()
+	loadB := float64(nb.InFlight()+1) / nb.Weight()
 	if la, lb := na.Latency(r.Now), nb.Latency(r.Now); la > 0 && lb > 0 {
 		loadA *= float64(la)
 		loadB *= float64(lb)
