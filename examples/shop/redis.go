@@ -1,11 +1,12 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -19,13 +20,13 @@ type redisCarts struct{ client rueidis.Client }
 const redisWait = time.Second
 
 func openRedisCarts(url string) (*redisCarts, error) {
-	options, err := rueidis.ParseURL(url)
+	options, err := rueidis.ParseURL(strings.TrimSuffix(url, "/"))
 	if err != nil {
 		return nil, fmt.Errorf("read redis URL: %w", err)
 	}
 	options.DisableCache = true // no client-side caching: carts are written as often as they are read
-	options.Dialer = net.Dialer{Timeout: redisWait, KeepAlive: options.Dialer.KeepAlive}
-	options.ConnWriteTimeout = 5 * time.Second
+	options.Dialer.Timeout = cmp.Or(options.Dialer.Timeout, redisWait)
+	options.ConnWriteTimeout = cmp.Or(options.ConnWriteTimeout, 5*redisWait)
 	client, err := rueidis.NewClient(options)
 	if err != nil {
 		return nil, fmt.Errorf("connect to redis: %w", err)

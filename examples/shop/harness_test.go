@@ -1,0 +1,224 @@
+package shop
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// eachState runs a test over both states. What it calls open for is one node's view of the state.
+func eachState(t *testing.T, test func(t *testing.T, state *State)) {
+	t.Run("memory", func(t *testing.T) { test(t, OpenMemory()) })
+	t.Run("shared", func(t *testing.T) { test(t, openShared(t, t.TempDir(), startRedis(t))) })
+}
+
+// openShared opens one node's view of the state that is kept in dir and redis.
+func openShared(t *testing.T, dir string, redis *testRedis) *State {
+	t.Helper()
+	state, err := OpenShared(t.Context(), filepath.Join(dir, "shop.db"), redis.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := state.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return state
+}
+
+// waitLimit bounds every wait of the tests; none is expected to come near it.
+const waitLimit = 30 * time.Second
+
+const testPassword = "correct horse"
+
+// startShop serves a node over a state and returns its address. Zero options are those of a quick shop.
+func startShop(t *testing.T, state *State, o Options) string {
+	t.Helper()
+	o.PasswordCost = 4
+	s, err := New(state, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddAdmin(t.Context(), "admin", testPassword); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// visitor is a browser, or a program when it uses the token.
+type visitor struct {
+	t     *testing.T
+	http  *http.Client
+	node  string // where the next request goes; cookies go with it
+	token string
+}
+
+func visit(t *testing.T, node string) *visitor {
+	jar, _ := cookiejar.New(nil)
+	return &visitor{t: t, http: &http.Client{Jar: jar}, node: node}
+}
+
+// answer is a response that was read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request with a JSON body, "" for none, and further headers as "Name: value".
+func (v *visitor) do(method, path, body string, headers ...string) answer {
+	v.t.Helper()
+	a, err := v.try(method, path, body, headers...)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return a
+}
+
+func (v *visitor) try(method, path, body string, headers ...string) (answer, error) {
+	r, err := http.NewRequest(method, v.node+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if v.token != "" {
+		r.Header.Set("Authorization", "Bearer "+v.token)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	res, err := v.http.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return answer{res.StatusCode, res.Header, string(text)}, err
+}
+
+// want is do for a request whose answer must have this status. It reads the answer's JSON into result unless that is nil.
+func (v *visitor) want(status int, result any, method, path, body string, headers ...string) answer {
+	v.t.Helper()
+	a := v.do(method, path, body, headers...)
+	if a.status != status {
+		v.t.Fatalf("%s %s: %d, want %d: %s", method, path, a.status, status, a.body)
+	}
+	if result != nil {
+		if err := json.Unmarshal([]byte(a.body), result); err != nil {
+			v.t.Fatalf("%s %s: %v in %s", method, path, err, a.body)
+		}
+	}
+	return a
+}
+
+func credentialsJSON(name string) string {
+	return `{"name": "` + name + `", "password": "` + testPassword + `"}`
+}
+
+// testRedis is a server that a test has to itself.
+type testRedis struct {
+	url  string
+	stop func()
+	back func() // starts it again, empty, at the same place
+}
+
+// startRedis starts redis-server when there is one, else an imitation in this process.
+func startRedis(t *testing.T) *testRedis {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		m := miniredis.RunT(t)
+		return &testRedis{
+			url:  "redis://" + m.Addr(),
+			stop: m.Close,
+			back: func() {
+				if err := m.Restart(); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	}
+	dir, err := os.MkdirTemp("", "shop") // not t.TempDir: its name would be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "redis")
+	r := &testRedis{url: "unix://" + socket}
+	r.back = func() { r.stop = runRedis(t, dir, socket) }
+	r.back()
+	t.Cleanup(func() { r.stop() })
+	return r
+}
+
+// runRedis runs redis-server on a socket until stop is called, or this process ends however it may.
+func runRedis(t *testing.T, dir, socket string) (stop func()) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh",
+		"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	var log bytes.Buffer
+	ready := false
+	for !ready && lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+		ready = strings.Contains(strings.ToLower(lines.Text()), "ready to accept connections")
+	}
+	if !ready {
+		t.Fatalf("redis-server did not start:\n%s", &log)
+	}
+	drained := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, stdout)
+		close(drained)
+	}()
+	stopped := false
+	return func() {
+		if !stopped {
+			stopped = true
+			stdin.Close()
+			<-drained
+			cmd.Wait()
+		}
+	}
+}
+
+// eventually tries until it works or the test's time is up.
+func eventually(t *testing.T, what string, works func() bool) {
+	t.Helper()
+	limit := time.After(waitLimit)
+	for !works() {
+		select {
+		case <-limit:
+			t.Fatalf("not within %v: %s", waitLimit, what)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
