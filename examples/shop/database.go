@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-
-	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
 )
 
 // database is one SQLite file, which any number of processes of one machine may share. Only one connection in all of

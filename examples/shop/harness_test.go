@@ -141,7 +141,7 @@ type testRedis struct {
 }
 
 // startRedis starts redis-server when there is one, else an imitation in this process.
-func startRedis(t *testing.T) *testRedis {
+func startRedis(t testing.TB) *testRedis {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		m := miniredis.RunT(t)
@@ -169,7 +169,7 @@ func startRedis(t *testing.T) *testRedis {
 }
 
 // runRedis runs redis-server on a socket until stop is called, or this process ends however it may.
-func runRedis(t *testing.T, dir, socket string) (stop func()) {
+func runRedis(t testing.TB, dir, socket string) (stop func()) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh",
 		"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")

@@ -21,7 +21,7 @@ const (
 )
 
 type commandLine struct {
-	Serve serve `cmd:"" help:"Serve the shop over HTTP until SIGTERM, then finish what has begun."`
+	Serve serveCmd `cmd:"" help:"Serve the shop over HTTP until SIGTERM, then finish what has begun."`
 }
 
 // Main is the whole program as a function: arguments in, exit code out. It ends when ctx does, after the requests that
@@ -29,7 +29,7 @@ type commandLine struct {
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c commandLine
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("shop"), kong.Description("A small web shop."),
+	parser, err := kong.New(&c, kong.Name("shop"), kong.Description("A small web shop."), kong.Vars{"password": defaultPassword},
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		panic(err) // a wrong struct tag: every test of Main would hit it
@@ -73,28 +73,28 @@ func (h *hinted) Unwrap() error { return h.error }
 // defaultPassword is the demo admin's. Whoever reads this file knows it.
 const defaultPassword = "fold-it-twice"
 
-// serve is the verb. Its fields are the manual of its flags.
-type serve struct {
-	Host  string `env:"HOST" default:"127.0.0.1" help:"Address to listen on ($$HOST)."`
-	Port  int    `env:"PORT" default:"8080" help:"Port to listen on, 0 for any ($$PORT)."`
-	Node  string `env:"TENFOLD_NODE" help:"Name of this copy, shown on its pages; default HOST:PORT ($$TENFOLD_NODE)."`
-	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared (fit for many nodes) or memory (lost with the process, unknown to other nodes) ($$SHOP_STATE)."`
-	DB    string `env:"SHOP_DB" name:"db" default:"shop.db" help:"SQLite file of the shared state ($$SHOP_DB)."`
-	Redis string `env:"REDIS_URL" help:"Redis URL of the shared state ($$REDIS_URL)."`
+// serveCmd is the verb. Its fields are the manual of its flags.
+type serveCmd struct {
+	Host  string `env:"HOST" default:"127.0.0.1" help:"Address to listen on."`
+	Port  int    `env:"PORT" default:"8080" help:"Port to listen on, 0 for any."`
+	Node  string `env:"TENFOLD_NODE" help:"Name of this copy, shown on its pages; default HOST:PORT."`
+	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared (fit for many nodes) or memory (lost with the process, unknown to other nodes)."`
+	DB    string `env:"SHOP_DB" name:"db" default:"shop.db" help:"SQLite file of the shared state."`
+	Redis string `env:"REDIS_URL" help:"Redis URL of the shared state."`
 
-	KeyFile       string        `env:"SHOP_KEY_FILE" help:"PEM file with the Ed25519 key that signs logins; default: a key that is kept in the state ($$SHOP_KEY_FILE)."`
-	TokenTTL      time.Duration `env:"SHOP_TOKEN_TTL" name:"token-ttl" default:"1h" help:"How long a login lasts ($$SHOP_TOKEN_TTL)."`
-	PasswordCost  int           `env:"SHOP_PASSWORD_COST" default:"10" help:"Cost of a password hash, 4 to 31; each step doubles it ($$SHOP_PASSWORD_COST)."`
-	Admin         string        `env:"SHOP_ADMIN" default:"admin" help:"Name of the admin that a new shop gets ($$SHOP_ADMIN)."`
-	AdminPassword string        `env:"SHOP_ADMIN_PASSWORD" default:"fold-it-twice" help:"Password of that admin ($$SHOP_ADMIN_PASSWORD)."`
+	KeyFile       string        `env:"SHOP_KEY_FILE" help:"PEM file with the Ed25519 key that signs logins; default: a key that is kept in the state."`
+	TokenTTL      time.Duration `env:"SHOP_TOKEN_TTL" name:"token-ttl" default:"1h" help:"How long a login lasts."`
+	PasswordCost  int           `env:"SHOP_PASSWORD_COST" default:"10" help:"Cost of a password hash, 4 to 31; each step doubles it."`
+	Admin         string        `env:"SHOP_ADMIN" default:"admin" help:"Name of the admin that a new shop gets."`
+	AdminPassword string        `env:"SHOP_ADMIN_PASSWORD" default:"${password}" help:"Password of that admin."`
 
-	PaymentLatency time.Duration `env:"SHOP_PAYMENT_LATENCY" default:"150ms" help:"How long the simulated payment provider takes ($$SHOP_PAYMENT_LATENCY)."`
-	PaymentLimit   int           `env:"SHOP_PAYMENT_LIMIT" default:"0" help:"Payments that this node makes at once, 0 for any number ($$SHOP_PAYMENT_LIMIT)."`
-	Drain          time.Duration `env:"SHOP_DRAIN" default:"30s" help:"How long requests may take to finish after SIGTERM ($$SHOP_DRAIN)."`
+	PaymentLatency time.Duration `env:"SHOP_PAYMENT_LATENCY" default:"150ms" help:"How long the simulated payment provider takes."`
+	PaymentLimit   int           `env:"SHOP_PAYMENT_LIMIT" default:"0" help:"Payments that this node makes at once, 0 for any number."`
+	Drain          time.Duration `env:"SHOP_DRAIN" default:"30s" help:"How long requests may take to finish after SIGTERM."`
 }
 
 // Validate is called by the parser.
-func (c *serve) Validate() error {
+func (c *serveCmd) Validate() error {
 	switch {
 	case c.Port < 0 || c.Port > 65535:
 		return fmt.Errorf("port %d is not within 0 to 65535", c.Port)
@@ -109,7 +109,7 @@ func (c *serve) Validate() error {
 }
 
 // Run serves until ctx ends.
-func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
+func (c *serveCmd) Run(ctx context.Context, log *slog.Logger) error {
 	state, err := c.openState(ctx)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (c *serve) Run(ctx context.Context, log *slog.Logger) error {
 	return shop.serve(ctx, listener, c.Drain)
 }
 
-func (c *serve) openState(ctx context.Context) (*State, error) {
+func (c *serveCmd) openState(ctx context.Context) (*State, error) {
 	if c.State == "memory" {
 		return OpenMemory(), nil
 	}
@@ -136,14 +136,10 @@ func (c *serve) openState(ctx context.Context) (*State, error) {
 		return nil, &hinted{errors.New("shared state needs Redis, and REDIS_URL is not set"),
 			"REDIS_URL=redis://127.0.0.1:6379 shop serve, or --state memory for a single node that forgets", exitUsage}
 	}
-	state, err := OpenShared(ctx, c.DB, c.Redis)
-	if err != nil {
-		return nil, &hinted{err, "is Redis running at REDIS_URL, and can the file of --db be written?", exitError}
-	}
-	return state, nil
+	return OpenShared(ctx, c.DB, c.Redis)
 }
 
-func (c *serve) openShop(ctx context.Context, state *State, address string, log *slog.Logger) (*Shop, error) {
+func (c *serveCmd) openShop(ctx context.Context, state *State, address string, log *slog.Logger) (*Shop, error) {
 	options := Options{
 		Node:         c.Node,
 		TokenTTL:     c.TokenTTL,

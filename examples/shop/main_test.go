@@ -232,7 +232,7 @@ func TestCommandLine(t *testing.T) {
 		{"no Redis URL", "serve", 2, "", "hint: REDIS_URL=redis://"},
 		{"wrong Redis URL", "serve --redis http://x --db " + db, 1, "", "invalid URL scheme"},
 		{"no Redis", "serve --redis unix:///nowhere/redis --db " + db, 1, "", "hint: is Redis running"},
-		{"no database", "serve --redis redis://127.0.0.1:1 --db /nowhere/shop.db", 1, "", `open database "/nowhere/shop.db"`},
+		{"no database", "serve --redis " + startRedis(t).url + " --db /nowhere/shop.db", 1, "", `open database "/nowhere/shop.db"`},
 		{"taken port", "serve --state memory --port " + port, 1, "", "address already in use\nhint: another --port"},
 		{"no key", "serve --state memory --port 0 --key-file " + notKey, 2, "", "not a PEM private key\nhint: openssl"},
 		{"bad admin", "serve --state memory --port 0 --admin Root", 1, "", `add admin "Root": name must have`},

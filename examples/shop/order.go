@@ -71,7 +71,8 @@ func (s *Shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 }
 
 // buyCart turns the customer's cart into a paid order. It may be asked again, at once or later, here or on another node,
-// and after a death at any step: the same key gives the same order, written once and charged once.
+// and after a death at any step: the same key gives the same order, written once and charged once. Two keys are two
+// orders, even of one cart.
 //
 //	write it unpaid, under the key -> charge it, under its id -> mark it paid -> empty the cart
 func (s *Shop) buyCart(ctx context.Context, customer, key string) (order Order, replayed bool, err error) {

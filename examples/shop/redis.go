@@ -3,7 +3,6 @@ package shop
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -131,5 +130,5 @@ func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(fmt.Errorf("%s: %w", doing, err), ErrUnavailable)
+	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }

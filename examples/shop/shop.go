@@ -1,9 +1,9 @@
 // Package shop is a small web shop: the service that the rest of this repository is tried on.
 //
-// It is written as its owner would write it, with net/http and libraries that any service would use; it knows nothing of
-// tenfold. What makes it fit for many nodes is only where it keeps its state: carts in Redis, everything else in one
-// database, nothing in the process. Started with --state memory it keeps everything in the process, the classic mistake:
-// the same code then loses carts and logins as soon as a second node answers.
+// It is written as its owner would write it, with net/http and libraries that any service would use. What makes it fit
+// for many nodes is only where it keeps its state: carts in Redis, everything else in one database, nothing in the
+// process. Started with --state memory it keeps everything in the process, the classic mistake: the same code then loses
+// carts and logins as soon as a second node answers.
 //
 // Each file holds one noun with its type, its storage interface and its handlers: user, product, cart, order. The
 // interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go and redis.go.

@@ -7,21 +7,22 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 type sqliteUsers struct{ db *database }
 
 func (s sqliteUsers) Add(ctx context.Context, u User) error {
-	res, err := s.db.write.ExecContext(ctx,
-		"INSERT INTO users (id, name, password_hash, admin) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-		u.ID, u.Name, u.PasswordHash, u.Admin)
-	if err != nil {
-		return fmt.Errorf("add user: %w", err)
+	var added int
+	err := s.db.write.QueryRowContext(ctx,
+		"INSERT INTO users (id, name, password_hash, admin) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING RETURNING 1",
+		u.ID, u.Name, u.PasswordHash, u.Admin).Scan(&added)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNameTaken
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, ErrNameTaken)
-	}
-	return nil
+	return named(err, "user", u.Name)
 }
 
 func (s sqliteUsers) ByName(ctx context.Context, name string) (User, error) {
@@ -67,17 +68,18 @@ const orderColumns = "id, customer, key, paid, placed_at, lines, total_cents"
 func (s sqliteOrders) Place(ctx context.Context, o Order) (Order, error) {
 	lines, err := json.Marshal(o.Lines)
 	if err != nil {
-		return Order{}, fmt.Errorf("write order: %w", err)
+		return Order{}, fmt.Errorf("encode order: %w", err)
 	}
 	tx, err := s.db.write.BeginTx(ctx, nil)
 	if err != nil {
-		return Order{}, fmt.Errorf("write order: %w", err)
+		return Order{}, named(err, "order under key", o.Key)
 	}
 	defer tx.Rollback()
-	_, err = tx.ExecContext(ctx, "INSERT INTO orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, key) DO NOTHING",
+	_, err = tx.ExecContext(ctx,
+		"INSERT INTO orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, key) DO NOTHING",
 		o.ID, o.Customer, o.Key, o.Paid, o.PlacedAt.UnixMilli(), string(lines), o.TotalCents)
 	if err != nil {
-		return Order{}, fmt.Errorf("write order: %w", err)
+		return Order{}, named(err, "order under key", o.Key)
 	}
 	first, err := scanOrder(tx.QueryRowContext(ctx,
 		"SELECT "+orderColumns+" FROM orders WHERE customer = ? AND key = ?", o.Customer, o.Key))
@@ -137,13 +139,18 @@ func collect[T any](ctx context.Context, db *sql.DB, scan func(scanner) (T, erro
 	return all, rows.Err()
 }
 
-// named says which thing an error is about, and makes "no rows" ErrNotFound.
+// named says which thing an error is about, makes "no rows" ErrNotFound, and a file that others kept locked for longer
+// than the busy timeout ErrUnavailable.
 func named(err error, what, name string) error {
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
-	if err != nil {
-		err = fmt.Errorf("%s %q: %w", what, name, err)
+	const primaryCode = 0xff
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&primaryCode == sqlite3.SQLITE_BUSY {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return err
+	return fmt.Errorf("%s %q: %w", what, name, err)
 }

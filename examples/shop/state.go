@@ -39,13 +39,14 @@ func OpenMemory() *State {
 // OpenShared opens the state that any number of nodes share: an SQLite file, which it creates and fills when it is new,
 // and a Redis URL such as redis://127.0.0.1:6379/0.
 func OpenShared(ctx context.Context, file, redisURL string) (*State, error) {
-	db, err := openDatabase(ctx, file)
-	if err != nil {
-		return nil, err
-	}
 	carts, err := openRedisCarts(redisURL)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, &hinted{err, "is Redis running at REDIS_URL?", exitError}
+	}
+	db, err := openDatabase(ctx, file)
+	if err != nil {
+		carts.Close()
+		return nil, &hinted{err, "--db names a file that the shop may create and write", exitError}
 	}
 	key, err := db.signingKey(ctx)
 	if err != nil {

@@ -243,6 +243,34 @@ func TestManyNodesMayOpenANewDatabaseAtOnce(t *testing.T) {
 	}
 }
 
+func TestLockedDatabaseIsUnavailable(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shop.db")
+	db, err := openDatabase(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	other, err := openDatabase(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.write.BeginTx(t.Context(), nil) // another process that hangs while it writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := db.write.Exec("PRAGMA busy_timeout = 1"); err != nil { // rather than five seconds
+		t.Fatal(err)
+	}
+	if err := (sqliteUsers{db}).Add(t.Context(), User{ID: "1", Name: "petra", PasswordHash: []byte{1}}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := (sqliteCatalog{db}).Products(t.Context(), ""); err != nil {
+		t.Errorf("reading goes on: %v", err)
+	}
+}
+
 func TestCancelledCallsEnd(t *testing.T) {
 	state := openShared(t, t.TempDir(), startRedis(t))
 	ctx, cancel := context.WithCancel(t.Context())
