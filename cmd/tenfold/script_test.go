@@ -10,7 +10,7 @@ import (
 var updateScripts = flag.Bool("update", false, "write what commands print now into the scripts of testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tenfold": main})
+	testscript.Main(m, map[string]func(){"tenfold": main, "service": service})
 }
 
 // TestScripts runs the scripts of testdata/script: sessions in a terminal with what they must print. In them,

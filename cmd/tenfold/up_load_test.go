@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// answer is what became of one request of a load.
+type answer struct {
+	due    time.Time     // when it had to be sent
+	late   time.Duration // how much later it was sent: the test's own fault
+	took   time.Duration // from due to the end of its answer
+	path   string
+	status int
+	node   string
+	body   string
+	err    error
+}
+
+// failed says that a customer would have noticed: no answer, half an answer, or not the one that was asked for.
+func (a answer) failed() bool { return a.err != nil || a.status < 200 || a.status > 299 }
+
+func (a answer) String() string {
+	return fmt.Sprintf("%s %s -> %d %v %.120q after %v", a.due.Format("05.000"), a.path, a.status, a.err, a.body, a.took)
+}
+
+// most is how many requests a load may have under way. A machine that cannot keep up is not what these tests are about:
+// then requests are sent late, which the figures say, and do not pile up.
+const most = 100
+
+// load sends requests at instants that were fixed beforehand, whatever becomes of those before them (open loop). It has
+// connections of its own and no second tries: what goes wrong is seen.
+type load struct {
+	address string
+	rate    int // per second
+	request func(i int) *http.Request
+
+	begun time.Time
+	quit  chan struct{}
+	all   sync.WaitGroup
+
+	mu      sync.Mutex
+	idle    []*client
+	dials   int
+	answers []answer
+}
+
+// offer starts a load on tenfold's address.
+func offer(x *running, rate int, request func(i int) *http.Request) *load {
+	l := &load{address: x.url[len("http://"):], rate: rate, request: request, begun: time.Now(), quit: make(chan struct{})}
+	l.all.Go(l.pace)
+	x.t.Cleanup(func() { l.end() })
+	return l
+}
+
+func (l *load) pace() {
+	places := make(chan struct{}, most)
+	for i := 0; ; i++ {
+		due := l.begun.Add(time.Duration(i) * time.Second / time.Duration(l.rate))
+		select {
+		case <-l.quit:
+			return
+		case <-time.After(time.Until(due)):
+		}
+		places <- struct{}{}
+		l.all.Go(func() {
+			a := l.send(due, l.request(i))
+			<-places
+			l.mu.Lock()
+			l.answers = append(l.answers, a)
+			l.mu.Unlock()
+		})
+	}
+}
+
+// end stops sending, waits for the last answer and returns all of them.
+func (l *load) end() []answer {
+	select {
+	case <-l.quit:
+	default:
+		close(l.quit)
+	}
+	l.all.Wait()
+	for _, c := range l.idle {
+		c.Close()
+	}
+	l.idle = nil
+	return l.answers
+}
+
+// soFar returns how many answers there are.
+func (l *load) soFar() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.answers)
+}
+
+func (l *load) send(due time.Time, req *http.Request) (a answer) {
+	a = answer{due: due, late: time.Since(due), path: req.URL.Path}
+	defer func() { a.took = time.Since(due) }()
+	c, err := l.connection()
+	if err != nil {
+		a.err = err
+		return a
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			c.Close()
+			return
+		}
+		l.mu.Lock()
+		l.idle = append(l.idle, c)
+		l.mu.Unlock()
+	}()
+	resp, err := c.do(req)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	a.status, a.node, a.body = resp.StatusCode, resp.Header.Get("Node"), resp.body
+	keep = !resp.Close
+	switch {
+	case a.status != 200:
+	case req.URL.Path == "/page" && a.body != page, req.URL.Path == "/chunked" && a.body != chunked:
+		a.err = fmt.Errorf("a body of %d bytes that is not the page", len(a.body))
+	}
+	return a
+}
+
+func (l *load) connection() (*client, error) {
+	l.mu.Lock()
+	if n := len(l.idle); n > 0 {
+		c := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		l.mu.Unlock()
+		return c, nil
+	}
+	l.dials++
+	l.mu.Unlock()
+	return dial(l.address)
+}
+
+// client is one connection that sends one request after the other. net/http's own client would send a request again when
+// a connection breaks, and hide what these tests look for.
+type client struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+type response struct {
+	*http.Response
+	body string
+}
+
+func dial(address string) (*client, error) {
+	nc, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		return nil, err
+	}
+	return &client{nc, bufio.NewReader(nc)}, nil
+}
+
+func (c *client) do(req *http.Request) (*response, error) {
+	c.SetDeadline(time.Now().Add(2 * patience))
+	var out bytes.Buffer
+	if err := req.Write(&out); err != nil {
+		return nil, err
+	}
+	if _, err := c.Write(out.Bytes()); err != nil {
+		return nil, fmt.Errorf("send: %w", err)
+	}
+	resp, err := http.ReadResponse(c.in, req)
+	if err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read body after %d bytes: %w", len(body), err)
+	}
+	return &response{resp, string(body)}, nil
+}
+
+// request makes a request without a body.
+func request(method, target string) *http.Request {
+	u, err := url.Parse(target)
+	if err != nil {
+		panic(err)
+	}
+	return &http.Request{Method: method, URL: u, Host: "service.test", Header: http.Header{}}
+}
+
+// visits are GETs of every kind, each with a few milliseconds of work.
+func visits(i int) *http.Request {
+	return request("GET", []string{"/small?ms=5", "/page?ms=3", "/chunked?ms=2"}[i%3])
+}
+
+// summary is what a load came to.
+type summary struct {
+	n, failed int
+	rate      float64 // per second, as achieved
+	late      time.Duration
+	p50, p99  time.Duration
+	worst     time.Duration
+}
+
+func summarize(answers []answer) (s summary) {
+	if len(answers) == 0 {
+		return s
+	}
+	var took, late []time.Duration
+	first, last := answers[0].due, answers[0].due
+	for _, a := range answers {
+		took, late = append(took, a.took), append(late, a.late)
+		if a.failed() {
+			s.failed++
+		}
+		if sent := a.due.Add(a.late); sent.After(last) {
+			last = sent
+		}
+		if a.due.Before(first) {
+			first = a.due
+		}
+	}
+	slices.Sort(took)
+	slices.Sort(late)
+	s.n, s.rate = len(answers), float64(len(answers))/max(time.Millisecond, last.Sub(first)).Seconds()
+	s.late, s.p50, s.p99, s.worst = share(late, 0.99), share(took, 0.5), share(took, 0.99), took[len(took)-1]
+	return s
+}
+
+// share returns the value below which this share of a sorted list lies.
+func share(sorted []time.Duration, q float64) time.Duration {
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+func (s summary) pairs(more ...any) []any {
+	return append([]any{"requests", s.n, "failed", s.failed, "rps", int(s.rate), "p50", s.p50, "p99", s.p99, "max", s.worst,
+		"sent_late_p99", s.late}, more...)
+}
+
+// noneFailed fails the test for requests that failed, and shows a few.
+func noneFailed(t *testing.T, answers []answer) {
+	t.Helper()
+	shown := 0
+	for _, a := range answers {
+		if a.failed() && shown < 5 {
+			t.Errorf("failed: %v", a)
+			shown++
+		}
+	}
+	if s := summarize(answers); s.failed > 0 {
+		t.Errorf("%d of %d requests failed", s.failed, s.n)
+	}
+	if len(answers) == 0 {
+		t.Error(errors.New("nothing was sent"))
+	}
+}

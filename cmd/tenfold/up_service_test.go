@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// service is the program that these tests run on many nodes: the test binary under the name "service". It is what any
+// service is: it listens on PORT and finishes its requests on SIGTERM.
+//
+//	GET  /              its node, at once: what the probe asks for
+//	GET  /small         its node
+//	GET  /page          20 KB of known length
+//	GET  /chunked       3 KB of unknown length, written to the network in one piece
+//	GET  /status/CODE   an answer with that status
+//	POST /orders/ID     the id goes to the end of the file SERVICE_JOURNAL, the moment the request is there
+//	GET  /socket        a WebSocket: it says its node, then whatever it is told
+//
+// All but the first take ?ms= milliseconds; ten times as long on the node that SERVICE_SLOW names.
+func service() {
+	if err := serveUntilTerm(); err != nil {
+		fmt.Fprintln(os.Stderr, "service:", err)
+		os.Exit(1)
+	}
+}
+
+func serveUntilTerm() error {
+	journal, err := os.OpenFile(os.Getenv("SERVICE_JOURNAL"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil && os.Getenv("SERVICE_JOURNAL") != "" {
+		return err
+	}
+	node := os.Getenv("TENFOLD_NODE")
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, node) })
+	mux.HandleFunc("GET /small", func(w http.ResponseWriter, r *http.Request) {
+		work(r)
+		fmt.Fprintln(w, node)
+	})
+	mux.HandleFunc("GET /page", func(w http.ResponseWriter, r *http.Request) {
+		work(r)
+		w.Header().Set("Content-Length", strconv.Itoa(len(page)))
+		w.Write([]byte(page))
+	})
+	mux.HandleFunc("GET /chunked", func(w http.ResponseWriter, r *http.Request) {
+		work(r)
+		w.Write([]byte(chunked[:1000])) // more than net/http waits for before it gives up on a Content-Length,
+		w.Write([]byte(chunked[1000:])) // less than what it collects before it writes
+	})
+	mux.HandleFunc("GET /status/{code}", func(w http.ResponseWriter, r *http.Request) {
+		work(r)
+		code, _ := strconv.Atoi(r.PathValue("code"))
+		w.WriteHeader(code)
+	})
+	mux.HandleFunc("POST /orders/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := fmt.Fprintln(journal, r.PathValue("id")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		work(r)
+		w.WriteHeader(http.StatusCreated)
+	})
+	mux.HandleFunc("GET /socket", func(w http.ResponseWriter, r *http.Request) { echo(w, r, node) })
+
+	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: named(node, mux)}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	stopped := make(chan error, 1)
+	go func() {
+		<-term
+		stopped <- server.Shutdown(context.Background())
+	}()
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		return err
+	}
+	return <-stopped
+}
+
+var (
+	page    = strings.Repeat("0123456789abcde\n", 1280)
+	chunked = page[:3000]
+)
+
+// named says in every answer which node it came from.
+func named(node string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Node", node)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func work(r *http.Request) {
+	ms, _ := strconv.Atoi(r.FormValue("ms"))
+	if slow := os.Getenv("SERVICE_SLOW"); slow != "" && slow == os.Getenv("TENFOLD_NODE") {
+		ms *= 10
+	}
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+}
+
+func echo(w http.ResponseWriter, r *http.Request, node string) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	message := []byte(node)
+	for c.Write(r.Context(), websocket.MessageText, message) == nil {
+		if _, message, err = c.Read(r.Context()); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/console"
+)
+
+// patience is how long a test waits for what must happen soon. It only has to be longer than a busy machine takes.
+const patience = time.Minute
+
+// running is a tenfold that runs as a process of its own, as a user starts it.
+type running struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	mark   string // in the environment of everything that it starts
+	tmp    string // its TMPDIR
+	stdout *transcript
+	stderr *transcript
+	exited chan struct{}
+
+	url   string // of the gateway, once it is open
+	admin string // the admin address, likewise
+}
+
+// start runs tenfold with these arguments and this standard input. It is killed at the end of the test, if it still runs,
+// and the test fails when anything that it started stays behind.
+func start(t *testing.T, stdin string, env []string, args ...string) *running {
+	t.Helper()
+	if err := adopt(); err != nil {
+		t.Fatal(err)
+	}
+	x := &running{
+		t: t, cmd: exec.Command("tenfold", args...), mark: "TENFOLD_TEST=" + rand.Text(), tmp: t.TempDir(),
+		stdout: newTranscript(), stderr: newTranscript(), exited: make(chan struct{}),
+	}
+	x.cmd.Stdin = strings.NewReader(stdin)
+	x.cmd.Stdout, x.cmd.Stderr = x.stdout, x.stderr
+	x.cmd.SysProcAttr = tethered()
+	x.cmd.WaitDelay = patience
+	// Without the first, a program under the race detector takes a second to exit.
+	x.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "TMPDIR="+x.tmp, x.mark)
+	x.cmd.Env = append(x.cmd.Env, env...)
+	if err := x.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { x.cmd.Wait(); close(x.exited) }()
+	t.Cleanup(x.clear)
+	return x
+}
+
+// up is "tenfold up" with these arguments, on free ports; it returns when all nodes of the file or command are ready.
+func up(t *testing.T, file string, args ...string) *running {
+	t.Helper()
+	return upWith(t, nil, file, args...)
+}
+
+func upWith(t *testing.T, env []string, file string, args ...string) *running {
+	t.Helper()
+	all := []string{"up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
+	if file != "" {
+		all = append(all, "-f", "-")
+	}
+	x := start(t, file, env, append(all, args...)...)
+	found := x.stderr.await(x, `listening on (http://\S+), admin on http://(\S+),`)
+	x.url, x.admin = found[1], found[2]
+	x.awaitReady()
+	return x
+}
+
+// awaitReady returns when every service has all of its nodes ready and none that leaves.
+func (x *running) awaitReady() {
+	x.t.Helper()
+	x.await("all nodes are ready", func() bool {
+		for _, s := range x.services() {
+			if s.Ready != s.Wanted || s.Running != s.Wanted {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// await returns when cond does; what says what that means.
+func (x *running) await(what string, cond func() bool) {
+	x.t.Helper()
+	for begun := time.Now(); !cond(); time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-x.exited:
+			x.t.Fatalf("tenfold ended while waiting until %s: %v", what, x.cmd.ProcessState)
+		default:
+		}
+		if time.Since(begun) > patience {
+			x.t.Fatalf("waited %v until %s", patience, what)
+		}
+	}
+}
+
+func (x *running) signal(s os.Signal) {
+	x.t.Helper()
+	if err := x.cmd.Process.Signal(s); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// wait returns the exit code.
+func (x *running) wait() int {
+	x.t.Helper()
+	select {
+	case <-x.exited:
+	case <-time.After(patience):
+		x.t.Fatalf("tenfold does not end")
+	}
+	return x.cmd.ProcessState.ExitCode()
+}
+
+// stop is Ctrl-C. When tenfold has ended, everything that it started must be gone already.
+func (x *running) stop() {
+	x.t.Helper()
+	x.signal(os.Interrupt)
+	if code := x.wait(); code != 0 {
+		x.t.Errorf("exit code %d after Ctrl-C", code)
+	}
+	x.nothingLeft()
+}
+
+// nothingLeft fails the test for every process and file that is there now.
+func (x *running) nothingLeft() {
+	x.t.Helper()
+	for _, process := range left(x.mark) {
+		x.t.Errorf("left behind: process %s", process)
+	}
+	files, _ := os.ReadDir(x.tmp)
+	for _, f := range files {
+		x.t.Errorf("left behind: file %s", f.Name())
+	}
+}
+
+// awaitNothingLeft returns when the last process is gone; for a tenfold that had no time to wait for them itself.
+func (x *running) awaitNothingLeft() {
+	x.t.Helper()
+	for begun := time.Now(); len(left(x.mark)) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			x.t.Fatalf("left behind: %q", left(x.mark))
+		}
+	}
+}
+
+func (x *running) clear() {
+	x.cmd.Process.Kill()
+	<-x.exited
+	x.awaitNothingLeft()
+	for _, said := range []*transcript{x.stdout, x.stderr} {
+		if strings.Contains(said.String(), "DATA RACE") {
+			x.t.Errorf("data race:\n%s", said)
+		}
+	}
+	if x.t.Failed() {
+		x.t.Logf("%v\nstandard output:\n%s\nstandard error:\n%s", x.cmd.Args, x.stdout.last(30), x.stderr.last(60))
+	}
+}
+
+// ask sends a request to the admin address and returns its answer.
+func (x *running) ask(method, path, body string) (status int, answer string) {
+	x.t.Helper()
+	req, err := http.NewRequest(method, "http://"+x.admin+path, strings.NewReader(body))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func (x *running) read(path string, into any) {
+	x.t.Helper()
+	if status, answer := x.ask("GET", path, ""); status != 200 {
+		x.t.Fatalf("GET %s: %d %s", path, status, answer)
+	} else if err := json.Unmarshal([]byte(answer), into); err != nil {
+		x.t.Fatalf("GET %s: %v in %s", path, err, answer)
+	}
+}
+
+func (x *running) services() (all []console.Service) {
+	x.t.Helper()
+	x.read("/api/services", &all)
+	return all
+}
+func (x *running) nodes() (all []console.Node) { x.t.Helper(); x.read("/api/nodes", &all); return all }
+
+// node returns the node with this id, or one without an id.
+func (x *running) node(id string) (n console.Node) {
+	x.t.Helper()
+	for _, n := range x.nodes() {
+		if n.ID == id {
+			return n
+		}
+	}
+	return n
+}
+
+func usable(n console.Node) bool { return (n.State == "ready" || n.State == "warming") && !n.Ejected }
+
+// metric returns a series of /metrics by its full name, labels in alphabetical order; 0 when it is not there.
+func (x *running) metric(series string) float64 {
+	x.t.Helper()
+	status, text := x.ask("GET", "/metrics", "")
+	if status != 200 {
+		x.t.Fatalf("GET /metrics: %d %s", status, text)
+	}
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, series+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			if err != nil {
+				x.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	return 0
+}
+
+// verb runs another tenfold that speaks to this one, and returns what it says; it must succeed.
+func (x *running) verb(args ...string) string {
+	x.t.Helper()
+	cmd := exec.Command("tenfold", args...)
+	cmd.Env = append(os.Environ(), "TENFOLD_ADMIN="+x.admin, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = tethered()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		x.t.Fatalf("tenfold %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// kill sends a signal to one process of a node.
+func kill(t *testing.T, pid int, s syscall.Signal) {
+	t.Helper()
+	if pid <= 0 {
+		t.Fatalf("pid %d", pid)
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatalf("signal process %d: %v", pid, err)
+	}
+}
+
+// figure prints what was measured, as "figure: NAME key=value ...".
+func figure(t *testing.T, name string, pairs ...any) {
+	t.Helper()
+	line := "figure: " + name
+	for i := 0; i+1 < len(pairs); i += 2 {
+		switch v := pairs[i+1].(type) {
+		case time.Duration:
+			line += fmt.Sprintf(" %s=%v", pairs[i], v.Round(100*time.Microsecond))
+		case float64:
+			line += fmt.Sprintf(" %s=%.3g", pairs[i], v)
+		default:
+			line += fmt.Sprintf(" %s=%v", pairs[i], v)
+		}
+	}
+	t.Log(line)
+}
+
+// transcript is what a process has written so far.
+type transcript struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{} // closed and replaced when more comes
+}
+
+func newTranscript() *transcript { return &transcript{changed: make(chan struct{})} }
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return s.text.Write(p)
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// last returns the last n lines.
+func (s *transcript) last(n int) string {
+	lines := strings.SplitAfter(s.String(), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
+}
+
+// await returns the first match of a regular expression and its groups, as soon as x has written it.
+func (s *transcript) await(x *running, expression string) []string {
+	x.t.Helper()
+	re := regexp.MustCompile(expression)
+	late := time.After(patience)
+	for {
+		s.mu.Lock()
+		found, changed := re.FindStringSubmatch(s.text.String()), s.changed
+		s.mu.Unlock()
+		if found != nil {
+			return found
+		}
+		select {
+		case <-changed:
+		case <-x.exited:
+			if found := re.FindStringSubmatch(s.String()); found != nil {
+				return found
+			}
+			x.t.Fatalf("tenfold ended (%v) without writing %q", x.cmd.ProcessState, expression)
+		case <-late:
+			x.t.Fatalf("tenfold did not write %q within %v", expression, patience)
+		}
+	}
+}
