@@ -3,7 +3,7 @@
 //
 // A request's way:
 //
-//	listener -> guard -> net/http -> record -> strict -> forwarded -> body -> route -> proxy -> upstream.Pool -> node
+//	listener -> guard -> net/http -> record -> body -> strict -> forwarded -> route -> proxy -> upstream.Pool -> node
 package gateway
 
 import (
@@ -15,6 +15,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -41,6 +43,7 @@ type Gateway struct {
 	server       *http.Server
 	listeners    []net.Listener
 	tunnels      tunnels
+	running      atomic.Int64 // requests
 }
 
 // New builds a Gateway. It opens nothing and starts nothing.
@@ -57,6 +60,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	metrics := newMetrics(o.Metrics, cfg)
+	g.tunnels.active = metrics.active
 	for _, s := range cfg.Services {
 		if !s.Worker {
 			g.pools[s.Name] = upstream.New(s, &upstream.Options{Log: g.log, Metrics: o.Metrics})
@@ -68,16 +72,20 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	}
 	g.handler = policy.Chain(
 		policy.Recorded(ends...),
+		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(cfg.TrustedProxies),
-		policy.Body(cfg.Limits),
 	)(g.routes())
-	g.server = newServer(cfg, g.handler, metrics, g.log)
+	g.server = newServer(cfg, g, metrics, g.log)
 	return g, nil
 }
 
 // ServeHTTP answers one request as the listeners would, for tests and for embedding.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.running.Add(1)
+	defer g.running.Add(-1)
+	g.handler.ServeHTTP(w, r)
+}
 
 // routes is the end of the chain: it finds the service and proxies to it.
 func (g *Gateway) routes() http.Handler {
@@ -169,7 +177,13 @@ func (g *Gateway) stop() {
 		g.log.Warn("drain is over: cutting what did not finish", "upgraded", left, "err", err)
 	}
 	g.Cut()
+	for begun := time.Now(); g.running.Load() > 0 && time.Since(begun) < cutPatience; {
+		time.Sleep(time.Millisecond)
+	}
 }
+
+// cutPatience is how long a request that was cut may take to notice.
+const cutPatience = 5 * time.Second
 
 // Update gives a service's pool its new set of nodes. Sets of services that get no requests are ignored.
 func (g *Gateway) Update(set node.Set) {

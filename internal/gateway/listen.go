@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -90,14 +92,18 @@ func requireFrom(peers []netip.Prefix) proxyproto.ConnPolicyFunc {
 // newServer is net/http with our limits.
 func newServer(cfg *config.Config, h http.Handler, m *metrics, logger *slog.Logger) *http.Server {
 	s := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: cfg.Limits.HeaderTimeout,
+		Handler: h,
+		// The guard ends a slow header with an answer. This is for connections on which nothing comes at all, and twice
+		// as long so that it does not come first.
+		ReadHeaderTimeout: 2 * cfg.Limits.HeaderTimeout,
 		IdleTimeout:       cfg.Limits.IdleTimeout,
 		MaxHeaderBytes:    cfg.Limits.HeaderBytes,
 		ConnState:         m.connState,
 		ErrorLog:          log.New(serverLog{logger}, "", 0),
 		Protocols:         new(http.Protocols),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: cfg.Limits.WriteTimeout},
+
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like others
 	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(cfg.TLS != nil)
@@ -106,11 +112,15 @@ func newServer(cfg *config.Config, h http.Handler, m *metrics, logger *slog.Logg
 	return s
 }
 
-// serverLog turns what net/http has to say into debug records: any client can cause them.
+// serverLog turns what net/http has to say into debug records: any client can cause them. A panic is our own.
 type serverLog struct{ *slog.Logger }
 
 func (l serverLog) Write(p []byte) (int, error) {
-	l.Debug("server", "message", string(p[:max(0, len(p)-1)]))
+	level := slog.LevelDebug
+	if bytes.HasPrefix(p, []byte("http: panic")) || bytes.HasPrefix(p, []byte("http2: panic")) {
+		level = slog.LevelError
+	}
+	l.Log(context.Background(), level, "server", "message", string(p[:max(0, len(p)-1)]))
 	return len(p), nil
 }
 

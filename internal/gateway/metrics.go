@@ -76,7 +76,7 @@ func (m *metrics) connState(_ net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateNew:
 		m.active.Inc()
-	case http.StateClosed, http.StateHijacked:
+	case http.StateClosed: // of one that was hijacked, its tunnel tells
 		m.active.Dec()
 	}
 }

@@ -26,6 +26,7 @@ type proxy struct {
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := outgoing(w, r)
+	wantsTrailer := len(out.Header["Te"]) > 0
 	resp, err := p.pool.RoundTrip(out)
 	if err != nil {
 		p.fail(w, r, err)
@@ -34,27 +35,37 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		if err := p.tunnels.serve(w, r, resp); err != nil {
-			policy.RecordOf(r).Err = err
+			p.fail(w, r, err)
 		}
 		return
 	}
-	copyHeader(w.Header(), resp.Header)
-	announceTrailers(w.Header(), resp)
+	h := w.Header()
+	copyHeader(h, resp.Header)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one, and a browser believe it
+	}
+	if wantsTrailer {
+		announceTrailers(h, resp)
+	}
+	policy.Overtake(w, r)
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, resp); err != nil {
-		policy.RecordOf(r).Err = err
-		if r.Context().Err() == nil {
-			policy.RecordOf(r).Reason = "answer_broken"
+		rec := policy.RecordOf(r)
+		rec.Err, rec.Reason = err, "answer_broken"
+		if r.Context().Err() != nil {
+			rec.Reason = "client_gone"
 		}
 		panic(http.ErrAbortHandler) // the only way to tell the client that the answer is not whole
 	}
-	sendTrailers(w.Header(), resp)
+	if wantsTrailer {
+		sendTrailers(h, resp)
+	}
 }
 
 // outgoing is the request as the node gets it: the same, without the fields that were for us.
 func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 	ctx := r.Context()
-	if r.ProtoAtLeast(1, 1) && r.ProtoMajor == 1 {
+	if takesEarlyHints(r) {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
 			return earlyHints(w, status, h)
 		}})
@@ -63,6 +74,10 @@ func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 	out := r.WithContext(ctx) // a shallow copy: the header is ours to change, the server looks at it no more
 	out.RequestURI = ""
 	out.Close = false
+	out.Trailer = nil // some servers add it to the header, where it would be past every policy
+	if r.ContentLength == 0 {
+		out.Body = http.NoBody // HTTP/2 always has a body to read from
+	}
 	if rec := policy.RecordOf(r); rec.Client.IsValid() {
 		out.RemoteAddr = rec.Client.String() // what hash(ip) goes by
 	}
@@ -80,6 +95,12 @@ func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 		out.Header["User-Agent"] = nil // or net/http's HTTP/2 would add its own
 	}
 	return out
+}
+
+// takesEarlyHints reports whether 103 may be sent: not to HTTP/1.0, not while net/http may be about to write 100 on
+// another goroutine, and not in gRPC, which knows none and where it would be written from yet another one.
+func takesEarlyHints(r *http.Request) bool {
+	return r.ProtoAtLeast(1, 1) && len(r.Header["Expect"]) == 0 && !upstream.IsGRPC(r)
 }
 
 // earlyHints passes 103 on. The status is the node's, the fields are few, and nothing else may be sent before the answer.
@@ -128,6 +149,7 @@ func announceTrailers(h http.Header, resp *http.Response) {
 
 func sendTrailers(h http.Header, resp *http.Response) {
 	for name, values := range resp.Trailer {
+		delete(h, name) // the field of the same name in the header has been sent
 		for _, v := range values {
 			h.Add(http.TrailerPrefix+name, v)
 		}

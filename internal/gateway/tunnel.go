@@ -10,14 +10,19 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 )
 
 // tunnels are the upgraded connections (WebSockets). net/http no longer knows them, so that the gateway has to end them.
 type tunnels struct {
+	active prometheus.Gauge // connections from downstreams: these are among them
+
 	mu   sync.Mutex
 	open map[*tunnel]struct{}
 	gone chan struct{} // closed when the last one has ended; nil while nobody waits
+	over bool          // they were cut: no new one may stay
 }
 
 type tunnel struct {
@@ -40,11 +45,15 @@ func (ts *tunnels) add(t *tunnel) {
 		ts.open = make(map[*tunnel]struct{})
 	}
 	ts.open[t] = struct{}{}
+	if ts.over {
+		t.close()
+	}
 }
 
 func (ts *tunnels) remove(t *tunnel) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	ts.active.Dec()
 	delete(ts.open, t)
 	if len(ts.open) == 0 && ts.gone != nil {
 		close(ts.gone)
@@ -77,16 +86,17 @@ func (ts *tunnels) wait(ctx context.Context) int {
 	return ts.len()
 }
 
-// cut ends all of them.
+// cut ends all of them, and those that are just being made.
 func (ts *tunnels) cut() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	ts.over = true
 	for t := range ts.open {
 		t.close()
 	}
 }
 
-// serve passes bytes both ways until either side ends, or the node is drained.
+// serve passes bytes both ways until either side ends, or the node is drained. An error means that nothing was answered.
 func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
 	up, ok := resp.Body.(interface {
 		io.ReadWriteCloser
@@ -96,6 +106,9 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 		return fmt.Errorf("upgrade answered with a body of type %T", resp.Body)
 	}
 	defer up.Close()
+	if upgrade := resp.Header.Get("Upgrade"); !strings.EqualFold(upgrade, "websocket") {
+		return fmt.Errorf("node switched to protocol %q", upgrade)
+	}
 	down, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return fmt.Errorf("upgrade: %w", err)
@@ -108,12 +121,11 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	policy.RecordOf(r).Status = http.StatusSwitchingProtocols
 
 	if err := writeSwitch(buffered.Writer, resp.Header); err != nil {
-		return err
+		policy.RecordOf(r).Err = err
+		return nil
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if _, err := up.Write(early); err != nil {
-		return err
-	}
+	up.Write(early) // should it fail, so will what follows
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		io.Copy(up, down)
@@ -127,10 +139,8 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 
 func writeSwitch(w *bufio.Writer, h http.Header) error {
 	w.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+	removeHopByHop(h)
 	for name, values := range h {
-		if name == "Connection" || name == "Upgrade" {
-			continue
-		}
 		for _, v := range values {
 			w.WriteString(name + ": " + v + "\r\n")
 		}
@@ -142,7 +152,7 @@ func writeSwitch(w *bufio.Writer, h http.Header) error {
 // wantsWebSocket reports whether a request asks for the one upgrade that is let through. Others, above all h2c, would
 // let a client speak to a node behind the back of every policy.
 func wantsWebSocket(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 &&
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.ContentLength == 0 &&
 		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(r.Header["Upgrade"][0], "websocket") &&
 		hasToken(r.Header["Connection"], "upgrade")
 }

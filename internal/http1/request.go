@@ -109,6 +109,14 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 	return append(b, "\r\n"...), nil
 }
 
+// ValidLine reports whether a Conn can send the request as far as its method, target and host go. They are what a Guard
+// checks in HTTP/1, and nobody in HTTP/2.
+func ValidLine(req *http.Request) bool {
+	var buf [1 << 10]byte
+	_, err := appendRequestLine(buf[:0], req)
+	return err == nil
+}
+
 // appendTarget writes the origin form of RFC 9112 section 3.2.1, or "*" for OPTIONS; nil when there is none.
 func appendTarget(b []byte, req *http.Request, method string) []byte {
 	u := req.URL

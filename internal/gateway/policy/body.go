@@ -1,15 +1,19 @@
 package policy
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 )
 
 // Body bounds how large a request's body may be and how slowly it may come. After BodyGrace it must have averaged
-// BodyRate bytes per second, so that a thousand drips cannot hold a thousand places.
+// BodyRate bytes per second, so that a thousand drips cannot hold a thousand places; a gRPC stream may be silent for
+// hours. It stands in front of all policies that refuse requests, because net/http reads the rest of a refused body.
 func Body(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -17,43 +21,150 @@ func Body(limits config.Limits) Policy {
 				next.ServeHTTP(w, r)
 				return
 			}
+			b := &body{ReadCloser: r.Body, conn: http.NewResponseController(w), http1: r.ProtoMajor == 1}
 			if limits.BodyBytes > 0 {
-				if r.ContentLength > limits.BodyBytes {
-					w.Header().Set("Connection", "close") // rather than read all of it
-					Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large", Detail: "the request body is too large"}.Write(w, r)
-					return
-				}
-				r.Body = http.MaxBytesReader(w, r.Body, limits.BodyBytes)
+				b.ReadCloser = http.MaxBytesReader(w, r.Body, limits.BodyBytes)
 			}
-			if limits.BodyRate > 0 {
-				r.Body = &pacedBody{ReadCloser: r.Body, conn: http.NewResponseController(w), grace: limits.BodyGrace, rate: limits.BodyRate}
+			if limits.BodyRate > 0 && !upstream.IsGRPC(r) {
+				b.grace, b.rate = limits.BodyGrace, limits.BodyRate
+				b.conn.SetReadDeadline(time.Now().Add(b.grace)) // for net/http, should nobody else read
+			}
+			r.Body = b
+			defer b.release()
+			if limits.BodyBytes > 0 && r.ContentLength > limits.BodyBytes {
+				b.closeAfter(w) // rather than read all of it
+				Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large", Detail: "the request body is too large"}.Write(w, r)
+				return
 			}
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// pacedBody gives each read until the moment at which the body would be too slow.
-type pacedBody struct {
+// body is a request's body, paced. It is read by another goroutine than the handler's while it is passed on.
+//
+// Over HTTP/1, net/http reads what is left of a body before it writes an answer's header, and again when the handler has
+// returned. Both would compete with whoever passes the body on: bytes would be missing in what the service gets, or the
+// answer would wait for a client that waits for it. So an answer that overtakes its body is sent at once and is the last
+// on its connection, and a read that is under way when the handler returns is interrupted.
+type body struct {
 	io.ReadCloser
 	conn  *http.ResponseController
+	http1 bool
 	grace time.Duration
-	rate  int
-	begun time.Time
-	read  int64
+	rate  int // bytes per second; 0 for no pace
+
+	reading sync.Mutex // held by the read that is under way
+	begun   time.Time  // when the first read was
+	n       int64      // bytes read
+
+	mu      sync.Mutex // of what follows, and of setting the deadline
+	started bool       // somebody has read
+	whole   bool       // it was read to its end
+	over    bool       // the handler has returned: nobody may read
 }
 
-func (b *pacedBody) Read(p []byte) (int, error) {
+// lingering is how long a client may take to send the rest of a body that nobody wants, before its connection is closed.
+const lingering = 500 * time.Millisecond
+
+var (
+	past        = time.Unix(1, 0)
+	errAnswered = errors.New("request was answered before its body was read")
+)
+
+func (b *body) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if !b.begin() {
+		return 0, errAnswered
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	if err == io.EOF {
+		b.end()
+	}
+	return n, err
+}
+
+// begin gives a read until the moment at which the body would be too slow.
+func (b *body) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	b.started = true
 	if b.begun.IsZero() {
 		b.begun = time.Now()
 	}
-	due := b.begun.Add(b.grace + time.Duration(b.read)*time.Second/time.Duration(b.rate))
-	b.conn.SetReadDeadline(due) // a connection without deadlines has no slow bodies: it is a test's
-	n, err := b.ReadCloser.Read(p)
-	b.read += int64(n)
-	if err == io.EOF {
+	if b.rate > 0 { // a connection without deadlines has no slow bodies: it is a test's
+		b.conn.SetReadDeadline(b.begun.Add(b.grace + time.Duration(b.n)*time.Second/time.Duration(b.rate)))
+	}
+	return true
+}
+
+func (b *body) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole = true
+	if b.rate > 0 && !b.over {
 		// Else it would fire in net/http's watch for the client's going away, and cancel the request.
 		b.conn.SetReadDeadline(time.Time{})
 	}
-	return n, err
+}
+
+// release ends the read that is under way.
+func (b *body) release() {
+	b.mu.Lock()
+	b.over = true
+	idle := !b.http1 || !b.started || b.whole
+	if !idle {
+		b.conn.SetReadDeadline(past)
+	}
+	b.mu.Unlock()
+	if idle {
+		return // HTTP/2 closes its stream, and thereby the body
+	}
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.conn.SetReadDeadline(time.Now().Add(lingering)) // to close with unread data in the socket could take back the answer
+}
+
+// overtake makes the answer that follows the last one on its connection, and independent of the rest of the body.
+func (b *body) overtake(w http.ResponseWriter) {
+	b.mu.Lock()
+	whole := b.whole
+	b.mu.Unlock()
+	if b.http1 && !whole {
+		b.conn.EnableFullDuplex()
+		b.closeAfter(w)
+	}
+}
+
+func (b *body) closeAfter(w http.ResponseWriter) {
+	if b.http1 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// Overtake is called before the header of an answer is written while the request's body may still be passed on.
+func Overtake(w http.ResponseWriter, r *http.Request) {
+	if b, ok := r.Body.(*body); ok {
+		b.overtake(w)
+	}
+}
+
+// giveUp is Overtake for an answer that comes because the body is not passed on any more. A body that nobody has begun
+// to read is left to net/http, which keeps the connection when it is small.
+func giveUp(w http.ResponseWriter, r *http.Request) {
+	b, ok := r.Body.(*body)
+	if !ok {
+		return
+	}
+	b.mu.Lock()
+	started := b.started
+	b.mu.Unlock()
+	if started {
+		b.overtake(w)
+	}
 }

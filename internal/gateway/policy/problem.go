@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type Problem struct {
 	Reason     string        // a word for machines, from a closed set: "no_node", "queue_full", ...
 	Detail     string        // a sentence for people; it must not tell more than a stranger may know
 	RetryAfter time.Duration // 0 for no such field
+	Allow      []string      // the methods that are, beside 405; nil for no such field
 	Err        error         // the cause, for the log alone
 }
 
@@ -22,6 +24,7 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	if rec := RecordOf(r); rec != nil {
 		rec.Reason, rec.Err = p.Reason, p.Err
 	}
+	giveUp(w, r)
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
@@ -38,6 +41,9 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store") // what the gateway says of this moment is not the resource
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	}
+	if p.Allow != nil {
+		h.Set("Allow", strings.Join(p.Allow, ", "))
 	}
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {

@@ -15,8 +15,15 @@ func Strict(limits config.Limits) Policy {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if status, why, refused := http1.Refusal(r); refused {
 				w.Header().Set("Connection", "close")
-				Problem{Status: status, Reason: "malformed", Detail: why}.Write(w, r)
+				p := Problem{Status: status, Reason: "malformed", Detail: why}
+				if status == http.StatusMethodNotAllowed {
+					p.Allow = served
+				}
+				p.Write(w, r)
 				return
+			}
+			if r.URL.Path == "" && r.URL.Host != "" {
+				r.URL.Path = "/" // "GET http://shop.example HTTP/1.1"
 			}
 			if p, bad := unacceptable(r, limits); bad {
 				p.Write(w, r)
@@ -30,20 +37,38 @@ func Strict(limits config.Limits) Policy {
 	}
 }
 
+// served is what may be asked of some service or other.
+var served = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
 func unacceptable(r *http.Request, limits config.Limits) (Problem, bool) {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Detail: "CONNECT and TRACE are not for this server"}, true
+		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Allow: served,
+			Detail: "CONNECT and TRACE are not for this server"}, true
 	case len(r.RequestURI) > limits.URIBytes:
 		return Problem{Status: http.StatusRequestURITooLong, Reason: "uri_too_long", Detail: "the request target is too long"}, true
 	case headerLines(r.Header) > limits.HeaderLines:
 		return Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "header_too_large", Detail: "too many header lines"}, true
+	case r.Host == "" || r.ProtoMajor == 2 && !oneHost(r):
+		return Problem{Status: http.StatusBadRequest, Reason: "host", Detail: "the request does not name one host"}, true
+	case r.ProtoMajor == 2 && (r.URL.Host != "" || !http1.ValidLine(r)):
+		return Problem{Status: http.StatusBadRequest, Reason: "malformed", Detail: "invalid method, path or authority"}, true
 	case r.URL.Path != "*" && !strings.HasPrefix(r.URL.Path, "/"):
 		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path does not begin with a slash"}, true
 	case ambiguousPath(r.URL.Path):
 		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path has dot segments or a NUL"}, true
 	}
 	return Problem{}, false
+}
+
+// oneHost reports whether HTTP/2's two places for a host say the same. (In HTTP/1 the guard sees to it.)
+func oneHost(r *http.Request) bool {
+	for _, host := range r.Header["Host"] {
+		if !strings.EqualFold(host, r.Host) {
+			return false
+		}
+	}
+	return true
 }
 
 func headerLines(h http.Header) (n int) {

@@ -106,7 +106,7 @@ func (c *conns) close() {
 
 // exchange sends req on one of the member's connections and returns the head of the answer.
 func (m *member) exchange(p *Pool, req *http.Request) (*http.Response, error) {
-	if isGRPC(req) {
+	if IsGRPC(req) {
 		return p.exchangeGRPC(m, req)
 	}
 	k, err := m.conns.get(req.Context(), idempotent(req.Method))

@@ -98,10 +98,10 @@ func (t *try) failed(err error) error {
 	if e := (*http1.Error)(nil); errors.As(err, &e) {
 		stage, err = e.Stage, e.Err
 	}
-	if cause := context.Cause(t.ctx); cause != nil {
+	var body *http1.BodyError
+	if cause := context.Cause(t.ctx); cause != nil && !errors.As(err, &body) { // a broken body ends the context, too
 		err = cause
 	}
-	var body *http1.BodyError
 	if t.ctx.Err() == nil || errors.Is(err, ErrTimeout) || errors.Is(err, ErrTryTimeout) || errors.Is(err, ErrNodeDown) {
 		if !errors.As(err, &body) {
 			t.member.failures.Add(1)
@@ -243,6 +243,7 @@ func (b *keptBody) Close() error {
 	return nil
 }
 
-func isGRPC(req *http.Request) bool {
+// IsGRPC reports whether a request is spoken in gRPC, which goes to the nodes over HTTP/2.
+func IsGRPC(req *http.Request) bool {
 	return req.ProtoMajor == 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc")
 }

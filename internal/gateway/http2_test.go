@@ -1,0 +1,260 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// authority is a CA of the tests' own, and a certificate from it for 127.0.0.1 and shop.example in two files.
+type authority struct {
+	pool      *x509.CertPool
+	cert, key string
+}
+
+var testCA = sync.OnceValues(func() (*authority, error) {
+	dir, err := os.MkdirTemp("", "tenfold-gateway")
+	if err != nil {
+		return nil, err
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
+	if err != nil {
+		return nil, err
+	}
+	ca, err = x509.ParseCertificate(caDER)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "shop"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		DNSNames: []string{"shop.example", "a"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
+	if err != nil {
+		return nil, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{x509.NewCertPool(), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
+	a.pool.AddCert(ca)
+	for file, block := range map[string]*pem.Block{a.cert: {Type: "CERTIFICATE", Bytes: leafDER}, a.key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+})
+
+// secure returns the tests' CA and the lines of a file that make the gateway serve TLS with a certificate of it.
+func secure(t testing.TB) (*authority, string) {
+	t.Helper()
+	a, err := testCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, fmt.Sprintf("tls: {cert: %q, key: %q}\n", a.cert, a.key)
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if a, err := testCA(); err == nil {
+		os.RemoveAll(filepath.Dir(a.cert))
+	}
+	os.Exit(code)
+}
+
+// secureClient speaks TLS with the gateway, and HTTP/2 when h2 is set.
+func secureClient(t testing.TB, a *authority, h2 bool) *http.Client {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool}, DisableCompression: true, Protocols: new(http.Protocols)}
+	tr.Protocols.SetHTTP2(h2)
+	tr.Protocols.SetHTTP1(!h2)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: patience}
+}
+
+// frames is an HTTP/2 connection that sends what a client would not.
+type frames struct {
+	*http2.Framer
+	headers bytes.Buffer
+	encoder *hpack.Encoder
+}
+
+func dialFrames(t testing.TB, addr string, a *authority) *frames {
+	t.Helper()
+	nc := tls.Client(dial(t, addr), &tls.Config{RootCAs: a.pool, ServerName: "a", NextProtos: []string{"h2"}})
+	io.WriteString(nc, http2.ClientPreface)
+	f := &frames{Framer: http2.NewFramer(nc, nc)}
+	f.encoder = hpack.NewEncoder(&f.headers)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	if err := f.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// request sends a header block on stream 1, fields in pairs.
+func (f *frames) request(t testing.TB, end bool, fields ...string) {
+	t.Helper()
+	f.headers.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		f.encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	block := f.headers.Bytes()
+	first := block[:min(len(block), 16<<10)]
+	block = block[len(first):]
+	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: first, EndStream: end, EndHeaders: len(block) == 0}); err != nil {
+		t.Fatal(err)
+	}
+	for len(block) > 0 {
+		part := block[:min(len(block), 16<<10)]
+		block = block[len(part):]
+		if err := f.WriteContinuation(1, len(block) == 0, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// answer reads until stream 1 has its answer: "200 body", "reset PROTOCOL_ERROR", or "gone ...".
+func (f *frames) answer() string {
+	status, body := "", ""
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return "closed"
+		}
+		switch frame := frame.(type) {
+		case *http2.MetaHeadersFrame:
+			status = frame.PseudoValue("status")
+			if frame.StreamEnded() {
+				return status + " " + body
+			}
+		case *http2.DataFrame:
+			body += string(frame.Data())
+			if frame.StreamEnded() {
+				return status + " " + body
+			}
+		case *http2.RSTStreamFrame:
+			return "reset " + frame.ErrCode.String()
+		case *http2.GoAwayFrame:
+			if frame.ErrCode != http2.ErrCodeNo {
+				return "gone " + frame.ErrCode.String()
+			}
+		}
+	}
+}
+
+// TestBadInputHTTP2 is TestBadInput for what only HTTP/2 can say. Rows marked "net/http" are refused by its HTTP/2 server
+// before any handler of ours is asked: with a reset, or with an answer in its own words, which is not in the access log.
+func TestBadInputHTTP2(t *testing.T) {
+	a, top := secure(t)
+	line := func(method, authority, path string) []string {
+		return []string{":method", method, ":scheme", "https", ":authority", authority, ":path", path}
+	}
+	get := line("GET", "a", "/p")
+	with := func(base []string, more ...string) []string { return append(slices.Clone(base), more...) }
+	for _, row := range []struct {
+		name string
+		send []string
+		want string // "200" of the node, "400 reason" of the gateway, or a reset
+		saw  string
+	}{
+		{"good", get, "200", "GET /p"},
+		{"Host that agrees", with(get, "host", "A"), "200", "GET /p"},
+		{"Host that differs", with(get, "host", "b"), "400 host", ""},
+		{"Host alone", []string{":method", "GET", ":scheme", "https", ":path", "/p", "host", "a"}, "200", "GET /p"},
+		{"two Hosts", []string{":method", "GET", ":scheme", "https", ":path", "/p", "host", "a", "host", "b"}, "400 host", ""},
+		{"no host", []string{":method", "GET", ":scheme", "https", ":path", "/p"}, "400 host", ""},
+		{"authority with space", line("GET", "a b", "/p"), "400 malformed", ""},
+		{"authority with slash", line("GET", "a/b", "/p"), "400 malformed", ""},
+		{"authority with user (net/http)", line("GET", "u@a", "/p"), "reset PROTOCOL_ERROR", ""},
+		{"method with space", line("G T", "a", "/p"), "400 malformed", ""},
+		{"path with space in the query", line("GET", "a", "/p?a b HTTP/1.1"), "400 malformed", ""},
+		{"path with fragment in the query", line("GET", "a", "/p?q#f"), "400 malformed", ""},
+		{"path with space", line("GET", "a", "/p q"), "200", "GET /p%20q"},
+		{"path in absolute form", line("GET", "a", "http://b/p"), "400 malformed", ""},
+		{"path without slash (net/http)", line("GET", "a", "p"), "reset PROTOCOL_ERROR", ""},
+		{"/../", line("GET", "a", "/a/../p"), "400 path", ""},
+		{"/%00", line("GET", "a", "/a%00"), "400 path", ""},
+		{"CR LF in a value (net/http)", with(get, "x", "a\r\nhost: b"), "reset PROTOCOL_ERROR", ""},
+		{"upper case name (net/http)", with(get, "X-Y", "a"), "reset PROTOCOL_ERROR", ""},
+		{"Connection (net/http)", with(get, "connection", "x-forwarded-for"), "400", ""},
+		{"Transfer-Encoding (net/http)", with(get, "transfer-encoding", "chunked"), "400", ""},
+		{"TE (net/http)", with(get, "te", "gzip"), "400", ""},
+		{"CONNECT", []string{":method", "CONNECT", ":authority", "a:443"}, "405 method", ""},
+		{"extended CONNECT (net/http)", with(line("CONNECT", "a", "/p"), ":protocol", "websocket"), "reset PROTOCOL_ERROR", ""},
+		{"TRACE", line("TRACE", "a", "/p"), "405 method", ""},
+		{"URI of 9 KiB", line("GET", "a", "/"+strings.Repeat("x", 9<<10)), "414 uri_too_long", ""},
+		{"129 lines", with(get, slices.Repeat([]string{"x", "y"}, 129)...), "431 header_too_large", ""},
+		{"128 lines", with(get, slices.Repeat([]string{"x", "y"}, 128)...), "200", "GET /p"},
+		{"header of 40 KiB (net/http)", with(get, slices.Repeat([]string{"x", strings.Repeat("x", 1<<10)}, 40)...), "431", ""},
+		{"value of 40 KiB (net/http)", with(get, "x", strings.Repeat("x", 40<<10)), "gone COMPRESSION_ERROR", ""},
+		{"unknown pseudo field (net/http)", with([]string{":x", "y"}, get...), "reset PROTOCOL_ERROR", ""},
+		{"forbidden trailer name", with(get, "trailer", "te, host, x"), "200", "GET /p"},
+		{"content length without content", with(line("POST", "a", "/p"), "content-length", "5"), "200", "POST /p"}, // it gets 0
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			node := newWitness(t)
+			f := start(t, top, "", address(node.server))
+			c := dialFrames(t, f.addr, a)
+			c.request(t, true, row.send...)
+			status, body, _ := strings.Cut(c.answer(), " ")
+			got := status
+			switch {
+			case status == "reset" || status == "gone":
+				got += " " + body
+			case strings.HasPrefix(body, "{"):
+				_, reason, _ := strings.Cut(body, `"reason":"`)
+				reason, _, _ = strings.Cut(reason, `"`)
+				got += " " + reason
+			}
+			f.kill()
+			node.server.Close()
+			if got != row.want {
+				t.Errorf("got %s %s, want %s", status, body, row.want)
+			}
+			if saw := strings.Join(node.list(), "|"); saw != row.saw {
+				t.Errorf("the node saw %s, want %s", saw, row.saw)
+			}
+			if n := f.Nodes("shop")[0].Failures; n > 0 {
+				t.Errorf("the node was blamed %d times", n)
+			}
+		})
+	}
+}
