@@ -9,6 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // database is one SQLite file, which any number of processes of one machine may share. Only one connection in all of
@@ -19,6 +23,9 @@ type database struct {
 	write *sql.DB
 }
 
+// busyTimeout is how long a statement waits for another process's lock.
+const busyTimeout = 5 * time.Second
+
 //go:embed schema.sql
 var schema string
 
@@ -28,10 +35,12 @@ var migrations = []string{schema}
 func openDatabase(ctx context.Context, file string) (*database, error) {
 	db := &database{}
 	var err error
-	// WAL lets readers and a writer work side by side. An order that was answered is on the disk: synchronous is full.
-	db.write, err = openSQLite(file, "journal_mode(wal)", "synchronous(full)", "foreign_keys(on)")
+	db.write, err = openSQLite(file, "synchronous(full)", "foreign_keys(on)") // an order that was answered is on the disk
 	if err == nil {
 		db.write.SetMaxOpenConns(1)
+		err = db.switchToWAL(ctx)
+	}
+	if err == nil {
 		err = db.migrate(ctx)
 	}
 	if err == nil {
@@ -47,11 +56,36 @@ func openDatabase(ctx context.Context, file string) (*database, error) {
 
 func openSQLite(file string, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{
-		"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...), // milliseconds; first, since the others may wait
-		"_txlock": {"immediate"},                                      // a transaction that will write waits at its start
+		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())}, pragmas...),
+		"_txlock": {"immediate"}, // a transaction that will write waits at its start
 	}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: query.Encode()}
 	return sql.Open("sqlite", dsn.String())
+}
+
+// switchToWAL makes readers and a writer work side by side; the file remembers it. For this one statement SQLite does not
+// wait while another node does the same, so it is tried again.
+func (db *database) switchToWAL(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	for {
+		_, err := db.write.ExecContext(ctx, "PRAGMA journal_mode = wal")
+		if !isBusy(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// isBusy reports that another connection or process kept the file locked.
+func isBusy(err error) bool {
+	const primaryCode = 0xff
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&primaryCode == sqlite3.SQLITE_BUSY
 }
 
 // migrate brings the file up to date, in one transaction, which other nodes that start at the same time wait for.

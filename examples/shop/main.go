@@ -78,7 +78,7 @@ type serveCmd struct {
 	Host  string `env:"HOST" default:"127.0.0.1" help:"Address to listen on."`
 	Port  int    `env:"PORT" default:"8080" help:"Port to listen on, 0 for any."`
 	Node  string `env:"TENFOLD_NODE" help:"Name of this copy, shown on its pages; default HOST:PORT."`
-	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared (fit for many nodes) or memory (lost with the process, unknown to other nodes)."`
+	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared by all nodes, or memory of this one, lost with it."`
 	DB    string `env:"SHOP_DB" name:"db" default:"shop.db" help:"SQLite file of the shared state."`
 	Redis string `env:"REDIS_URL" help:"Redis URL of the shared state."`
 
@@ -176,7 +176,7 @@ func (s *Shop) serve(ctx context.Context, listener net.Listener, drain time.Dura
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute, // longer than a gateway keeps its idle connections, so that the gateway ends them
+		IdleTimeout:       2 * time.Minute, // longer than a gateway keeps its idle connections: it ends them
 		MaxHeaderBytes:    32 << 10,
 		ConnState:         s.metrics.countConnection,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),

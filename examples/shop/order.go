@@ -74,31 +74,27 @@ func (s *Shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 // and after a death at any step: the same key gives the same order, written once and charged once. Two keys are two
 // orders, even of one cart.
 //
-//	write it unpaid, under the key -> charge it, under its id -> mark it paid -> empty the cart
+//	write it unpaid, under the key -> charge it, under its id -> empty the cart -> mark it paid
+//
+// Paid is the last word: a repetition of an unpaid order does again what may have been done, one of a paid order nothing.
 func (s *Shop) buyCart(ctx context.Context, customer, key string) (order Order, replayed bool, err error) {
 	order, replayed, err = s.orderOnce(ctx, customer, key)
-	if err != nil {
+	if err != nil || order.Paid {
 		return order, replayed, err
 	}
-	if !order.Paid {
-		if err := s.payments.Charge(ctx, order.ID, order.TotalCents); err != nil {
-			return order, replayed, err
-		}
-		// Money has moved: from here on it does not matter whether the customer still waits.
-		ctx = context.WithoutCancel(ctx)
-		if err := s.state.Orders.MarkPaid(ctx, order.ID); err != nil {
-			return order, replayed, err
-		}
-		order.Paid = true
+	if err := s.payments.Charge(ctx, order.ID, order.TotalCents); err != nil {
+		return order, replayed, err
 	}
+	ctx = context.WithoutCancel(ctx) // money has moved: it no longer matters whether the customer still waits
 	bought := make(map[string]int, len(order.Lines))
 	for _, l := range order.Lines {
 		bought[l.Product] = l.Quantity
 	}
 	if err := s.state.Carts.Settle(ctx, customerCart(customer), bought); err != nil {
-		s.log.Error("cart not emptied", "order", order.ID, "error", err) // the order stands, so it is the answer
+		s.log.Error("cart not emptied", "order", order.ID, "error", err) // the order stands all the same
 	}
-	return order, replayed, nil
+	order.Paid = true
+	return order, replayed, s.state.Orders.MarkPaid(ctx, order.ID)
 }
 
 // orderOnce returns the customer's order under the key; the first call makes it from the cart.

@@ -102,6 +102,11 @@ func TestKeysAreEachCustomersOwn(t *testing.T) {
 				v.want(http.StatusCreated, &o, "POST", "/api/orders", "", "Idempotency-Key: "+key)
 				ids[o.ID] = true
 			}
+			var cart Cart
+			v.want(http.StatusOK, &cart, "GET", "/api/cart", "")
+			if cart.TotalCents != 7_20 {
+				t.Errorf("the repeated order took the cart that it did not buy: %+v", cart)
+			}
 		}
 		if len(ids) != 4 {
 			t.Errorf("%d orders, want one per customer and key: 4", len(ids))

@@ -104,7 +104,9 @@ func (c *redisCarts) Remove(ctx context.Context, owner, product string) error {
 }
 
 // run runs a script on a cart with its arguments, the quantities last.
-func (c *redisCarts) run(ctx context.Context, script *rueidis.Lua, owner string, args []string, quantities map[string]int) (int64, error) {
+func (c *redisCarts) run(
+	ctx context.Context, script *rueidis.Lua, owner string, args []string, quantities map[string]int,
+) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisWait)
 	defer cancel()
 	for product, n := range quantities {

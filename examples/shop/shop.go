@@ -60,14 +60,14 @@ func New(state *State, o Options) (*Shop, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	passwords, err := newPasswords(o.PasswordCost)
+	password, err := newPasswords(o.PasswordCost)
 	if err != nil {
 		return nil, err
 	}
 	s := &Shop{
 		state:    state,
 		tokens:   newTokens(o.Key, o.TokenTTL),
-		password: passwords,
+		password: password,
 		payments: o.Payments,
 		node:     o.Node,
 		log:      o.Log,
@@ -110,7 +110,8 @@ func (s *Shop) routes() http.Handler {
 func (s *Shop) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy",
+			"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store") // answers are personal or must be current; only assets say otherwise

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 type sqliteUsers struct{ db *database }
@@ -122,7 +119,9 @@ func scanOrder(row scanner) (Order, error) {
 type scanner interface{ Scan(...any) error }
 
 // collect reads all rows of a query.
-func collect[T any](ctx context.Context, db *sql.DB, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](
+	ctx context.Context, db *sql.DB, scan func(scanner) (T, error), query string, args ...any,
+) ([]T, error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -148,8 +147,7 @@ func named(err error, what, name string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
-	const primaryCode = 0xff
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&primaryCode == sqlite3.SQLITE_BUSY {
+	if isBusy(err) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s %q: %w", what, name, err)

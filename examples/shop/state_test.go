@@ -217,28 +217,30 @@ func TestDatabaseWithAnOddName(t *testing.T) {
 }
 
 func TestManyNodesMayOpenANewDatabaseAtOnce(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "shop.db")
-	keys := make([]string, 8)
-	var wg sync.WaitGroup
-	for i := range keys {
-		wg.Go(func() {
-			db, err := openDatabase(t.Context(), file)
-			if err != nil {
-				t.Error(err)
-				return
+	for round := range 20 { // the switch to WAL once failed in one of a hundred rounds
+		file := filepath.Join(t.TempDir(), fmt.Sprint(round, ".db"))
+		keys := make([]string, 8)
+		var wg sync.WaitGroup
+		for i := range keys {
+			wg.Go(func() {
+				db, err := openDatabase(t.Context(), file)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer db.Close()
+				key, err := db.signingKey(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				keys[i] = string(key)
+			})
+		}
+		wg.Wait()
+		for i, k := range keys {
+			if k == "" || k != keys[0] {
+				t.Errorf("round %d: node %d has another key", round, i)
 			}
-			defer db.Close()
-			key, err := db.signingKey(t.Context())
-			if err != nil {
-				t.Error(err)
-			}
-			keys[i] = string(key)
-		})
-	}
-	wg.Wait()
-	for i, k := range keys {
-		if k == "" || k != keys[0] {
-			t.Errorf("node %d has another key", i)
 		}
 	}
 }
