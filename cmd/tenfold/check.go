@@ -36,7 +36,7 @@ This file runs two to five nodes of a shop and one worker, and sends every reque
         probe: /readyz           # GET it every 2s; a node is ready when it answers 200..399
         env: {DATABASE_URL: "${DATABASE_URL}"}
       mail:
-        run: [shop, work]        # no route leads to it: a worker, without a port
+        run: [mailer]            # no route leads to it: a worker, without a port
         nodes: 1
     routes:
       - {path: /, to: shop}
