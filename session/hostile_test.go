@@ -1,0 +1,194 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestCookiesThatAreNoTokenCostNoLookUpAndStoreNothing(t *testing.T) {
+	all, store := service(t, Options{})
+	good := begin(t, all)
+	stored := store.Dump()
+	for name, value := range map[string]string{
+		"empty":                   "",
+		"one byte":                "x",
+		"oversized":               strings.Repeat("A", 1<<20),
+		"a byte too long":         good + "A",
+		"a byte too short":        good[:len(good)-1],
+		"no dot":                  strings.Replace(good, ".", "A", 1),
+		"two dots":                "." + good[1:],
+		"binary":                  strings.Repeat("\x00\xff", tokenLength/2),
+		"padding":                 good[:len(good)-1] + "=",
+		"other alphabet":          "+/" + good[2:],
+		"not canonical":           good[:len(good)-1] + "B", // its last bits are not zero
+		"quotes":                  `"` + good[:len(good)-2] + `"`,
+		"line break":              good[:10] + "\n" + good[11:],
+		"braces for a hash tag":   "{" + good[1:idLength-1] + "}" + good[idLength:],
+		"glob":                    "*" + good[1:],
+		"script":                  "<script>alert(1)</script>" + good[25:],
+		"percent-encoded":         "%41" + good[3:],
+		"utf-8 look-alike letter": "а" + good[2:],
+	} {
+		t.Run(name, func(t *testing.T) {
+			if id, ok := parseToken(value); ok {
+				t.Fatalf("accepted, with id %q", id)
+			}
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Cookie", all.cookieName()+"="+value)
+			w := httptest.NewRecorder()
+			commands := store.CommandCount()
+			all.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if user, err := From(r.Context()).User(r.Context()); user != "" || err != nil {
+					t.Errorf("user %q, %v", user, err)
+				}
+			})).ServeHTTP(w, r)
+			if w.Code != 200 || len(w.Result().Cookies()) > 0 {
+				t.Errorf("status %d, cookies %v", w.Code, w.Result().Cookies())
+			}
+			if n := store.CommandCount() - commands; n > 0 {
+				t.Errorf("the store was asked %d times", n)
+			}
+		})
+	}
+	if store.Dump() != stored {
+		t.Error("something was stored")
+	}
+}
+
+func TestForgedTokensAreNoSession(t *testing.T) {
+	all, store := service(t, Options{})
+	good := begin(t, all)
+	stored := store.Dump()
+	for name, token := range map[string]string{
+		"right id, other secret": newToken(good[:idLength]),
+		"unknown id":             newToken(newID()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := all.Open(token)
+			if v, ok, err := theme.Get(ctx, s); ok || err != nil {
+				t.Errorf("it reads %q, %v", v, err)
+			}
+			check(t, s.End(ctx))
+			check(t, s.Save(ctx))
+			check(t, s.Renew(ctx))
+		})
+	}
+	if store.Dump() != stored {
+		t.Error("something was stored")
+	}
+	s := all.Open(newToken(good[:idLength]))
+	check(t, theme.Set(ctx, s, "mine"))
+	check(t, s.Save(ctx))
+	if s.Token()[:idLength] == good[:idLength] {
+		t.Error("a forged token chose the id of a new session")
+	}
+	if v, _ := value(t, all, good, theme); v != "dark" {
+		t.Errorf("a forged token wrote %q", v)
+	}
+}
+
+func TestNamesAreChecked(t *testing.T) {
+	all, store := service(t, Options{})
+	for what, name := range map[string]string{
+		"empty": "", "reserved": "_u", "long": strings.Repeat("x", 65), "binary": "a\x00b", "not utf-8": "\xff", "line break": "a\nb",
+	} {
+		s := all.Open("")
+		if err := Field[int](name).Set(ctx, s, 1); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s name: %v", what, err)
+		}
+		if what == "reserved" {
+			continue
+		}
+		user := strings.Repeat(name, 5) // longer than 256
+		if err := s.Login(ctx, user); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s user: %v", what, err)
+		}
+		if err := all.RevokeUser(ctx, user); !errors.Is(err, ErrInvalid) {
+			t.Errorf("revoke %s user: %v", what, err)
+		}
+	}
+	if len(store.Keys()) > 0 {
+		t.Errorf("stored %v", store.Keys())
+	}
+}
+
+func TestASessionDoesNotGrowPastItsLimits(t *testing.T) {
+	all, store := service(t, Options{})
+	s := all.Open(begin(t, all))
+	refused := 0
+	for i := range 10_000 {
+		if err := Field[int](fmt.Sprint("field", i)).Set(ctx, s, i); errors.Is(err, ErrLimit) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused != 10_000-63 {
+		t.Errorf("%d of 10,000 fields were refused beside one that is there", refused)
+	}
+	if err := theme.Set(ctx, s, strings.Repeat("x", 64<<10)); !errors.Is(err, ErrLimit) {
+		t.Errorf("64 KiB beside other fields: %v", err)
+	}
+	check(t, s.Save(ctx))
+	key := all.key(s.Token()[:idLength])
+	if fields, _ := store.HKeys(key); len(fields) != 64+5 {
+		t.Errorf("%d fields are stored, 5 of them ours", len(fields))
+	}
+	check(t, theme.Delete(ctx, s))
+	check(t, Field[int]("other").Set(ctx, s, 1))
+	check(t, s.Save(ctx))
+}
+
+// TestLimitsHoldBetweenRequests: each request alone would fit.
+func TestLimitsHoldBetweenRequests(t *testing.T) {
+	all, _ := service(t, Options{MaxFields: 3, MaxBytes: 200})
+	token := begin(t, all)
+	one, two := all.Open(token), all.Open(token)
+	for _, s := range []*Session{one, two} {
+		check(t, Field[int]("a"+fmt.Sprint(s == one)).Set(ctx, s, 1))
+		check(t, Field[int]("b"+fmt.Sprint(s == one)).Set(ctx, s, 1))
+	}
+	check(t, one.Save(ctx))
+	if err := two.Save(ctx); !errors.Is(err, ErrLimit) {
+		t.Errorf("five fields: %v", err)
+	}
+	for _, f := range []Field[int]{"afalse", "bfalse"} {
+		if _, ok := value(t, all, token, f); ok {
+			t.Errorf("%s was written by a save that was refused", f)
+		}
+	}
+	three, four := all.Open(token), all.Open(token)
+	check(t, theme.Set(ctx, three, strings.Repeat("x", 150)))
+	check(t, theme.Set(ctx, four, strings.Repeat("y", 151)))
+	check(t, three.Save(ctx))
+	check(t, four.Save(ctx)) // replaces the long value: it fits
+	five := all.Open(token)
+	if _, err := Field[string]("atrue").Update(ctx, five, func(*string) error { return nil }); err == nil {
+		t.Error("a number was read as text")
+	}
+	if _, err := Field[any]("atrue").Update(ctx, five, func(v *any) error { *v = strings.Repeat("z", 100); return nil }); !errors.Is(err, ErrLimit) {
+		t.Errorf("an update past the limit: %v", err)
+	}
+}
+
+func TestBytesAreCountedRight(t *testing.T) {
+	all, store := service(t, Options{})
+	token := begin(t, all)
+	for _, v := range []string{"", "x", strings.Repeat("x", 1000), "ä", "short"} {
+		s := all.Open(token)
+		check(t, theme.Set(ctx, s, v))
+		check(t, views.Set(ctx, s, len(v)))
+		check(t, s.Save(ctx))
+		check(t, views.Delete(ctx, s))
+		check(t, s.Save(ctx))
+		check(t, views.Delete(ctx, s))
+		check(t, s.Save(ctx))
+		if counted, want := store.HGet(all.key(token[:idLength]), "_b"), fmt.Sprint(len("theme")+len(v)+2); counted != want {
+			t.Errorf("%d bytes: counted %s, want %s", len(v), counted, want)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var ctx = context.Background()
+
+func TestSessionIsFoundOnEveryNode(t *testing.T) {
+	_, address := memory(t)
+	one, two := open(t, connect(t, address), patient), open(t, connect(t, address), patient)
+	b := &browser{t: t}
+	b.visit(one, func(_ http.ResponseWriter, _ *http.Request, s *Session) { check(t, theme.Set(ctx, s, "dark")) })
+	b.visit(two, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+		if v, ok, err := theme.Get(ctx, s); v != "dark" || !ok || err != nil {
+			t.Errorf("theme is %q, %v, %v", v, ok, err)
+		}
+	})
+}
+
+func TestNothingIsStoredForWhoOnlyReads(t *testing.T) {
+	all, store := service(t, Options{})
+	b := &browser{t: t}
+	res := b.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+		if _, ok, err := theme.Get(ctx, s); ok || err != nil {
+			t.Errorf("got %v, %v", ok, err)
+		}
+		check(t, theme.Delete(ctx, s))
+		if id, err := s.ID(ctx); id != "" || err != nil {
+			t.Errorf("id is %q, %v before anything is stored", id, err)
+		}
+	})
+	if len(store.Keys()) > 0 || len(res.Cookies()) > 0 {
+		t.Errorf("stored %v, cookies %v", store.Keys(), res.Cookies())
+	}
+}
+
+func TestOnlyAHashOfTheTokenIsStored(t *testing.T) {
+	all, store := service(t, Options{})
+	token := begin(t, all)
+	id, secret, _ := strings.Cut(token, ".")
+	dump := store.Dump()
+	if strings.Contains(dump, secret) {
+		t.Error("the store holds the secret")
+	}
+	if !strings.Contains(dump, id) || !strings.Contains(dump, hashToken(token)) {
+		t.Errorf("the store holds neither id nor hash:\n%s", dump)
+	}
+}
+
+func TestRequestsThatChangeDifferentFieldsLoseNothing(t *testing.T) {
+	all, _ := service(t, Options{})
+	token := begin(t, all)
+	const n = 50
+	var loaded, done sync.WaitGroup
+	loaded.Add(n)
+	for i := range n {
+		done.Go(func() {
+			s := all.Open(token)
+			_, _, err := theme.Get(ctx, s)
+			loaded.Done()
+			loaded.Wait() // all have read before the first writes
+			f := Field[int](fmt.Sprint("field", i))
+			if err := errors.Join(err, f.Set(ctx, s, i), s.Save(ctx)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	for i := range n {
+		if v, ok := value(t, all, token, Field[int](fmt.Sprint("field", i))); !ok || v != i {
+			t.Errorf("field %d is %d, %v", i, v, ok)
+		}
+	}
+}
+
+func TestParallelUpdatesOfOneFieldAreAllCounted(t *testing.T) {
+	all, _ := service(t, Options{})
+	token := begin(t, all)
+	var done sync.WaitGroup
+	for range 100 {
+		done.Go(func() {
+			if _, err := views.Update(ctx, all.Open(token), func(n *int) error { *n++; return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if n, _ := value(t, all, token, views); n != 100 {
+		t.Errorf("counted %d of 100", n)
+	}
+}
+
+func TestUpdateSeesPendingChangesAndKeepsNothingOnError(t *testing.T) {
+	all, _ := service(t, Options{})
+	refused := errors.New("refused")
+	for name, token := range map[string]string{"new session": "", "stored session": begin(t, all)} {
+		t.Run(name, func(t *testing.T) {
+			s := all.Open(token)
+			check(t, views.Set(ctx, s, 41))
+			if n, err := views.Update(ctx, s, func(n *int) error { *n++; return nil }); n != 42 || err != nil {
+				t.Errorf("updated to %d, %v", n, err)
+			}
+			if _, err := views.Update(ctx, s, func(n *int) error { *n = 0; return refused }); err != refused {
+				t.Errorf("err is %v", err)
+			}
+			check(t, s.Save(ctx))
+			if n, _ := value(t, all, s.Token(), views); n != 42 {
+				t.Errorf("stored %d", n)
+			}
+		})
+	}
+}
+
+func TestIdleTimeEndsASessionThatNobodyUses(t *testing.T) {
+	all, store := service(t, Options{Idle: 10 * time.Minute, Absolute: time.Hour})
+	token := begin(t, all)
+	for range 5 {
+		store.sleep(9 * time.Minute)
+		if _, ok := value(t, all, token, theme); !ok {
+			t.Fatal("ended although it was used every 9 of 10 minutes")
+		}
+	}
+	store.sleep(10*time.Minute + time.Millisecond)
+	if _, ok := value(t, all, token, theme); ok {
+		t.Error("lives after 10 idle minutes")
+	}
+	if len(store.Keys()) > 0 {
+		t.Errorf("the store keeps %v", store.Keys())
+	}
+}
+
+func TestAbsoluteTimeEndsASessionThatIsUsedAllTheTime(t *testing.T) {
+	all, store := service(t, Options{Idle: 10 * time.Minute, Absolute: time.Hour})
+	token := begin(t, all)
+	for used := time.Duration(0); used < 55*time.Minute; used += 5 * time.Minute {
+		store.sleep(5 * time.Minute)
+		s := all.Open(token)
+		check(t, views.Set(ctx, s, int(used)))
+		check(t, s.Save(ctx))
+	}
+	store.sleep(5*time.Minute - time.Millisecond)
+	if _, ok := value(t, all, token, theme); !ok {
+		t.Error("ended before its hour")
+	}
+	store.sleep(2 * time.Millisecond)
+	if _, ok := value(t, all, token, theme); ok {
+		t.Error("lives after its hour")
+	}
+}
+
+func TestReadingTouchesAtMostOncePerTenthOfIdle(t *testing.T) {
+	all, store := service(t, Options{Idle: 5 * time.Minute})
+	token := begin(t, all)
+	key := all.key(token[:idLength])
+	for _, step := range []struct {
+		wait, left time.Duration
+	}{
+		{29 * time.Second, 5*time.Minute - 29*time.Second},
+		{time.Second, 5 * time.Minute}, // 30 s since the last touch
+		{20 * time.Second, 5*time.Minute - 20*time.Second},
+		{20 * time.Second, 5 * time.Minute},
+	} {
+		store.sleep(step.wait)
+		before := store.HGet(key, "_b")
+		value(t, all, token, theme)
+		if left := store.TTL(key); left != step.left {
+			t.Errorf("%s later it has %s, not %s", step.wait, left, step.left)
+		}
+		if store.HGet(key, "_b") != before {
+			t.Error("a touch rewrote the session")
+		}
+	}
+}
+
+func TestChangesAfterTheHeaderAreSavedAtOnce(t *testing.T) {
+	all, _ := service(t, Options{})
+	b := &browser{t: t, cookie: nil}
+	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+		w.WriteHeader(200)
+		if err := theme.Set(ctx, s, "late"); !errors.Is(err, ErrHeaderWritten) {
+			t.Errorf("a session began without a cookie: %v", err)
+		}
+	})
+	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) { check(t, theme.Set(ctx, s, "early")) })
+	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+		w.WriteHeader(200)
+		check(t, theme.Set(ctx, s, "late"))
+		if v, _ := value(t, all, b.token(), theme); v != "late" {
+			t.Errorf("theme is %q while the handler runs", v)
+		}
+		if err := s.Login(ctx, "ann"); !errors.Is(err, ErrHeaderWritten) {
+			t.Errorf("a login cannot reach the browser any more: %v", err)
+		}
+	})
+}

@@ -1,0 +1,43 @@
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+)
+
+// A token is "ID.SECRET": 128 bits that name the session and never change, and 256 bits that prove who may use it and
+// change at each renewal. Renewal is thus a change inside one key: nothing is copied from one to another while requests
+// write, and a logout ends whatever the token is by then. The store holds the ID and the hash of the whole token.
+const (
+	idBytes     = 16
+	secretBytes = 32
+	idLength    = 22 // characters of base64
+	tokenLength = idLength + 1 + 43
+)
+
+var coding = base64.RawURLEncoding.Strict()
+
+func newID() string             { return randomText(idBytes) }
+func newToken(id string) string { return id + "." + randomText(secretBytes) }
+func randomText(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b)
+	return coding.EncodeToString(b)
+}
+
+// parseToken accepts nothing but what newToken can have made, so that junk never reaches the store.
+func parseToken(token string) (id string, ok bool) {
+	if len(token) != tokenLength || token[idLength] != '.' {
+		return "", false
+	}
+	id = token[:idLength]
+	_, err1 := coding.DecodeString(id)
+	_, err2 := coding.DecodeString(token[idLength+1:])
+	return id, err1 == nil && err2 == nil
+}
+
+func hashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return coding.EncodeToString(sum[:])
+}
