@@ -1,0 +1,389 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// world is what the simulator's caches live in: a database with lagging replicas, a store that fails over, restarts and
+// forgets, connections that lose requests, replies and messages. Everything in it follows from its seed; time is synctest's.
+type world struct {
+	mu    sync.Mutex
+	rng   *rand.Rand // guarded by mu
+	start time.Time
+	calm  bool // no faults but replica lag and slow calls
+
+	m     *model
+	plain map[string]plainEntry // guarded by mu: the store of the simpler caches
+	saved []*savedStore         // guarded by mu: what a replica or a file has
+	runs  int
+	cut   time.Time // until then the store answers nobody
+	flaw  string
+
+	subs []*simSub // guarded by mu
+
+	commits []simCommit    // guarded by mu: the database's log; position = index + 1
+	lags    []simLag       // of each replica
+	acked   map[string]int // guarded by mu: what has been acknowledged
+	outbox  []simWrite     // guarded by mu: committed, not acknowledged
+
+	reads, stale, failed, loads int // guarded by mu
+	trace                       uint64
+	complaint                   string
+}
+
+type savedStore struct {
+	at    time.Time
+	m     *model
+	plain map[string]plainEntry
+}
+
+type plainEntry struct {
+	version int
+	full    bool
+	token   string
+}
+
+type simCommit struct {
+	at      time.Time
+	key     string
+	version int
+}
+
+type simLag struct{ least, stuckFrom, stuckTo time.Duration }
+
+type simWrite struct {
+	key string
+	ver int
+	at  Position
+}
+
+func newWorld(seed uint64, calm bool, flaw string) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 99)), start: time.Now(), calm: calm, flaw: flaw, acked: map[string]int{}, plain: map[string]plainEntry{}}
+	epochs := 0
+	w.m = newModel("sim", "run0", func() string { epochs++; return fmt.Sprint("epoch", epochs) })
+	w.m.publish = w.publish
+	w.m.flaw = flaw
+	for range 2 {
+		l := simLag{least: w.upTo(20 * time.Millisecond), stuckFrom: w.upTo(simTime)}
+		l.stuckTo = l.stuckFrom + w.upTo(simLagMost-100*time.Millisecond)
+		w.lags = append(w.lags, l)
+	}
+	return w
+}
+
+const (
+	simTime    = 4 * time.Second
+	simLagMost = 1500 * time.Millisecond
+)
+
+// upTo is a random duration; mu is held or nothing runs yet.
+func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) + 1 }
+
+// delay is one way over the network, or one step in the database.
+func (w *world) delay() time.Duration {
+	switch p := w.rng.IntN(100); {
+	case p < 80:
+		return w.upTo(time.Millisecond)
+	case p < 97 || w.calm:
+		return w.upTo(20 * time.Millisecond)
+	}
+	return w.upTo(300 * time.Millisecond)
+}
+
+func (w *world) locked(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func (w *world) pause() {
+	var d time.Duration
+	w.locked(func() { d = w.delay() })
+	time.Sleep(d)
+}
+
+var errSim = errors.New("simulated: connection lost")
+
+// call runs one step on the store for a node: it may be lost, be late, or take effect without its caller hearing of it.
+func (w *world) call(ctx context.Context, n *simNode, step func()) error {
+	var there, back time.Duration
+	var lostThere, lostBack, hang bool
+	w.locked(func() {
+		there, back = w.delay(), w.delay()
+		if !w.calm {
+			lostThere, lostBack, hang = w.rng.IntN(50) == 0, w.rng.IntN(50) == 0, w.rng.IntN(2) == 0
+		}
+	})
+	done := make(chan error, 1)
+	go func() {
+		time.Sleep(there)
+		gone := lostThere
+		w.locked(func() {
+			if gone = gone || n.dead || time.Now().Before(w.cut) || time.Now().Before(n.cutOff); !gone {
+				w.m.now = time.Now().UnixMicro()
+				step()
+				gone = lostBack
+			}
+		})
+		time.Sleep(back)
+		switch {
+		case !gone:
+			done <- nil
+		case !hang:
+			done <- errSim
+		}
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// simSub is one subscription's connection: messages arrive in order, late, or not at all.
+type simSub struct {
+	channels []string
+	queue    []simMessage // guarded by world.mu
+	wake     chan struct{}
+	last     time.Time
+	deaf     bool // guarded by world.mu: the connection is dead, nobody knows yet
+}
+
+type simMessage struct {
+	due           time.Time
+	channel, text string
+}
+
+// publish is called by the model; mu is held.
+func (w *world) publish(channel, text string) {
+	for _, s := range w.subs {
+		if s.deaf || !slices.Contains(s.channels, channel) || !w.calm && w.rng.IntN(40) == 0 {
+			continue
+		}
+		due := time.Now().Add(w.delay())
+		if due.Before(s.last) {
+			due = s.last
+		}
+		s.last = due
+		s.queue = append(s.queue, simMessage{due, channel, text})
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up func(), message func(channel, text string)) error {
+	s := &simSub{channels: channels, wake: make(chan struct{}, 1)}
+	if err := w.call(ctx, n, func() { w.subs = append(w.subs, s) }); err != nil {
+		w.locked(func() { w.hangUp(s) })
+		return err
+	}
+	defer w.locked(func() { w.hangUp(s) })
+	up()
+	for {
+		var next *simMessage
+		var wait time.Duration
+		var broken bool
+		w.locked(func() {
+			broken = s.deaf
+			if len(s.queue) > 0 {
+				next = &s.queue[0]
+				if wait = time.Until(next.due); wait <= 0 {
+					s.queue = s.queue[1:]
+				}
+			}
+			if broken {
+				wait = w.upTo(800 * time.Millisecond)
+			}
+		})
+		switch {
+		case broken: // it takes a while until the client notices
+			rest(ctx, wait)
+			return errSim
+		case next == nil:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-s.wake:
+			}
+		case wait > 0:
+			if !rest(ctx, wait) {
+				return ctx.Err()
+			}
+		default:
+			message(next.channel, next.text)
+		}
+	}
+}
+
+func (w *world) hangUp(s *simSub) {
+	w.subs = slices.DeleteFunc(w.subs, func(o *simSub) bool { return o == s })
+}
+
+func (w *world) deafen(s *simSub) {
+	s.deaf = true
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// trouble is the faults of a schedule, one after another.
+func (w *world) trouble(ctx context.Context, nodes func() []*simNode) {
+	for {
+		var d time.Duration
+		w.locked(func() { d = w.upTo(600 * time.Millisecond) })
+		if !rest(ctx, d) {
+			return
+		}
+		w.locked(func() {
+			w.save()
+			switch w.rng.IntN(8) {
+			case 0: // a replica that lacks the last writes takes over; or a restart from a file
+				w.takeOver(w.saved[w.rng.IntN(len(w.saved))])
+			case 1: // restarted empty
+				w.takeOver(&savedStore{m: newModel("sim", "", w.m.epochs), plain: map[string]plainEntry{}})
+			case 2: // FLUSHALL
+				empty := newModel("sim", w.m.run, w.m.epochs)
+				empty.publish, empty.flaw = w.publish, w.flaw
+				w.m, w.plain = empty, map[string]plainEntry{}
+			case 3: // eviction
+				for _, o := range w.m.names() {
+					if w.rng.IntN(2) == 0 {
+						delete(w.m.entries, o)
+					}
+				}
+				if w.rng.IntN(3) == 0 {
+					clear(w.m.buckets)
+				}
+				if w.rng.IntN(3) == 0 {
+					w.m.nodes = nil
+				}
+			case 4: // unreachable for all
+				w.cut = time.Now().Add(w.upTo(900 * time.Millisecond))
+			case 5: // unreachable for one
+				all := nodes()
+				all[w.rng.IntN(len(all))].cutOff = time.Now().Add(w.upTo(1200 * time.Millisecond))
+			default: // a subscription dies silently
+				if len(w.subs) > 0 {
+					w.deafen(w.subs[w.rng.IntN(len(w.subs))])
+				}
+			}
+		})
+	}
+}
+
+// save keeps what a replica would have; mu is held.
+func (w *world) save() {
+	plain := map[string]plainEntry{}
+	for k, v := range w.plain {
+		plain[k] = v
+	}
+	w.saved = append(w.saved, &savedStore{m: w.m.clone(), plain: plain})
+	if len(w.saved) > 3 {
+		w.saved = w.saved[1:]
+	}
+}
+
+// takeOver puts another server in the store's place; mu is held.
+func (w *world) takeOver(s *savedStore) {
+	w.runs++
+	w.m = s.m.clone()
+	w.m.run, w.m.publish, w.m.flaw = fmt.Sprint("run", w.runs), w.publish, w.flaw
+	w.plain = map[string]plainEntry{}
+	for k, v := range s.plain {
+		w.plain[k] = v
+	}
+	for _, sub := range w.subs {
+		w.deafen(sub)
+	}
+	if w.rng.IntN(2) == 0 {
+		w.cut = time.Now().Add(w.upTo(400 * time.Millisecond))
+	}
+}
+
+// write commits a new version of a key and returns it with its position.
+func (w *world) write(key string) simWrite {
+	w.pause()
+	var s simWrite
+	w.locked(func() {
+		s = simWrite{key: key, ver: w.versionAt(key, len(w.commits)) + 1}
+		w.commits = append(w.commits, simCommit{time.Now(), key, s.ver})
+		s.at = Position{1, uint64(len(w.commits))}
+		w.outbox = append(w.outbox, s)
+	})
+	w.pause()
+	return s
+}
+
+func (w *world) versionAt(key string, commits int) int {
+	for i := commits - 1; i >= 0; i-- {
+		if w.commits[i].key == key {
+			return w.commits[i].version
+		}
+	}
+	return 0
+}
+
+// acknowledge is the end of a write whose invalidation has returned.
+func (w *world) acknowledge(s simWrite) {
+	w.locked(func() {
+		w.acked[s.key] = max(w.acked[s.key], s.ver)
+		w.outbox = slices.DeleteFunc(w.outbox, func(o simWrite) bool { return o == s })
+	})
+}
+
+func (w *world) replayed(replica int) int {
+	l, since := w.lags[replica], time.Since(w.start)
+	at := since - l.least
+	if since > l.stuckFrom && since < l.stuckTo {
+		at = min(at, l.stuckFrom)
+	}
+	n := 0
+	for n < len(w.commits) && w.commits[n].at.Sub(w.start) <= at {
+		n++
+	}
+	return n
+}
+
+// load is the loader: it prefers replicas, mostly obeys, says honestly where it read, is slow at times and fails at times.
+func (w *world) load(ctx context.Context, key string, need Position) (Loaded[int], error) {
+	w.pause()
+	var got Loaded[int]
+	var fails bool
+	var slow time.Duration
+	w.locked(func() {
+		w.loads++
+		replica := w.rng.IntN(3)
+		fails = w.rng.IntN(25) == 0
+		if w.rng.IntN(15) == 0 {
+			slow = w.upTo(700 * time.Millisecond)
+		}
+		n := len(w.commits)
+		got.At = Primary
+		if replica < 2 && need != Primary {
+			r := w.replayed(replica)
+			at := Position{1, uint64(r)}
+			if !at.Before(need) || w.rng.IntN(3) == 0 { // the latter is the loader's mistake
+				n, got.At = r, at
+			}
+		}
+		got.Value = w.versionAt(key, n)
+	})
+	w.pause()
+	if slow > 0 && !rest(ctx, slow) {
+		return Loaded[int]{}, ctx.Err()
+	}
+	if fails {
+		return Loaded[int]{}, errSim
+	}
+	return got, nil
+}
