@@ -8,7 +8,7 @@ demo: build
 	./bin/tenfold demo
 
 test: setup
-	$(GO) test -race -timeout 20m ./...
+	./.ci/test
 
 build:
 	$(GO) build -o bin/tenfold ./cmd/tenfold

@@ -252,7 +252,7 @@ func TestHashIsStableAndMovesLittle(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("one of ten nodes left: %.1f%% of the keys moved", float64(moved)/100)
+	t.Logf("figure: hash-moved one of ten nodes left, keys_moved=%.1f%%", float64(moved)/100)
 }
 
 func TestHashBoundsTheLoad(t *testing.T) {

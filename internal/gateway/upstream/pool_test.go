@@ -291,7 +291,7 @@ func TestRetryAmplification(t *testing.T) {
 	}
 	wg.Wait()
 	amplification := float64(tries.Load()) / requests
-	t.Logf("%d requests, %d tries: amplification %.4f", requests, tries.Load(), amplification)
+	t.Logf("figure: amplification-pool requests=%d tries=%d tries_per_request=%.4f", requests, tries.Load(), amplification)
 	if amplification > 1.1 {
 		t.Errorf("amplification %.4f, want at most 1.1", amplification)
 	}
@@ -300,7 +300,7 @@ func TestRetryAmplification(t *testing.T) {
 	for range 500 {
 		send(t.Context(), p, "GET", "")
 	}
-	t.Logf("with the circuit breaker: %d tries of 500 requests", tries.Load())
+	t.Logf("figure: amplification-pool-breaker requests=500 tries=%d", tries.Load())
 	if tries.Load() > 40 {
 		t.Errorf("%d of 500 requests got past the breaker", tries.Load())
 	}
@@ -314,7 +314,7 @@ func TestNoNodeIsSaidAtOnce(t *testing.T) {
 			t.Fatalf("%v, want %v", err, ErrNoNode)
 		}
 	}
-	t.Logf("100 refusals took %v", time.Since(start))
+	t.Logf("figure: no-node refusals=100 took=%v", time.Since(start))
 }
 
 // gate is a node that holds requests until it is told to let one go.
