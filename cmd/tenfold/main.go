@@ -31,6 +31,7 @@ type cli struct {
 	Scale   scaleCmd   `cmd:"" help:"Set the number of nodes of a service."`
 	Drain   drainCmd   `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
 	Check   checkCmd   `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
+	Load    loadCmd    `cmd:"" help:"Find where a service breaks: open load, honest latencies, the knee."`
 	Plan    planCmd    `cmd:"" help:"Say what to scale, how far, and what it takes."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`

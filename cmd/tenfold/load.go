@@ -1,0 +1,330 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	loadgen "github.com/tenfold-go/tenfold/internal/load"
+)
+
+type loadCmd struct {
+	Target string `arg:"" optional:"" placeholder:"URL" help:"Where to send requests: http:// or https://."`
+
+	Rate      *float64           `group:"Load" placeholder:"R" help:"Offer so many requests per second."`
+	Rates     rateRange          `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %%."`
+	Users     *int               `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
+	Objective *loadgen.Objective `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%%."`
+	Duration  time.Duration      `group:"Load" default:"10s" help:"What is measured of each step."`
+	Warmup    string             `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
+	Arrivals  loadgen.Arrivals   `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
+	Seed      uint64             `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
+
+	Method      string        `group:"Request" placeholder:"METHOD" help:"Default GET, or POST with a body."`
+	Body        string        `group:"Request" placeholder:"TEXT|@FILE" help:"Body of each request."`
+	Header      []string      `group:"Request" sep:"none" placeholder:"NAME: VALUE" help:"Header of each request; may be repeated."`
+	Connections int           `group:"Request" placeholder:"N" help:"At most so many at a time; a request without a free one waits, and its wait counts. Default: 4096, or what the limit of descriptors allows."`
+	Timeout     time.Duration `group:"Request" default:"10s" help:"Of a request."`
+	Insecure    bool          `group:"Request" help:"Accept any certificate."`
+	CA          string        `name:"ca" group:"Request" placeholder:"FILE" help:"Certificates of authorities to trust, in PEM."`
+	Yes         bool          `group:"Request" help:"Yes, load a public address: it is mine, or I may."`
+
+	JSON string `name:"json" group:"Output" placeholder:"FILE" help:"Write what was found as one JSON document, which tenfold plan reads; - for standard output."`
+}
+
+// rateRange is LO..HI.
+type rateRange struct{ low, high float64 }
+
+func (r *rateRange) UnmarshalText(text []byte) error {
+	low, high, ok := strings.Cut(string(text), "..")
+	var errLow, errHigh error
+	r.low, errLow = strconv.ParseFloat(low, 64)
+	r.high, errHigh = strconv.ParseFloat(high, 64)
+	switch {
+	case !ok || errLow != nil || errHigh != nil:
+		return fmt.Errorf("rates %q: want LO..HI, for example 100..5000", text)
+	case !(r.low > 0) || !(r.high <= loadgen.MaxRate):
+		return fmt.Errorf("rates %q: want more than 0 and at most %d", text, int(loadgen.MaxRate))
+	case r.low > r.high:
+		return fmt.Errorf("rates %q: upside down; want %s..%s", text, high, low)
+	}
+	return nil
+}
+
+// Help teaches the verb by examples.
+func (loadCmd) Help() string {
+	return `
+Where does it break? The load is open: requests leave when the schedule says so, whether or not earlier ones have been
+answered, and latency counts from that intended moment. So everybody who comes during a stall is seen to wait.
+
+    tenfold load http://localhost:8080/ --rate 200
+    tenfold load http://localhost:8080/ --rates 50..5000 --objective p99=200ms,errors=0.1%
+    tenfold load http://localhost:8080/api/cart --rate 50 --body @item.json --header 'Content-Type: application/json'
+
+The knee is the highest rate at which the objective holds and the throughput follows the rate. A step that the generator
+cannot vouch for is marked as invalid and says why. What was found becomes a plan:
+
+    tenfold load http://localhost:8080/ --rates 50..5000 --json curve.json
+    tenfold plan curve.json --peak-rps 20000
+
+One request is made before the load begins, to see whether the target answers. Nothing is loaded on a public address
+without --yes. Ctrl-C ends the step, and what was measured is printed.
+
+Exit codes: 0 fine, 1 error, 2 the command line or the target is wrong, 3 the objective was missed.
+`
+}
+
+// defaultObjective is what a sweep looks for when nothing else is asked.
+const defaultObjective = "p99=1s,errors=1%"
+
+func (cmd loadCmd) Run(t *terminal) error {
+	ctx, cancel := either(t.ctx, t.now)
+	defer cancel()
+	options, err := cmd.options(t)
+	if err != nil {
+		return err
+	}
+	if err := cmd.checkMode(); err != nil {
+		return err
+	}
+	target, err := cmd.target()
+	if err != nil {
+		return usageError(err, "")
+	}
+	u, _ := loadgen.ParseURL(cmd.Target)
+	if err := cmd.checkHost(ctx, u); err != nil {
+		return err
+	}
+	status, err := target.Check(ctx, options)
+	if err != nil {
+		return usageError(err, hintOf(err))
+	}
+	g, err := loadgen.New(target, options)
+	if err != nil {
+		return usageError(err, "")
+	}
+	defer g.Close()
+	d := cmd.document(u.Redacted(), g)
+	if status >= 400 {
+		d.Notes = append(d.Notes, fmt.Sprintf("the target answers %d: every such answer counts as an error", status))
+	}
+	if loadgen.Local(u) {
+		d.Notes = append(d.Notes, "target and generator share this machine's cores: a knee found here is that of both")
+	}
+	err = cmd.measure(ctx, t, g, d)
+	newProgress(t.stderr).clear()
+	if err != nil {
+		return usageError(err, "")
+	}
+	return cmd.tell(t, d)
+}
+
+func hintOf(err error) string {
+	if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// checkMode makes sure that exactly one kind of load is asked for.
+func (cmd loadCmd) checkMode() error {
+	asked := 0
+	for _, given := range []bool{cmd.Rate != nil, cmd.Users != nil, cmd.Rates != rateRange{}} {
+		if given {
+			asked++
+		}
+	}
+	const hint = "--rate 100 for one rate, --rates 50..5000 for the knee, --users 20 for users who wait"
+	switch {
+	case cmd.Target == "":
+		return usageError(errors.New("no target"), "tenfold load http://localhost:8080/ --rate 100")
+	case asked == 0:
+		return usageError(errors.New("how much load?"), hint)
+	case asked > 1:
+		return usageError(errors.New("more than one kind of load"), hint)
+	}
+	return nil
+}
+
+func (cmd loadCmd) options(t *terminal) (*loadgen.Options, error) {
+	if cmd.Connections < 0 {
+		return nil, usageError(fmt.Errorf("%d connections: want 1 or more", cmd.Connections), "")
+	}
+	if cmd.Duration <= 0 || cmd.Timeout <= 0 {
+		return nil, usageError(errors.New("a duration and a timeout must be above 0"), "--duration 10s --timeout 10s")
+	}
+	o := &loadgen.Options{
+		Duration: cmd.Duration, Timeout: cmd.Timeout, Connections: cmd.Connections,
+		Arrivals: cmd.Arrivals, Seed: cmd.Seed,
+		Progress: newProgress(t.stderr).show,
+	}
+	if cmd.Warmup != "auto" {
+		w, err := time.ParseDuration(cmd.Warmup)
+		if err != nil || w < 0 {
+			return nil, usageError(fmt.Errorf("warm-up %q: want auto or a time", cmd.Warmup), "--warmup 5s")
+		}
+		o.Warmup = &w
+	}
+	if cmd.Insecure {
+		o.TLS = &tls.Config{InsecureSkipVerify: true}
+	}
+	if cmd.CA != "" {
+		pem, err := os.ReadFile(cmd.CA)
+		if err != nil {
+			return nil, usageError(err, "")
+		}
+		o.TLS = &tls.Config{InsecureSkipVerify: cmd.Insecure, RootCAs: x509.NewCertPool()}
+		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usageError(fmt.Errorf("read %s: no certificate in it", cmd.CA), "want PEM: -----BEGIN CERTIFICATE-----")
+		}
+	}
+	return o, nil
+}
+
+// maxBody is how large a request body may be.
+const maxBody = 16 << 20
+
+func (cmd loadCmd) target() (*loadgen.Target, error) {
+	header := http.Header{}
+	for _, h := range cmd.Header {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return nil, fmt.Errorf("header %q: want NAME: VALUE", h)
+		}
+		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	body := []byte(cmd.Body)
+	if file, ok := strings.CutPrefix(cmd.Body, "@"); ok {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if body, err = io.ReadAll(io.LimitReader(f, maxBody+1)); err != nil {
+			return nil, err
+		}
+		if len(body) > maxBody {
+			return nil, fmt.Errorf("body %s: larger than 16 MiB", file)
+		}
+	}
+	return loadgen.NewTarget(cmd.Target, cmd.Method, header, body)
+}
+
+// checkHost refuses a public address that was not meant: a load generator pointed at the wrong host is an attack.
+func (cmd loadCmd) checkHost(ctx context.Context, u *url.URL) error {
+	if cmd.Yes {
+		return nil
+	}
+	if a := loadgen.Public(ctx, u); a != "" {
+		return usageError(fmt.Errorf("%s is a public address (%s)", u.Host, a), "add --yes if it is yours to load")
+	}
+	return nil
+}
+
+func (cmd loadCmd) document(target string, g *loadgen.Generator) *loadgen.Document {
+	d := &loadgen.Document{Target: target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.Unit(), Seed: cmd.Seed, Steps: []*loadgen.Step{}}
+	if cmd.Users == nil {
+		d.Arrivals = cmd.Arrivals.String()
+	}
+	if o := cmd.objective(); o.Asks() {
+		d.Objective = o.String()
+	}
+	return d
+}
+
+// objective is what was asked for, or what a sweep looks for.
+func (cmd loadCmd) objective() (o loadgen.Objective) {
+	switch {
+	case cmd.Objective != nil:
+		return *cmd.Objective
+	case cmd.Rates != rateRange{}:
+		o.UnmarshalText([]byte(defaultObjective)) // is right: a test reads it
+	}
+	return o
+}
+
+// measure makes the load and puts what it found into d.
+func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *loadgen.Generator, d *loadgen.Document) (err error) {
+	o := cmd.objective()
+	if (cmd.Rates != rateRange{}) {
+		c, err := g.Sweep(ctx, cmd.Rates.low, cmd.Rates.high, o, newProgress(t.stderr).step)
+		if err != nil {
+			return err
+		}
+		d.Steps, d.Knee, d.End, d.Incomplete = c.Steps, c.Knee, c.End, ctx.Err() != nil
+		return nil
+	}
+	var s *loadgen.Step
+	if cmd.Users != nil {
+		s, err = g.Users(ctx, *cmd.Users)
+	} else {
+		s, err = g.Rate(ctx, *cmd.Rate)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Asks() {
+		v := o.Judge([]*loadgen.Step{s}, true)
+		s.Verdict = &v
+	}
+	d.Steps, d.Incomplete = append(d.Steps, s), s.Incomplete
+	return nil
+}
+
+// tell writes what was found, and says what it means for the exit code.
+func (cmd loadCmd) tell(t *terminal, d *loadgen.Document) error {
+	table := t.stdout
+	if cmd.JSON == "-" {
+		table = t.stderr
+	}
+	if cmd.JSON != "" && cmd.JSON != "-" {
+		if err := replaceFile(cmd.JSON, d.WriteJSON); err != nil {
+			return fmt.Errorf("write document: %w", err)
+		}
+	}
+	if err := d.WriteText(table); err != nil {
+		return err
+	}
+	if cmd.JSON == "-" {
+		var b bytes.Buffer
+		if err := d.WriteJSON(&b); err != nil {
+			return err
+		}
+		if _, err := b.WriteTo(t.stdout); err != nil {
+			return err
+		}
+	}
+	return missed(d)
+}
+
+// exitMissed is the exit code of a goal that was missed: it worked, and CI can act on the result.
+const exitMissed = 3
+
+// missed is an error when the objective did not hold where it had to: at the one rate, or at the lowest.
+func missed(d *loadgen.Document) error {
+	switch {
+	case d.Incomplete:
+		return hinted(errors.New("interrupted: what is shown is incomplete"), "")
+	case d.Objective == "" || len(d.Steps) == 0 || d.Knee != nil:
+		return nil
+	}
+	last := d.Steps[len(d.Steps)-1]
+	switch v := last.Verdict; {
+	case v == nil || v.Outcome == loadgen.Held:
+		return nil
+	case v.Outcome == loadgen.Unknown:
+		return hinted(fmt.Errorf("cannot say whether the objective holds: %s", v.Reason), "a lower rate, a longer --duration, or a less busy machine")
+	default:
+		return &failure{fmt.Errorf("objective %s missed: %s", d.Objective, v.Reason), "", exitMissed}
+	}
+}
