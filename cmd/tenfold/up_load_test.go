@@ -22,7 +22,7 @@ type answer struct {
 	took   time.Duration // from due to the end of its answer
 	path   string
 	status int
-	node   string
+	header http.Header
 	body   string
 	err    error
 }
@@ -128,7 +128,7 @@ func (l *load) send(due time.Time, req *http.Request) (a answer) {
 		a.err = err
 		return a
 	}
-	a.status, a.node, a.body = resp.StatusCode, resp.Header.Get("Node"), resp.body
+	a.status, a.header, a.body = resp.StatusCode, resp.Header, resp.body
 	keep = !resp.Close
 	switch {
 	case a.status != 200:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -233,9 +234,18 @@ func (p *proxy) problem(r *http.Request, err error) policy.Problem {
 	case errors.Is(err, upstream.ErrDrained):
 		return policy.Problem{Status: 503, Reason: "drained", RetryAfter: time.Second,
 			Detail: "the node was taken out before it had answered; the request may or may not have had its effect"}
+	case isDial(err):
+		return policy.Problem{Status: 503, Reason: "unreachable", RetryAfter: time.Second,
+			Detail: "no node of this service could be reached"}
 	}
 	return policy.Problem{Status: 502, Reason: "node_failed",
 		Detail: "the node failed before it had answered; the request may or may not have had its effect"}
+}
+
+// isDial says that the last try ended before there was a connection to a node.
+func isDial(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // bodyProblem is for a request body that did not come in whole.
