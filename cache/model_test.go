@@ -112,6 +112,9 @@ func (m *model) acquire(name string, q question) answer {
 	if m.now-b.born < q.maxLag.Microseconds() {
 		a.need = Primary
 	}
+	if m.flaw == "position" {
+		a.need = Position{}
+	}
 	mine := v.token != "" && v.token == q.token
 	taken := v.token != "" && !mine && v.until > m.now
 	a.found = v.by != "" && v.by != q.reject && v.hard > m.now

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,18 +82,18 @@ func (c *Cache[K, V]) listen(ctx context.Context) error {
 // lostNodes begins the name that stands for the nodes of a list that the store has lost.
 const lostNodes = "~"
 
-func (c *Cache[K, V]) join(ctx context.Context, s *session) (members map[string]bool, err error) {
-	for ctx.Err() == nil {
-		asked := c.clock()
-		if members, err = c.callJoin(ctx, s); err == nil {
-			s.until.Store(c.leaseFrom(asked))
-			c.session.Store(s)
-			return members, nil
-		}
+// join puts the node on the store's list. It is tried once for each node's name: a request that is thought lost and arrives
+// late would put a node back that has been expelled meanwhile.
+func (c *Cache[K, V]) join(ctx context.Context, s *session) (map[string]bool, error) {
+	asked := c.clock()
+	members, err := c.callJoin(ctx, s)
+	if err != nil {
 		c.stats.storeErrors.add()
-		rest(ctx, c.o.L1Lease/8)
+		return nil, fmt.Errorf("join: %w", err)
 	}
-	return nil, context.Cause(ctx)
+	s.until.Store(c.leaseFrom(asked))
+	c.session.Store(s)
+	return members, nil
 }
 
 func (c *Cache[K, V]) callJoin(ctx context.Context, s *session) (map[string]bool, error) {

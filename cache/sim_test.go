@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,6 +27,7 @@ type cached interface {
 type simNode struct {
 	*world
 	cached
+	id     string
 	dead   bool      // guarded by world.mu
 	cutOff time.Time // guarded by world.mu: until then it does not reach the store
 	kill   context.CancelFunc
@@ -34,55 +36,55 @@ type simNode struct {
 // The store that a node's cache sees.
 
 func (n *simNode) acquire(ctx context.Context, name string, q question) (a answer, err error) {
-	err = n.call(ctx, n, func() { a = n.m.acquire(name, q) })
+	err = n.call(ctx, n, "acquire "+name, func() { a = n.m.acquire(name, q) })
 	return a, err
 }
 
 func (n *simNode) fill(ctx context.Context, name string, f filling) (v verdict, err error) {
-	err = n.call(ctx, n, func() { v = n.m.fill(name, f) })
+	err = n.call(ctx, n, "fill "+name+f.token, func() { v = n.m.fill(name, f) })
 	return v, err
 }
 
 func (n *simNode) release(ctx context.Context, name, token string, backOff time.Duration) error {
-	return n.call(ctx, n, func() { n.m.release(name, token, backOff) })
+	return n.call(ctx, n, "release "+token, func() { n.m.release(name, token, backOff) })
 }
 
 func (n *simNode) invalidate(ctx context.Context, o object, at Position, message string) error {
-	return n.call(ctx, n, func() { n.m.invalidate(o, at, message) })
+	return n.call(ctx, n, "invalidate "+message, func() { n.m.invalidate(o, at, message) })
 }
 
 func (n *simNode) stamps(ctx context.Context, tags []string, maxLag time.Duration) (s string, p Position, err error) {
-	err = n.call(ctx, n, func() { s, p = n.m.stamps(tags, maxLag) })
+	err = n.call(ctx, n, "stamps", func() { s, p = n.m.stamps(tags, maxLag) })
 	return s, p, err
 }
 
 func (n *simNode) inspect(context.Context, string) (record, error) { return record{}, errSim }
 
 func (n *simNode) join(ctx context.Context, node string) (all map[string]bool, err error) {
-	err = n.call(ctx, n, func() { all = n.m.join(node) })
+	err = n.call(ctx, n, "join", func() { all = n.m.join(node) })
 	return all, err
 }
 
 func (n *simNode) members(ctx context.Context) (all map[string]bool, err error) {
-	err = n.call(ctx, n, func() { all = n.m.members() })
+	err = n.call(ctx, n, "members", func() { all = n.m.members() })
 	return all, err
 }
 
 func (n *simNode) renew(ctx context.Context, node string) (ok bool, err error) {
-	err = n.call(ctx, n, func() { ok = n.m.list()[node] })
+	err = n.call(ctx, n, "renew", func() { ok = n.m.list()[node] })
 	return ok, err
 }
 
 func (n *simNode) expel(ctx context.Context, nodes ...string) error {
-	return n.call(ctx, n, func() { n.m.expel(nodes...) })
+	return n.call(ctx, n, "expel", func() { n.m.expel(nodes...) })
 }
 
 func (n *simNode) remove(ctx context.Context, nodes ...string) error {
-	return n.call(ctx, n, func() { n.m.remove(nodes...) })
+	return n.call(ctx, n, strings.Join(nodes, " "), func() { n.m.remove(nodes...) })
 }
 
 func (n *simNode) publish(ctx context.Context, channel, text string) error {
-	return n.call(ctx, n, func() { n.world.publish(channel, text) })
+	return n.call(ctx, n, channel+text, func() { n.world.publish(channel, text) })
 }
 
 func (n *simNode) subscribe(ctx context.Context, channels []string, up func(), message func(channel, text string)) error {
@@ -132,12 +134,9 @@ func schedule(t *testing.T, seed uint64, calm bool, flaw string, build func(*sim
 		var nodes []*simNode // guarded by w.mu
 		keys := []string{"price", "list"}
 		start := func(i int) {
-			drawing := rand.New(rand.NewPCG(seed, uint64(1000+i)))
-			var mu sync.Mutex
-			draw := func() uint64 { mu.Lock(); defer mu.Unlock(); return drawing.Uint64() }
 			life, kill := context.WithCancel(ctx)
-			n := &simNode{world: w, kill: kill}
-			n.cached = build(n, draw)
+			n := &simNode{world: w, kill: kill, id: fmt.Sprint("node", i)}
+			n.cached = build(n, func() uint64 { return w.dice(n.id, "draw").Uint64() })
 			w.locked(func() { nodes = append(nodes, n) })
 			actors.Go(func() { n.Run(life) })
 			for r := range 3 {
@@ -157,7 +156,7 @@ func schedule(t *testing.T, seed uint64, calm bool, flaw string, build func(*sim
 		if !calm {
 			actors.Go(func() { w.trouble(ctx, func() []*simNode { return nodes }) })
 			actors.Go(func() { // one node is killed, and later replaced by an empty one
-				if !rest(ctx, time.Duration(rng.Int64N(int64(simTime)))) {
+				if !rest(ctx, w.dice("kill", "").upTo(simTime)) {
 					return
 				}
 				w.locked(func() { nodes[0].dead = true })
@@ -175,7 +174,7 @@ func schedule(t *testing.T, seed uint64, calm bool, flaw string, build func(*sim
 }
 
 func (n *simNode) read(ctx context.Context, rng *rand.Rand, keys []string) {
-	for ctx.Err() == nil {
+	for rest(ctx, time.Duration(rng.Int64N(int64(60*time.Millisecond)))) {
 		key := keys[rng.IntN(len(keys))]
 		began := time.Since(n.start)
 		var floor int
@@ -185,7 +184,7 @@ func (n *simNode) read(ctx context.Context, rng *rand.Rand, keys []string) {
 		cancel()
 		n.locked(func() {
 			n.reads++
-			n.trace = n.trace*31 + uint64(ver) + uint64(time.Since(n.start))
+			n.trace += uint64(ver+1) * uint64(time.Since(n.start)+began)
 			switch {
 			case err != nil:
 				n.failed++
@@ -196,7 +195,6 @@ func (n *simNode) read(ctx context.Context, rng *rand.Rand, keys []string) {
 				}
 			}
 		})
-		rest(ctx, time.Duration(rng.Int64N(int64(60*time.Millisecond))))
 	}
 }
 

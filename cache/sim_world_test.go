@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
 // world is what the simulator's caches live in: a database with lagging replicas, a store that fails over, restarts and
-// forgets, connections that lose requests, replies and messages. Everything in it follows from its seed; time is synctest's.
+// forgets, connections that lose requests, replies and messages. Time is synctest's, and every draw follows from the seed, who
+// draws for what, and the time: so a seed's schedule does not depend on which of two goroutines ran first.
 type world struct {
 	mu    sync.Mutex
-	rng   *rand.Rand // guarded by mu
+	seed  uint64
 	start time.Time
 	calm  bool // no faults but replica lag and slow calls
 
@@ -64,14 +66,15 @@ type simWrite struct {
 }
 
 func newWorld(seed uint64, calm bool, flaw string) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 99)), start: time.Now(), calm: calm, flaw: flaw, acked: map[string]int{}, plain: map[string]plainEntry{}}
+	w := &world{seed: seed, start: time.Now(), calm: calm, flaw: flaw, acked: map[string]int{}, plain: map[string]plainEntry{}}
 	epochs := 0
 	w.m = newModel("sim", "run0", func() string { epochs++; return fmt.Sprint("epoch", epochs) })
 	w.m.publish = w.publish
 	w.m.flaw = flaw
-	for range 2 {
-		l := simLag{least: w.upTo(20 * time.Millisecond), stuckFrom: w.upTo(simTime)}
-		l.stuckTo = l.stuckFrom + w.upTo(simLagMost-100*time.Millisecond)
+	for i := range 2 {
+		d := w.dice("replica", fmt.Sprint(i))
+		l := simLag{least: d.upTo(20 * time.Millisecond), stuckFrom: d.upTo(simTime)}
+		l.stuckTo = l.stuckFrom + d.upTo(simLagMost-100*time.Millisecond)
 		w.lags = append(w.lags, l)
 	}
 	return w
@@ -82,18 +85,36 @@ const (
 	simLagMost = 1500 * time.Millisecond
 )
 
-// upTo is a random duration; mu is held or nothing runs yet.
-func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d))) + 1 }
+// dice draw for one purpose at one instant.
+type dice struct {
+	*rand.Rand
+	calm bool
+}
+
+func (w *world) dice(who, what string) dice {
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, s := range [2]string{who, what} {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * 1099511628211
+		}
+		h *= 1099511628211
+	}
+	return dice{rand.New(rand.NewPCG(w.seed, h^uint64(time.Since(w.start))*0x9e3779b97f4a7c15)), w.calm}
+}
+
+func (d dice) upTo(most time.Duration) time.Duration { return time.Duration(d.Int64N(int64(most))) + 1 }
+
+func (d dice) oneIn(n int) bool { return d.IntN(n) == 0 }
 
 // delay is one way over the network, or one step in the database.
-func (w *world) delay() time.Duration {
-	switch p := w.rng.IntN(100); {
+func (d dice) delay() time.Duration {
+	switch p := d.IntN(100); {
 	case p < 80:
-		return w.upTo(time.Millisecond)
-	case p < 97 || w.calm:
-		return w.upTo(20 * time.Millisecond)
+		return d.upTo(time.Millisecond)
+	case p < 97 || d.calm:
+		return d.upTo(20 * time.Millisecond)
 	}
-	return w.upTo(300 * time.Millisecond)
+	return d.upTo(300 * time.Millisecond)
 }
 
 func (w *world) locked(f func()) {
@@ -102,24 +123,13 @@ func (w *world) locked(f func()) {
 	f()
 }
 
-func (w *world) pause() {
-	var d time.Duration
-	w.locked(func() { d = w.delay() })
-	time.Sleep(d)
-}
-
 var errSim = errors.New("simulated: connection lost")
 
 // call runs one step on the store for a node: it may be lost, be late, or take effect without its caller hearing of it.
-func (w *world) call(ctx context.Context, n *simNode, step func()) error {
-	var there, back time.Duration
-	var lostThere, lostBack, hang bool
-	w.locked(func() {
-		there, back = w.delay(), w.delay()
-		if !w.calm {
-			lostThere, lostBack, hang = w.rng.IntN(50) == 0, w.rng.IntN(50) == 0, w.rng.IntN(2) == 0
-		}
-	})
+func (w *world) call(ctx context.Context, n *simNode, what string, step func()) error {
+	d := w.dice(n.id, what)
+	there, back := d.delay(), d.delay()
+	lostThere, lostBack, hang := !w.calm && d.oneIn(50), !w.calm && d.oneIn(50), d.oneIn(2)
 	done := make(chan error, 1)
 	go func() {
 		time.Sleep(there)
@@ -149,6 +159,7 @@ func (w *world) call(ctx context.Context, n *simNode, step func()) error {
 
 // simSub is one subscription's connection: messages arrive in order, late, or not at all.
 type simSub struct {
+	id       string
 	channels []string
 	queue    []simMessage // guarded by world.mu
 	wake     chan struct{}
@@ -164,10 +175,11 @@ type simMessage struct {
 // publish is called by the model; mu is held.
 func (w *world) publish(channel, text string) {
 	for _, s := range w.subs {
-		if s.deaf || !slices.Contains(s.channels, channel) || !w.calm && w.rng.IntN(40) == 0 {
+		d := w.dice(s.id, text)
+		if s.deaf || !slices.Contains(s.channels, channel) || !w.calm && d.oneIn(40) {
 			continue
 		}
-		due := time.Now().Add(w.delay())
+		due := time.Now().Add(d.delay())
 		if due.Before(s.last) {
 			due = s.last
 		}
@@ -181,8 +193,11 @@ func (w *world) publish(channel, text string) {
 }
 
 func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up func(), message func(channel, text string)) error {
-	s := &simSub{channels: channels, wake: make(chan struct{}, 1)}
-	if err := w.call(ctx, n, func() { w.subs = append(w.subs, s) }); err != nil {
+	s := &simSub{id: channels[1], channels: channels, wake: make(chan struct{}, 1)}
+	if err := w.call(ctx, n, "subscribe", func() {
+		w.subs = append(w.subs, s)
+		slices.SortFunc(w.subs, func(a, b *simSub) int { return strings.Compare(a.id, b.id) })
+	}); err != nil {
 		w.locked(func() { w.hangUp(s) })
 		return err
 	}
@@ -201,7 +216,7 @@ func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up
 				}
 			}
 			if broken {
-				wait = w.upTo(800 * time.Millisecond)
+				wait = w.dice(s.id, "broken").upTo(800 * time.Millisecond)
 			}
 		})
 		switch {
@@ -238,43 +253,39 @@ func (w *world) deafen(s *simSub) {
 
 // trouble is the faults of a schedule, one after another.
 func (w *world) trouble(ctx context.Context, nodes func() []*simNode) {
-	for {
-		var d time.Duration
-		w.locked(func() { d = w.upTo(600 * time.Millisecond) })
-		if !rest(ctx, d) {
-			return
-		}
+	d := w.dice("trouble", "")
+	for rest(ctx, d.upTo(600*time.Millisecond)) {
 		w.locked(func() {
 			w.save()
-			switch w.rng.IntN(8) {
+			switch d.IntN(8) {
 			case 0: // a replica that lacks the last writes takes over; or a restart from a file
-				w.takeOver(w.saved[w.rng.IntN(len(w.saved))])
+				w.takeOver(d, w.saved[d.IntN(len(w.saved))])
 			case 1: // restarted empty
-				w.takeOver(&savedStore{m: newModel("sim", "", w.m.epochs), plain: map[string]plainEntry{}})
+				w.takeOver(d, &savedStore{m: newModel("sim", "", w.m.epochs), plain: map[string]plainEntry{}})
 			case 2: // FLUSHALL
 				empty := newModel("sim", w.m.run, w.m.epochs)
 				empty.publish, empty.flaw = w.publish, w.flaw
 				w.m, w.plain = empty, map[string]plainEntry{}
 			case 3: // eviction
 				for _, o := range w.m.names() {
-					if w.rng.IntN(2) == 0 {
+					if d.IntN(2) == 0 {
 						delete(w.m.entries, o)
 					}
 				}
-				if w.rng.IntN(3) == 0 {
+				if d.IntN(3) == 0 {
 					clear(w.m.buckets)
 				}
-				if w.rng.IntN(3) == 0 {
+				if d.IntN(3) == 0 {
 					w.m.nodes = nil
 				}
 			case 4: // unreachable for all
-				w.cut = time.Now().Add(w.upTo(900 * time.Millisecond))
+				w.cut = time.Now().Add(d.upTo(900 * time.Millisecond))
 			case 5: // unreachable for one
 				all := nodes()
-				all[w.rng.IntN(len(all))].cutOff = time.Now().Add(w.upTo(1200 * time.Millisecond))
+				all[d.IntN(len(all))].cutOff = time.Now().Add(d.upTo(1200 * time.Millisecond))
 			default: // a subscription dies silently
 				if len(w.subs) > 0 {
-					w.deafen(w.subs[w.rng.IntN(len(w.subs))])
+					w.deafen(w.subs[d.IntN(len(w.subs))])
 				}
 			}
 		})
@@ -294,7 +305,7 @@ func (w *world) save() {
 }
 
 // takeOver puts another server in the store's place; mu is held.
-func (w *world) takeOver(s *savedStore) {
+func (w *world) takeOver(d dice, s *savedStore) {
 	w.runs++
 	w.m = s.m.clone()
 	w.m.run, w.m.publish, w.m.flaw = fmt.Sprint("run", w.runs), w.publish, w.flaw
@@ -305,14 +316,15 @@ func (w *world) takeOver(s *savedStore) {
 	for _, sub := range w.subs {
 		w.deafen(sub)
 	}
-	if w.rng.IntN(2) == 0 {
-		w.cut = time.Now().Add(w.upTo(400 * time.Millisecond))
+	if d.IntN(2) == 0 {
+		w.cut = time.Now().Add(d.upTo(400 * time.Millisecond))
 	}
 }
 
 // write commits a new version of a key and returns it with its position.
 func (w *world) write(key string) simWrite {
-	w.pause()
+	d := w.dice("write", key)
+	time.Sleep(d.delay())
 	var s simWrite
 	w.locked(func() {
 		s = simWrite{key: key, ver: w.versionAt(key, len(w.commits)) + 1}
@@ -320,7 +332,7 @@ func (w *world) write(key string) simWrite {
 		s.at = Position{1, uint64(len(w.commits))}
 		w.outbox = append(w.outbox, s)
 	})
-	w.pause()
+	time.Sleep(d.delay())
 	return s
 }
 
@@ -355,34 +367,28 @@ func (w *world) replayed(replica int) int {
 }
 
 // load is the loader: it prefers replicas, mostly obeys, says honestly where it read, is slow at times and fails at times.
-func (w *world) load(ctx context.Context, key string, need Position) (Loaded[int], error) {
-	w.pause()
+func (n *simNode) load(ctx context.Context, key string, need Position) (Loaded[int], error) {
+	d := n.dice(n.id, "load "+key+need.String())
+	time.Sleep(d.delay())
 	var got Loaded[int]
-	var fails bool
-	var slow time.Duration
-	w.locked(func() {
-		w.loads++
-		replica := w.rng.IntN(3)
-		fails = w.rng.IntN(25) == 0
-		if w.rng.IntN(15) == 0 {
-			slow = w.upTo(700 * time.Millisecond)
-		}
-		n := len(w.commits)
+	n.locked(func() {
+		n.loads++
+		commits := len(n.commits)
 		got.At = Primary
-		if replica < 2 && need != Primary {
-			r := w.replayed(replica)
+		if replica := d.IntN(3); replica < 2 && need != Primary {
+			r := n.replayed(replica)
 			at := Position{1, uint64(r)}
-			if !at.Before(need) || w.rng.IntN(3) == 0 { // the latter is the loader's mistake
-				n, got.At = r, at
+			if !at.Before(need) || d.oneIn(3) { // the latter is the loader's mistake
+				commits, got.At = r, at
 			}
 		}
-		got.Value = w.versionAt(key, n)
+		got.Value = n.versionAt(key, commits)
 	})
-	w.pause()
-	if slow > 0 && !rest(ctx, slow) {
+	time.Sleep(d.delay())
+	if d.oneIn(15) && !rest(ctx, d.upTo(700*time.Millisecond)) {
 		return Loaded[int]{}, ctx.Err()
 	}
-	if fails {
+	if d.oneIn(25) {
 		return Loaded[int]{}, errSim
 	}
 	return got, nil
