@@ -46,13 +46,8 @@ func realServer(t testing.TB, args ...string) (address string) {
 		}
 		t.Skip("SKIPPED: redis-server is not on PATH")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
+	address = freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	l.Close()
 	args = append([]string{"-c", `"$@" </dev/null & read _; kill -9 $!; wait`, "sh",
 		program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir(), "--logfile", "log"}, args...)
 	cmd := exec.Command("sh", args...)
@@ -75,6 +70,16 @@ func realServer(t testing.TB, args ...string) (address string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func connect(t testing.TB, address string) rueidis.Client {

@@ -127,8 +127,10 @@ func TestRevokeUserEndsAllSessionsOfOneUser(t *testing.T) {
 		if user := userOf(t, all, token); user != "" {
 			t.Errorf("%s is still logged in as %q", device, user)
 		}
-		if err := theme.Set(ctx, all.Open(token), "x"); !errors.Is(err, ErrGone) {
-			t.Errorf("%s writes: %v", device, err)
+		s := all.Open(token)
+		check(t, errors.Join(theme.Set(ctx, s, "x"), s.Save(ctx)))
+		if s.Token()[:idLength] == token[:idLength] {
+			t.Errorf("%s goes on in its old session", device)
 		}
 	}
 	if userOf(t, all, other) != "bob" {

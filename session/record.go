@@ -63,8 +63,10 @@ func (all *Sessions) load(ctx context.Context, id, hash string) (record, error) 
 	r.user = fields["_u"]
 	if revoked, err := all.revoked(ctx, r.user, fields["_g"]); err != nil {
 		return record{}, err
+	} else if revoked && r.state == live {
+		// Its visitor may begin again. It is not deleted, but idles out: the request that revoked may be about to log in.
+		return record{state: fresh}, nil
 	} else if revoked {
-		all.end(ctx, id) // the generation keeps it out; this only tidies up
 		return record{state: ended}, nil
 	}
 	r.values = fields
