@@ -62,7 +62,7 @@ func (cmd demoCmd) announce(w io.Writer, h *house, took time.Duration) {
 		admin = " --admin " + a.String()
 	}
 	fmt.Fprintf(w, `
-After %[5].1f s the shop is on %[1]s
+After %.1[5]f s the shop is on %[1]s
 %[2]s nodes behind one address, store: %[3]s.
 Its footer says which node answered; reload it. Then, in another terminal:
 
