@@ -52,7 +52,7 @@ func newMetrics(r prometheus.Registerer, cfg *config.Config) *metrics {
 // count is told of every request that is over.
 func (m *metrics) count(r *http.Request, rec *policy.Record) {
 	s := m.services[rec.Service]
-	s.duration.Observe(rec.Took().Seconds())
+	s.duration.Observe(rec.Took.Seconds())
 	method := 0
 	for method < len(methods) && methods[method] != r.Method {
 		method++

@@ -20,8 +20,8 @@ type Record struct {
 	Reason          string     // why the gateway answered itself; "" when a service did
 	Err             error
 	Status          int
-	Bytes           int64 // of the response's body
-	begun           time.Time
+	Bytes           int64         // of the response's body
+	Took            time.Duration // set when the request is over
 }
 
 type recordKey struct{}
@@ -39,15 +39,18 @@ const StatusClientGone = 499
 func Recorded(ends ...func(*http.Request, *Record)) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			rec := &Record{begun: time.Now()}
-			ctx := upstream.WithReport(context.WithValue(r.Context(), recordKey{}, rec), &rec.Report)
-			r = r.WithContext(ctx)
+			begun := time.Now()
+			x := &recorded{}
+			rec := &x.record
+			x.ctx, x.writer = recordContext{r.Context(), rec}, recordingWriter{w, rec}
+			r = r.WithContext(&x.ctx)
 			defer func() {
+				rec.Took = time.Since(begun)
 				for _, end := range ends {
 					end(r, rec)
 				}
 			}()
-			next.ServeHTTP(&recordingWriter{ResponseWriter: w, rec: rec}, r)
+			next.ServeHTTP(&x.writer, r)
 			if rec.Status == 0 {
 				rec.Status = http.StatusOK // what net/http sends for a handler that says nothing
 			}
@@ -55,8 +58,28 @@ func Recorded(ends ...func(*http.Request, *Record)) Policy {
 	}
 }
 
-// Took is how long the request has taken so far.
-func (r *Record) Took() time.Duration { return time.Since(r.begun) }
+// recorded is a record with all that makes it known, so that a request pays for one allocation.
+type recorded struct {
+	record Record
+	ctx    recordContext
+	writer recordingWriter
+}
+
+// recordContext leads RecordOf to the record, and the upstream to its part of it.
+type recordContext struct {
+	context.Context
+	rec *Record
+}
+
+func (c *recordContext) Value(key any) any {
+	switch key.(type) {
+	case recordKey:
+		return c.rec
+	case upstream.ReportKey:
+		return &c.rec.Report
+	}
+	return c.Context.Value(key)
+}
 
 // recordingWriter notes what is written. Unwrap lets http.ResponseController reach what lies below.
 type recordingWriter struct {
@@ -89,7 +112,7 @@ func AccessLog(log *slog.Logger) func(*http.Request, *Record) {
 		attrs = append(attrs,
 			slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", clip(r.URL.Path)),
 			slog.Int("status", rec.Status), slog.Int64("bytes", rec.Bytes),
-			slog.Float64("took_ms", float64(rec.Took().Microseconds())/1000),
+			slog.Float64("took_ms", float64(rec.Took.Microseconds())/1000),
 			slog.String("client", rec.Client.String()), slog.String("proto", r.Proto),
 		)
 		if rec.Service != "" {

@@ -39,19 +39,16 @@ func (f *flight) Skip(i int) bool {
 	return false
 }
 
-// Report is filled by RoundTrip for whoever put it into the request's context with WithReport.
+// Report is filled by RoundTrip for whoever put it into the request's context, with ReportKey. It must not be read before
+// RoundTrip has returned.
 type Report struct {
 	Node   string        // the node that answered, or that was tried last
 	Tries  int           // how often the request was sent, or tried to be
 	Waited time.Duration // in the queue, over all tries
 }
 
-type reportKey struct{}
-
-// WithReport returns a context in which RoundTrip fills r. r must not be read before RoundTrip has returned.
-func WithReport(ctx context.Context, r *Report) context.Context {
-	return context.WithValue(ctx, reportKey{}, r)
-}
+// ReportKey is the context key of a *Report.
+type ReportKey struct{}
 
 // RoundTrip sends req to a node and returns its response; the caller must close the body. req is ready to be sent:
 // hop-by-hop fields are gone, and RemoteAddr is the client's.
@@ -59,7 +56,7 @@ func WithReport(ctx context.Context, r *Report) context.Context {
 // It is sent again, to another node where there is one, when no byte of it had left, or when its method is idempotent
 // (RFC 9110 section 9.2.2) or it carries an Idempotency-Key, and the tries and the budget allow it.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	report, _ := req.Context().Value(reportKey{}).(*Report)
+	report, _ := req.Context().Value(ReportKey{}).(*Report)
 	if report == nil {
 		report = &Report{}
 	}
