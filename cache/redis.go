@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -196,37 +195,35 @@ func (s *redisStore) publish(ctx context.Context, channel, message string) error
 	return s.client.Do(ctx, s.client.B().Publish().Channel(channel).Message(message).Build()).Error()
 }
 
-var errResubscribed = errors.New("the connection was replaced")
-
+// subscribe uses a connection of its own: on a shared one, the client would leave subscriptions behind, and connect again
+// without a word when it breaks, so that what is published in between is lost unnoticed.
 func (s *redisStore) subscribe(ctx context.Context, channels []string, up func(), message func(channel, text string)) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	// The client may connect again by itself. What was published in between is lost, so that is the end of this subscription.
-	var mu sync.Mutex
+	conn, release := s.client.Dedicate()
+	defer release()
+	defer conn.Close()
 	confirmed := 0
-	hooked := rueidis.WithOnSubscriptionHook(ctx, func(e rueidis.PubSubSubscription) {
-		if e.Kind != "subscribe" {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		switch confirmed++; {
-		case confirmed == len(channels):
-			up()
-		case confirmed > len(channels):
-			cancel(errResubscribed)
-		}
+	broken := conn.SetPubSubHooks(rueidis.PubSubHooks{
+		OnSubscription: func(e rueidis.PubSubSubscription) {
+			if e.Kind == "subscribe" {
+				if confirmed++; confirmed == len(channels) {
+					up()
+				}
+			}
+		},
+		OnMessage: func(m rueidis.PubSubMessage) { message(m.Channel, m.Message) },
 	})
-	err := s.client.Receive(hooked, s.client.B().Subscribe().Channel(channels...).Build(), func(m rueidis.PubSubMessage) {
-		message(m.Channel, m.Message)
-	})
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
+	if err := conn.Do(ctx, conn.B().Subscribe().Channel(channels...).Build()).Error(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
 	}
-	if err == nil {
-		err = errors.New("the server ended it")
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case err := <-broken:
+		if err == nil {
+			err = errors.New("the server ended it")
+		}
+		return fmt.Errorf("hear invalidations: %w", err)
 	}
-	return err
 }
 
 func invalidations(prefix string) string { return "tf:" + prefix + ":inv" }
