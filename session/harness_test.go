@@ -85,7 +85,7 @@ func freeAddress(t testing.TB) string {
 func connect(t testing.TB, address string) rueidis.Client {
 	t.Helper()
 	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{address}, DisableCache: true, ForceSingleClient: true, PipelineMultiplex: 0,
+		InitAddress: []string{address}, DisableCache: true, ForceSingleClient: true, PipelineMultiplex: -1,
 	})
 	if err != nil {
 		t.Fatal(err)

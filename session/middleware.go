@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -40,20 +41,33 @@ func From(ctx context.Context) *Session {
 	return s
 }
 
-// ServeError answers for a session that could not be read or saved. It is the default of Options.OnError: 409 for a session
-// that another request has just renewed, 413 for one that grew past its limits, else 503 with Retry-After, because the
-// visitor is still logged in and trying again is right.
+// ServeError answers a request that failed with an error of this package. It is the default of Options.OnError, and handlers
+// may use it too:
+//
+//	ErrUnavailable                                 503 with Retry-After: the visitor is still logged in, trying again is right
+//	ErrReadOnly, ErrGone, ErrConflict, ErrOtherUser 409: the session is not what it was when the request came
+//	ErrLimit                                       413
+//	ErrInvalid                                     400
+//	any other                                      500; 503 if the request's time was up
 func ServeError(w http.ResponseWriter, _ *http.Request, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
-	case errors.Is(err, ErrReadOnly):
-		http.Error(w, "your session was just renewed: try again", http.StatusConflict)
-	case errors.Is(err, ErrLimit):
-		http.Error(w, "this would make your session too large", http.StatusRequestEntityTooLarge)
-	default:
+	case is(err, ErrUnavailable, context.Canceled, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "your session cannot be read right now: try again in a moment", http.StatusServiceUnavailable)
+	case is(err, ErrReadOnly, ErrGone, ErrConflict, ErrOtherUser):
+		http.Error(w, "your session has just changed: reload the page", http.StatusConflict)
+	case is(err, ErrLimit):
+		http.Error(w, "your session has no room for this", http.StatusRequestEntityTooLarge)
+	case is(err, ErrInvalid):
+		http.Error(w, "this request is not valid", http.StatusBadRequest)
+	default:
+		http.Error(w, "internal server error", http.StatusInternalServerError)
 	}
+}
+
+func is(err error, any ...error) bool {
+	return slices.ContainsFunc(any, func(e error) bool { return errors.Is(err, e) })
 }
 
 // tokenOf returns the first well-formed token among the request's cookies.

@@ -292,3 +292,48 @@ func TestFromPanicsWithoutMiddleware(t *testing.T) {
 	}()
 	From(ctx)
 }
+
+func TestServeErrorTellsErrorsApart(t *testing.T) {
+	for err, status := range map[error]int{
+		fmt.Errorf("load: %w", ErrUnavailable): 503, context.Canceled: 503, context.DeadlineExceeded: 503,
+		ErrReadOnly: 409, ErrGone: 409, ErrConflict: 409, ErrOtherUser: 409,
+		ErrLimit: 413, ErrInvalid: 400, ErrHeaderWritten: 500, io.EOF: 500,
+	} {
+		w := httptest.NewRecorder()
+		ServeError(w, nil, err)
+		if w.Code != status || (w.Header().Get("Retry-After") != "") != (status == 503) {
+			t.Errorf("%v: status %d, header %v", err, w.Code, w.Header())
+		}
+	}
+}
+
+// TestASaveOvertakenByALoginIsA409: what the request wrote is lost, so its client must not be told that all is well.
+func TestASaveOvertakenByALoginIsA409(t *testing.T) {
+	all, _ := service(t, Options{})
+	b := &browser{t: t, cookie: all.cookie(begin(t, all))}
+	res := b.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+		check(t, theme.Set(ctx, s, "mine"))
+		check(t, all.Open(b.token()).Login(ctx, "ann"))
+	})
+	if res.StatusCode != http.StatusConflict || len(res.Cookies()) > 0 {
+		t.Errorf("status %d, cookies %v", res.StatusCode, res.Cookies())
+	}
+}
+
+// TestASaveOvertakenByALogoutIsDropped: it is as if the logout had come right after it, and the browser's cookie, perhaps that
+// of a new login by now, is left alone.
+func TestASaveOvertakenByALogoutIsDropped(t *testing.T) {
+	all, store := service(t, Options{})
+	b := &browser{t: t, cookie: all.cookie(begin(t, all))}
+	res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+		check(t, theme.Set(ctx, s, "mine"))
+		check(t, all.Open(b.token()).End(ctx))
+		io.WriteString(w, "ok")
+	})
+	if res.StatusCode != http.StatusOK || len(res.Cookies()) > 0 {
+		t.Errorf("status %d, cookies %v", res.StatusCode, res.Cookies())
+	}
+	if strings.Contains(store.Dump(), "mine") {
+		t.Error("the change was stored")
+	}
+}
