@@ -45,7 +45,7 @@ HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Hello).serve_forever()
 			if session != nil {
 				session.stop()
 			}
-			session = up(t, "", words[2:]...)
+			session = up(t, call{args: words[2:]})
 			continue
 		case words[0] == "kill":
 			command = "kill -9 " + strconv.Itoa(session.nodes()[1].PID)

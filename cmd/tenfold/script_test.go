@@ -14,11 +14,13 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the scripts of testdata/script: sessions in a terminal with what they must print. In them,
-// "exec tenfold ..." is this program.
+// "exec tenfold ..." is this program, and what sessionCommands lists works on one that runs.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       *updateScripts,
+		Setup:               newSession,
+		Cmds:                sessionCommands,
 	})
 }

@@ -19,7 +19,7 @@ const kills = 30
 
 // A node that dies costs no visitor anything: what was on it is asked again elsewhere.
 func TestUpKilledNodesCostNoGET(t *testing.T) {
-	x := up(t, "", "--nodes", "3", "--store", "none", "--access", "off", "--", "service")
+	x := upQuietly(t, "", "--nodes", "3", "--", "service")
 	l := offer(x, 1000, visits)
 	for range kills {
 		x.killOne()
@@ -38,8 +38,10 @@ func TestUpKilledNodesCostNoGET(t *testing.T) {
 // other orders are taken, and none twice.
 func TestUpKilledNodesGetNoPOSTTwice(t *testing.T) {
 	journal := filepath.Join(t.TempDir(), "journal")
-	x := upWith(t, []string{"SERVICE_JOURNAL=" + journal}, "",
-		"--nodes", "3", "--store", "none", "--access", "on", "--log", "json", "--", "service")
+	x := up(t, call{
+		args: []string{"--nodes", "3", "--store", "none", "--access", "on", "--log", "json", "--", "service"},
+		env:  []string{"SERVICE_JOURNAL=" + journal},
+	})
 	l := offer(x, 500, func(i int) *http.Request { return request("POST", fmt.Sprintf("/orders/%d?ms=20", i)) })
 	killed := map[string]bool{}
 	for range kills {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// answer is what became of one request of a load.
+// answer is what became of one request.
 type answer struct {
 	due    time.Time     // when it had to be sent
 	late   time.Duration // how much later it was sent: the test's own fault
@@ -34,13 +34,13 @@ func (a answer) String() string {
 	return fmt.Sprintf("%s %s -> %d %v %.120q after %v", a.due.Format("05.000"), a.path, a.status, a.err, a.body, a.took)
 }
 
-// most is how many requests a load may have under way. A machine that cannot keep up is not what these tests are about:
+// most is how many requests may be under way. A machine that cannot keep up is not what these tests are about:
 // then requests are sent late, which the figures say, and do not pile up.
 const most = 100
 
-// load sends requests at instants that were fixed beforehand, whatever becomes of those before them (open loop). It has
+// traffic sends requests at instants that were fixed beforehand, whatever becomes of those before them (open loop). It has
 // connections of its own and no second tries: what goes wrong is seen.
-type load struct {
+type traffic struct {
 	address string
 	rate    int // per second
 	request func(i int) *http.Request
@@ -55,15 +55,15 @@ type load struct {
 	answers []answer
 }
 
-// offer starts a load on tenfold's address.
-func offer(x *running, rate int, request func(i int) *http.Request) *load {
-	l := &load{address: x.url[len("http://"):], rate: rate, request: request, begun: time.Now(), quit: make(chan struct{})}
+// offer starts traffic on tenfold's address.
+func offer(x *running, rate int, request func(i int) *http.Request) *traffic {
+	l := &traffic{address: x.url[len("http://"):], rate: rate, request: request, begun: time.Now(), quit: make(chan struct{})}
 	l.all.Go(l.pace)
 	x.t.Cleanup(func() { l.end() })
 	return l
 }
 
-func (l *load) pace() {
+func (l *traffic) pace() {
 	places := make(chan struct{}, most)
 	for i := 0; ; i++ {
 		due := l.begun.Add(time.Duration(i) * time.Second / time.Duration(l.rate))
@@ -84,7 +84,7 @@ func (l *load) pace() {
 }
 
 // end stops sending, waits for the last answer and returns all of them.
-func (l *load) end() []answer {
+func (l *traffic) end() []answer {
 	select {
 	case <-l.quit:
 	default:
@@ -99,13 +99,13 @@ func (l *load) end() []answer {
 }
 
 // soFar returns how many answers there are.
-func (l *load) soFar() int {
+func (l *traffic) soFar() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.answers)
 }
 
-func (l *load) send(due time.Time, req *http.Request) (a answer) {
+func (l *traffic) send(due time.Time, req *http.Request) (a answer) {
 	a = answer{due: due, late: time.Since(due), path: req.URL.Path}
 	defer func() { a.took = time.Since(due) }()
 	c, err := l.connection()
@@ -132,13 +132,13 @@ func (l *load) send(due time.Time, req *http.Request) (a answer) {
 	keep = !resp.Close
 	switch {
 	case a.status != 200:
-	case req.URL.Path == "/page" && a.body != page, req.URL.Path == "/chunked" && a.body != chunked:
+	case req.URL.Path == "/page" && a.body != thePage, req.URL.Path == "/chunked" && a.body != theChunks:
 		a.err = fmt.Errorf("a body of %d bytes that is not the page", len(a.body))
 	}
 	return a
 }
 
-func (l *load) connection() (*client, error) {
+func (l *traffic) connection() (*client, error) {
 	l.mu.Lock()
 	if n := len(l.idle); n > 0 {
 		c := l.idle[n-1]
@@ -205,7 +205,7 @@ func visits(i int) *http.Request {
 	return request("GET", []string{"/small?ms=5", "/page?ms=3", "/chunked?ms=2"}[i%3])
 }
 
-// summary is what a load came to.
+// summary is what the answers come to.
 type summary struct {
 	n, failed int
 	rate      float64 // per second, as achieved

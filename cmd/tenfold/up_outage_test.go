@@ -25,8 +25,8 @@ func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 	for _, address := range addresses {
 		others = append(others, otherNode(t, address))
 	}
-	x := up(t, fmt.Sprintf("services:\n  service:\n    nodes: [%s]\n    probe: {interval: %v}\n", strings.Join(addresses, ", "), interval),
-		"--store", "none", "--access", "off")
+	x := upQuietly(t, fmt.Sprintf("services:\n  service:\n    nodes: [%s]\n    probe: {interval: %v}\n", strings.Join(addresses, ", "), interval),
+		"-f", "-")
 	l := offer(x, 200, func(int) *http.Request { return request("GET", "/small?ms=5") })
 	x.await("traffic flows", func() bool { return l.soFar() > 100 })
 
@@ -88,7 +88,7 @@ func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 
 // The same with nodes that tenfold runs: it sees them end, and has new ones at once.
 func TestUpAllNodesKilledAtOnce(t *testing.T) {
-	x := up(t, "", "--nodes", "3", "--store", "none", "--access", "off", "--", "service")
+	x := upQuietly(t, "", "--nodes", "3", "--", "service")
 	l := offer(x, 200, func(int) *http.Request { return request("GET", "/small?ms=5") })
 	x.await("traffic flows", func() bool { return l.soFar() > 100 })
 	old := x.nodes()
@@ -129,10 +129,10 @@ func TestUpAllNodesKilledAtOnce(t *testing.T) {
 func TestUpRetriesDoNotMultiplyFailure(t *testing.T) {
 	const file = "services:\n  service: {run: [service], nodes: 3, breaker: "
 	fleets := map[string]*running{
-		"off": up(t, file+"off}\n", "--store", "none", "--access", "off"),
-		"on":  up(t, file+"{failure_rate: 50%}}\n", "--store", "none", "--access", "off"),
+		"off": upQuietly(t, file+"off}\n", "-f", "-"),
+		"on":  upQuietly(t, file+"{failure_rate: 50%}}\n", "-f", "-"),
 	}
-	loads := map[string]*load{}
+	loads := map[string]*traffic{}
 	for breaker, x := range fleets {
 		loads[breaker] = offer(x, 150, func(int) *http.Request { return request("GET", "/status/503?ms=1") })
 	}
@@ -219,7 +219,7 @@ func otherNode(t *testing.T, address string) *exec.Cmd {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(address)
 	cmd := exec.Command("service")
-	cmd.Env = append(os.Environ(), "HOST="+host, "PORT="+port, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "HOST="+host, "PORT="+port, raceQuickly)
 	cmd.SysProcAttr = tethered()
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -11,13 +11,13 @@ import (
 // asked elsewhere, and when it goes on it is back.
 func TestUpHangingNodeIsTakenOut(t *testing.T) {
 	const fall = 3
-	x := up(t, fmt.Sprintf(`
+	x := upQuietly(t, fmt.Sprintf(`
 services:
   service:
     run: [service]
     nodes: 3
     probe: {interval: 500ms, timeout: 500ms, fall: %d}
-`, fall), "--store", "none", "--access", "off")
+`, fall), "-f", "-")
 	l := offer(x, 200, visits)
 	hung := x.nodes()[1]
 	x.await("it has work", func() bool { return x.node(hung.ID).Requests > 20 })

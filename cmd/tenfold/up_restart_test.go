@@ -19,7 +19,7 @@ import (
 // go on until drain is over, and then has to connect again.
 func TestUpRestartCostsNoRequest(t *testing.T) {
 	const drain = 5 * time.Second
-	x := up(t, "drain: 5s\nservices:\n  service: {run: [service], nodes: 4}\n", "--store", "none", "--access", "off", "--log", "json")
+	x := upQuietly(t, "drain: 5s\nservices:\n  service: {run: [service], nodes: 4}\n", "-f", "-", "--log", "json")
 	old := x.nodes()
 	l := offer(x, 50, func(i int) *http.Request {
 		if i%2 == 0 {

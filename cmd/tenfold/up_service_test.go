@@ -43,21 +43,21 @@ func serveUntilTerm() error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, node) })
 	mux.HandleFunc("GET /small", func(w http.ResponseWriter, r *http.Request) {
-		work(r)
+		takeTime(r)
 		fmt.Fprintln(w, node)
 	})
 	mux.HandleFunc("GET /page", func(w http.ResponseWriter, r *http.Request) {
-		work(r)
-		w.Header().Set("Content-Length", strconv.Itoa(len(page)))
-		w.Write([]byte(page))
+		takeTime(r)
+		w.Header().Set("Content-Length", strconv.Itoa(len(thePage)))
+		w.Write([]byte(thePage))
 	})
 	mux.HandleFunc("GET /chunked", func(w http.ResponseWriter, r *http.Request) {
-		work(r)
-		w.Write([]byte(chunked[:1000])) // more than net/http waits for before it gives up on a Content-Length,
-		w.Write([]byte(chunked[1000:])) // less than what it collects before it writes
+		takeTime(r)
+		w.Write([]byte(theChunks[:1000])) // more than net/http waits for before it gives up on a Content-Length,
+		w.Write([]byte(theChunks[1000:])) // less than what it collects before it writes
 	})
 	mux.HandleFunc("GET /status/{code}", func(w http.ResponseWriter, r *http.Request) {
-		work(r)
+		takeTime(r)
 		code, _ := strconv.Atoi(r.PathValue("code"))
 		w.WriteHeader(code)
 	})
@@ -66,7 +66,7 @@ func serveUntilTerm() error {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		work(r)
+		takeTime(r)
 		w.WriteHeader(http.StatusCreated)
 	})
 	mux.HandleFunc("GET /socket", func(w http.ResponseWriter, r *http.Request) { echo(w, r, node) })
@@ -90,8 +90,8 @@ func serveUntilTerm() error {
 }
 
 var (
-	page    = strings.Repeat("0123456789abcde\n", 1280)
-	chunked = page[:3000]
+	thePage   = strings.Repeat("0123456789abcde\n", 1280)
+	theChunks = thePage[:3000]
 )
 
 // named says in every answer which node it came from.
@@ -102,7 +102,7 @@ func named(node string, next http.Handler) http.Handler {
 	})
 }
 
-func work(r *http.Request) {
+func takeTime(r *http.Request) {
 	ms, _ := strconv.Atoi(r.FormValue("ms"))
 	if slow := os.Getenv("SERVICE_SLOW"); slow != "" && slow == os.Getenv("TENFOLD_NODE") {
 		ms *= 10

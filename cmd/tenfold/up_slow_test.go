@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -32,14 +33,14 @@ func TestUpSlowNodeIsAvoided(t *testing.T) {
 // threeFleets measures four healthy nodes, and four with a slow one under each of two pickers.
 func threeFleets(t *testing.T) (healthy, p2c, robin summary) {
 	t.Helper()
-	const file = "services:\n  service: {run: [service], nodes: 4, balance: "
-	slow := []string{"SERVICE_SLOW=service-3"}
-	fleets := []*running{
-		upWith(t, nil, file+"p2c}\n", "--store", "none", "--access", "off"),
-		upWith(t, slow, file+"p2c}\n", "--store", "none", "--access", "off"),
-		upWith(t, slow, file+"round-robin}\n", "--store", "none", "--access", "off"),
+	fleet := func(balance, slow string) *running {
+		return upQuietly(t, fmt.Sprintf(`
+services:
+  service: {run: [service], nodes: 4, balance: %s, env: {SERVICE_SLOW: %s}}
+`, balance, slow), "-f", "-")
 	}
-	var loads []*load
+	fleets := []*running{fleet("p2c", "none"), fleet("p2c", "service-3"), fleet("round-robin", "service-3")}
+	var loads []*traffic
 	for _, x := range fleets {
 		loads = append(loads, offer(x, 100, func(int) *http.Request { return request("GET", "/small?ms=50") }))
 	}

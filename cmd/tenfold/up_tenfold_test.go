@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ const patience = time.Minute
 
 // running is a tenfold that runs as a process of its own, as a user starts it.
 type running struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	mark   string // in the environment of everything that it starts
 	tmp    string // its TMPDIR
@@ -37,49 +38,60 @@ type running struct {
 	admin string // the admin address, likewise
 }
 
-// start runs tenfold with these arguments and this standard input. It is killed at the end of the test, if it still runs,
-// and the test fails when anything that it started stays behind.
-func start(t *testing.T, stdin string, env []string, args ...string) *running {
+// call is how tenfold is called.
+type call struct {
+	args  []string
+	dir   string   // where; default: here
+	env   []string // beside the test's own environment
+	stdin string
+}
+
+// start calls tenfold. It is killed at the end of the test, if it still runs, and the test fails when anything that it
+// started stays behind.
+func start(t testing.TB, c call) *running {
 	t.Helper()
 	if err := adopt(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("adopt what is left behind: %v", err)
 	}
 	x := &running{
-		t: t, cmd: exec.Command("tenfold", args...), mark: "TENFOLD_TEST=" + rand.Text(), tmp: t.TempDir(),
+		t: t, cmd: exec.Command("tenfold", c.args...), mark: "TENFOLD_TEST=" + rand.Text(), tmp: t.TempDir(),
 		stdout: newTranscript(), stderr: newTranscript(), exited: make(chan struct{}),
 	}
-	x.cmd.Stdin = strings.NewReader(stdin)
+	x.cmd.Dir = c.dir
+	x.cmd.Stdin = strings.NewReader(c.stdin)
 	x.cmd.Stdout, x.cmd.Stderr = x.stdout, x.stderr
 	x.cmd.SysProcAttr = tethered()
 	x.cmd.WaitDelay = patience
-	// Without the first, a program under the race detector takes a second to exit.
-	x.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "TMPDIR="+x.tmp, x.mark)
-	x.cmd.Env = append(x.cmd.Env, env...)
+	x.cmd.Env = slices.Concat(os.Environ(), c.env, []string{raceQuickly, "TMPDIR=" + x.tmp, x.mark})
 	if err := x.cmd.Start(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("start tenfold: %v", err)
 	}
 	go func() { x.cmd.Wait(); close(x.exited) }()
 	t.Cleanup(x.clear)
 	return x
 }
 
-// up is "tenfold up" with these arguments, on free ports; it returns when all nodes of the file or command are ready.
-func up(t *testing.T, file string, args ...string) *running {
-	t.Helper()
-	return upWith(t, nil, file, args...)
-}
+// raceQuickly is for programs under the race detector, which else take a second to exit.
+const raceQuickly = "GORACE=atexit_sleep_ms=0"
 
-func upWith(t *testing.T, env []string, file string, args ...string) *running {
+// up is "tenfold up" on free ports, with what c adds; it returns when all nodes of the file or command are ready.
+func up(t testing.TB, c call) *running {
 	t.Helper()
-	all := []string{"up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
-	if file != "" {
-		all = append(all, "-f", "-")
-	}
-	x := start(t, file, env, append(all, args...)...)
+	c.args = slices.Concat([]string{"up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, c.args)
+	x := start(t, c)
 	found := x.stderr.await(x, `listening on (http://\S+), admin on http://(\S+),`)
 	x.url, x.admin = found[1], found[2]
 	x.awaitReady()
 	return x
+}
+
+// quiet are the flags of tests that look at nothing but their requests: no store, no access log.
+var quiet = []string{"--store", "none", "--access", "off"}
+
+// upQuietly runs a command line, or with "-f", "-" the file, without store and access log.
+func upQuietly(t testing.TB, file string, args ...string) *running {
+	t.Helper()
+	return up(t, call{args: slices.Concat(quiet, args), stdin: file})
 }
 
 // awaitReady returns when every service has all of its nodes ready and none that leaves.
@@ -113,7 +125,7 @@ func (x *running) await(what string, cond func() bool) {
 func (x *running) signal(s os.Signal) {
 	x.t.Helper()
 	if err := x.cmd.Process.Signal(s); err != nil {
-		x.t.Fatal(err)
+		x.t.Fatalf("signal tenfold: %v", err)
 	}
 }
 
@@ -179,16 +191,16 @@ func (x *running) ask(method, path, body string) (status int, answer string) {
 	x.t.Helper()
 	req, err := http.NewRequest(method, "http://"+x.admin+path, strings.NewReader(body))
 	if err != nil {
-		x.t.Fatal(err)
+		x.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		x.t.Fatal(err)
+		x.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		x.t.Fatal(err)
+		x.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return resp.StatusCode, string(text)
 }
@@ -233,7 +245,7 @@ func (x *running) metric(series string) float64 {
 		if rest, ok := strings.CutPrefix(line, series+" "); ok {
 			value, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
 			if err != nil {
-				x.t.Fatal(err)
+				x.t.Fatalf("%s: %v", line, err)
 			}
 			return value
 		}
@@ -245,7 +257,7 @@ func (x *running) metric(series string) float64 {
 func (x *running) verb(args ...string) string {
 	x.t.Helper()
 	cmd := exec.Command("tenfold", args...)
-	cmd.Env = append(os.Environ(), "TENFOLD_ADMIN="+x.admin, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "TENFOLD_ADMIN="+x.admin, raceQuickly)
 	cmd.SysProcAttr = tethered()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -255,7 +267,7 @@ func (x *running) verb(args ...string) string {
 }
 
 // kill sends a signal to one process of a node.
-func kill(t *testing.T, pid int, s syscall.Signal) {
+func kill(t testing.TB, pid int, s syscall.Signal) {
 	t.Helper()
 	if pid <= 0 {
 		t.Fatalf("pid %d", pid)

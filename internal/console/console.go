@@ -138,6 +138,9 @@ func (c *Console) Listen() error {
 	}
 	l, err := net.Listen("tcp", c.admin.Listen)
 	if err != nil {
+		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
+			err = op.Err // without the address, which we name
+		}
 		return fmt.Errorf("listen on admin address %s: %w", c.admin.Listen, err)
 	}
 	c.listener = l

@@ -37,6 +37,8 @@ func (e *ListenError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.EADDRINUSE):
 		return "something else has this port; choose another one with --listen or listen: in the file, or see who has it: ss -ltnp"
+	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
+		return "this machine does not have that address; :8080 listens on all that it has"
 	case errors.Is(e.Err, syscall.EACCES):
 		return "ports below 1024 need a privilege: choose another one, or setcap cap_net_bind_service=+ep on the tenfold binary"
 	}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// session is what a script knows of the tenfold that it runs.
+type session struct {
+	t    testing.TB
+	mark string
+	*running
+}
+
+type sessionKey struct{}
+
+func newSession(env *testscript.Env) error {
+	s := &session{t: env.T().(testing.TB), mark: "TENFOLD_TEST=" + rand.Text()}
+	env.Values[sessionKey{}] = s
+	env.Vars = append(env.Vars, s.mark, raceQuickly)
+	return adopt()
+}
+
+// sessionCommands are what a script can do with a running tenfold beside calling its verbs.
+var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"up":          inSession(upInScript),
+	"get":         inSession(get),
+	"admin":       inSession(admin),
+	"kill-node":   inSession(killInScript),
+	"ready":       inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.awaitReady() }),
+	"interrupt":   inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.stop() }),
+	"log":         inSession(awaitLog),
+	"nothingleft": inSession(nothingLeft),
+}
+
+func inSession(f func(*testscript.TestScript, *session, bool, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		f(ts, ts.Value(sessionKey{}).(*session), neg, args)
+	}
+}
+
+// up ARGS runs "tenfold up ARGS" on free ports, waits until its nodes are ready, and points the verbs at it. $LISTEN is
+// the gateway's address, $TENFOLD_ADMIN the other one.
+func upInScript(ts *testscript.TestScript, s *session, _ bool, args []string) {
+	s.running = up(s.t, call{args: args, dir: ts.MkAbs("."), env: []string{"HOME=" + ts.Getenv("HOME")}})
+	ts.Setenv("LISTEN", strings.TrimPrefix(s.url, "http://"))
+	ts.Setenv("TENFOLD_ADMIN", s.admin)
+}
+
+// get PATH asks the gateway. With "!" before it, the answer must not be 2xx.
+func get(ts *testscript.TestScript, s *session, neg bool, args []string) {
+	c, err := dial(strings.TrimPrefix(s.url, "http://"))
+	ts.Check(err)
+	defer c.Close()
+	resp, err := c.do(request("GET", args[0]))
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), resp.body)
+	expectStatus(ts, neg, resp.StatusCode)
+}
+
+// admin METHOD PATH [BODY] asks the admin address, likewise.
+func admin(ts *testscript.TestScript, s *session, neg bool, args []string) {
+	status, answer := s.ask(args[0], args[1], strings.Join(args[2:], " "))
+	fmt.Fprintf(ts.Stdout(), "%d\n%s", status, answer)
+	expectStatus(ts, neg, status)
+}
+
+func expectStatus(ts *testscript.TestScript, neg bool, status int) {
+	if ok := status >= 200 && status <= 299; ok == neg {
+		ts.Fatalf("status %d", status)
+	}
+}
+
+// kill-node ID kills a node and waits until another one has taken its place.
+func killInScript(_ *testscript.TestScript, s *session, _ bool, args []string) {
+	kill(s.t, s.node(args[0]).PID, syscall.SIGKILL)
+	s.await("the killed node is gone", func() bool { return s.node(args[0]).ID == "" })
+	s.awaitReady()
+}
+
+// log REGEXP waits until tenfold has said something on standard error.
+func awaitLog(_ *testscript.TestScript, s *session, _ bool, args []string) {
+	s.stderr.await(s.running, "(?m)"+args[0])
+}
+
+// nothingleft checks that no process and no file stays behind of the tenfolds that the script has called with exec.
+func nothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
+	for _, process := range left(s.mark) {
+		ts.Fatalf("left behind: process %s", process)
+	}
+	files, err := os.ReadDir(ts.Getenv("TMPDIR"))
+	ts.Check(err)
+	for _, f := range files {
+		ts.Fatalf("left behind: file %s", f.Name())
+	}
+}
