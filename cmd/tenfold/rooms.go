@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/console"
 	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
@@ -40,18 +41,20 @@ func (h *rooms) Services() (all []console.Service) {
 	return all
 }
 
+// Nodes lists what the fleet has, in the order of the nodes' numbers, with what the gateway knows of those that serve.
 func (h *rooms) Nodes() (all []console.Node) {
 	for _, s := range h.cfg.Services {
-		if s.Worker {
-			for _, n := range h.fleet.Nodes(s.Name) {
-				all = append(all, shown(n))
-			}
-			continue
-		}
+		serving := make(map[string]upstream.Status)
 		for _, n := range h.gateway.Nodes(s.Name) {
-			v := shown(n.Node)
-			v.Ejected, v.InFlight, v.Requests, v.Failures = n.Ejected, n.InFlight, n.Requests, n.Failures
-			v.LatencyMS = float64(n.Latency.Microseconds()) / 1000
+			serving[n.ID] = n
+		}
+		for _, n := range h.fleet.Nodes(s.Name) {
+			v := shown(n)
+			if g, ok := serving[n.ID]; ok {
+				v.State, v.Ejected = g.State.String(), g.Ejected
+				v.InFlight, v.Requests, v.Failures = g.InFlight, g.Requests, g.Failures
+				v.LatencyMS = float64(g.Latency.Microseconds()) / 1000
+			}
 			all = append(all, v)
 		}
 	}
