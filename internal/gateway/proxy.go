@@ -48,7 +48,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wantsTrailer {
 		announceTrailers(h, resp)
 	}
-	policy.Overtake(w, r)
+	policy.Overtake(r)
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, resp); err != nil {
 		rec := policy.RecordOf(r)
@@ -159,7 +159,8 @@ func sendTrailers(h http.Header, resp *http.Response) {
 
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// copyBody passes the answer's body on. What has no known length may be a stream of events, so each piece is sent at once.
+// copyBody passes the answer's body on. What has no known length may be a stream of events, so each piece is sent at once,
+// and the header before the first of them.
 func copyBody(w http.ResponseWriter, resp *http.Response) error {
 	if resp.Body == http.NoBody {
 		return nil
@@ -173,6 +174,9 @@ func copyBody(w http.ResponseWriter, resp *http.Response) error {
 	flush := func() error { return nil }
 	if resp.ContentLength < 0 {
 		flush = http.NewResponseController(w).Flush
+		if err := flush(); err != nil {
+			return err
+		}
 	}
 	for {
 		n, err := resp.Body.Read(buf[:])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ func Body(limits config.Limits) Policy {
 				next.ServeHTTP(w, r)
 				return
 			}
-			b := &body{ReadCloser: r.Body, conn: http.NewResponseController(w), http1: r.ProtoMajor == 1}
+			b := &body{ReadCloser: r.Body, w: w, conn: http.NewResponseController(w), http1: r.ProtoMajor == 1}
 			if limits.BodyBytes > 0 {
 				b.ReadCloser = http.MaxBytesReader(w, r.Body, limits.BodyBytes)
 			}
@@ -32,7 +33,7 @@ func Body(limits config.Limits) Policy {
 			r.Body = b
 			defer b.release()
 			if limits.BodyBytes > 0 && r.ContentLength > limits.BodyBytes {
-				b.closeAfter(w) // rather than read all of it
+				b.closeAfter() // rather than read all of it
 				Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large", Detail: "the request body is too large"}.Write(w, r)
 				return
 			}
@@ -49,6 +50,7 @@ func Body(limits config.Limits) Policy {
 // on its connection, and a read that is under way when the handler returns is interrupted.
 type body struct {
 	io.ReadCloser
+	w     http.ResponseWriter
 	conn  *http.ResponseController
 	http1 bool
 	grace time.Duration
@@ -63,9 +65,6 @@ type body struct {
 	whole   bool       // it was read to its end
 	over    bool       // the handler has returned: nobody may read
 }
-
-// lingering is how long a client may take to send the rest of a body that nobody wants, before its connection is closed.
-const lingering = 500 * time.Millisecond
 
 var (
 	past        = time.Unix(1, 0)
@@ -127,36 +126,46 @@ func (b *body) release() {
 	}
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	b.conn.SetReadDeadline(time.Now().Add(lingering)) // to close with unread data in the socket could take back the answer
+	linger(b.w)
+}
+
+// linger makes net/http close the connection in the way that it keeps for bodies that are too large: half at first, so
+// that the client has time to read the answer. To close with unread data in the socket would take the answer back.
+func linger(w http.ResponseWriter) {
+	type unwrapper interface{ Unwrap() http.ResponseWriter }
+	for u, ok := w.(unwrapper); ok; u, ok = w.(unwrapper) {
+		w = u.Unwrap()
+	}
+	http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1))
 }
 
 // overtake makes the answer that follows the last one on its connection, and independent of the rest of the body.
-func (b *body) overtake(w http.ResponseWriter) {
+func (b *body) overtake() {
 	b.mu.Lock()
 	whole := b.whole
 	b.mu.Unlock()
 	if b.http1 && !whole {
 		b.conn.EnableFullDuplex()
-		b.closeAfter(w)
+		b.closeAfter()
 	}
 }
 
-func (b *body) closeAfter(w http.ResponseWriter) {
+func (b *body) closeAfter() {
 	if b.http1 {
-		w.Header().Set("Connection", "close")
+		b.w.Header().Set("Connection", "close")
 	}
 }
 
 // Overtake is called before the header of an answer is written while the request's body may still be passed on.
-func Overtake(w http.ResponseWriter, r *http.Request) {
+func Overtake(r *http.Request) {
 	if b, ok := r.Body.(*body); ok {
-		b.overtake(w)
+		b.overtake()
 	}
 }
 
 // giveUp is Overtake for an answer that comes because the body is not passed on any more. A body that nobody has begun
 // to read is left to net/http, which keeps the connection when it is small.
-func giveUp(w http.ResponseWriter, r *http.Request) {
+func giveUp(r *http.Request) {
 	b, ok := r.Body.(*body)
 	if !ok {
 		return
@@ -165,6 +174,6 @@ func giveUp(w http.ResponseWriter, r *http.Request) {
 	started := b.started
 	b.mu.Unlock()
 	if started {
-		b.overtake(w)
+		b.overtake()
 	}
 }

@@ -24,7 +24,7 @@ func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
 	if rec := RecordOf(r); rec != nil {
 		rec.Reason, rec.Err = p.Reason, p.Err
 	}
-	giveUp(w, r)
+	giveUp(r)
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,10 +14,9 @@ import (
 // replay is a request's body over several tries. Whether it can be sent again is decided before the first one: a body of
 // known length up to a limit is read whole, any other streams and can be sent again only while nobody has read from it.
 type replay struct {
-	kept    []byte        // the whole body, or nil
-	stream  io.ReadCloser // else, nil for no body
-	touched atomic.Bool   // something was read from stream
-	ended   func()        // told once when stream was read to its end; set by each try
+	kept   []byte        // the whole body, or nil
+	stream io.ReadCloser // else, nil for no body
+	lent   *streamBody   // stream as the try has it that is under way
 }
 
 // keepBody takes req's body over. Its error is an *http1.BodyError.
@@ -36,34 +36,52 @@ func keepBody(req *http.Request, limit int) (*replay, error) {
 	return b, nil
 }
 
-// whole reports whether the body can be sent from its start.
-func (b *replay) whole() bool { return b.stream == nil || !b.touched.Load() }
+// reclaim takes the body back from a try that is over, and reports whether it can be sent from its start again. The try's
+// connection may have a goroutine left that has not come to read: it gets nothing any more.
+func (b *replay) reclaim() bool {
+	return b.lent == nil || b.lent.state.CompareAndSwap(bodyUntouched, bodyReclaimed)
+}
 
 // streams reports whether the body is still to come from the downstream.
 func (b *replay) streams() bool { return b.stream != nil }
 
-// attach gives req the body for one more try.
-func (b *replay) attach(req *http.Request) {
+// attach gives req the body for one more try. A body that streams tells ended when it was read to its end.
+func (b *replay) attach(req *http.Request, ended func()) {
 	switch {
 	case b.kept != nil:
 		req.Body = io.NopCloser(bytes.NewReader(b.kept))
 		req.ContentLength = int64(len(b.kept))
 	case b.stream != nil:
-		req.Body = (*streamBody)(b)
+		b.lent = &streamBody{stream: b.stream, ended: ended}
+		req.Body = b.lent
 	default:
 		req.Body = http.NoBody
 		req.ContentLength = 0
 	}
 }
 
-// streamBody is a replay as the body of a try. Closing it does not close the stream: the next try may still need it, and
-// its owner, the server, closes it in the end.
-type streamBody replay
+// streamBody is a stream as the body of one try. Closing it does not close the stream: the next try may still need it,
+// and its owner, the server, closes it in the end.
+type streamBody struct {
+	stream io.Reader
+	ended  func()
+	state  atomic.Int32
+}
+
+const (
+	bodyUntouched int32 = iota
+	bodyTouched         // something was read
+	bodyReclaimed       // another try has it
+)
+
+var errReclaimed = errors.New("body was taken back for another try")
 
 func (b *streamBody) Read(p []byte) (int, error) {
-	b.touched.Store(true)
+	if !b.state.CompareAndSwap(bodyUntouched, bodyTouched) && b.state.Load() == bodyReclaimed {
+		return 0, errReclaimed
+	}
 	n, err := b.stream.Read(p)
-	if err == io.EOF && b.ended != nil {
+	if err == io.EOF {
 		b.ended()
 	}
 	return n, err

@@ -57,7 +57,7 @@ func (p *Pool) judge(f *flight, tries int, resp *http.Response, err error) (agai
 	if f.req.Context().Err() != nil || errors.As(err, &body) || errors.Is(err, ErrTimeout) {
 		return false, "" // nobody waits any more, or there is nothing to send
 	}
-	r := result{method: f.req.Method, keyed: f.req.Header.Get("Idempotency-Key") != "", replayable: f.body.whole()}
+	r := result{method: f.req.Method, keyed: f.req.Header.Get("Idempotency-Key") != "", replayable: f.body.reclaim()}
 	if err == nil {
 		r.status = resp.StatusCode
 	} else {

@@ -32,27 +32,28 @@ type try struct {
 	cancel context.CancelCauseFunc
 	moving atomic.Bool // it may be called back and sent to another node while there is no answer
 	begun  time.Duration
-	timer  *time.Timer
 	tunnel bool
 	ended  atomic.Bool
+
+	mu       sync.Mutex  // arm may be called when a streamed body ends, by whoever reads it
+	timer    *time.Timer // until the response's header
+	answered bool        // it is there: no timer any more
 }
 
 func (p *Pool) try(f *flight, m *member) (*http.Response, error) {
 	t := &try{pool: p, member: m, begun: sinceEpoch()}
-	t.moving.Store(f.body.whole() && (idempotent(f.req.Method) || f.req.Header.Get("Idempotency-Key") != ""))
+	t.moving.Store(!f.body.streams() && (idempotent(f.req.Method) || f.req.Header.Get("Idempotency-Key") != ""))
 	t.ctx, t.cancel = context.WithCancelCause(f.req.Context())
 	m.requests.Add(1)
 	m.tries.add(t)
 	if t.moving.Load() && !m.usable.Load() { // it went down between the pick and now; nobody else will tell us
 		t.cancel(ErrNodeDown)
 	}
-	if f.body.streams() {
-		f.body.ended = func() { t.arm(p.service.Timeout, p.service.Retry.TryTimeout) }
-	} else {
+	if !f.body.streams() {
 		t.arm(time.Until(f.deadline), p.service.Retry.TryTimeout)
 	}
 	req := f.req.WithContext(t.ctx)
-	f.body.attach(req)
+	f.body.attach(req, func() { t.arm(p.service.Timeout, p.service.Retry.TryTimeout) })
 	resp, err := m.exchange(p, req)
 	if err == nil {
 		p.observe(t, resp)
@@ -72,7 +73,9 @@ func (t *try) arm(total, per time.Duration) {
 	if per > 0 && (per < limit || t.pool.service.Timeout == 0) {
 		limit, cause = per, ErrTryTimeout
 	}
-	if t.pool.service.Timeout > 0 || per > 0 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.answered && (t.pool.service.Timeout > 0 || per > 0) {
 		t.timer = time.AfterFunc(limit, func() { t.cancel(cause) })
 	}
 }
@@ -147,6 +150,9 @@ func (t *try) settle(resp *http.Response) (*http.Response, error) {
 }
 
 func (t *try) disarm() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answered = true
 	if t.timer != nil {
 		t.timer.Stop()
 	}

@@ -1,0 +1,36 @@
+package upstream
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A connection that failed may have a goroutine left that was to send the body and has not begun. It must not take
+// anything from the try that comes after.
+func TestBodyOfAFailedTryIsTakenBack(t *testing.T) {
+	req, _ := http.NewRequest("PUT", "http://shop.example/", io.MultiReader(strings.NewReader("the body"))) // of unknown length
+	b, err := keepBody(req, 1<<10)
+	if err != nil || !b.streams() {
+		t.Fatal(b, err)
+	}
+	first, second, ended := req.Clone(t.Context()), req.Clone(t.Context()), 0
+	b.attach(first, func() {})
+	if !b.reclaim() {
+		t.Fatal("nobody has read, and the body is not whole")
+	}
+	b.attach(second, func() { ended++ })
+	if n, err := first.Body.Read(make([]byte, 3)); n != 0 || err != errReclaimed {
+		t.Errorf("the failed try read %d, %v", n, err)
+	}
+	if got, err := io.ReadAll(second.Body); string(got) != "the body" || err != nil || ended != 1 {
+		t.Errorf("the next try read %q, %v, and heard %d times of its end", got, err, ended)
+	}
+	if b.reclaim() {
+		t.Error("a body that was read is whole")
+	}
+	if n, err := second.Body.Read(make([]byte, 3)); n != 0 || err != io.EOF {
+		t.Errorf("a body that could not be taken back read %d, %v", n, err)
+	}
+}
