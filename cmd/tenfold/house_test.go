@@ -19,7 +19,11 @@ const module = "github.com/tenfold-go/tenfold"
 var arrows = map[string][]string{
 	"cmd/tenfold": {"*"},
 
-	"breaker": {},
+	"breaker":          {},
+	"cache":            {},
+	"idempotency":      {},
+	"session":          {},
+	"session/scsstore": {"session"},
 
 	"internal/config":           {},
 	"internal/node":             {},
@@ -32,9 +36,10 @@ var arrows = map[string][]string{
 	"internal/fleet":            {"internal/node", "internal/config"},
 	"internal/fleet/process":    {"internal/fleet"},
 	"internal/fleet/fleettest":  {"internal/fleet"},
+	"internal/load":             {"internal/journey", "internal/http1", "internal/config"},
 	"internal/plan":             {},
 	"internal/console":          {"internal/config"},
-	"examples/shop":             {"breaker"},
+	"examples/shop":             {"breaker", "cache", "idempotency", "session"},
 	"examples/shop/cmd/shop":    {"examples/shop"},
 	"bench/proxy":               {},
 }
@@ -46,6 +51,9 @@ var leaves = map[string][]string{
 	"internal/http1":           {},
 	"internal/gateway/balance": {},
 	"breaker":                  {},
+	"cache":                    {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
+	"idempotency":              {},
+	"session":                  {"github.com/redis/rueidis"},
 }
 
 type goPackage struct {
