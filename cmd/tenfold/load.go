@@ -15,13 +15,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/journey"
 	loadgen "github.com/tenfold-go/tenfold/internal/load"
 )
 
 type loadCmd struct {
-	Target string `arg:"" optional:"" placeholder:"URL" help:"Where to send requests: http:// or https://."`
+	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: http:// or https://; or a file with a journey, *.yaml."`
 
-	Rate      *float64           `group:"Load" placeholder:"R" help:"Offer so many requests per second."`
+	Rate      *float64           `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
 	Rates     rateRange          `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %%."`
 	Users     *int               `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
 	Objective *loadgen.Objective `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%%."`
@@ -30,6 +31,7 @@ type loadCmd struct {
 	Arrivals  loadgen.Arrivals   `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
 	Seed      uint64             `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
 
+	Base        string        `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; wins over the one in its file."`
 	Method      string        `group:"Request" placeholder:"METHOD" help:"Default GET, or POST with a body."`
 	Body        string        `group:"Request" placeholder:"TEXT|@FILE" help:"Body of each request."`
 	Header      []string      `group:"Request" sep:"none" placeholder:"NAME: VALUE" help:"Header of each request; may be repeated."`
@@ -71,13 +73,17 @@ answered, and latency counts from that intended moment. So everybody who comes d
     tenfold load http://localhost:8080/ --rates 50..5000 --objective p99=200ms,errors=0.1%
     tenfold load http://localhost:8080/api/cart --rate 50 --body @item.json --header 'Content-Type: application/json'
 
+A journey is what visitors do, step by step; its rate counts visits. Its format is in docs/load.md:
+
+    tenfold load journey.yaml --target http://localhost:8080 --rates 5..200 --objective p99=300ms,errors=0.1%
+
 The knee is the highest rate at which the objective holds and the throughput follows the rate. A step that the generator
 cannot vouch for is marked as invalid and says why. What was found becomes a plan:
 
     tenfold load http://localhost:8080/ --rates 50..5000 --json curve.json
     tenfold plan curve.json --peak-rps 20000
 
-One request is made before the load begins, to see whether the target answers. Nothing is loaded on a public address
+One request, or one visit of each kind, is made before the load begins, to see whether it works. Nothing is loaded on a public address
 without --yes. Ctrl-C ends the step, and what was measured is printed.
 
 Exit codes: 0 fine, 1 error, 2 the command line or the target is wrong, 3 the objective was missed.
@@ -97,28 +103,23 @@ func (cmd loadCmd) Run(t *terminal) error {
 	if err := cmd.checkMode(); err != nil {
 		return err
 	}
-	target, err := cmd.target()
+	w, err := cmd.work(options)
 	if err != nil {
-		return usageError(err, "")
-	}
-	u, _ := loadgen.ParseURL(cmd.Target)
-	if err := cmd.checkHost(ctx, u); err != nil {
 		return err
 	}
-	status, err := target.Check(ctx, options)
+	defer w.generator.Close()
+	if err := cmd.checkHost(ctx, w.url); err != nil {
+		return err
+	}
+	note, err := w.check(ctx)
 	if err != nil {
 		return usageError(err, hintOf(err))
 	}
-	g, err := loadgen.New(target, options)
-	if err != nil {
-		return usageError(err, "")
+	g, d := w.generator, cmd.document(w.url.Redacted(), w.generator)
+	if note != "" {
+		d.Notes = append(d.Notes, note)
 	}
-	defer g.Close()
-	d := cmd.document(u.Redacted(), g)
-	if status >= 400 {
-		d.Notes = append(d.Notes, fmt.Sprintf("the target answers %d: every such answer counts as an error", status))
-	}
-	if loadgen.Local(u) {
+	if loadgen.Local(w.url) {
 		d.Notes = append(d.Notes, "target and generator share this machine's cores: a knee found here is that of both")
 	}
 	err = cmd.measure(ctx, t, g, d)
@@ -189,6 +190,68 @@ func (cmd loadCmd) options(t *terminal) (*loadgen.Options, error) {
 		}
 	}
 	return o, nil
+}
+
+// loadWork is what the load consists of.
+type loadWork struct {
+	url       *url.URL
+	generator *loadgen.Generator
+	check     func(context.Context) (note string, err error) // once, before the load
+}
+
+// work makes a load of the journey's file, or of the one request.
+func (cmd loadCmd) work(o *loadgen.Options) (*loadWork, error) {
+	if isJourney(cmd.Target) {
+		return cmd.journey(o, cmd.Base)
+	}
+	if cmd.Base != "" {
+		return nil, usageError(errors.New("--target is for journeys"), "tenfold load journey.yaml --target "+cmd.Base)
+	}
+	target, err := cmd.target()
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	g, err := loadgen.New(target, o)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	u, err := loadgen.ParseURL(cmd.Target)
+	check := func(ctx context.Context) (note string, err error) {
+		status, err := target.Check(ctx, o)
+		if err == nil && status >= 400 {
+			note = fmt.Sprintf("the target answers %d: every such answer counts as an error", status)
+		}
+		return note, err
+	}
+	return &loadWork{u, g, check}, err
+}
+
+func isJourney(target string) bool {
+	return !strings.Contains(target, "://") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
+}
+
+func (cmd loadCmd) journey(o *loadgen.Options, base string) (*loadWork, error) {
+	if cmd.Method != "" || cmd.Body != "" || len(cmd.Header) > 0 {
+		return nil, usageError(errors.New("--method, --body and --header are for a URL"), "a journey says them step by step")
+	}
+	j, err := journey.Load(cmd.Target)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	base = or(base, j.Target)
+	if base == "" {
+		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "--target http://localhost:8080, or target: in the file")
+	}
+	u, err := loadgen.ParseURL(base)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	g, err := loadgen.NewJourney(j, base, o)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	check := func(ctx context.Context) (string, error) { return "", loadgen.Rehearse(ctx, j, base, o) }
+	return &loadWork{u, g, check}, nil
 }
 
 // maxBody is how large a request body may be.

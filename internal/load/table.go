@@ -127,6 +127,9 @@ func (s *Step) writeRemarks(b *strings.Builder) {
 	if !s.Steady && !s.Incomplete {
 		fmt.Fprintf(b, "  at %s: not steady after a warm-up of %.0f s\n", at, s.WarmupSeconds)
 	}
+	if s.planned > 0 && s.chance > 0.1*s.planned {
+		fmt.Fprintf(b, "  at %s: the duration is short for visits that take so long: what was achieved is good to ±%.0f%%\n", at, 100*s.chance/s.planned)
+	}
 	if len(s.Faults) > 0 {
 		kinds := slices.SortedFunc(maps.Keys(s.Faults), func(x, y string) int {
 			return cmp.Or(cmp.Compare(s.Faults[y], s.Faults[x]), cmp.Compare(x, y))

@@ -1,0 +1,76 @@
+package journey
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// table is the rows of a CSV file. Visits take one row each, in order, and begin again after the last.
+type table struct {
+	columns map[string]int
+	rows    [][]string
+}
+
+const (
+	maxTable = 64 << 20 // bytes
+	maxRows  = 1_000_000
+)
+
+func readTable(file string) (*table, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	limited := &io.LimitedReader{R: f, N: maxTable + 1}
+	r := csv.NewReader(limited)
+	head, err := r.Read()
+	if err == io.EOF {
+		return nil, wrong("the first line names the columns", "%s is empty", file)
+	} else if err != nil {
+		return nil, csvProblem(file, err)
+	}
+	t := &table{columns: map[string]int{}}
+	for i, name := range head {
+		if _, twice := t.columns[name]; twice || !validVariable.MatchString("x."+name) {
+			return nil, wrong("the first line names the columns: letters, digits, - and _, each once", "%s: column %s", file, quote(name))
+		}
+		t.columns[name] = i
+	}
+	for {
+		row, err := r.Read() // refuses a row with more or fewer fields than the first
+		switch {
+		case err == io.EOF && limited.N > 0 && len(t.rows) > 0:
+			return t, nil
+		case err == io.EOF && len(t.rows) == 0:
+			return nil, wrong("one row per visit, used again from the first after the last", "%s has no rows", file)
+		case limited.N == 0, len(t.rows) == maxRows:
+			return nil, wrong("", "%s is larger than %d MiB or %d rows", file, maxTable>>20, maxRows)
+		case err != nil:
+			return nil, csvProblem(file, err)
+		}
+		t.rows = append(t.rows, row)
+	}
+}
+
+func csvProblem(file string, err error) error {
+	var p *csv.ParseError
+	if errors.As(err, &p) {
+		if errors.Is(p.Err, csv.ErrFieldCount) {
+			return wrong("each row has as many fields as the first line", "%s:%d: too few or too many fields", file, p.Line)
+		}
+		return wrong("", "%s:%d: %v", file, p.Line, p.Err)
+	}
+	return fmt.Errorf("read %s: %w", file, err)
+}
+
+func (t *table) value(number int64, column string) (string, bool) {
+	i, ok := t.columns[column]
+	if !ok {
+		return "", false
+	}
+	return t.rows[number%int64(len(t.rows))][i], true
+}
