@@ -1,10 +1,14 @@
 package idempotency_test
 
 import (
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // A node is killed with SIGKILL before and after each step of a request. Whatever the step, the client's retry, at another
@@ -18,8 +22,12 @@ func TestKilledAtEveryStep(t *testing.T) {
 			for _, die := range []string{"before " + name, "after " + name} {
 				t.Run(die, func(t *testing.T) {
 					key := "key-" + die[:3] + name
-					if status, _, answer, err := p.startNode(t, die).post(key); err == nil {
+					mortal := p.startNode(t, die)
+					if status, _, answer, err := mortal.post(key); err == nil {
 						t.Fatalf("the node lived to answer %d %s", status, answer)
+					}
+					if mortal.cmd.Wait(); mortal.cmd.ProcessState.Exited() {
+						t.Fatalf("the node was not killed: %v", mortal.cmd.ProcessState)
 					}
 					committed := die == "after commit"
 					if committed {
@@ -42,6 +50,40 @@ func TestKilledAtEveryStep(t *testing.T) {
 					wantCount(t, db, "orders", orders)
 				})
 			}
+		}
+	})
+}
+
+// The connection to the database is lost before and after each step. The caller learns whether nothing has happened or
+// nobody knows, and a retry leaves one order either way.
+func TestConnectionLostAtEveryStep(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		for i, name := range steps {
+			for _, point := range []string{"before " + name, "after " + name} {
+				t.Run(point, func(t *testing.T) {
+					lost := faulty(p.open(t).Driver(), p.dsn, point, func() error { return driver.ErrBadConn })
+					defer lost.Close()
+					s, err := idempotency.New(lost, p.dialect, &idempotency.Options{Wait: patience})
+					if err != nil {
+						t.Fatal(err)
+					}
+					key := idempotency.Key{Caller: "ada", Value: "key-" + point[:3] + name}
+					_, _, err = s.Do(t.Context(), key, oneBook, buy)
+					want := map[string]error{
+						"begin": nil, // database/sql tries another connection by itself
+						"claim": idempotency.ErrUnavailable, "effect": driver.ErrBadConn,
+						"record": idempotency.ErrUnavailable, "commit": idempotency.ErrUncertain,
+					}[name]
+					if !errors.Is(err, want) {
+						t.Errorf("got %v, want %v", err, want)
+					}
+					_, replayed, err := s.Do(t.Context(), key, oneBook, buy)
+					if done := name == "begin" || point == "after commit"; err != nil || replayed != done {
+						t.Errorf("retry: replayed %t, %v", replayed, err)
+					}
+				})
+			}
+			wantCount(t, p.open(t), "orders", 2*(i+1))
 		}
 	})
 }

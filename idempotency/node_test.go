@@ -2,9 +2,7 @@ package idempotency_test
 
 import (
 	"bufio"
-	"context"
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"io"
 	"net"
@@ -80,6 +78,18 @@ func (n *node) post(key string) (status int, replayed bool, answer string, err e
 	return res.StatusCode, res.Header.Get("Idempotency-Replayed") == "true", res.Header.Get("Location") + " " + string(body), err
 }
 
+// dieNow ends this process as kill -9 does.
+func dieNow() error {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	if err != nil {
+		return err
+	}
+	select {} // nothing more happens here
+}
+
 // runNode is the other process.
 func runNode() {
 	err := func() error {
@@ -92,10 +102,7 @@ func runNode() {
 			return err
 		}
 		if die := os.Getenv("DIE"); die != "" {
-			sql.Register("mortal", mortal{db.Driver(), &script{die: die}})
-			if db, err = sql.Open("mortal", os.Getenv("DSN")); err != nil {
-				return err
-			}
+			db = faulty(db.Driver(), os.Getenv("DSN"), die, dieNow)
 		}
 		s, err := idempotency.New(db, idempotency.Dialect(d), &idempotency.Options{Wait: patience})
 		if err != nil {
@@ -114,85 +121,4 @@ func runNode() {
 	}()
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
-}
-
-// steps are what the store and the effect ask of the database for one request, in this order. A node can be told to die
-// before or after each.
-var steps = []string{"begin", "claim", "effect", "record", "commit"}
-
-// script kills its own process at one point: "before claim", "after claim" and so on.
-type script struct {
-	die  string
-	next int
-}
-
-// step does what one call to the driver does, unless death comes first.
-func step[T any](s *script, do func() (T, error)) (T, error) {
-	if s.next >= len(steps) {
-		return do()
-	}
-	name := steps[s.next]
-	s.next++
-	s.pass("before " + name)
-	v, err := do()
-	s.pass("after " + name)
-	return v, err
-}
-
-func (s *script) pass(point string) {
-	if s.die == point {
-		self, _ := os.FindProcess(os.Getpid())
-		self.Kill()
-		select {} // nothing more happens here
-	}
-}
-
-// mortal is a driver around another one that plays a script.
-type mortal struct {
-	driver.Driver
-	s *script
-}
-
-type conn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-}
-
-type mortalConn struct {
-	conn
-	s *script
-}
-
-type mortalTx struct {
-	driver.Tx
-	s *script
-}
-
-func (m mortal) Open(dsn string) (driver.Conn, error) {
-	c, err := m.Driver.Open(dsn)
-	if err != nil {
-		return nil, err
-	}
-	return mortalConn{c.(conn), m.s}, nil
-}
-
-func (c mortalConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	tx, err := step(c.s, func() (driver.Tx, error) { return c.conn.BeginTx(ctx, o) })
-	return mortalTx{tx, c.s}, err
-}
-
-func (c mortalConn) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
-	return step(c.s, func() (driver.Result, error) { return c.conn.ExecContext(ctx, q, args) })
-}
-
-func (c mortalConn) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
-	return step(c.s, func() (driver.Rows, error) { return c.conn.QueryContext(ctx, q, args) })
-}
-
-func (tx mortalTx) Commit() error {
-	_, err := step(tx.s, func() (struct{}, error) { return struct{}{}, tx.Tx.Commit() })
-	return err
 }

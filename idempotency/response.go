@@ -53,8 +53,8 @@ func (res Response) wireHeader(limit int) ([]byte, error) {
 			}
 		}
 	}
-	var wire bytes.Buffer
-	if err := h.Write(&wire); err != nil {
+	wire := bytes.NewBuffer([]byte{}) // nil would be NULL
+	if err := h.Write(wire); err != nil {
 		return nil, err
 	}
 	if n := wire.Len() + len(res.Body); n > limit {
