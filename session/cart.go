@@ -89,7 +89,7 @@ func (c *Cart) Quantities(ctx context.Context) (map[string]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.carts.o.Timeout)
 	defer cancel()
 	client := c.carts.client
-	fields, err := client.Do(ctx, client.B().Hgetall().Key(keys.lines).Build()).AsIntMap()
+	fields, err := client.Do(ctx, client.B().Hgetall().Key(keys.lines).Build().Pin()).AsIntMap()
 	if err != nil {
 		return nil, unavailable("read cart", err)
 	}
@@ -157,8 +157,8 @@ end
 return {1, n}`
 
 var (
-	changeScript     = rueidis.NewLuaScript(changeText)          // without an id: never sent twice
-	changeOnceScript = rueidis.NewLuaScriptRetryable(changeText) // with one: sent again when a connection breaks
+	changeScript     = newScript(changeText)  // without an id: never sent twice
+	changeOnceScript = repeatable(changeText) // with one: sent again when a connection breaks
 )
 
 func (c *Cart) change(ctx context.Context, mode, product string, n int, op string) (int, error) {
@@ -181,7 +181,7 @@ func (c *Cart) change(ctx context.Context, mode, product string, n int, op strin
 	defer cancel()
 	args := []string{mode, product, strconv.Itoa(n), op, strconv.Itoa(o.MaxLines), strconv.Itoa(o.MaxQuantity),
 		strconv.Itoa(o.MaxOps), milliseconds(o.OpWindow), milliseconds(o.Life)}
-	answer, err := script.Exec(ctx, c.carts.client, []string{keys.lines, keys.ops}, args).AsIntSlice()
+	answer, err := script.run(ctx, c.carts.client, []string{keys.lines, keys.ops}, args).AsIntSlice()
 	if err != nil {
 		return 0, unavailable("change cart", err)
 	}

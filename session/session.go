@@ -212,8 +212,8 @@ func (s *Session) fits(c changes) error {
 	return nil
 }
 
-// update changes a field from what it is to what next makes of it; "" stands for no value. Who is overtaken tries again
-// after a random pause that grows, so that even a hundred at once get through.
+// update changes a field from what it is to what next makes of it; "" stands for no value. Who is overtaken tries again,
+// every second time after a random pause that grows, so that even a hundred at once get through.
 func (s *Session) update(ctx context.Context, name string, next func(old string) (string, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,10 +251,13 @@ func (s *Session) update(ctx context.Context, name string, next func(old string)
 			return nil
 		}
 		old = now
+		if try%2 == 0 {
+			continue // at once: the answer that refused the last try is as young as can be
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("update field %q: %w", name, ctx.Err())
-		case <-time.After(rand.N(min(time.Millisecond<<try, maxPause))):
+		case <-time.After(rand.N(min(4*time.Millisecond<<(try/4), maxPause))):
 		}
 	}
 	return fmt.Errorf("update field %q: %w", name, ErrConflict)
@@ -262,7 +265,7 @@ func (s *Session) update(ctx context.Context, name string, next func(old string)
 
 const (
 	maxTries = 60
-	maxPause = 50 * time.Millisecond
+	maxPause = 256 * time.Millisecond
 )
 
 func (s *Session) swap(ctx context.Context, name, old, value string) (now string, ok bool, err error) {

@@ -143,13 +143,13 @@ func (all *Sessions) RevokeUser(ctx context.Context, user string) error {
 	defer cancel()
 	// The mark outlives every session that it ends: those began before it, and none lives longer than Absolute.
 	life := all.o.Absolute + 24*time.Hour
-	set := all.client.B().Set().Key(all.userKey(user)).Value(rand.Text()).Px(life).Build().ToRetryable()
+	set := all.client.B().Set().Key(all.userKey(user)).Value(rand.Text()).Px(life).Build().ToRetryable().Pin()
 	return unavailable("revoke sessions of user", all.client.Do(ctx, set).Error())
 }
 
 // generation returns what RevokeUser last set for a user, or "".
 func (all *Sessions) generation(ctx context.Context, user string) (string, error) {
-	g, err := all.client.Do(ctx, all.client.B().Get().Key(all.userKey(user)).Build()).ToString()
+	g, err := all.client.Do(ctx, all.client.B().Get().Key(all.userKey(user)).Build().Pin()).ToString()
 	if rueidis.IsRedisNil(err) {
 		return "", nil
 	}
