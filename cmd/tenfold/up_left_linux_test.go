@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,22 +19,29 @@ var adopt = sync.OnceValue(func() error { return unix.Prctl(unix.PR_SET_CHILD_SU
 // tethered ends a process with the test: go test kills this one when it takes too long, and its children must not stay.
 func tethered() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// left lists what runs and carries this entry in its environment, and the keepers whose tenfold is gone (a keeper has
-// no environment). What has ended and waits to be collected does not run.
-func left(entry string) (all []string) {
+// survivor is a process that runs; what has ended and waits to be collected does not.
+type survivor struct {
+	pid, parent int
+	command     string
+	environ     []byte // as it was started with; empty for a keeper, and for what overwrote it, as redis-server does
+}
+
+func (p survivor) String() string { return fmt.Sprintf("%d: %s", p.pid, p.command) }
+
+func processes() (all []survivor) {
 	names, _ := os.ReadDir("/proc")
 	for _, name := range names {
 		pid, err := strconv.Atoi(name.Name())
 		if err != nil {
 			continue
 		}
-		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty for what has ended
-		environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		argv := strings.Split(strings.TrimRight(string(command), "\x00"), "\x00")
-		orphan := len(argv) == 2 && argv[1] == "keeper" && parent(pid) == os.Getpid()
-		if len(command) > 0 && (orphan || bytes.Contains(environ, []byte(entry+"\x00"))) {
-			all = append(all, fmt.Sprintf("%d: %s", pid, strings.Join(argv, " ")))
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if len(command) == 0 { // ended, or the kernel's own
+			continue
 		}
+		environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		words := strings.ReplaceAll(strings.TrimRight(string(command), "\x00"), "\x00", " ")
+		all = append(all, survivor{pid, parent(pid), words, environ})
 	}
 	return all
 }
@@ -47,6 +55,29 @@ func parent(pid int) int {
 	}
 	ppid, _ := strconv.Atoi(string(fields[1]))
 	return ppid
+}
+
+// family is what a tenfold has started itself.
+func family(tenfold int) (all []survivor) {
+	for _, p := range processes() {
+		if p.parent == tenfold {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// left lists what runs and carries this entry in its environment, what still runs of a family, and the keepers whose
+// tenfold is gone.
+func left(entry string, family []survivor) (all []survivor) {
+	for _, p := range processes() {
+		member := slices.ContainsFunc(family, func(m survivor) bool { return m.pid == p.pid && m.command == p.command })
+		keeper := strings.HasSuffix(p.command, "tenfold keeper") && p.parent == os.Getpid()
+		if member || keeper || bytes.Contains(p.environ, []byte(entry+"\x00")) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // residentKB is how much memory a process holds, in KiB.

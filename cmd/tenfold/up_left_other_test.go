@@ -4,8 +4,12 @@ package main
 
 import "syscall"
 
-// Only on Linux can tenfold, and this test, find what a killed tenfold left behind.
-func adopt() error                   { return nil }
-func tethered() *syscall.SysProcAttr { return nil }
-func left(string) []string           { return nil }
-func residentKB(int) int             { return 0 }
+// Only on Linux can tenfold, and these tests, find what a killed tenfold left behind.
+
+type survivor struct{}
+
+func adopt() error                       { return nil }
+func tethered() *syscall.SysProcAttr     { return nil }
+func family(int) []survivor              { return nil }
+func left(string, []survivor) []survivor { return nil }
+func residentKB(int) int                 { return 0 }

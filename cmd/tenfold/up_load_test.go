@@ -205,6 +205,11 @@ func visits(i int) *http.Request {
 	return request("GET", []string{"/small?ms=5", "/page?ms=3", "/chunked?ms=2"}[i%3])
 }
 
+// visitShop is what visitors of the example shop look at.
+func visitShop(i int) *http.Request {
+	return request("GET", []string{"/", "/api/products", "/static/shop.css", "/api/cart"}[i%4])
+}
+
 // summary is what the answers come to.
 type summary struct {
 	n, failed int

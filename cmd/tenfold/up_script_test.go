@@ -91,8 +91,8 @@ func awaitLog(_ *testscript.TestScript, s *session, _ bool, args []string) {
 
 // nothingleft checks that no process and no file stays behind of the tenfolds that the script has called with exec.
 func nothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
-	for _, process := range left(s.mark) {
-		ts.Fatalf("left behind: process %s", process)
+	for _, process := range left(s.mark, nil) {
+		ts.Fatalf("left behind: process %v", process)
 	}
 	files, err := os.ReadDir(ts.Getenv("TMPDIR"))
 	ts.Check(err)

@@ -33,6 +33,7 @@ type running struct {
 	stdout *transcript
 	stderr *transcript
 	exited chan struct{}
+	family []survivor // what it had started when it was asked to end
 
 	url   string // of the gateway, once it is open
 	admin string // the admin address, likewise
@@ -143,18 +144,25 @@ func (x *running) wait() int {
 // stop is Ctrl-C. When tenfold has ended, everything that it started must be gone already.
 func (x *running) stop() {
 	x.t.Helper()
-	x.signal(os.Interrupt)
+	x.end(os.Interrupt)
 	if code := x.wait(); code != 0 {
 		x.t.Errorf("exit code %d after Ctrl-C", code)
 	}
 	x.nothingLeft()
 }
 
+// end sends a signal after which tenfold should not be there any more.
+func (x *running) end(s os.Signal) {
+	x.t.Helper()
+	x.family = family(x.cmd.Process.Pid)
+	x.signal(s)
+}
+
 // nothingLeft fails the test for every process and file that is there now.
 func (x *running) nothingLeft() {
 	x.t.Helper()
-	for _, process := range left(x.mark) {
-		x.t.Errorf("left behind: process %s", process)
+	for _, p := range left(x.mark, x.family) {
+		x.t.Errorf("left behind: process %v", p)
 	}
 	files, _ := os.ReadDir(x.tmp)
 	for _, f := range files {
@@ -165,16 +173,20 @@ func (x *running) nothingLeft() {
 // awaitNothingLeft returns when the last process is gone; for a tenfold that had no time to wait for them itself.
 func (x *running) awaitNothingLeft() {
 	x.t.Helper()
-	for begun := time.Now(); len(left(x.mark)) > 0; time.Sleep(5 * time.Millisecond) {
+	for begun := time.Now(); len(left(x.mark, x.family)) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Since(begun) > patience {
-			x.t.Fatalf("left behind: %q", left(x.mark))
+			x.t.Fatalf("left behind: %v", left(x.mark, x.family))
 		}
 	}
 }
 
 func (x *running) clear() {
-	x.cmd.Process.Kill()
-	<-x.exited
+	select {
+	case <-x.exited:
+	default:
+		x.end(os.Kill)
+		<-x.exited
+	}
 	x.awaitNothingLeft()
 	for _, said := range []*transcript{x.stdout, x.stderr} {
 		if strings.Contains(said.String(), "DATA RACE") {

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// However tenfold is ended, nothing that it started goes on without it: no node, and not the private store.
+func TestUpNothingSurvivesTenfold(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGHUP} {
+		var x *running
+		if s == syscall.SIGKILL {
+			x = demo(t)
+		} else {
+			x = up(t, call{args: []string{"--nodes", "3", "--", "service"}})
+		}
+		begun := time.Now()
+		x.end(s)
+		x.wait()
+		x.awaitNothingLeft()
+		took := time.Since(begun)
+		want := 4 // three nodes and the keeper
+		if _, err := exec.LookPath("redis-server"); err == nil {
+			want = 5
+		}
+		if runtime.GOOS == "linux" && len(x.family) != want {
+			t.Errorf("tenfold had started %v, want %d processes", x.family, want)
+		}
+		figure(t, "end-by-"+s.String(), "processes", len(x.family), "all_gone_after", took)
+	}
+}
+
+// SIGTERM is what service managers send; Ctrl-C is in all other tests.
+func TestUpEndsOnSIGTERM(t *testing.T) {
+	x := upQuietly(t, "", "--", "service")
+	x.end(syscall.SIGTERM)
+	if code := x.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	x.nothingLeft()
+}
+
+// The first Ctrl-C takes nothing new and lets what is under way finish; who does not want to wait for it says so again.
+func TestUpSecondInterruptDoesNotWait(t *testing.T) {
+	x := upQuietly(t, "", "--", "service")
+	c, err := dial(strings.TrimPrefix(x.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := c.do(request("GET", "/small?ms=600000"))
+		answered <- err
+	}()
+	inFlight := func() (n int64) {
+		for _, node := range x.nodes() {
+			n += node.InFlight
+		}
+		return n
+	}
+	x.await("the long request is under way", func() bool { return inFlight() == 1 })
+
+	x.signal(os.Interrupt)
+	x.await("nothing new is taken", func() bool {
+		nc, err := net.Dial("tcp", strings.TrimPrefix(x.url, "http://"))
+		if err == nil {
+			nc.Close()
+		}
+		return err != nil
+	})
+	if inFlight() != 1 {
+		t.Error("the long request was cut by the first Ctrl-C")
+	}
+	again := time.Now()
+	x.end(os.Interrupt)
+	if code := x.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	took := time.Since(again)
+	if err := <-answered; err == nil {
+		t.Error("the long request was answered")
+	}
+	if took > 25*time.Second { // drain is 30 s
+		t.Errorf("it took %v after the second Ctrl-C", took)
+	}
+	x.nothingLeft()
+	figure(t, "second-interrupt", "ended_after", took)
+}
