@@ -19,6 +19,7 @@ type realRedis struct {
 	program string
 	address string
 	args    []string
+	dir     string
 	cmd     *exec.Cmd
 }
 
@@ -32,7 +33,7 @@ func startRedis(t testing.TB, args ...string) *realRedis {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &realRedis{t: t, program: path, address: l.Addr().String(), args: args}
+			r := &realRedis{t: t, program: path, address: l.Addr().String(), args: args, dir: t.TempDir()}
 			l.Close()
 			r.start()
 			t.Cleanup(r.kill)
@@ -49,7 +50,7 @@ func startRedis(t testing.TB, args ...string) *realRedis {
 func (r *realRedis) start() {
 	r.t.Helper()
 	_, port, _ := net.SplitHostPort(r.address)
-	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", r.t.TempDir()}, r.args...)
+	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", r.dir}, r.args...)
 	r.cmd = exec.Command(r.program, args...)
 	dieWithTest(r.cmd)
 	if err := r.cmd.Start(); err != nil {
@@ -100,6 +101,16 @@ func connect(t testing.TB, address string) rueidis.Client {
 	}
 	t.Cleanup(client.Close)
 	return client
+}
+
+// say runs one command on a server and returns its answer as text.
+func say(t testing.TB, client rueidis.Client, words ...string) string {
+	t.Helper()
+	m, err := client.Do(context.Background(), client.B().Arbitrary(words...).Build()).ToMessage()
+	if err != nil {
+		t.Fatalf("%v: %v", words, err)
+	}
+	return m.String()
 }
 
 // running starts Run and waits until the first level serves.
