@@ -2,6 +2,7 @@ package idempotency_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/tenfold-go/tenfold/idempotency"
@@ -10,7 +11,9 @@ import (
 // BenchmarkOrder is what a key costs: an order in a bare transaction, the same under a key with one more row, as an HTTP
 // handler, and as a repetition.
 func BenchmarkOrder(b *testing.B) {
-	for name, open := range map[string]func(testing.TB) place{"sqlite": newSQLite, "postgres": newPostgres} {
+	for name, open := range map[string]func(testing.TB) place{
+		"sqlite": newSQLite, "sqlite without fsync": unsafeSQLite, "postgres without fsync": newPostgres,
+	} {
 		b.Run(name, func(b *testing.B) {
 			s, db := open(b).store(b, nil)
 			b.Run("bare", func(b *testing.B) {
@@ -56,4 +59,11 @@ func BenchmarkOrder(b *testing.B) {
 			})
 		})
 	}
+}
+
+// unsafeSQLite shows the cost without the disk's, which hides it.
+func unsafeSQLite(b testing.TB) place {
+	p := newSQLite(b)
+	p.dsn = strings.Replace(p.dsn, "synchronous(full)", "synchronous(off)", 1)
+	return p
 }

@@ -12,11 +12,10 @@ import (
 // Do runs effect once for a key. The first call claims the key, runs effect in the same transaction, records its Response
 // and commits. Later calls with the same fingerprint get the recorded Response, and replayed is true.
 //
-// A Response whose status is not [Final] is returned, with everything rolled back. So is an error of effect; if it says that
-// the database was too busy, it is ErrUnavailable as well. A panic of effect rolls back and goes on. Other errors: ErrKey,
-// ErrCaller, ErrMismatch, ErrInFlight, ErrUnavailable, ErrUncertain, ErrResponse, ErrUnrecorded, or those of ctx. Only after
-// ErrUncertain and ErrUnrecorded may there be an effect; what holds of a call that returns an error is decided by the next
-// one under the same key.
+// A Response whose status is not [Final] is returned, with everything rolled back. So is an error of effect; if it says
+// that the database was too busy, it is ErrUnavailable as well. A panic of effect rolls back and goes on. Other errors:
+// ErrKey, ErrCaller, ErrMismatch, ErrInFlight, ErrUnavailable, ErrUncertain, ErrResponse, ErrUnrecorded, or those of ctx.
+// After an error nothing has happened; only after ErrUncertain and ErrUnrecorded it may have.
 //
 // Two calls with one key at once: one runs, the other waits for Options.Wait and then gets the recorded Response, or
 // ErrInFlight.

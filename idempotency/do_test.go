@@ -313,7 +313,8 @@ func TestExpiredKeyIsFreeAlsoForAnotherRequest(t *testing.T) {
 		if _, replayed, err := s.Do(t.Context(), adas, other, buy); err != nil || replayed {
 			t.Errorf("replayed %t, %v", replayed, err)
 		}
-		if res, replayed, err := s.Do(t.Context(), adas, other, buy); err != nil || !replayed || string(res.Body) != `{"order":2}` {
+		res, replayed, err := s.Do(t.Context(), adas, other, buy)
+		if err != nil || !replayed || string(res.Body) != `{"order":2}` {
 			t.Errorf("replayed %t, %s, %v", replayed, res.Body, err)
 		}
 		wantCount(t, db, "idempotency_keys", 1)
@@ -374,7 +375,7 @@ func TestNewRefusesNonsense(t *testing.T) {
 	for want, open := range map[string]func() (*idempotency.Store, error){
 		"no database":       func() (*idempotency.Store, error) { return idempotency.New(nil, idempotency.SQLite, nil) },
 		"unknown dialect 9": func() (*idempotency.Store, error) { return idempotency.New(db, 9, nil) },
-		"TTL -1s is negative": func() (*idempotency.Store, error) {
+		"negative TTL -1s": func() (*idempotency.Store, error) {
 			return idempotency.New(db, idempotency.SQLite, &idempotency.Options{TTL: -time.Second})
 		},
 	} {

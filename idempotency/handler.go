@@ -16,12 +16,12 @@ const replayedHeader = "Idempotency-Replayed"
 
 // Handler answers a request and does what it asks through tx, which is committed together with the answer. The rules of
 // [Effect] hold. r.Body is complete and in memory. The answer is held back until the commit, so w can neither flush nor
-// hijack. It is dropped if Handler returns an error, and everything rolled back.
+// hijack. If Handler returns an error, its answer is dropped and everything rolled back.
 type Handler func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error
 
 // Caller tells who sends a request, such as the user or tenant that a middleware before it has authenticated. Two callers
-// never see each other's answers. The empty string refuses the request; a constant makes all callers one, who can then read
-// each other's answers by guessing a key.
+// never see each other's answers. The empty string refuses the request; a constant makes all callers one, who can then
+// read each other's answers by guessing a key.
 type Caller func(*http.Request) string
 
 // Required returns next as an http.Handler for requests with an Idempotency-Key. What the client gets beside next's own
@@ -68,8 +68,8 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(res.Body) // the only error is a client that left, and it can ask again
 }
 
-// answer checks all that can be checked before it takes a connection, and reads the body: nobody holds a transaction open by
-// sending slowly.
+// answer checks all that can be checked before it takes a connection, and reads the body: nobody holds a transaction open
+// by sending slowly.
 func (m *middleware) answer(w http.ResponseWriter, r *http.Request) (Response, bool, error) {
 	value, err := keyOf(r)
 	if err != nil && (m.required || !errors.Is(err, ErrNoKey)) {

@@ -1,9 +1,9 @@
 // Package idempotency gives a request that is sent twice one effect and one answer. The key, the effect and the recorded
 // answer are written in ONE database transaction, so there is no step at which a crash could leave one without the others.
 //
-// Create the table with [Schema], open a [Store] with [New], and wrap handlers with [Store.Required] or [Store.Optional]; a
-// handler does its work through the *sql.Tx it is given. What does not come over HTTP uses [Store.Do]. Call [Store.Sweep] now
-// and then, or start [Store.Run], so that the table does not grow for ever.
+// Create the table with [Schema], open a [Store] with [New], and wrap handlers with [Store.Required] or
+// [Store.Optional]; a handler does its work through the *sql.Tx it is given. What does not come over HTTP uses
+// [Store.Do]. Call [Store.Sweep] now and then, or start [Store.Run], so that the table does not grow for ever.
 //
 //	begin -> claim the key -> effect -> record the answer -> commit -> answer
 //
@@ -60,8 +60,8 @@ type Store struct {
 	n    counters
 }
 
-// New returns the Store in db, which stays the caller's to close. It does no I/O: the table of [Schema] must be there before
-// the first call. A nil o means all defaults.
+// New returns the Store in db, which stays the caller's to close. It does no I/O: the table of [Schema] must be there
+// before the first call. A nil o means all defaults.
 //
 // On SQLite every transaction takes the file's one write lock from its first statement on, so effects run one after the
 // other. Give the connections a busy_timeout.
@@ -107,13 +107,13 @@ func setDefault[T comparable](field *T, value T) {
 func (o *Options) check() error {
 	switch {
 	case o.TTL < 0:
-		return fmt.Errorf("TTL %v is negative", o.TTL)
+		return fmt.Errorf("negative TTL %v", o.TTL)
 	case o.Timeout < 0:
-		return fmt.Errorf("Timeout %v is negative", o.Timeout)
+		return fmt.Errorf("negative Timeout %v", o.Timeout)
 	case o.MaxBody < 0 || o.MaxResponse < 0:
-		return fmt.Errorf("MaxBody %d or MaxResponse %d is negative", o.MaxBody, o.MaxResponse)
+		return fmt.Errorf("negative MaxBody %d or MaxResponse %d", o.MaxBody, o.MaxResponse)
 	case o.SweepEvery < 0:
-		return fmt.Errorf("SweepEvery %v is negative", o.SweepEvery)
+		return fmt.Errorf("negative SweepEvery %v", o.SweepEvery)
 	}
 	return nil
 }

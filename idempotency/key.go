@@ -48,11 +48,12 @@ func (k Key) lock() int64 {
 	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
 }
 
-// ParseKey reads the value of an Idempotency-Key header and returns the key: 1 to 255 visible ASCII characters, or ErrKey.
+// ParseKey reads the value of an Idempotency-Key header and returns the key: 1 to 255 visible ASCII characters. Anything
+// else is ErrKey.
 //
-// draft-ietf-httpapi-idempotency-key-header-07 wants a quoted string (RFC 8941, section 3.3.3); most clients send the bare
-// key. Both are accepted, and "abc" with its quotes is the same key as abc without. What begins with a quote must be a whole
-// quoted string, in which only \" and \\ are escapes, and nothing may follow it.
+// draft-ietf-httpapi-idempotency-key-header-07 wants a quoted string (RFC 8941, section 3.3.3); most clients send the
+// bare key. Both are accepted, and "abc" with its quotes is the same key as abc without. What begins with a quote must be
+// a whole quoted string, in which only \" and \\ are escapes, and nothing may follow it.
 func ParseKey(header string) (string, error) {
 	key := header
 	if strings.HasPrefix(header, `"`) {

@@ -75,7 +75,8 @@ func (n *node) post(key string) (status int, replayed bool, answer string, err e
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	return res.StatusCode, res.Header.Get("Idempotency-Replayed") == "true", res.Header.Get("Location") + " " + string(body), err
+	answer = res.Header.Get("Location") + " " + string(body)
+	return res.StatusCode, res.Header.Get("Idempotency-Replayed") == "true", answer, err
 }
 
 // dieNow ends this process as kill -9 does.
