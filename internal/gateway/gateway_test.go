@@ -345,3 +345,34 @@ func (r *records) wait(t testing.TB, n int) []map[string]any {
 	await(t, fmt.Sprintf("there are %d records", n), func() bool { return len(r.list()) >= n })
 	return r.list()
 }
+
+// counted is the gateway's metrics: "name{label=value ...}" and value, for a histogram its count.
+func (f *front) counted(t testing.TB) map[string]float64 {
+	t.Helper()
+	families, err := f.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.Metric {
+			var labels []string
+			for _, l := range m.Label {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			name := family.GetName()
+			if len(labels) > 0 {
+				name += "{" + strings.Join(labels, " ") + "}"
+			}
+			switch {
+			case m.Counter != nil:
+				all[name] = m.Counter.GetValue()
+			case m.Gauge != nil:
+				all[name] = m.Gauge.GetValue()
+			case m.Histogram != nil:
+				all[name] = float64(m.Histogram.GetSampleCount())
+			}
+		}
+	}
+	return all
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,8 +28,15 @@ type tunnels struct {
 
 type tunnel struct {
 	down net.Conn
-	up   io.ReadWriteCloser
+	up   upgraded
 	once sync.Once
+}
+
+// upgraded is what the pool returns as the body of 101.
+type upgraded interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+	Cut(func()) (stop func() bool)
 }
 
 func (t *tunnel) close() {
@@ -98,10 +106,7 @@ func (ts *tunnels) cut() {
 
 // serve passes bytes both ways until either side ends, or the node is drained. An error means that nothing was answered.
 func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
-	up, ok := resp.Body.(interface {
-		io.ReadWriteCloser
-		Cut(func()) (stop func() bool)
-	})
+	up, ok := resp.Body.(upgraded)
 	if !ok {
 		return fmt.Errorf("upgrade answered with a body of type %T", resp.Body)
 	}
@@ -127,14 +132,24 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	up.Write(early) // should it fail, so will what follows
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		io.Copy(up, down)
-		t.close()
-	})
-	io.Copy(down, up)
-	t.close()
+	wg.Go(func() { t.pass(up, down) })
+	t.pass(down, up)
 	wg.Wait()
 	return nil
+}
+
+// farewell is how long the other direction may go on when one has ended: long enough for what is under way.
+const farewell = time.Second
+
+// pass copies one direction, and ends it at dst as it ended at src.
+func (t *tunnel) pass(dst io.Writer, src io.Reader) {
+	_, err := io.Copy(dst, src)
+	half, ok := dst.(interface{ CloseWrite() error })
+	if err != nil || !ok || half.CloseWrite() != nil {
+		t.close()
+		return
+	}
+	time.AfterFunc(farewell, t.close)
 }
 
 func writeSwitch(w *bufio.Writer, h http.Header) error {

@@ -10,7 +10,7 @@ import (
 
 // newGRPCTransport speaks HTTP/2 without TLS to the nodes. gRPC needs it (trailers, streams in both directions); everything
 // else goes over HTTP/1.1, which is cheaper per request.
-func newGRPCTransport() http.RoundTripper {
+func newGRPCTransport() *http.Transport {
 	t := &http.Transport{
 		DisableCompression: true,
 		DialContext:        (&net.Dialer{Timeout: dialTimeout}).DialContext,

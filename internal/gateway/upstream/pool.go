@@ -40,8 +40,8 @@ type Pool struct {
 	breaker *breaker.Breaker // nil when switched off
 	budget  *breaker.Budget
 	queue   queue
-	grpc    http.RoundTripper // HTTP/2 to the nodes, for gRPC alone
-	sets    chan node.Set     // capacity 1: the newest set that Run has not seen yet
+	grpc    *http.Transport // HTTP/2 to the nodes, for gRPC alone
+	sets    chan node.Set   // capacity 1: the newest set that Run has not seen yet
 
 	inFlight atomic.Int64         // on all nodes
 	view     atomic.Pointer[view] // what a request picks from
@@ -154,6 +154,7 @@ func (p *Pool) apply(set node.Set) (fresh []*member) {
 }
 
 func (p *Pool) leaveAll() {
+	p.grpc.CloseIdleConnections()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members {

@@ -217,6 +217,14 @@ func (b *tunnelBody) Close() error {
 	return err
 }
 
+// CloseWrite ends what is sent to the node; what it sends may go on.
+func (b *tunnelBody) CloseWrite() error {
+	if half, ok := b.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // Cut calls f when the tunnel has to end: its node was drained, or the request's context is over.
 func (b *tunnelBody) Cut(f func()) (stop func() bool) { return context.AfterFunc(b.try.ctx, f) }
 

@@ -1,0 +1,318 @@
+package gateway
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestAnswers compares what a node says with what a client gets, octet by octet but for Date.
+func TestAnswers(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	const text = "Content-Type: text/plain\r\n"
+	for _, row := range []struct {
+		name, method, says, want string
+	}{
+		{"length", "GET", ok + text + "Content-Length: 4\r\n\r\nbody", ok + "Content-Length: 4\r\n" + text + "\r\nbody"},
+		{"chunked", "GET", ok + text + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+			ok + text + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"},
+		{"until the end", "GET", ok + text + "\r\nbody", ok + text + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"},
+		{"HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\n" + text + "\r\nbody", ok + text + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"},
+		{"no type is guessed", "GET", ok + "Content-Length: 6\r\n\r\n<html>", ok + "Content-Length: 6\r\n\r\n<html>"},
+		{"empty", "GET", ok + "Content-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\n\r\n"},
+		{"HEAD", "HEAD", ok + text + "Content-Length: 1000\r\n\r\n", ok + "Content-Length: 1000\r\n" + text + "\r\n"},
+		{"HEAD without length", "HEAD", ok + text + "\r\n", ok + text + "\r\n"},
+		{"HEAD chunked", "HEAD", ok + text + "Transfer-Encoding: chunked\r\n\r\n", ok + text + "\r\n"},
+		{"204", "GET", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"},
+		{"204 with a length", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"},
+		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n"},
+		{"304 with a length", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n"},
+		{"unknown status", "GET", "HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 299 status code 299\r\nContent-Length: 0\r\n\r\n"},
+		{"103", "GET", "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\nConnection: X\r\nX: y\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
+			"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n"},
+		{"102 and 100 are for us", "GET", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
+			ok + "Content-Length: 0\r\n\r\n"},
+		{"hop by hop", "GET", ok + "Connection: X-Secret, keep-alive\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n" +
+			"Upgrade: h2c\r\nTrailer: X\r\nProxy-Connection: close\r\nX: y\r\nContent-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\nX: y\r\n\r\n"},
+		{"trailer that nobody asked for", "GET", ok + "Trailer: X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
+			ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{"several of a name", "GET", ok + "Set-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n"},
+
+		// What could be read in two ways is a 502.
+		{"CL and TE", "GET", ok + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "502 node_failed"},
+		{"two CL", "GET", ok + "Content-Length: 4\r\nContent-Length: 4\r\n\r\nbody", "502 node_failed"},
+		{"CL list", "GET", ok + "Content-Length: 4, 4\r\n\r\nbody", "502 node_failed"},
+		{"TE unknown", "GET", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "502 node_failed"},
+		{"TE in HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "502 node_failed"},
+		{"bare LF", "GET", "HTTP/1.1 200 OK\nContent-Length: 0\n\n", "502 node_failed"},
+		{"fold", "GET", ok + "X: a\r\n b\r\nContent-Length: 0\r\n\r\n", "502 node_failed"},
+		{"space in front of a colon", "GET", ok + "Content-Length : 0\r\n\r\n", "502 node_failed"},
+		{"NUL", "GET", ok + "X: a\x00b\r\nContent-Length: 0\r\n\r\n", "502 node_failed"},
+		{"not HTTP", "GET", "hello\r\n", "502 node_failed"},
+		{"nothing", "GET", "", "502 node_failed"},
+		{"half a header", "GET", ok + "Content-", "502 node_failed"},
+		{"half a body", "GET", ok + "Content-Length: 4\r\n\r\nbo", "502 node_failed"},
+		{"header of 65 KiB", "GET", ok + "X: " + strings.Repeat("x", 65<<10) + "\r\n\r\n", "502 node_failed"},
+		{"upgrade that nobody asked for", "GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "502 node_failed"},
+		{"endless 103", "GET", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 20), "502 node_failed"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, "", "retry: off", serveRaw(t, answers(row.says)))
+			got := exchange(t, f.addr, row.method+" /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			if strings.HasPrefix(row.want, "502") {
+				for strings.HasPrefix(got, "HTTP/1.1 103 ") {
+					_, got, _ = strings.Cut(got, "\r\n\r\n")
+				}
+				resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(got)), nil)
+				if err != nil {
+					t.Fatalf("%v in %q", err, got)
+				}
+				body, _ := io.ReadAll(resp.Body)
+				if reason := problemOf(t, resp, string(body)); fmt.Sprint(resp.StatusCode, " ", reason) != row.want {
+					t.Errorf("got %q, want %s", got, row.want)
+				}
+				return
+			}
+			if got := withoutOurs(got); got != row.want {
+				t.Errorf("got  %q\nwant %q", got, row.want)
+			}
+		})
+	}
+}
+
+// withoutOurs removes what net/http adds to an answer: Date, and Connection because the client asked for it.
+func withoutOurs(answer string) string {
+	lines := strings.SplitAfter(answer, "\r\n")
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
+		return strings.HasPrefix(l, "Date: ") || l == "Connection: close\r\n"
+	}), "")
+}
+
+// A trailer reaches who says TE: trailers, is not mixed up with a header of the same name, and one that was not announced
+// comes, too. It is never merged into the header.
+func TestTrailersForThoseWhoAsk(t *testing.T) {
+	f := start(t, "", "", serveRaw(t, answers("HTTP/1.1 200 OK\r\nX-Sum: header\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"+
+		"4\r\nbody\r\n0\r\nX-Sum: trailer\r\nX-More: more\r\n\r\n")))
+	got := withoutOurs(exchange(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nConnection: TE, close\r\n\r\n"))
+	head, body, _ := strings.Cut(got, "\r\n\r\n")
+	if want := "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nX-Sum: header\r\nTransfer-Encoding: chunked"; head != want {
+		t.Errorf("header %q, want %q", head, want)
+	}
+	const a, b = "X-More: more\r\n", "X-Sum: trailer\r\n"
+	if body != "4\r\nbody\r\n0\r\n"+a+b+"\r\n" && body != "4\r\nbody\r\n0\r\n"+b+a+"\r\n" {
+		t.Errorf("body %q", body)
+	}
+}
+
+// A request's trailer goes no further: what a node would make of it is past every policy.
+func TestRequestTrailerIsDropped(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		h := r.Trailer.Clone()
+		if h == nil {
+			h = http.Header{}
+		}
+		h["header"] = r.Header["Trailer"]
+		seen <- h
+	})))
+	exchange(t, f.addr, "POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Real-Ip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Real-Ip: 6.6.6.6\r\n\r\n")
+	if h := receive(t, "the request", seen); len(h) != 1 || len(h["header"]) > 0 {
+		t.Errorf("the node got %v", h)
+	}
+}
+
+// Early hints are passed on over HTTP/2 as well, and are not for HTTP/1.0.
+func TestEarlyHints(t *testing.T) {
+	a, top := secure(t)
+	node := serveRaw(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0\r\n\r\n"))
+	f := start(t, top, "", node)
+	var hints []string
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+		hints = append(hints, fmt.Sprint(status, h["Link"]))
+		return nil
+	}})
+	req, _ := http.NewRequestWithContext(ctx, "GET", "https://"+f.addr+"/p", nil)
+	resp, err := secureClient(t, a, true).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.ProtoMajor != 2 || len(hints) != 1 || hints[0] != "103 [</s.css>]" || resp.Header["X"] == nil || resp.Header["Link"] != nil {
+		t.Errorf("%s: hints %q, then %v", resp.Proto, hints, resp.Header)
+	}
+	f = start(t, "", "", node)
+	if got := exchange(t, f.addr, "GET /p HTTP/1.0\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 200 OK") || strings.Contains(got, "Link") {
+		t.Errorf("HTTP/1.0 got %q", got)
+	}
+}
+
+// Expect: 100-continue is answered when somebody wants the body, and not when the request is refused.
+func TestExpectContinue(t *testing.T) {
+	f := start(t, "limits: {body_bytes: 1MiB}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Expect") != "" {
+			t.Error("the node saw Expect")
+		}
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprint(w, len(body), " ", err)
+	})))
+	for _, c := range []struct {
+		path   string
+		length int
+		want   string
+	}{
+		{"/p", 5, "100 200"}, {"/p", 100 << 10, "100 200"}, {"/../p", 5, "400"}, {"/p", 2 << 20, "413"},
+	} {
+		nc := dial(t, f.addr)
+		fmt.Fprintf(nc, "POST %s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", c.path, c.length)
+		br := bufio.NewReader(nc)
+		var got []string
+		for {
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil {
+				break
+			}
+			body, _ := io.ReadAll(resp.Body)
+			got = append(got, fmt.Sprint(resp.StatusCode))
+			if resp.StatusCode == 100 {
+				io.WriteString(nc, strings.Repeat("x", c.length))
+			}
+			if resp.StatusCode == 200 && string(body) != fmt.Sprint(c.length, " <nil>") {
+				t.Errorf("%d bytes: the node says %q", c.length, body)
+			}
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("%s, %d bytes: got %s, want %s", c.path, c.length, got, c.want)
+		}
+	}
+}
+
+// Each event of a stream is with the client before the node writes the next one, and the header before the first.
+func TestServerSentEvents(t *testing.T) {
+	a, top := secure(t)
+	for proto, top := range map[string]string{"HTTP/1.1": "", "HTTP/2.0": top} {
+		t.Run(proto, func(t *testing.T) {
+			next := make(chan string)
+			f := start(t, top, "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				rc := http.NewResponseController(w)
+				rc.Flush()
+				for event := range next {
+					fmt.Fprintf(w, "data: %s\n\n", event)
+					rc.Flush()
+				}
+			})))
+			c, url := client(t), f.url("/p")
+			if proto == "HTTP/2.0" {
+				c, url = secureClient(t, a, true), "https://"+f.addr+"/p"
+			}
+			resp, err := c.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.Proto != proto || resp.Header.Get("Content-Type") != "text/event-stream" {
+				t.Errorf("%s %v", resp.Proto, resp.Header)
+			}
+			br := bufio.NewReader(resp.Body)
+			for i := range 20 {
+				event := fmt.Sprint("event ", i)
+				next <- event
+				line, err := br.ReadString('\n')
+				if err != nil || line != "data: "+event+"\n" {
+					t.Fatalf("got %q, %v", line, err)
+				}
+				br.ReadString('\n')
+			}
+			close(next)
+			if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil {
+				t.Errorf("at the end: %q, %v", rest, err)
+			}
+		})
+	}
+}
+
+// TLS chooses HTTP/2 or HTTP/1.1 by what the client offers; a node sees what was asked for in either case, and a GET over
+// HTTP/2 as a GET without a body.
+func TestTLS(t *testing.T) {
+	a, top := secure(t)
+	f := start(t, top, "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprint(w, r.Proto, " ", r.Method, " ", r.RequestURI, " ", r.Host, " ", len(r.TransferEncoding), " ", r.ContentLength, " ", string(body), " ", r.Header["X-Forwarded-Proto"])
+	})))
+	for _, h2 := range []bool{true, false} {
+		c := secureClient(t, a, h2)
+		for _, r := range []struct{ method, body, want string }{
+			{"GET", "", "HTTP/1.1 GET /p?q " + f.addr + " 0 0  [https]"},
+			{"DELETE", "", "HTTP/1.1 DELETE /p?q " + f.addr + " 0 0  [https]"},
+			{"POST", "hello", "HTTP/1.1 POST /p?q " + f.addr + " 0 5 hello [https]"},
+		} {
+			var body io.Reader
+			if r.body != "" {
+				body = strings.NewReader(r.body)
+			}
+			req, _ := http.NewRequest(r.method, "https://"+f.addr+"/p?q", body)
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if (resp.ProtoMajor == 2) != h2 || string(got) != r.want {
+				t.Errorf("%s: got %q, want %q", resp.Proto, got, r.want)
+			}
+		}
+	}
+	// Old versions of TLS and plain HTTP are turned away, and end nothing.
+	for _, try := range []func(net.Conn) error{
+		func(nc net.Conn) error {
+			return tls.Client(nc, &tls.Config{RootCAs: a.pool, ServerName: "a", MaxVersion: tls.VersionTLS11}).Handshake()
+		},
+		func(nc net.Conn) error {
+			io.WriteString(nc, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			_, err := http.ReadResponse(bufio.NewReader(nc), nil)
+			return err
+		},
+	} {
+		if err := try(dial(t, f.addr)); err == nil {
+			t.Error("it was let in")
+		}
+	}
+	if resp, err := secureClient(t, a, true).Get("https://" + f.addr + "/p"); err != nil || resp.StatusCode != 200 {
+		t.Errorf("afterwards: %v, %v", resp, err)
+	}
+}
+
+// HTTP/2 without TLS is served only when the file says so.
+func TestH2COnlyWhenOn(t *testing.T) {
+	node := address(serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(tr.CloseIdleConnections)
+	c := &http.Client{Transport: tr, Timeout: patience}
+	if resp, err := c.Get(start(t, "", "", node).url("/p")); err == nil {
+		t.Errorf("off: %s %d", resp.Proto, resp.StatusCode)
+	}
+	f := start(t, "h2c: on", "", node)
+	resp, err := c.Get(f.url("/p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if resp.Proto != "HTTP/2.0" || string(body) != "HTTP/1.1" {
+		t.Errorf("on: %s, the node saw %s", resp.Proto, body)
+	}
+	if resp, body := f.get(t, "/p"); resp.Proto != "HTTP/1.1" || body != "HTTP/1.1" {
+		t.Errorf("HTTP/1.1 beside it: %s %q", resp.Proto, body)
+	}
+}
