@@ -41,7 +41,12 @@ type loadCmd struct {
 	CA          string        `name:"ca" group:"Request" placeholder:"FILE" help:"Certificates of authorities to trust, in PEM."`
 	Yes         bool          `group:"Request" help:"Yes, load a public address: it is mine, or I may."`
 
+	Nodes   fleetSizes `group:"Fleet" placeholder:"1,2,3,..." help:"Measure the knee of a service at each number of nodes; started from the file, on this machine. The argument is then a path, or a journey."`
+	File    string     `short:"f" group:"Fleet" placeholder:"FILE" help:"Where the service is described; default tenfold.yaml."`
+	Service string     `group:"Fleet" placeholder:"NAME" help:"Which service, where the file runs several."`
+
 	JSON string `name:"json" group:"Output" placeholder:"FILE" help:"Write what was found as one JSON document, which tenfold plan reads; - for standard output."`
+	HTML string `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curves."`
 }
 
 // rateRange is LO..HI.
@@ -83,6 +88,10 @@ cannot vouch for is marked as invalid and says why. What was found becomes a pla
     tenfold load http://localhost:8080/ --rates 50..5000 --json curve.json
     tenfold plan curve.json --peak-rps 20000
 
+A process service of tenfold.yaml is measured at several sizes; the result is a scaling curve:
+
+    tenfold load /api/products --nodes 1,2,3,4 --rates 50..5000 --json scaling.json --html scaling.html
+
 One request, or one visit of each kind, is made before the load begins, to see whether it works. Nothing is loaded on a public address
 without --yes. Ctrl-C ends the step, and what was measured is printed.
 
@@ -102,6 +111,14 @@ func (cmd loadCmd) Run(t *terminal) error {
 	}
 	if err := cmd.checkMode(); err != nil {
 		return err
+	}
+	if len(cmd.Nodes) > 0 {
+		cmd.File = or(cmd.File, "tenfold.yaml")
+		d, err := cmd.scaling(ctx, t, options)
+		if err != nil {
+			return err
+		}
+		return cmd.tell(t, d)
 	}
 	w, err := cmd.work(options)
 	if err != nil {
@@ -147,7 +164,13 @@ func (cmd loadCmd) checkMode() error {
 	}
 	const hint = "--rate 100 for one rate, --rates 50..5000 for the knee, --users 20 for users who wait"
 	switch {
-	case cmd.Target == "":
+	case len(cmd.Nodes) > 0 && strings.Contains(cmd.Target, "://"), len(cmd.Nodes) > 0 && cmd.Base != "":
+		return usageError(errors.New("--nodes starts the service itself"), "give a path of it or a journey, not an address")
+	case len(cmd.Nodes) > 0 && cmd.Target != "" && !isJourney(cmd.Target) && !strings.HasPrefix(cmd.Target, "/"):
+		return usageError(fmt.Errorf("%q is neither a path nor a journey", cmd.Target), "tenfold load /api/products -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
+	case len(cmd.Nodes) == 0 && (cmd.File != "" || cmd.Service != ""):
+		return usageError(errors.New("-f and --service are for --nodes"), "tenfold load / -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
+	case cmd.Target == "" && len(cmd.Nodes) == 0:
 		return usageError(errors.New("no target"), "tenfold load http://localhost:8080/ --rate 100")
 	case asked == 0:
 		return usageError(errors.New("how much load?"), hint)
@@ -353,6 +376,11 @@ func (cmd loadCmd) tell(t *terminal, d *loadgen.Document) error {
 	if cmd.JSON != "" && cmd.JSON != "-" {
 		if err := replaceFile(cmd.JSON, d.WriteJSON); err != nil {
 			return fmt.Errorf("write document: %w", err)
+		}
+	}
+	if cmd.HTML != "" {
+		if err := replaceFile(cmd.HTML, d.WriteHTML); err != nil {
+			return fmt.Errorf("write page: %w", err)
 		}
 	}
 	if err := d.WriteText(table); err != nil {

@@ -52,19 +52,11 @@ func (d *Document) WriteText(w io.Writer) error {
 
 func (d *Document) writeSteps(b *strings.Builder) {
 	steps := d.byRate()
-	head := "offered"
-	if len(steps) > 0 && steps[0].Users > 0 {
-		head = "users"
-	}
 	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(tw, "%s\tachieved\tp50\tp90\tp99\tp99.9\tmax\tservice p99\terrors\t\n", head)
+	fmt.Fprintln(tw, strings.Join(d.head(), "\t"))
 	for _, s := range steps {
-		offered := number(s.Offered)
-		if s.Users > 0 {
-			offered = strconv.Itoa(s.Users)
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", offered, number(s.Achieved),
-			ms(s.P50), ms(s.P90), ms(s.P99), ms(s.P999), ms(s.Max), ms(s.Service.P99), percent(s.Errors), "  "+s.mark())
+		cells := s.cells()
+		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(cells[:len(cells)-1], "\t"), cells[len(cells)-1])
 	}
 	tw.Flush()
 	fmt.Fprintf(b, "rates in %s, latencies in ms from the intended start; service: from when a request was sent\n", d.Unit)
@@ -79,15 +71,41 @@ func (d *Document) writeSteps(b *strings.Builder) {
 		fmt.Fprintf(b, "\nobjective %s\n", d.Objective)
 	}
 	if d.Knee != nil {
-		fmt.Fprintf(b, "knee %s %s", number(d.Knee.Rate), d.Unit)
-		if d.Knee.High > 0 {
-			fmt.Fprintf(b, " (%s to %s)", number(d.Knee.Low), number(d.Knee.High))
-		}
-		b.WriteString("\n")
+		fmt.Fprintf(b, "knee %s\n", d.Knee.describe(d.Unit))
 	}
 	if d.End != "" {
 		fmt.Fprintf(b, "%s\n", d.End)
 	}
+}
+
+// describe is the knee with its limits.
+func (k Knee) describe(unit string) string {
+	text := number(k.Rate) + " " + unit
+	switch {
+	case k.High > 0 && k.Low > 0:
+		text += fmt.Sprintf(" (held at %s, broke at %s)", number(k.Low), number(k.High))
+	case k.High > 0:
+		text += fmt.Sprintf(" (broke at %s)", number(k.High))
+	}
+	return text
+}
+
+// head names the cells of a step.
+func (d *Document) head() []string {
+	first := "offered"
+	if len(d.Steps) > 0 && d.Steps[0].Users > 0 {
+		first = "users"
+	}
+	return []string{first, "achieved", "p50", "p90", "p99", "p99.9", "max", "service p99", "errors", ""}
+}
+
+func (s *Step) cells() []string {
+	offered := number(s.Offered)
+	if s.Users > 0 {
+		offered = strconv.Itoa(s.Users)
+	}
+	return []string{offered, number(s.Achieved), ms(s.P50), ms(s.P90), ms(s.P99), ms(s.P999), ms(s.Max), ms(s.Service.P99),
+		percent(s.Errors), s.mark()}
 }
 
 func ms(v float64) string { return number(v) }
