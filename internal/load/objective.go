@@ -113,7 +113,7 @@ type Verdict struct {
 // what is undecided by its interval is decided by its value.
 //
 // A generator that is late or short of something makes a target look worse, never better: when the objective held
-// nevertheless, it held. When it did not, only steps that can be believed count.
+// nevertheless, it held. When latency or throughput did not, only steps that can be believed count.
 func (o Objective) Judge(steps []*Step, final bool) Verdict {
 	var whole, believed []*Step
 	for _, s := range steps {
@@ -127,6 +127,9 @@ func (o Objective) Judge(steps []*Step, final bool) Verdict {
 	if v := o.judge(whole, false); v.Outcome == Held {
 		return v
 	}
+	if v := o.judgeErrors(whole, final); v.Outcome == Broke { // a late request fails no more than one in time
+		return v
+	}
 	if len(believed) == 0 && len(steps) > 0 {
 		return Verdict{Unknown, "no step can be believed: " + steps[len(steps)-1].InvalidReason}
 	}
@@ -135,11 +138,11 @@ func (o Objective) Judge(steps []*Step, final bool) Verdict {
 
 func (o Objective) judge(steps []*Step, final bool) Verdict {
 	var latency histogram
-	var failed, requests int64
+	var requests int64
 	var planned, behind float64
 	for _, s := range steps {
 		latency.merge(s.latency)
-		failed, requests = failed+s.failed, requests+s.Requests
+		requests += s.Requests
 		planned, behind = planned+s.planned, behind+s.behind()
 	}
 	if requests == 0 {
@@ -149,14 +152,11 @@ func (o Objective) judge(steps []*Step, final bool) Verdict {
 	if planned > 0 && behind > (1-followShare)*planned {
 		return Verdict{Broke, fmt.Sprintf("the throughput did not follow the rate: %.0f%% of it", 100*(1-behind/planned))}
 	}
-	if o.errors != nil {
-		at, low := share(failed, requests), wilsonLow(failed, requests)
-		switch {
-		case at > *o.errors && (final || low > *o.errors):
-			return Verdict{Broke, fmt.Sprintf("errors %s, limit %s", percent(at), percent(*o.errors))}
-		case at > *o.errors:
-			undecided = append(undecided, fmt.Sprintf("errors %s, at least %s, limit %s", percent(at), percent(low), percent(*o.errors)))
-		}
+	switch v := o.judgeErrors(steps, final); v.Outcome {
+	case Broke:
+		return v
+	case Undecided:
+		undecided = append(undecided, v.Reason)
 	}
 	for _, l := range o.latencies {
 		at := latency.quantile(l.quantile)
@@ -172,6 +172,26 @@ func (o Objective) judge(steps []*Step, final bool) Verdict {
 		return Verdict{Undecided, strings.Join(undecided, "; ")}
 	}
 	return Verdict{Held, "the objective held"}
+}
+
+// judgeErrors looks at the errors alone. What the generator itself was short of is no error of the target.
+func (o Objective) judgeErrors(steps []*Step, final bool) Verdict {
+	var failed, requests int64
+	for _, s := range steps {
+		failed += s.failed - s.Faults[outOfPorts] - s.Faults[outOfDescriptors]
+		requests += s.Requests
+	}
+	if o.errors == nil || requests == 0 {
+		return Verdict{Outcome: Held}
+	}
+	at, low := share(failed, requests), wilsonLow(failed, requests)
+	switch {
+	case at > *o.errors && (final || low > *o.errors):
+		return Verdict{Broke, fmt.Sprintf("errors %s, limit %s", percent(at), percent(*o.errors))}
+	case at > *o.errors:
+		return Verdict{Undecided, fmt.Sprintf("errors %s, at least %s, limit %s", percent(at), percent(low), percent(*o.errors))}
+	}
+	return Verdict{Outcome: Held}
 }
 
 func round(d time.Duration) time.Duration {

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	loadgen "github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/plan"
+)
+
+// tenfoldLoad runs the verb in this process, and returns its exit code and what it said.
+func tenfoldLoad(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(&terminal{ctx: ctx, now: context.Background(), stdin: strings.NewReader(""), stdout: &out, stderr: &err},
+		append([]string{"load"}, args...))
+	return code, out.String(), err.String()
+}
+
+func TestLoadDefaultObjectiveIsRight(t *testing.T) {
+	var o loadgen.Objective
+	if err := o.UnmarshalText([]byte(defaultObjective)); err != nil {
+		t.Error(err)
+	}
+}
+
+// One rate: a table, a document, a page; exit code 3 when the objective is missed.
+func TestLoadOneRate(t *testing.T) {
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	file, html := filepath.Join(dir, "a.json"), filepath.Join(dir, "a.html")
+	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rate", "100", "--duration", "500ms", "--warmup", "0s",
+		"--objective", "errors=1%", "--json", file, "--html", html)
+	if code != 3 || !strings.Contains(stderr, "objective errors=1% missed: errors 50%, limit 1%") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"BROKE", "25 × status 500", "share this machine's cores"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("the table lacks %q:\n%s", want, stdout)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d loadgen.Document
+	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors != 0.5 || d.Steps[0].Offered != 100 {
+		t.Errorf("%v: %s", err, data)
+	}
+	for _, field := range []string{"offered", "achieved", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "errors", "valid"} {
+		if !strings.Contains(string(data), `"`+field+`": `) {
+			t.Errorf("the document lacks %s", field)
+		}
+	}
+	if page, err := os.ReadFile(html); err != nil || !strings.Contains(string(page), "status 500") {
+		t.Errorf("%v: %s", err, page)
+	}
+}
+
+// What a sweep writes, plan reads.
+func TestLoadSweepBecomesAPlan(t *testing.T) {
+	gate := make(chan struct{}, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		gate <- struct{}{}
+		time.Sleep(50 * time.Millisecond) // two at a time: 40 a second
+		<-gate
+	}))
+	defer server.Close()
+	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rates", "10..160", "--duration", "1s", "--warmup", "0s",
+		"--arrivals", "even", "--objective", "p99=400ms", "--json", "-")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	m, err := plan.ReadMeasured(strings.NewReader(stdout))
+	if err != nil {
+		t.Fatalf("%v: %s", err, stdout)
+	}
+	if m.Knee == nil || m.Knee.Rate < 20 || m.Knee.Rate > 80 || m.Knee.High == 0 || !strings.Contains(stderr, "<- knee") {
+		t.Errorf("knee %+v\n%s", m.Knee, stderr)
+	}
+}
+
+// The first Ctrl-C ends the step, and what was measured is printed as incomplete.
+func TestLoadInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if n.Add(1) == 20 {
+			cancel()
+		}
+	}))
+	defer server.Close()
+	code, stdout, stderr := tenfoldLoad(ctx, server.URL, "--rate", "100", "--duration", "1h", "--warmup", "0s")
+	if code != 1 || !strings.Contains(stdout, "incomplete") || !strings.Contains(stderr, "interrupted") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
