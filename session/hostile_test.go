@@ -135,8 +135,8 @@ func TestASessionDoesNotGrowPastItsLimits(t *testing.T) {
 	}
 	check(t, s.Save(ctx))
 	key := all.key(s.Token()[:idLength])
-	if fields, _ := store.HKeys(key); len(fields) != 64+5 {
-		t.Errorf("%d fields are stored, 5 of them ours", len(fields))
+	if fields, _ := store.HKeys(key); len(fields) != 64+6 {
+		t.Errorf("%d fields are stored, 6 of them ours", len(fields))
 	}
 	check(t, theme.Delete(ctx, s))
 	check(t, Field[int]("other").Set(ctx, s, 1))

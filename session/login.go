@@ -11,7 +11,8 @@ import (
 // old token shows the session as it was before, read-only, for Grace, to the requests that were under way; then it is worth
 // nothing. Call it at each login, also of a user who is logged in already, and never for a user who has not proved to be it.
 //
-// A request whose session was renewed by another one since, or ended, logs into a session of its own.
+// A request whose session was renewed by another one since, or ended, logs into a session of its own: a second click on
+// "log in" works too. It may only read until then, so set fields after Login, not before.
 //
 // Errors: ErrInvalid for the user, ErrOtherUser, ErrHeaderWritten, ErrGone when the session ends meanwhile, ErrLimit.
 func (s *Session) Login(ctx context.Context, user string) error {

@@ -2,9 +2,9 @@ package session
 
 // A session is a Redis hash. Fields that begin with "_" are ours, all others are the service's, as JSON:
 //
-//	_t  hash of the token        _a  when it ends at the latest, in ms since 1970
-//	_u  user, or ""              _b  bytes of all other fields, names and values
-//	_g  the user's generation at login
+//	_t  hash of the token                 _a  when it ends at the latest, in ms since 1970
+//	_u  user, or ""                       _x  when it ends if it is not used, likewise
+//	_g  the user's generation at login    _b  bytes of the service's fields, names and values
 //
 // A hash without _t is the mark that End leaves for a while. The view for Grace is a copy under the second key.
 //
@@ -27,13 +27,15 @@ end
 
 local function extend()
   local last = tonumber(redis.call('HGET', s, '_a'))
-  redis.call('PEXPIREAT', s, string.format('%.0f', math.min(now() + tonumber(ARGV[2]), last)))
+  local expiry = string.format('%.0f', math.min(now() + tonumber(ARGV[2]), last))
+  redis.call('HSET', s, '_x', expiry)
+  redis.call('PEXPIREAT', s, expiry)
 end
 
 -- apply writes the changes that begin at ARGV[first], all or none: how many sets, name, value ..., then names to delete.
 local function apply(first)
   local last = first + 2 * tonumber(ARGV[first])
-  local fields, bytes = redis.call('HLEN', s) - 5, tonumber(redis.call('HGET', s, '_b'))
+  local fields, bytes = redis.call('HLEN', s) - 6, tonumber(redis.call('HGET', s, '_b'))
   local hadFields, hadBytes = fields, bytes
   for i = first + 1, last, 2 do
     local old = redis.call('HSTRLEN', s, ARGV[i])
@@ -67,7 +69,7 @@ var (
 	createScript = repeatable(prelude + `
 if redis.call('EXISTS', s) == 1 then return standing() end
 local last = string.format('%.0f', now() + tonumber(ARGV[7]))
-redis.call('HSET', s, '_t', ARGV[1], '_u', ARGV[5], '_g', ARGV[6], '_a', last, '_b', '0')
+redis.call('HSET', s, '_t', ARGV[1], '_u', ARGV[5], '_g', ARGV[6], '_a', last, '_x', last, '_b', '0')
 local answer = apply(8)
 if answer ~= 1 then redis.call('DEL', s) return answer end
 extend()

@@ -30,9 +30,6 @@ type record struct {
 	values map[string]string // JSON by field
 }
 
-// changes are new values by field; nil deletes one.
-type changes map[string]*string
-
 // load looks a token up.
 func (all *Sessions) load(ctx context.Context, id, hash string) (record, error) {
 	c := all.client
@@ -67,13 +64,14 @@ func (all *Sessions) load(ctx context.Context, id, hash string) (record, error) 
 	} else if revoked {
 		return record{state: ended}, nil
 	}
+	latest := fields["_x"] == fields["_a"] // it cannot be extended any more
 	r.values = fields
 	for name := range fields {
 		if strings.HasPrefix(name, "_") {
 			delete(fields, name)
 		}
 	}
-	if r.state == live && all.o.Idle-time.Duration(left)*time.Millisecond >= all.touchEvery() {
+	if r.state == live && !latest && all.o.Idle-time.Duration(left)*time.Millisecond >= all.touchEvery() {
 		all.touch(ctx, id, hash)
 	}
 	return r, nil

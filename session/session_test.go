@@ -180,6 +180,32 @@ func TestReadingTouchesAtMostOncePerTenthOfIdle(t *testing.T) {
 	}
 }
 
+func TestASessionNearItsAbsoluteEndIsNotTouchedAnyMore(t *testing.T) {
+	all, store := service(t, Options{Idle: 30 * time.Minute, Absolute: time.Hour})
+	token := begin(t, all)
+	for _, wait := range []time.Duration{20, 20} {
+		store.sleep(wait * time.Minute)
+		value(t, all, token, theme)
+	}
+	for range 10 {
+		store.sleep(time.Minute)
+		commands := store.CommandCount()
+		value(t, all, token, theme)
+		if n := store.CommandCount() - commands; n != 2 {
+			t.Errorf("a read took %d commands", n)
+		}
+	}
+}
+
+func TestASessionInALogDoesNotGiveItsTokenAway(t *testing.T) {
+	all, _ := service(t, Options{})
+	s := all.Open(begin(t, all))
+	_, secret, _ := strings.Cut(s.Token(), ".")
+	if text := fmt.Sprintf("%v %+v %s", s, s, s); strings.Contains(text, secret) {
+		t.Error(text)
+	}
+}
+
 func TestChangesAfterTheHeaderAreSavedAtOnce(t *testing.T) {
 	all, _ := service(t, Options{})
 	b := &browser{t: t, cookie: nil}
