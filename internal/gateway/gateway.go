@@ -74,7 +74,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		policy.Recorded(ends...),
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
-		policy.Forwarded(cfg.TrustedProxies),
+		policy.Forwarded(cfg.TrustedProxies, cfg.TLS != nil),
 	)(g.routes())
 	g.server = newServer(cfg, g, metrics, g.log)
 	return g, nil

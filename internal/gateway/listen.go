@@ -10,12 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/pires/go-proxyproto"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/http1"
@@ -61,7 +58,7 @@ func listen(address string, cfg *config.Config, certificates *tls.Config, logger
 	}
 	l = &stallListener{l, cfg.Limits.WriteTimeout}
 	if len(cfg.ProxyProtocol) > 0 {
-		l = &proxyproto.Listener{Listener: l, ConnPolicy: requireFrom(cfg.ProxyProtocol), ReadHeaderTimeout: cfg.Limits.HeaderTimeout}
+		l = newProxyListener(l, cfg.ProxyProtocol, cfg.Limits.HeaderTimeout, logger)
 	}
 	o := &http1.GuardOptions{
 		MaxHeaderBytes: cfg.Limits.HeaderBytes, MaxHeaderLines: cfg.Limits.HeaderLines, MaxTarget: cfg.Limits.URIBytes,
@@ -73,22 +70,6 @@ func listen(address string, cfg *config.Config, certificates *tls.Config, logger
 	return http1.NewTLSGuard(l, certificates, o, func(nc net.Conn, err error) { // anybody can cause these
 		logger.Debug("tls handshake failed", "peer", nc.RemoteAddr().String(), "err", err)
 	}), nil
-}
-
-// requireFrom demands the PROXY header from the named peers, and takes it from nobody else.
-func requireFrom(peers []netip.Prefix) proxyproto.ConnPolicyFunc {
-	return func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-		ap, err := netip.ParseAddrPort(o.Upstream.String())
-		if err != nil {
-			return proxyproto.REJECT, err
-		}
-		for _, p := range peers {
-			if p.Contains(ap.Addr().Unmap()) {
-				return proxyproto.REQUIRE, nil
-			}
-		}
-		return proxyproto.REJECT, nil
-	}
 }
 
 // newServer is net/http with our limits.

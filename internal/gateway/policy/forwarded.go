@@ -8,21 +8,22 @@ import (
 
 // Forwarded settles who the client is, and tells the service in X-Forwarded-For, -Proto and -Host, X-Real-IP and
 // Forwarded (RFC 7239). What a peer says of others is believed only from the trusted prefixes; from anybody else those
-// fields are removed.
-func Forwarded(trusted []netip.Prefix) Policy {
+// fields are removed. secure says that the peers come over TLS; it is not for them to say, as they could in HTTP/2.
+func Forwarded(trusted []netip.Prefix, secure bool) Policy {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			peer := addressOf(r.RemoteAddr)
-			h := r.Header
+			rec := RecordOf(r)
+			peer, h := rec.Client, r.Header
 			believed := contains(trusted, peer)
 			if !believed {
 				dropHearsay(h)
 			}
 			client, chain := clientOf(peer, h["X-Forwarded-For"], trusted, believed)
-			proto := "http"
-			if r.TLS != nil {
-				proto = "https"
-			}
+			proto := scheme
 			if p := h.Get("X-Forwarded-Proto"); believed && (p == "http" || p == "https") {
 				proto = p
 			}
@@ -30,9 +31,7 @@ func Forwarded(trusted []netip.Prefix) Policy {
 			if v := h.Get("X-Forwarded-Host"); believed && v != "" {
 				host = v
 			}
-			if rec := RecordOf(r); rec != nil {
-				rec.Client, rec.Secure = client, proto == "https"
-			}
+			rec.Client, rec.Secure = client, proto == "https"
 			peerText := textOf(peer, r.RemoteAddr)
 			clientText := peerText
 			if client != peer {
@@ -44,21 +43,34 @@ func Forwarded(trusted []netip.Prefix) Policy {
 			h["X-Forwarded-Host"] = values[2:3:3]
 			h["X-Real-Ip"] = values[3:4:4]
 			h["Forwarded"] = values[4:5:5]
+			if !peer.IsValid() { // PROXY protocol knows clients without an IP address
+				delete(h, "X-Forwarded-For")
+				delete(h, "X-Real-Ip")
+			}
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// dropHearsay removes the fields in which a proxy speaks for a client, and those with which a client could make a service
-// see another URL than the one that was routed.
+// dropHearsay removes what only a proxy may say, also in the spelling that a CGI-like server cannot tell from it.
 func dropHearsay(h http.Header) {
 	for name := range h {
-		switch name {
-		case "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix",
-			"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip", "Forwarded", "X-Original-Url", "X-Rewrite-Url":
+		if hearsay(name) || strings.IndexByte(name, '_') >= 0 && hearsay(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
 			delete(h, name)
 		}
 	}
+}
+
+// hearsay are the fields in which a proxy speaks for a client, and those with which a client could make a service see
+// another URL or another method than the one that was routed.
+func hearsay(name string) bool {
+	switch name {
+	case "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix",
+		"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip", "Forwarded", "X-Original-Url", "X-Rewrite-Url",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
+		return true
+	}
+	return false
 }
 
 // clientOf walks X-Forwarded-For from the right, over the proxies that are trusted, to the first address that is not:
@@ -71,16 +83,24 @@ func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, believed 
 	chain = strings.Join(lists, ", ")
 	hops := strings.Split(chain, ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop := hopOf(strings.TrimSpace(hops[i]))
+		if !hop.IsValid() {
 			break // what stands left of nonsense is worth nothing
 		}
-		client = hop.Unmap()
+		client = hop
 		if !contains(trusted, client) {
 			break
 		}
 	}
 	return client, chain + ", "
+}
+
+// hopOf reads an entry of X-Forwarded-For. Some proxies add the port, and then brackets to an IPv6 address.
+func hopOf(s string) netip.Addr {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Unmap().WithZone("")
+	}
+	return addressOf(s)
 }
 
 func forwarded(lists []string, peer netip.Addr, peerText, proto, host string) string {
@@ -89,7 +109,10 @@ func forwarded(lists []string, peer netip.Addr, peerText, proto, host string) st
 		before = strings.Join(lists, ", ") + ", "
 	}
 	node := peerText
-	if peer.Is6() {
+	switch {
+	case !peer.IsValid():
+		node = "unknown"
+	case peer.Is6():
 		node = `"[` + peerText + `]"`
 	}
 	return before + "for=" + node + ";proto=" + proto + `;host="` + quotable.Replace(host) + `"`
@@ -97,9 +120,10 @@ func forwarded(lists []string, peer netip.Addr, peerText, proto, host string) st
 
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
+// addressOf is the address of "address:port"; the zero Addr when it is none. A zone means something on this machine only.
 func addressOf(remote string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		return ap.Addr().Unmap()
+		return ap.Addr().Unmap().WithZone("")
 	}
 	return netip.Addr{}
 }

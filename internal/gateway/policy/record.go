@@ -15,7 +15,7 @@ import (
 type Record struct {
 	upstream.Report            // the node that answered
 	Service         string     // "" when no route matched
-	Client          netip.Addr // who sent it, as far as trusted proxies vouch
+	Client          netip.Addr // who sent it: the peer, or whom trusted proxies vouch for; invalid without an IP address
 	Secure          bool       // it came to us, or to a trusted proxy, over TLS
 	Reason          string     // why the gateway answered itself; "" when a service did
 	Err             error
@@ -42,6 +42,7 @@ func Recorded(ends ...func(*http.Request, *Record)) Policy {
 			begun := time.Now()
 			x := &recorded{}
 			rec := &x.record
+			rec.Client = addressOf(r.RemoteAddr)
 			x.ctx, x.writer = recordContext{r.Context(), rec}, recordingWriter{w, rec}
 			r = r.WithContext(&x.ctx)
 			defer func() {
@@ -109,11 +110,15 @@ func (w *recordingWriter) Write(p []byte) (int, error) {
 func AccessLog(log *slog.Logger) func(*http.Request, *Record) {
 	return func(r *http.Request, rec *Record) {
 		attrs := make([]slog.Attr, 0, 16)
+		client := "unknown"
+		if rec.Client.IsValid() {
+			client = rec.Client.String()
+		}
 		attrs = append(attrs,
-			slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", clip(r.URL.Path)),
+			slog.String("method", clip(r.Method)), slog.String("host", clip(r.Host)), slog.String("path", clip(r.URL.Path)),
 			slog.Int("status", rec.Status), slog.Int64("bytes", rec.Bytes),
 			slog.Float64("took_ms", float64(rec.Took.Microseconds())/1000),
-			slog.String("client", rec.Client.String()), slog.String("proto", r.Proto),
+			slog.String("client", client), slog.String("proto", r.Proto),
 		)
 		if rec.Service != "" {
 			attrs = append(attrs, slog.String("service", rec.Service))
@@ -135,10 +140,10 @@ func AccessLog(log *slog.Logger) func(*http.Request, *Record) {
 }
 
 // clip keeps a log line readable whatever is asked for.
-func clip(path string) string {
+func clip(s string) string {
 	const most = 512
-	if len(path) <= most {
-		return path
+	if len(s) <= most {
+		return s
 	}
-	return strings.ToValidUTF8(path[:most], "") + "..."
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
