@@ -23,11 +23,11 @@ var (
 	// ErrUncertain: the commit failed half-way, so the effect has happened or not. Try again with the same key to learn
 	// which: either way it happens once.
 	ErrUncertain = errors.New("outcome of the commit is unknown")
-	// ErrResponse: the answer cannot be recorded: it is larger than Options.MaxResponse, has no final status between 200
-	// and 499 or a header that HTTP forbids. Everything was rolled back.
+	// ErrResponse: the answer cannot be recorded: it is larger than Options.MaxResponse, has a status outside 200 to 599
+	// or a control character in its header. Everything was rolled back.
 	ErrResponse = errors.New("answer cannot be recorded")
-	// ErrUnrecorded: an effect ended the transaction that it was lent. What it had written is committed or not, its answer
-	// is lost, and until the TTL is over this is what everyone gets under the key: better than a second effect.
+	// ErrUnrecorded: an effect ended the transaction that it was lent, and its answer is lost. If it committed, this is
+	// what everyone gets under the key until the TTL is over: better than a second effect.
 	ErrUnrecorded = errors.New("effect ended its transaction, its answer is lost")
 )
 

@@ -34,8 +34,8 @@ func (s *Store) Required(caller Caller, next Handler) http.Handler {
 	return &middleware{s, caller, next, true}
 }
 
-// Optional is like Required, but a request without a key is done at once, in a transaction of its own, and not recorded. The
-// transaction is committed if the status is [Final].
+// Optional is like Required, but a request without a key is done at once, in a transaction of its own, and not recorded.
+// The transaction is committed if the status is [Final].
 func (s *Store) Optional(caller Caller, next Handler) http.Handler {
 	return &middleware{s, caller, next, false}
 }

@@ -19,11 +19,11 @@ type Response struct {
 // Final reports whether an answer with this status is recorded, and its effect committed. Where it is not, everything is
 // rolled back and the key stays free, so that a retry is a new try:
 //
-//	2xx, 3xx               recorded
-//	4xx                    recorded: the same request would be refused again
-//	401, 403               not: the caller may come back with other credentials
+//	2xx, 3xx                 recorded
+//	4xx                      recorded: the same request would be refused again
+//	401, 403                 not: the caller may come back with other credentials
 //	408, 409, 423, 425, 429  not: they say try later
-//	5xx                    not: the service failed, the request may be fine
+//	5xx                      not: the service failed, the request may be fine
 func Final(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusConflict,
