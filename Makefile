@@ -13,7 +13,7 @@ test: setup
 build:
 	$(GO) build -o bin/tenfold ./cmd/tenfold
 
-# What the tests need beside Go: a redis-server, a Python, Node.js, a C compiler for the race detector.
+# What the tests need beside Go: Redis, PostgreSQL, Python, Node.js, a C compiler for the race detector.
 setup:
 	./.ci/setup
 
