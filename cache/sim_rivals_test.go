@@ -13,21 +13,20 @@ type naive struct{ *simNode }
 func newNaive(n *simNode, _ func() uint64) cached { return &naive{n} }
 
 func (c *naive) Get(ctx context.Context, key string) (int, error) {
-	var e plainEntry
-	if err := c.call(ctx, c.simNode, "get "+key, func() { e = c.plain[key] }); err == nil && e.full {
+	if e, err := call(ctx, c.simNode, "get "+key, func() plainEntry { return c.plain[key] }); err == nil && e.full {
 		return e.version, nil
 	}
 	loaded, err := c.load(ctx, key, Primary) // even if it reads where writes are made
 	if err != nil {
 		return 0, err
 	}
-	_ = c.call(ctx, c.simNode, "set "+key, func() { c.plain[key] = plainEntry{version: loaded.Value, full: true} })
+	_ = tell(ctx, c.simNode, "set "+key, func() { c.plain[key] = plainEntry{version: loaded.Value, full: true} })
 	return loaded.Value, nil
 }
 
 func (c *naive) Invalidate(ctx context.Context, _ Position, keys ...string) error {
 	for _, key := range keys {
-		for c.call(ctx, c.simNode, "del "+key, func() { delete(c.plain, key) }) != nil {
+		for tell(ctx, c.simNode, "del "+key, func() { delete(c.plain, key) }) != nil {
 			if !rest(ctx, 10*time.Millisecond) {
 				return ctx.Err()
 			}
@@ -53,11 +52,12 @@ func newLeaseOnly(n *simNode, draw func() uint64) cached { return &leaseOnly{nai
 
 func (c *leaseOnly) Get(ctx context.Context, key string) (int, error) {
 	token := strconv.FormatUint(c.draw(), 36)
-	var e plainEntry
-	err := c.call(ctx, c.simNode, "get "+key, func() {
-		if e = c.plain[key]; !e.full && e.token == "" {
+	e, err := call(ctx, c.simNode, "get "+key, func() plainEntry {
+		e := c.plain[key]
+		if !e.full && e.token == "" {
 			c.plain[key] = plainEntry{token: token}
 		}
+		return e
 	})
 	if err == nil && e.full {
 		return e.version, nil
@@ -66,7 +66,7 @@ func (c *leaseOnly) Get(ctx context.Context, key string) (int, error) {
 	if lerr != nil {
 		return 0, lerr
 	}
-	_ = c.call(ctx, c.simNode, "set "+key, func() {
+	_ = tell(ctx, c.simNode, "set "+key, func() {
 		if c.plain[key].token == token {
 			c.plain[key] = plainEntry{version: loaded.Value, full: true}
 		}
@@ -74,7 +74,7 @@ func (c *leaseOnly) Get(ctx context.Context, key string) (int, error) {
 	return loaded.Value, nil
 }
 
-// flawed is ours on a store that leaves out one guard.
+// rivals are simpler caches, and ours on a store that leaves out one guard.
 var rivals = []struct {
 	name  string
 	calm  bool

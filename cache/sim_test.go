@@ -35,56 +35,55 @@ type simNode struct {
 
 // The store that a node's cache sees.
 
-func (n *simNode) acquire(ctx context.Context, name string, q question) (a answer, err error) {
-	err = n.call(ctx, n, "acquire "+name, func() { a = n.m.acquire(name, q) })
-	return a, err
+func (n *simNode) acquire(ctx context.Context, name string, q question) (answer, error) {
+	return call(ctx, n, "acquire "+name, func() answer { return n.m.acquire(name, q) })
 }
 
-func (n *simNode) fill(ctx context.Context, name string, f filling) (v verdict, err error) {
-	err = n.call(ctx, n, "fill "+name+f.token, func() { v = n.m.fill(name, f) })
-	return v, err
+func (n *simNode) fill(ctx context.Context, name string, f filling) (verdict, error) {
+	return call(ctx, n, "fill "+name+f.token, func() verdict { return n.m.fill(name, f) })
 }
 
 func (n *simNode) release(ctx context.Context, name, token string, backOff time.Duration) error {
-	return n.call(ctx, n, "release "+token, func() { n.m.release(name, token, backOff) })
+	return tell(ctx, n, "release "+token, func() { n.m.release(name, token, backOff) })
 }
 
 func (n *simNode) invalidate(ctx context.Context, o object, at Position, message string) error {
-	return n.call(ctx, n, "invalidate "+message, func() { n.m.invalidate(o, at, message) })
+	return tell(ctx, n, "invalidate "+message, func() { n.m.invalidate(o, at, message) })
 }
 
-func (n *simNode) stamps(ctx context.Context, tags []string, maxLag time.Duration) (s string, p Position, err error) {
-	err = n.call(ctx, n, "stamps", func() { s, p = n.m.stamps(tags, maxLag) })
-	return s, p, err
+func (n *simNode) stamps(ctx context.Context, tags []string, maxLag time.Duration) (string, Position, error) {
+	type stamps struct {
+		all  string
+		need Position
+	}
+	s, err := call(ctx, n, "stamps", func() (s stamps) { s.all, s.need = n.m.stamps(tags, maxLag); return s })
+	return s.all, s.need, err
 }
 
 func (n *simNode) inspect(context.Context, string) (record, error) { return record{}, errSim }
 
-func (n *simNode) join(ctx context.Context, node string) (all map[string]bool, err error) {
-	err = n.call(ctx, n, "join", func() { all = n.m.join(node) })
-	return all, err
+func (n *simNode) join(ctx context.Context, node string) (map[string]bool, error) {
+	return call(ctx, n, "join", func() map[string]bool { return n.m.join(node) })
 }
 
-func (n *simNode) members(ctx context.Context) (all map[string]bool, err error) {
-	err = n.call(ctx, n, "members", func() { all = n.m.members() })
-	return all, err
+func (n *simNode) members(ctx context.Context) (map[string]bool, error) {
+	return call(ctx, n, "members", func() map[string]bool { return n.m.members() })
 }
 
-func (n *simNode) renew(ctx context.Context, node string) (ok bool, err error) {
-	err = n.call(ctx, n, "renew", func() { ok = n.m.list()[node] })
-	return ok, err
+func (n *simNode) renew(ctx context.Context, node string) (bool, error) {
+	return call(ctx, n, "renew", func() bool { return n.m.list()[node] })
 }
 
 func (n *simNode) expel(ctx context.Context, nodes ...string) error {
-	return n.call(ctx, n, "expel", func() { n.m.expel(nodes...) })
+	return tell(ctx, n, "expel", func() { n.m.expel(nodes...) })
 }
 
 func (n *simNode) remove(ctx context.Context, nodes ...string) error {
-	return n.call(ctx, n, strings.Join(nodes, " "), func() { n.m.remove(nodes...) })
+	return tell(ctx, n, strings.Join(nodes, " "), func() { n.m.remove(nodes...) })
 }
 
 func (n *simNode) publish(ctx context.Context, channel, text string) error {
-	return n.call(ctx, n, channel+text, func() { n.world.publish(channel, text) })
+	return tell(ctx, n, channel+text, func() { n.world.publish(channel, text) })
 }
 
 func (n *simNode) subscribe(ctx context.Context, channels []string, up func(), message func(channel, text string)) error {

@@ -125,36 +125,50 @@ func (w *world) locked(f func()) {
 
 var errSim = errors.New("simulated: connection lost")
 
-// call runs one step on the store for a node: it may be lost, be late, or take effect without its caller hearing of it.
-func (w *world) call(ctx context.Context, n *simNode, what string, step func()) error {
+// call runs one step on the store for a node: it may be lost, be late, or take effect without its caller hearing of it. A step
+// may run after call has returned, so what it finds out it returns.
+func call[T any](ctx context.Context, n *simNode, what string, step func() T) (T, error) {
+	w := n.world
 	d := w.dice(n.id, what)
 	there, back := d.delay(), d.delay()
 	lostThere, lostBack, hang := !w.calm && d.oneIn(50), !w.calm && d.oneIn(50), d.oneIn(2)
-	done := make(chan error, 1)
+	type reply struct {
+		value T
+		err   error
+	}
+	done := make(chan reply, 1)
 	go func() {
 		time.Sleep(there)
+		var r reply
 		gone := lostThere
 		w.locked(func() {
 			if gone = gone || n.dead || time.Now().Before(w.cut) || time.Now().Before(n.cutOff); !gone {
 				w.m.now = time.Now().UnixMicro()
-				step()
+				r.value = step()
 				gone = lostBack
 			}
 		})
 		time.Sleep(back)
 		switch {
 		case !gone:
-			done <- nil
+			done <- r
 		case !hang:
-			done <- errSim
+			done <- reply{err: errSim}
 		}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
+}
+
+// tell is call for a step that has nothing to say.
+func tell(ctx context.Context, n *simNode, what string, step func()) error {
+	_, err := call(ctx, n, what, func() struct{} { step(); return struct{}{} })
+	return err
 }
 
 // simSub is one subscription's connection: messages arrive in order, late, or not at all.
@@ -194,7 +208,7 @@ func (w *world) publish(channel, text string) {
 
 func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up func(), message func(channel, text string)) error {
 	s := &simSub{id: channels[1], channels: channels, wake: make(chan struct{}, 1)}
-	if err := w.call(ctx, n, "subscribe", func() {
+	if err := tell(ctx, n, "subscribe", func() {
 		w.subs = append(w.subs, s)
 		slices.SortFunc(w.subs, func(a, b *simSub) int { return strings.Compare(a.id, b.id) })
 	}); err != nil {
