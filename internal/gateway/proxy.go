@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -268,7 +269,9 @@ func bodyProblem(err *http1.BodyError) policy.Problem {
 
 func noRoute(m match) policy.Problem {
 	if len(m.allowed) > 0 {
-		return policy.Problem{Status: 405, Reason: "method", Detail: "this path takes " + strings.Join(m.allowed, ", ")}
+		slices.Sort(m.allowed)
+		allowed := slices.Compact(m.allowed)
+		return policy.Problem{Status: 405, Reason: "method", Allow: allowed, Detail: "this path takes " + strings.Join(allowed, ", ")}
 	}
 	return policy.Problem{Status: 404, Reason: "no_route", Detail: "no route leads here"}
 }

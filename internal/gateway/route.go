@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -126,12 +125,13 @@ func headersMatch(want map[string]string, r *http.Request) bool {
 }
 
 // routingPath is the decoded path, except that an encoded slash stays encoded: it is part of a segment (npm's
-// "/@scope%2fname"), and must not lead into another route.
+// "/@scope%2fname"), and must not lead into another route. It is made from what the node will get, which is not always
+// what came: net/url encodes a path anew that has, say, a "|" in it, and an encoded slash is a plain one then.
 func routingPath(r *http.Request) string {
 	if r.URL.RawPath == "" {
 		return r.URL.Path
 	}
-	escaped := r.URL.RawPath
+	escaped := r.URL.EscapedPath()
 	if !strings.Contains(strings.ToLower(escaped), "%2f") {
 		return r.URL.Path
 	}
@@ -150,12 +150,10 @@ func decodeSegment(s string) string {
 	return strings.ReplaceAll(decoded, "/", "%2F")
 }
 
-// hostName is a Host without its port and trailing dot, in lower case.
+// hostName is a Host without its port and trailing dot, in lower case. An IPv6 address keeps its brackets.
 func hostName(host string) string {
-	if strings.IndexByte(host, ':') >= 0 {
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
 	}
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
