@@ -79,7 +79,7 @@ func contenders(dir string) []*contender {
 	script := filepath.Join(dir, "k6.js")
 	return []*contender{
 		{name: "tenfold --users", program: own, args: tenfold("--users", strconv.Itoa(*users)), count: tenfoldCount},
-		{name: "tenfold --rate 10000", program: own, args: tenfold("--rate", "10000"), count: tenfoldCount},
+		{name: "tenfold --rate 40000", program: own, args: tenfold("--rate", "40000"), count: tenfoldCount},
 		{
 			name: "wrk", program: "wrk", count: number(`(\d+) requests in`),
 			args: func(url string) []string {

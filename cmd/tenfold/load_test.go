@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/journey"
 	loadgen "github.com/tenfold-go/tenfold/internal/load"
 	"github.com/tenfold-go/tenfold/internal/plan"
 )
@@ -74,14 +75,18 @@ func TestLoadOneRate(t *testing.T) {
 // What a sweep writes, plan reads.
 func TestLoadSweepBecomesAPlan(t *testing.T) {
 	gate := make(chan struct{}, 2)
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		gate <- struct{}{}
-		time.Sleep(50 * time.Millisecond) // two at a time: 40 a second
-		<-gate
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case gate <- struct{}{}: // two at a time: 40 a second
+			time.Sleep(50 * time.Millisecond)
+			<-gate
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	}))
 	defer server.Close()
 	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rates", "10..160", "--duration", "1s", "--warmup", "0s",
-		"--arrivals", "even", "--objective", "p99=400ms", "--json", "-")
+		"--arrivals", "even", "--objective", "errors=20%", "--json", "-")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
@@ -89,7 +94,7 @@ func TestLoadSweepBecomesAPlan(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, stdout)
 	}
-	if m.Knee == nil || m.Knee.Rate < 20 || m.Knee.Rate > 80 || m.Knee.High == 0 || !strings.Contains(stderr, "<- knee") {
+	if m.Knee == nil || m.Knee.Rate < 10 || m.Knee.Rate > 80 || m.Knee.High == 0 || !strings.Contains(stderr, "<- knee") {
 		t.Errorf("knee %+v\n%s", m.Knee, stderr)
 	}
 }
@@ -107,5 +112,27 @@ func TestLoadInterrupted(t *testing.T) {
 	code, stdout, stderr := tenfoldLoad(ctx, server.URL, "--rate", "100", "--duration", "1h", "--warmup", "0s")
 	if code != 1 || !strings.Contains(stdout, "incomplete") || !strings.Contains(stderr, "interrupted") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// The journeys that the documentation and the shop show are journeys.
+func TestLoadJourneysThatAreShown(t *testing.T) {
+	text, err := os.ReadFile("../../docs/load.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for i, block := range strings.Split(string(text), "```") {
+		head, body, _ := strings.Cut(block, "\n")
+		if _, name, ok := strings.Cut(head, " "); ok && i%2 == 1 {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, file := range []string{filepath.Join(dir, "journey.yaml"), "../../examples/shop/journey.yaml"} {
+		if j, err := journey.Load(file); err != nil || len(j.Visitors) < 2 {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }
