@@ -49,8 +49,12 @@ type house struct {
 // serve builds the house, opens its addresses and keeps it until the first signal; what fails before that leaves nothing
 // behind.
 func serve(t *terminal, cfg *config.Config, o serveOptions) error {
-	log := newLogger(t.stderr, o.log)
-	h, err := build(t, cfg, log, o.access)
+	logs := newLogs(t.stderr, o.log)
+	defer logs.Close()
+	if !o.access {
+		logs.access = nil
+	}
+	h, err := build(t, cfg, logs)
 	if err != nil {
 		return err
 	}
@@ -99,7 +103,8 @@ func findCommands(cfg *config.Config) error {
 }
 
 // build makes the rooms that come before the store is open.
-func build(t *terminal, cfg *config.Config, log *slog.Logger, access bool) (h *house, err error) {
+func build(t *terminal, cfg *config.Config, logs *logs) (h *house, err error) {
+	log := logs.events
 	h = &house{cfg: cfg, log: log}
 	self, err := os.Executable()
 	if err != nil {
@@ -115,11 +120,8 @@ func build(t *terminal, cfg *config.Config, log *slog.Logger, access bool) (h *h
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	options := &gateway.Options{Log: log, Metrics: registry}
-	if access {
-		options.Access = log
-	}
-	if h.gateway, err = gateway.New(cfg, options); err != nil {
+	h.gateway, err = gateway.New(cfg, &gateway.Options{Log: log, Access: logs.access, Metrics: registry})
+	if err != nil {
 		return nil, err
 	}
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
