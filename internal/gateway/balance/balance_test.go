@@ -197,6 +197,23 @@ func TestP2CAvoidsTheSlowNode(t *testing.T) {
 	}
 }
 
+func TestP2CUsesAllOfAnIdleFleetThatIsAlike(t *testing.T) {
+	nodes, fake := fakes(3)
+	for i, n := range fake {
+		n.latency = time.Duration(10+3*i) * time.Millisecond
+	}
+	p := P2C(nodes)
+	var count [3]int
+	for range 3000 {
+		count[p.Pick(Request{})]++
+	}
+	for i, n := range count {
+		if n < 800 {
+			t.Errorf("the node with %v got %d of 3000 requests", fake[i].latency, n)
+		}
+	}
+}
+
 func TestP2CJudgesAnUnknownNodeByItsRequestsAlone(t *testing.T) {
 	nodes, fake := fakes(2)
 	fake[0].latency = 10 * time.Millisecond
@@ -269,26 +286,37 @@ func TestHashBoundsTheLoad(t *testing.T) {
 	}
 }
 
-func TestLatencyRisesAtOnceAndFades(t *testing.T) {
+func TestLatencyFollowsWithinASecondAndFades(t *testing.T) {
 	var l Latency
 	if l.At(time.Hour) != 0 {
 		t.Error("the zero value claims to know something")
 	}
-	l.Observe(0, 10*time.Millisecond)
-	l.Observe(1, 100*time.Millisecond)
-	if got := l.At(1); got != 100*time.Millisecond {
-		t.Errorf("after a peak: %v", got)
+	now := time.Duration(0)
+	answers := func(n int, d time.Duration) {
+		for range n { // a thousand a second
+			now += time.Millisecond
+			l.Observe(now, d)
+		}
 	}
-	now := time.Duration(1)
-	for range 50_000 { // 5,000 answers a second for ten seconds
-		now += 200 * time.Microsecond
-		l.Observe(now, 10*time.Millisecond)
+	answers(1000, 10*time.Millisecond)
+	answers(1, 100*time.Millisecond)
+	if got := l.At(now); got < 10*time.Millisecond || got > 11*time.Millisecond {
+		t.Errorf("after a single slow answer: %v", got)
 	}
+	answers(2000, 100*time.Millisecond)
+	if got := l.At(now); got < 80*time.Millisecond {
+		t.Errorf("after two seconds of slow answers: %v", got)
+	}
+	answers(10_000, 10*time.Millisecond)
 	if got := l.At(now); got > 50*time.Millisecond || got < 10*time.Millisecond {
-		t.Errorf("ten seconds of fast answers later: %v, want about 43ms", got)
+		t.Errorf("ten seconds of fast answers later: %v, want about 40ms", got)
 	}
 	if got := l.At(now + time.Minute); got > time.Millisecond {
 		t.Errorf("after a minute of silence: %v, want it faded", got)
+	}
+	l.Observe(now+time.Minute, 100*time.Millisecond)
+	if got := l.At(now + time.Minute); got < 99*time.Millisecond {
+		t.Errorf("after a slow answer to a rare request: %v", got)
 	}
 }
 
