@@ -55,7 +55,7 @@ func TestAVisitKeepsCookiesAndValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	base, _ := url.Parse("http://localhost:9000")
-	v := j.Rehearse(j.Visitors[0], base, rand.New(rand.NewPCG(1, 1)))
+	v := j.Rehearse(j.Visitors[0], base)
 	r := walk(t, v, 0, &Response{
 		Status: 200, Body: []byte(`<h1>Shop</h1><a data-id="fine-pen">`),
 		Header: http.Header{"Set-Cookie": {"sid=abc; Path=/; HttpOnly", "other=1; Path=/elsewhere"}},
@@ -179,6 +179,24 @@ func TestVisitorsComeByWeightAndTakeRowsInTurn(t *testing.T) {
 	}
 	if buyers < 900 || buyers > 1100 {
 		t.Errorf("%d of 4000 visitors buy, want about 1000", buyers)
+	}
+}
+
+// A run with the same seed must not meet the names that the last one took.
+func TestVisitsHaveIDsOfTheirOwn(t *testing.T) {
+	j, err := parse(t, "steps: [{path: '/${visit.id}'}]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _ := url.Parse("http://localhost")
+	seen := map[string]bool{}
+	for range 100 {
+		v := j.Visit(base, 0, rand.New(rand.NewPCG(1, 1)))
+		id, _ := v.value(visitID)
+		if seen[id] || len(id) != 32 {
+			t.Fatalf("id %q, seen before: %v", id, seen[id])
+		}
+		seen[id] = true
 	}
 }
 

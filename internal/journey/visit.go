@@ -1,6 +1,8 @@
 package journey
 
 import (
+	crand "crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -23,23 +25,24 @@ type Visit struct {
 
 // Visit begins the visit of that number, from 0, to the service at base. What kind of visitor it is, is drawn from random.
 func (j *Journey) Visit(base *url.URL, number int64, random *rand.Rand) *Visit {
-	return j.visit(j.pick(random), base, number, random)
+	return j.visit(j.pick(random), base, number)
 }
 
 // Rehearse begins a visit of a certain kind.
-func (j *Journey) Rehearse(kind *Visitor, base *url.URL, random *rand.Rand) *Visit {
-	return j.visit(kind, base, 0, random)
+func (j *Journey) Rehearse(kind *Visitor, base *url.URL) *Visit {
+	return j.visit(kind, base, 0)
 }
 
-func (j *Journey) visit(kind *Visitor, base *url.URL, number int64, random *rand.Rand) *Visit {
+func (j *Journey) visit(kind *Visitor, base *url.URL, number int64) *Visit {
 	jar, _ := cookiejar.New(nil) // never fails
-	id := fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64())
-	return &Visit{Visitor: kind, j: j, base: base, number: number, id: id, jar: jar, values: map[string]string{}}
+	var id [16]byte
+	crand.Read(id[:]) // not from random: a name that a visit takes must be free in the next run, too. It never fails
+	return &Visit{Visitor: kind, j: j, base: base, number: number, id: hex.EncodeToString(id[:]), jar: jar, values: map[string]string{}}
 }
 
 // Variables that every visit has.
 const (
-	visitID     = "visit.id"     // 32 hexadecimal digits, another one on each visit
+	visitID     = "visit.id"     // 32 hexadecimal digits, another one on each visit of each run
 	visitNumber = "visit.number" // from 0, in the order in which visits begin
 )
 

@@ -37,7 +37,7 @@ func NewJourney(j *journey.Journey, base string, o *Options) (*Generator, error)
 	g.call = func(r *run, number int) caller {
 		t := &traveller{
 			journey: j, base: u, visits: &visits,
-			random: rand.New(rand.NewPCG(o.Seed, uint64(number))),
+			random: rand.New(rand.NewPCG(o.Seed^g.steps, uint64(number))),
 		}
 		if client != nil {
 			t.send = client.RoundTrip
@@ -169,9 +169,8 @@ func Rehearse(ctx context.Context, j *journey.Journey, base string, o *Options) 
 		transport.DialContext = o.Dial
 	}
 	defer transport.CloseIdleConnections()
-	random := rand.New(rand.NewPCG(o.Seed, 0x7265686561727365))
 	for _, kind := range j.Visitors {
-		v := j.Rehearse(kind, u, random)
+		v := j.Rehearse(kind, u)
 		for _, s := range v.Steps {
 			if err := rehearse(ctx, v, s, transport, o.Timeout); err != nil {
 				var own *journey.Error
