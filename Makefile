@@ -29,9 +29,10 @@ check:
 soak: setup
 	TENFOLD_SOAK=1 $(GO) test -race -timeout 60m -v -run 'Up' ./cmd/tenfold
 
-# Side by side with nginx, HAProxy and Caddy, as far as they are installed.
+# Side by side with nginx, HAProxy, Caddy, wrk and k6, as far as they are installed.
 bench: build
 	$(GO) run ./bench/proxy
+	$(GO) run ./bench/load
 
 # Every fuzzer for a minute.
 fuzz:

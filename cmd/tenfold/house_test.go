@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/console":          {"internal/config"},
 	"examples/shop":             {"breaker", "cache", "idempotency", "session"},
 	"examples/shop/cmd/shop":    {"examples/shop"},
+	"bench/load":                {},
 	"bench/proxy":               {},
 }
 
