@@ -122,11 +122,11 @@ func TestRequestTrailerIsDropped(t *testing.T) {
 		if h == nil {
 			h = http.Header{}
 		}
-		h["header"] = r.Header["Trailer"]
+		h["Header"] = r.Header["Trailer"]
 		seen <- h
 	})))
 	exchange(t, f.addr, "POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Real-Ip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Real-Ip: 6.6.6.6\r\n\r\n")
-	if h := receive(t, "the request", seen); len(h) != 1 || len(h["header"]) > 0 {
+	if h := receive(t, "the request", seen); len(h) != 1 || len(h["Header"]) > 0 {
 		t.Errorf("the node got %v", h)
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"bufio"
 	"fmt"
 	"io"
@@ -182,8 +183,8 @@ func TestProxyProtocol(t *testing.T) {
 	t.Run("under TLS", func(t *testing.T) {
 		f := start(t, tlsTop+"proxy_protocol: 127.0.0.1", "", mirror(t))
 		c := secureClient(t, a, true)
-		c.Transport.(*http.Transport).Dial = func(network, addr string) (net.Conn, error) {
-			nc, err := net.Dial(network, addr)
+		c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 			if err == nil {
 				_, err = proxyproto.HeaderProxyFromAddrs(2, tcp("1.2.3.4", 5), tcp("5.6.7.8", 443)).WriteTo(nc)
 			}
