@@ -21,6 +21,7 @@ func (s *Step) doubt(r *run, t *tally) {
 	blame := func(format string, args ...any) { // our own fault: the step says nothing of the target
 		add(format, args...)
 		s.ours = true
+		s.lateOnly = false
 	}
 	switch {
 	case s.Incomplete:
@@ -35,7 +36,9 @@ func (s *Step) doubt(r *run, t *tally) {
 		blame("the generator used %.0f%% of its cores", 100*s.CPU)
 	}
 	if limit := lagLimit(s.Service.P50); s.LagP99 > limit && r.line != nil {
+		only := !s.ours
 		blame("the generator was late: 1%% of the requests left more than %.1f ms after their time (limit %.1f ms)", s.LagP99, limit)
+		s.lateOnly = only
 	}
 	if s.Missed > 0 {
 		blame("the generator missed %d visits", s.Missed)

@@ -113,14 +113,15 @@ type Verdict struct {
 // what is undecided by its interval is decided by its value.
 //
 // A generator that is late or short of something makes a target look worse, never better: when the objective held
-// nevertheless, it held. When latency or throughput did not, only steps that can be believed count.
+// nevertheless, it held. When latency or throughput did not, only steps that can be believed count, and those that broke
+// it by far more than they were late.
 func (o Objective) Judge(steps []*Step, final bool) Verdict {
 	var whole, believed []*Step
 	for _, s := range steps {
 		if !s.Incomplete {
 			whole = append(whole, s)
 		}
-		if !s.ours {
+		if !s.ours || s.lateOnly && o.brokeAnyway(s) {
 			believed = append(believed, s)
 		}
 	}
@@ -134,6 +135,19 @@ func (o Objective) Judge(steps []*Step, final bool) Verdict {
 		return Verdict{Unknown, "no step can be believed: " + steps[len(steps)-1].InvalidReason}
 	}
 	return o.judge(believed, final)
+}
+
+// brokeAnyway says that a step broke the objective by more than the lateness of the generator explains: being late delays
+// a request by as much, and by what a small clump of requests adds.
+func (o Objective) brokeAnyway(s *Step) bool {
+	const clump = 10
+	lag := time.Duration(s.LagP99 * float64(time.Millisecond))
+	for _, l := range o.latencies {
+		if low, _ := s.latency.interval(l.quantile); low > l.limit+clump*lag {
+			return true
+		}
+	}
+	return s.behind() > (1-followShare)*s.planned+clump*lag.Seconds()*s.Offered
 }
 
 func (o Objective) judge(steps []*Step, final bool) Verdict {

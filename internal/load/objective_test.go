@@ -52,6 +52,10 @@ func TestVerdicts(t *testing.T) {
 	late.Valid, late.ours = false, true
 	lateSlow := stepOf(900, 100, 0)
 	lateSlow.Valid, lateSlow.ours = false, true
+	far := stepOf(900, 100, 0)
+	far.Valid, far.ours, far.lateOnly, far.LagP99 = false, true, true, 5
+	near := stepOf(900, 100, 0)
+	near.Valid, near.ours, near.lateOnly, near.LagP99 = false, true, true, 100
 	behind := stepOf(1000, 0, 0)
 	behind.finished = 900
 	little := stepOf(1000, 0, 0)
@@ -74,6 +78,8 @@ func TestVerdicts(t *testing.T) {
 		{"throughput differs by chance", []*Step{little}, false, Held},
 		{"late and still good", []*Step{late}, false, Held},
 		{"late and bad", []*Step{lateSlow}, true, Unknown},
+		{"late by 5 ms, and 800 ms over the limit", []*Step{far}, false, Broke},
+		{"late by 100 ms, and 800 ms over the limit", []*Step{near}, true, Unknown},
 		{"late and bad, then bad", []*Step{lateSlow, stepOf(900, 100, 0)}, false, Broke},
 	}
 	o := objective(t, "p99=200ms,errors=1%")

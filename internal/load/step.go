@@ -44,6 +44,7 @@ type Step struct {
 	Verdict *Verdict `json:"verdict,omitempty"` // about the objective, when there is one
 
 	ours     bool // the doubt is about the generator, so the step says nothing of the target
+	lateOnly bool // and it is about nothing but lateness
 	latency  histogram
 	failed   int64
 	planned  float64 // visits
