@@ -107,3 +107,21 @@ func BenchmarkInvalidate(b *testing.B) {
 		}
 	}
 }
+
+func TestHitInTheProcessAllocatesNothing(t *testing.T) {
+	db := newTable()
+	db.set("a", 1)
+	c, _ := embedded(t, db, nil)
+	running(t, c)
+	for range 2 {
+		get(t, c, "a")
+	}
+	ctx := context.Background()
+	before := c.Stats().HitsL1
+	if n := testing.AllocsPerRun(1000, func() { c.Get(ctx, "a") }); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+	if c.Stats().HitsL1-before < 900 {
+		t.Error("the hits were not in the process")
+	}
+}

@@ -25,6 +25,6 @@
 // A write that is not followed by Invalidate shows after [Options.TTL] and [Options.Stale] at the latest. Between commit and
 // the return of Invalidate, some readers see the old value and some the new one. A Redis master that is cut off and goes on
 // serving clients on its side, while another has taken over, serves both sides: set min-replicas-to-write and
-// min-replicas-max-lag there. Where the server hides its run_id (INFO server), failovers are not noticed. A machine whose
+// min-replicas-max-lag there. Where scripts may not call INFO, restarts from a file and failovers are not noticed. A machine whose
 // monotonic clock stands still while it is suspended may serve its first level for the rest of a lease when it wakes.
 package cache

@@ -170,7 +170,7 @@ func (c *Cache[K, V]) loadAndStore(key K, f *flight[V], name, token string, a an
 			c.release(f.ctx, name, token, c.o.Retry)
 			return loaded.Value, nil
 		}
-	case errors.Is(err, ErrNotFound) && c.o.NegativeTTL > 0:
+	case errors.Is(err, ErrNotFound): // also when it is not remembered: it ends an older value
 		fl.negative = true
 		fl.soft = c.jittered(c.o.NegativeTTL)
 		fl.hard = fl.soft

@@ -84,21 +84,37 @@ func (c *Cache[K, V]) invalidate(ctx context.Context, at Position, objects []obj
 	return u
 }
 
+// strikers is how many names are struck at a time; the client sends them together.
+const strikers = 32
+
 // strike runs the script for each name, again and again until the store has said that it did.
 func (c *Cache[K, V]) strike(ctx context.Context, at Position, open []*confirmation) error {
-	for _, p := range open {
-		for pause := firstPause; ; pause = min(2*pause, longestPause) {
-			err := c.strikeOnce(ctx, at, p)
-			if err == nil {
-				break
+	var (
+		group sync.WaitGroup
+		errs  = make([]error, min(strikers, len(open)))
+	)
+	for i := range errs {
+		group.Go(func() {
+			for j := i; j < len(open) && errs[i] == nil; j += strikers {
+				errs[i] = c.insist(ctx, at, open[j])
 			}
-			c.stats.storeErrors.add()
-			if !rest(ctx, pause) {
-				return err
-			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *Cache[K, V]) insist(ctx context.Context, at Position, p *confirmation) error {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := c.strikeOnce(ctx, at, p)
+		if err == nil {
+			return nil
+		}
+		c.stats.storeErrors.add()
+		if !rest(ctx, pause) {
+			return err
 		}
 	}
-	return nil
 }
 
 func (c *Cache[K, V]) strikeOnce(ctx context.Context, at Position, p *confirmation) error {

@@ -7,10 +7,16 @@ local now = t[1] * 1000000 + t[2]
 
 local function str(n) return string.format('%.0f', n) end
 
+-- server names the process that answers and its term as a master: run_id changes with a restart, master_replid with a
+-- promotion, so that a master that was demoted and promoted again, with another's data, is seen too.
 local function server()
-  local info = redis.pcall('INFO', 'server')
-  if type(info) ~= 'string' then return '' end
-  return string.match(info, 'run_id:(%w+)') or ''
+  local info = redis.pcall('INFO', 'server', 'replication')
+  if type(info) ~= 'string' then -- before Redis 7: one section a call
+    local one, two = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+    if type(one) ~= 'string' or type(two) ~= 'string' then return '' end
+    info = one .. two
+  end
+  return (string.match(info, 'run_id:(%w+)') or '') .. (string.match(info, 'master_replid:(%w+)') or '')
 end
 
 -- meta returns epoch, sequence, highest position, birth (in microseconds).

@@ -100,7 +100,7 @@ func (o *Options[K, V]) withDefaults() (Options[K, V], error) {
 		{"InvalidateTimeout", &c.InvalidateTimeout, 10 * time.Second},
 	} {
 		if *d.value < 0 {
-			problems = append(problems, fmt.Errorf("%s: %s is negative", d.name, *d.value))
+			problems = append(problems, fmt.Errorf("option %s: %s is negative", d.name, *d.value))
 		}
 		*d.value = cmp.Or(*d.value, d.standard)
 	}
@@ -110,12 +110,12 @@ func (o *Options[K, V]) withDefaults() (Options[K, V], error) {
 		standard int
 	}{{"MaxLoads", &c.MaxLoads, 64}, {"MaxValueBytes", &c.MaxValueBytes, 1 << 20}} {
 		if *n.value < 0 {
-			problems = append(problems, fmt.Errorf("%s: %d is negative", n.name, *n.value))
+			problems = append(problems, fmt.Errorf("option %s: %d is negative", n.name, *n.value))
 		}
 		*n.value = cmp.Or(*n.value, n.standard)
 	}
 	if c.Jitter >= 1 {
-		problems = append(problems, fmt.Errorf("Jitter: %g is a share of TTL, below 1", c.Jitter))
+		problems = append(problems, fmt.Errorf("option Jitter: %g is a share of TTL, below 1", c.Jitter))
 	}
 	c.Jitter = max(cmp.Or(c.Jitter, 0.1), 0)
 	c.Early = max(cmp.Or(c.Early, 1), 0)
@@ -124,10 +124,10 @@ func (o *Options[K, V]) withDefaults() (Options[K, V], error) {
 	c.L1Entries = cmp.Or(c.L1Entries, 10_000)
 	c.Version = cmp.Or(c.Version, "1")
 	if !validName.MatchString(c.Version) {
-		problems = append(problems, fmt.Errorf("Version: %q is not 1 to 64 letters, digits, dots, dashes", c.Version))
+		problems = append(problems, fmt.Errorf("option Version: %q is not 1 to 64 letters, digits, dots, dashes", c.Version))
 	}
 	if (c.Encode == nil) != (c.Decode == nil) {
-		problems = append(problems, errors.New("Encode and Decode: one without the other"))
+		problems = append(problems, errors.New("options Encode and Decode: one without the other"))
 	}
 	if c.Encode == nil {
 		c.Encode = func(v V) ([]byte, error) { return json.Marshal(v) }
@@ -135,11 +135,11 @@ func (o *Options[K, V]) withDefaults() (Options[K, V], error) {
 	}
 	switch {
 	case (c.Key == nil) != (c.ParseKey == nil):
-		problems = append(problems, errors.New("Key and ParseKey: one without the other"))
+		problems = append(problems, errors.New("options Key and ParseKey: one without the other"))
 	case c.Key == nil:
 		var ok bool
 		if c.Key, c.ParseKey, ok = plainKey[K](); !ok {
-			problems = append(problems, fmt.Errorf("Key and ParseKey: needed for keys of type %T", *new(K)))
+			problems = append(problems, fmt.Errorf("options Key and ParseKey: needed for keys of type %T", *new(K)))
 		}
 	}
 	if c.Log == nil {

@@ -50,7 +50,7 @@ func startRedis(t testing.TB, args ...string) *realRedis {
 func (r *realRedis) start() {
 	r.t.Helper()
 	_, port, _ := net.SplitHostPort(r.address)
-	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", r.dir}, r.args...)
+	args := append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0", "--dir", r.dir}, r.args...)
 	r.cmd = exec.Command(r.program, args...)
 	dieWithTest(r.cmd)
 	if err := r.cmd.Start(); err != nil {

@@ -111,7 +111,8 @@ func TestSimulatorCatchesSimplerCaches(t *testing.T) {
 func TestScheduleRepeats(t *testing.T) {
 	differ := 0
 	for seed := range uint64(20) {
-		if schedule(t, seed, false, "", ours) != schedule(t, seed, false, "", ours) {
+		first, second := schedule(t, seed, false, "", ours), schedule(t, seed, false, "", ours)
+		if first != second {
 			differ++
 		}
 	}

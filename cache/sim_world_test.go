@@ -40,7 +40,6 @@ type world struct {
 }
 
 type savedStore struct {
-	at    time.Time
 	m     *model
 	plain map[string]plainEntry
 }
