@@ -125,7 +125,7 @@ func (o Objective) Judge(steps []*Step, final bool) Verdict {
 			believed = append(believed, s)
 		}
 	}
-	if v := o.judge(whole, false); v.Outcome == Held {
+	if v := o.judge(whole, final); v.Outcome == Held {
 		return v
 	}
 	if v := o.judgeErrors(whole, final); v.Outcome == Broke { // a late request fails no more than one in time
