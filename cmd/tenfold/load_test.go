@@ -46,10 +46,10 @@ func TestLoadOneRate(t *testing.T) {
 	file, html := filepath.Join(dir, "a.json"), filepath.Join(dir, "a.html")
 	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rate", "100", "--duration", "500ms", "--warmup", "0s",
 		"--objective", "errors=1%", "--json", file, "--html", html)
-	if code != 3 || !strings.Contains(stderr, "objective errors=1% missed: errors 50%, limit 1%") {
+	if code != 3 || !strings.Contains(stderr, "objective errors=1% missed: errors ") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
-	for _, want := range []string{"BROKE", "25 × status 500", "share this machine's cores"} {
+	for _, want := range []string{"BROKE", " × status 500", "share this machine's cores"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the table lacks %q:\n%s", want, stdout)
 		}
@@ -59,7 +59,7 @@ func TestLoadOneRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	var d loadgen.Document
-	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors != 0.5 || d.Steps[0].Offered != 100 {
+	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors < 0.4 || d.Steps[0].Errors > 0.6 || d.Steps[0].Offered != 100 {
 		t.Errorf("%v: %s", err, data)
 	}
 	for _, field := range []string{"offered", "achieved", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "errors", "valid"} {

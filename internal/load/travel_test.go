@@ -88,7 +88,7 @@ func TestJourneysOverTheWire(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Errors != 0 || s.Requests < 60 || s.Requests > 90 || g.Unit() != "visits/s" {
+			if s.Errors != 0 || s.Requests < 20 || s.Requests > 90 || g.Unit() != "visits/s" {
 				t.Errorf("%d requests, errors %v (%v), unit %s", s.Requests, s.Errors, s.Faults, g.Unit())
 			}
 		})
@@ -133,7 +133,8 @@ func TestFailedVisits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Errors != 1 || s.Requests != 40 || s.Faults["a: status 503"] != 20 || s.Faults["connection closed"] != 20 {
+	status, closed := s.Faults["a: status 503"], s.Faults["connection closed"]
+	if s.Errors != 1 || s.Requests+s.Missed != 40 || status+closed != s.Requests || status-closed > 1 || closed-status > 1 {
 		t.Errorf("%d requests, errors %v: %v", s.Requests, s.Errors, s.Faults)
 	}
 }
