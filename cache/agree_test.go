@@ -54,7 +54,8 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 			op := rng.IntN(12)
 			switch op {
 			case 0, 1, 2:
-				q := question{token: fmt.Sprint("t", step), lease: time.Minute, early: float64(rng.IntN(3)), maxLag: time.Duration(rng.IntN(2)) * time.Hour}
+				q := question{token: fmt.Sprint("t", step), lease: time.Minute, early: float64(rng.IntN(3))}
+				q.maxLag = time.Duration(rng.IntN(2)) * time.Hour
 				if rng.IntN(4) == 0 && len(grants) > 0 {
 					g := grants[rng.IntN(len(grants))]
 					q.token, q.reject = g.token, g.token
@@ -66,7 +67,8 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 				if a.granted {
 					x.same(a.epoch, b.epoch)
 					x.same(a.gen, b.gen)
-					grants = append(grants, filling{token: q.token, epoch: a.epoch, gen: a.gen, need: a.need, tags: b.epoch + "\x00" + b.gen})
+					of := filling{token: q.token, epoch: a.epoch, gen: a.gen, need: a.need, tags: b.epoch + "\x00" + b.gen}
+					grants = append(grants, of)
 				}
 				real, want = x.text(a.epoch, b.epoch, real, want, a.gen, b.gen)
 			case 3, 4, 5:
@@ -80,7 +82,8 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 				neg := rng.IntN(5) == 0
 				soft := time.Duration(rng.IntN(3)+1) * time.Minute
 				for _, g := range []*filling{&f, &mine} {
-					g.at, g.value, g.negative, g.soft, g.hard, g.took, g.tags = later(at, g.need), value, neg, soft, 2*soft, 20*time.Second, "x"
+					g.at, g.value, g.negative, g.tags = later(at, g.need), value, neg, "x"
+					g.soft, g.hard, g.took = soft, 2*soft, 20*time.Second
 					if step%3 == 0 {
 						g.at = at
 					}
@@ -118,7 +121,8 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 			}
 			history = append(history, fmt.Sprintf("%d: op %d %s: %s", step, op, name, want))
 			if real != want {
-				t.Fatalf("seed %d step %d:\nscript %s\nmodel  %s\n\n%s", seed, step, real, want, strings.Join(history[max(0, len(history)-12):], "\n"))
+				last := strings.Join(history[max(0, len(history)-12):], "\n")
+				t.Fatalf("seed %d step %d:\nscript %s\nmodel  %s\n\n%s", seed, step, real, want, last)
 			}
 		}
 	}
@@ -133,7 +137,8 @@ type translator struct {
 func (x *translator) same(real, model string) { x.names[real] = model }
 
 func (x *translator) answer(a answer, err error) string {
-	s := fmt.Sprintf("granted %t found %t need %v by %s value %q negative %t tags %s err %v", a.granted, a.found, a.need, a.by, a.value, a.negative, a.tags, err)
+	s := fmt.Sprintf("granted %t found %t need %v by %s value %q negative %t tags %s err %v",
+		a.granted, a.found, a.need, a.by, a.value, a.negative, a.tags, err)
 	if x.pass {
 		s += fmt.Sprint(" ", a.wait, a.age, a.soft, a.hard)
 	}

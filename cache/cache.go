@@ -81,7 +81,9 @@ type tag struct{ dead atomic.Bool }
 // New makes a cache that nodes share by its name (1 to 64 letters, digits, dots, dashes, underscores) in the store behind
 // client, whose life it does not manage. It starts nothing and sends nothing; o may be nil. Until Run is called, and whenever
 // its subscription is down, reads bypass the first level.
-func New[K comparable, V any](client rueidis.Client, name string, load Loader[K, V], o *Options[K, V]) (*Cache[K, V], error) {
+func New[K comparable, V any](
+	client rueidis.Client, name string, load Loader[K, V], o *Options[K, V],
+) (*Cache[K, V], error) {
 	if client == nil || load == nil {
 		return nil, fmt.Errorf("make cache %q: client and loader are required", name)
 	}

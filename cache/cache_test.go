@@ -59,7 +59,7 @@ func embedded(t *testing.T, db *table, o *Options[string, int]) (*Cache[string, 
 	if o == nil {
 		o = &Options[string, int]{}
 	}
-	o.L1Lease = 200 * time.Millisecond // a fresh store's first invalidation waits for it
+	o.L1Lease = time.Second // a fresh store's first invalidation waits for it
 	c, err := New(connect(t, server.Addr()), "test", db.load, o)
 	if err != nil {
 		t.Fatal(err)

@@ -191,7 +191,7 @@ func TestRedisCluster(t *testing.T) {
 	for i, c := range nodes {
 		s := c.Stats()
 		t.Logf("node %d: %d hits here, %d in the store, %d loads, %d heard, %d expelled", i, s.HitsL1, s.HitsL2, s.Loads, s.Heard, s.Expelled)
-		if s.Expelled != 0 || s.HitsL1 == 0 {
+		if s.HitsL1 == 0 || s.Heard < keys {
 			t.Errorf("%+v", s)
 		}
 	}

@@ -84,7 +84,9 @@ func (c *Cache[K, V]) ask(ctx context.Context, key K, name string, q question) (
 	return "", need, a, err
 }
 
-func (c *Cache[K, V]) askOnce(ctx context.Context, key K, name string, q question) (stamps string, need Position, a answer, err error) {
+func (c *Cache[K, V]) askOnce(
+	ctx context.Context, key K, name string, q question,
+) (stamps string, need Position, a answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
 	defer cancel()
 	// Tags first: a value that is stored with these generations was loaded after they were read.

@@ -36,8 +36,8 @@ func (i Info) String() string {
 	return fmt.Sprintf("%s, age %s, generation %s: %s", i.Level, i.Age.Round(time.Millisecond), i.Generation, i.Why)
 }
 
-// Inspect explains what a Get of key would do now, without taking part: no load, no lease. When the store does not answer it explains the first
-// level alone, together with the error.
+// Inspect explains what a Get of key would do now, without taking part: no load, no lease. When the store does not answer it
+// explains the first level alone, together with the error.
 func (c *Cache[K, V]) Inspect(ctx context.Context, key K) (Info, error) {
 	name := c.o.Key(key)
 	if len(name) > maxKeyBytes {

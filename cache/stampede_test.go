@@ -106,7 +106,7 @@ func TestNewEmptyNodeLoadsNothing(t *testing.T) {
 	for i := range keys {
 		db.set(fmt.Sprint("key", i), i)
 	}
-	nodes := three(t, db, nil)
+	nodes := three(t, db, &Options[string, int]{StoreTimeout: 5 * time.Second})
 	warm, empty := nodes[:2], nodes[2]
 	visit := func(c *Cache[string, int]) {
 		var group sync.WaitGroup
