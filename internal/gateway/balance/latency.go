@@ -11,14 +11,18 @@ import (
 // program has now and then, does not make it a slow one. (Finagle's PeakEwma takes every peak at its word. In
 // simulation, with one answer of fifty three times slower than usual, a node that is always ten times slower then still
 // gets 2 % of the requests; like this it gets 0.3 %.) It also fades while nothing is measured, so that a node that was
-// slow once is tried again instead of being avoided for ever.
+// slow once is tried again instead of being avoided for ever. The first answers of a node do not count: a program that has
+// just started loads and compiles what it needs for them, and who judges it by that never sends it the next request.
 //
 // The zero value knows nothing. It is safe for concurrent use; of two answers in the same instant one may be lost, which
 // an average can bear.
 type Latency struct {
 	value atomic.Uint64 // float64 bits, nanoseconds at stamp
 	stamp atomic.Int64  // instant of the last observation
+	first atomic.Int32  // answers that did not count, up to coldAnswers
 }
+
+const coldAnswers = 3
 
 const (
 	fadeTime = 10 * time.Second // in which an old value loses two thirds of its say against faster answers, and none at all
@@ -27,6 +31,9 @@ const (
 
 // Observe adds an answer that took d, at the instant now.
 func (l *Latency) Observe(now, d time.Duration) {
+	if l.first.Load() < coldAnswers && l.first.Add(1) <= coldAnswers {
+		return
+	}
 	sample := float64(d)
 	if old := math.Float64frombits(l.value.Load()); old > 0 {
 		span := riseTime
