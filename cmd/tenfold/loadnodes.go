@@ -52,7 +52,7 @@ func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *loadgen.Options)
 			d.Incomplete = true
 			break
 		}
-		if c.Knee == nil {
+		if c.Knee == nil || c.Knee.High == 0 { // a knee without an upper end is a limit of the generator, not of the fleet
 			d.Notes = append(d.Notes, fmt.Sprintf("%s is left out: %s", count(n, "node"), c.End))
 			continue
 		}
