@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -41,10 +42,11 @@ type running struct {
 
 // call is how tenfold is called.
 type call struct {
-	args  []string
-	dir   string   // where; default: here
-	env   []string // beside the test's own environment
-	stdin string
+	args    []string
+	dir     string   // where; default: here
+	env     []string // beside the test's own environment
+	stdin   string
+	program string // default: the tenfold that is this test binary
 }
 
 // start calls tenfold. It is killed at the end of the test, if it still runs, and the test fails when anything that it
@@ -55,7 +57,7 @@ func start(t testing.TB, c call) *running {
 		t.Fatalf("adopt what is left behind: %v", err)
 	}
 	x := &running{
-		t: t, cmd: exec.Command("tenfold", c.args...), mark: "TENFOLD_TEST=" + rand.Text(), tmp: t.TempDir(),
+		t: t, cmd: exec.Command(cmp.Or(c.program, "tenfold"), c.args...), mark: "TENFOLD_TEST=" + rand.Text(), tmp: t.TempDir(),
 		stdout: newTranscript(), stderr: newTranscript(), exited: make(chan struct{}),
 	}
 	x.cmd.Dir = c.dir

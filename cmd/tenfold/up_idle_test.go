@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// soak says that there is time for the long variants of these tests: make soak.
+var soak = os.Getenv("TENFOLD_SOAK") != ""
+
+// Visitors who keep their connection and rest cost memory; beside tenfold's stands what the same ones cost nginx.
+func TestUpIdleConnections(t *testing.T) {
+	n, program := 1000, "tenfold"
+	if soak {
+		n, program = 10_000, unracedTenfold(t)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Max < uint64(n)+500 {
+		n = int(limit.Max) - 500
+		t.Logf("only %d connections: a process may have %d files open here (ulimit -n)", n, limit.Max)
+	}
+
+	node := freeAddresses(t, 2)
+	otherNode(t, node[0])
+	x := up(t, call{
+		program: program,
+		args:    []string{"-f", "-", "--store", "none", "--access", "off"},
+		stdin:   fmt.Sprintf("services:\n  service:\n    nodes: [%s]\nlimits: {idle_timeout: 10m}\n", node[0]),
+	})
+	address := strings.TrimPrefix(x.url, "http://")
+	empty := residentKB(x.cmd.Process.Pid)
+	idle := rest(t, address, n)
+	full := residentKB(x.cmd.Process.Pid)
+	if open := x.metric("active_connections"); open < float64(n) {
+		t.Errorf("%v of %d connections are open", open, n)
+	}
+	wake(t, idle)
+	figure(t, "idle-tenfold", "connections", n, "rss_kb", full, "rss_without_kb", empty,
+		"kb_per_connection", float64(full-empty)/float64(n), "race_detector", program == "tenfold" && raced())
+	x.stop()
+
+	if _, err := exec.LookPath("nginx"); err != nil {
+		figure(t, "idle-nginx", "missing", "apt-get install nginx")
+		return
+	}
+	pid := nginx(t, node[1], node[0])
+	sum := func() (kb int) {
+		kb = residentKB(pid)
+		for _, worker := range family(pid) {
+			kb += residentKB(worker.pid)
+		}
+		return kb
+	}
+	empty = sum()
+	idle = rest(t, node[1], n)
+	full = sum()
+	wake(t, idle)
+	figure(t, "idle-nginx", "connections", n, "rss_kb", full, "rss_without_kb", empty, "kb_per_connection", float64(full-empty)/float64(n))
+}
+
+// rest opens connections that have each had one answer.
+func rest(t *testing.T, address string, n int) []*client {
+	t.Helper()
+	all := make([]*client, n)
+	each(n, func(i int) {
+		c, err := dial(address)
+		if err != nil {
+			t.Errorf("connection %d: %v", i, err)
+			return
+		}
+		t.Cleanup(func() { c.Close() })
+		all[i] = c
+		ask(t, c)
+	})
+	return all
+}
+
+// wake checks that all of them still work.
+func wake(t *testing.T, all []*client) {
+	t.Helper()
+	each(len(all), func(i int) {
+		if all[i] != nil {
+			ask(t, all[i])
+			all[i].Close()
+		}
+	})
+}
+
+func ask(t *testing.T, c *client) {
+	resp, err := c.do(request("GET", "/small"))
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("an idle connection answers %v %v", resp, err)
+	}
+}
+
+// each calls f for every number below n, some at a time.
+func each(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for first := range 50 {
+		all.Go(func() {
+			for i := first; i < n; i += 50 {
+				f(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// unracedTenfold is a tenfold without the race detector, which multiplies the memory.
+func unracedTenfold(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "tenfold")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// raced says whether this test, and so the tenfold that it is, runs under the race detector.
+func raced() bool {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}
+
+// nginx runs one as a proxy, with the settings that its manual advises for this, and returns its process.
+func nginx(t *testing.T, listen, node string) (pid int) {
+	t.Helper()
+	dir := t.TempDir()
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;" // or its worker could not write here
+	}
+	write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
+%s
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+pid %[2]s/pid;
+error_log %[2]s/error.log;
+events { worker_connections 15000; }
+http {
+  access_log off;
+  keepalive_timeout 10m;
+  client_body_temp_path %[2]s; proxy_temp_path %[2]s; fastcgi_temp_path %[2]s; uwsgi_temp_path %[2]s; scgi_temp_path %[2]s;
+  upstream service { server %[3]s; keepalive 64; }
+  server {
+    listen %[4]s backlog=4096;
+    location / { proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection ""; }
+  }
+}
+`, user, dir, node, listen))
+	cmd := exec.Command("nginx", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", filepath.Join(dir, "error.log"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM) // it ends its worker
+		cmd.Wait()
+	})
+	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		if c, err := dial(listen); err == nil {
+			c.Close()
+			return cmd.Process.Pid
+		}
+		if time.Since(begun) > patience {
+			log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
+			t.Fatalf("nginx does not listen:\n%s", log)
+		}
+	}
+}
