@@ -144,10 +144,14 @@ func (s *Shop) cartOwner(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if customer != nil {
-		return customerCart(customer.ID), nil
+	return cartOf(customer, r), nil
+}
+
+func cartOf(c *customer, r *http.Request) string {
+	if c != nil {
+		return customerCart(c.ID)
 	}
-	return guestOf(r), nil
+	return guestOf(r)
 }
 
 func guestOf(r *http.Request) string {

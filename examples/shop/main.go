@@ -82,8 +82,8 @@ type serveCmd struct {
 	DB    string `env:"SHOP_DB" name:"db" default:"shop.db" help:"SQLite file of the shared state."`
 	Redis string `env:"REDIS_URL" help:"Redis URL of the shared state."`
 
-	KeyFile       string        `env:"SHOP_KEY_FILE" help:"PEM file with the Ed25519 key that signs logins; default: a key that is kept in the state."`
-	TokenTTL      time.Duration `env:"SHOP_TOKEN_TTL" name:"token-ttl" default:"1h" help:"How long a login lasts."`
+	KeyFile       string        `env:"SHOP_KEY_FILE" help:"PEM file with the Ed25519 key that signs tokens; default: a key that is kept in the state."`
+	TokenTTL      time.Duration `env:"SHOP_TOKEN_TTL" name:"token-ttl" default:"1h" help:"How long the token of a program lasts."`
 	PasswordCost  int           `env:"SHOP_PASSWORD_COST" default:"10" help:"Cost of a password hash, 4 to 31; each step doubles it."`
 	Admin         string        `env:"SHOP_ADMIN" default:"admin" help:"Name of the admin that a new shop gets."`
 	AdminPassword string        `env:"SHOP_ADMIN_PASSWORD" default:"${password}" help:"Password of that admin."`

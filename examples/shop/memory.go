@@ -2,11 +2,14 @@ package shop
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // maxInMemory bounds the users, carts and orders that a process holds, each: it is a shop for a demonstration.
@@ -40,6 +43,59 @@ func (m *memoryUsers) ByName(_ context.Context, name string) (User, error) {
 		return User{}, fmt.Errorf("user %q: %w", name, ErrNotFound)
 	}
 	return u, nil
+}
+
+// memoryLogins is what many services begin with: a map from cookie to customer, in the process.
+type memoryLogins struct {
+	mu       sync.Mutex
+	byCookie map[string]customer
+}
+
+func (m *memoryLogins) Middleware(next http.Handler) http.Handler { return next }
+
+func (m *memoryLogins) Of(r *http.Request) (*customer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if cookie, err := r.Cookie(loginCookie); err == nil {
+		if c, ok := m.byCookie[cookie.Value]; ok {
+			return &c, nil
+		}
+	}
+	return nil, nil
+}
+
+func (m *memoryLogins) Begin(w http.ResponseWriter, r *http.Request, c customer) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(r)
+	if len(m.byCookie) >= maxInMemory {
+		return errMemoryFull
+	}
+	token := rand.Text()
+	m.byCookie[token] = c
+	setCookie(w, r, loginCookie, token, 0)
+	return nil
+}
+
+func (m *memoryLogins) End(w http.ResponseWriter, r *http.Request) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(r)
+	setCookie(w, r, loginCookie, "", -time.Second)
+	return nil
+}
+
+func (m *memoryLogins) EndAll(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.byCookie, func(_ string, c customer) bool { return c.ID == id })
+	return nil
+}
+
+func (m *memoryLogins) forget(r *http.Request) {
+	if cookie, err := r.Cookie(loginCookie); err == nil {
+		delete(m.byCookie, cookie.Value)
+	}
 }
 
 type memoryCatalog struct {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -18,9 +19,9 @@ type page struct {
 	Categories []string
 	Category   string // "" for all
 	Products   []Product
-	Customer   *customer // nil for a guest
+	Customer   *customer // nil for a guest, and when it is not known
 	Cart       Cart
-	CartDown   bool
+	CartDown   bool // the store of carts and logins does not answer
 	Orders     []Order
 	OrderKey   string // one per page: pressing the button twice, or trying again, buys once
 }
@@ -38,17 +39,15 @@ func (s *Shop) front(w http.ResponseWriter, r *http.Request) error {
 	if p.Products, err = s.productsOf(r); err != nil {
 		return err
 	}
-	if p.Customer, err = s.visitor(r); err != nil {
-		return err
-	}
-	owner, err := s.cartOwner(r)
-	if err != nil {
-		return err
-	}
 	status := http.StatusOK
-	if p.Cart, err = s.cart(r.Context(), owner); err != nil {
+	if p.Customer, err = s.visitor(r); err == nil {
+		p.Cart, err = s.cart(r.Context(), cartOf(p.Customer, r))
+	}
+	if errors.Is(err, ErrUnavailable) { // the products are worth seeing all the same
 		s.log.Error("page without cart", "error", err)
 		p.CartDown, status = true, http.StatusServiceUnavailable
+	} else if err != nil {
+		return err
 	}
 	if p.Customer != nil {
 		if p.Orders, err = s.state.Orders.Recent(r.Context(), p.Customer.ID, ordersOnPage); err != nil {

@@ -1,12 +1,12 @@
 // Package shop is a small web shop: the service that the rest of this repository is tried on.
 //
 // It is written as its owner would write it, with net/http and libraries that any service would use. What makes it fit
-// for many nodes is only where it keeps its state: carts in Redis, everything else in one database, nothing in the
-// process. Started with --state memory it keeps everything in the process, the classic mistake: the same code then loses
-// carts and logins as soon as a second node answers.
+// for many nodes is only where it keeps its state: carts and logins in Redis, everything else in one database, nothing in
+// the process. Started with --state memory it keeps everything in the process, the classic mistake: the same code then
+// loses carts and logins as soon as a second node answers.
 //
-// Each file holds one noun with its type, its storage interface and its handlers: user, product, cart, order. The
-// interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go and redis.go.
+// Each file holds one noun with its type, its storage interface and its handlers: user, login, product, cart, order. The
+// interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go, redis.go and session.go.
 //
 // Another program can be the shop under a verb of its own, because the whole of it is one function from arguments to
 // exit code: shop.Main(ctx, []string{"serve", "--port", "8081"}, os.Stdout, os.Stderr).
@@ -37,7 +37,7 @@ type Shop struct {
 type Options struct {
 	Node         string             // name shown in the footer and in X-Served-By; default "shop"
 	Key          ed25519.PrivateKey // signs the tokens; default: the key that State keeps for all nodes
-	TokenTTL     time.Duration      // how long a login lasts; default 1h
+	TokenTTL     time.Duration      // how long a program's login lasts; default 1h
 	PasswordCost int                // bcrypt's cost, 4 to 31; default 10, about 50 ms of CPU per login
 	Payments     Payments           // default: a simulation that answers at once
 	Log          *slog.Logger       // default: discard
@@ -90,6 +90,7 @@ func (s *Shop) routes() http.Handler {
 	handle("POST /api/register", s.register)
 	handle("POST /api/login", s.login)
 	handle("POST /api/logout", s.logout)
+	handle("POST /api/logout-everywhere", s.logoutEverywhere)
 	handle("GET /api/products", s.listProducts)
 	handle("GET /api/products/{id}", s.showProduct)
 	handle("PUT /api/products/{id}/price", s.setPrice)
@@ -103,7 +104,7 @@ func (s *Shop) routes() http.Handler {
 	handle("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 
-	return s.secure(s.metrics.measure(sameOrigin(missing(mux))))
+	return s.secure(s.state.Logins.Middleware(s.metrics.measure(sameOrigin(missing(mux)))))
 }
 
 // secure sets the headers that every answer carries.

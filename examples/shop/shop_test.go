@@ -212,7 +212,7 @@ func TestGuestsCartIsTakenAlongAtLogin(t *testing.T) {
 func TestForgedCookiesMakeAGuest(t *testing.T) {
 	node := startShop(t, OpenMemory(), Options{})
 	for _, cookie := range []string{
-		"shop_token=x.y.z", "shop_cart=" + strings.Repeat("A", 27), "shop_cart=user:admin", "shop_cart=" + strings.Repeat("%00", 26),
+		"shop_session=x.y.z", "shop_cart=" + strings.Repeat("A", 27), "shop_cart=user:admin", "shop_cart=" + strings.Repeat("%00", 26),
 	} {
 		var cart Cart
 		visit(t, node).want(http.StatusOK, &cart, "GET", "/api/cart", "", "Cookie: "+cookie)
@@ -223,15 +223,17 @@ func TestForgedCookiesMakeAGuest(t *testing.T) {
 }
 
 func TestCookiesAreSecureBehindHTTPS(t *testing.T) {
-	v := visit(t, startShop(t, OpenMemory(), Options{}))
-	a := v.want(http.StatusOK, nil, "POST", "/api/login", credentialsJSON("admin"), "X-Forwarded-Proto: https")
-	if c := a.header.Get("Set-Cookie"); !strings.Contains(c, "; HttpOnly; Secure; SameSite=Lax") {
-		t.Errorf("cookie: %s", c)
-	}
-	a = v.want(http.StatusOK, nil, "POST", "/api/login", credentialsJSON("admin"))
-	if c := a.header.Get("Set-Cookie"); strings.Contains(c, "Secure") || !strings.Contains(c, "HttpOnly") {
-		t.Errorf("cookie on plain HTTP: %s", c)
-	}
+	eachState(t, func(t *testing.T, state *State) {
+		v := visit(t, startShop(t, state, Options{}))
+		a := v.want(http.StatusOK, nil, "POST", "/api/login", credentialsJSON("admin"), "X-Forwarded-Proto: https")
+		if c := a.header.Get("Set-Cookie"); !strings.Contains(c, "; HttpOnly; Secure; SameSite=Lax") {
+			t.Errorf("cookie: %s", c)
+		}
+		a = v.want(http.StatusOK, nil, "POST", "/api/login", credentialsJSON("admin"))
+		if c := a.header.Get("Set-Cookie"); strings.Contains(c, "Secure") || !strings.Contains(c, "HttpOnly") {
+			t.Errorf("cookie on plain HTTP: %s", c)
+		}
+	})
 }
 
 func TestMetricsCountByRoute(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 // State is everything that the shop remembers, one interface per noun. All methods may be called concurrently.
 type State struct {
 	Users   Users
+	Logins  Logins
 	Catalog Catalog
 	Carts   Carts
 	Orders  Orders
@@ -29,6 +30,7 @@ func OpenMemory() *State {
 	_, key, _ := ed25519.GenerateKey(nil) // cannot fail: crypto/rand crashes the program rather than return an error
 	return &State{
 		Users:   &memoryUsers{byName: map[string]User{}},
+		Logins:  &memoryLogins{byCookie: map[string]customer{}},
 		Catalog: newMemoryCatalog(),
 		Carts:   &memoryCarts{byOwner: map[string]map[string]int{}},
 		Orders:  newMemoryOrders(),
@@ -43,6 +45,10 @@ func OpenShared(ctx context.Context, file, redisURL string) (*State, error) {
 	if err != nil {
 		return nil, &hinted{err, "is Redis running at REDIS_URL?", exitError}
 	}
+	logins, err := newSessionLogins(carts.client)
+	if err != nil {
+		return nil, errors.Join(err, carts.Close())
+	}
 	db, err := openDatabase(ctx, file)
 	if err != nil {
 		carts.Close()
@@ -54,6 +60,7 @@ func OpenShared(ctx context.Context, file, redisURL string) (*State, error) {
 	}
 	return &State{
 		Users:        sqliteUsers{db},
+		Logins:       logins,
 		Catalog:      sqliteCatalog{db},
 		Carts:        carts,
 		Orders:       sqliteOrders{db},

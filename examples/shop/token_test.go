@@ -73,7 +73,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 				t.Error("no WWW-Authenticate")
 			}
 			if c.token != "" { // the same in a cookie
-				v.want(http.StatusUnauthorized, nil, "GET", "/api/orders", "", "Cookie: "+tokenCookie+"="+c.token)
+				v.want(http.StatusUnauthorized, nil, "GET", "/api/orders", "", "Cookie: "+loginCookie+"="+c.token)
 			}
 		})
 	}

@@ -99,7 +99,7 @@ func (s *Shop) login(w http.ResponseWriter, r *http.Request) error {
 	return s.welcome(w, r, http.StatusOK, user)
 }
 
-// welcome answers with a token, in the body for programs and as a cookie for browsers, and hands over the guest's cart.
+// welcome logs in: a program by the token in the body, a browser by a cookie, whose guest's cart is taken along.
 func (s *Shop) welcome(w http.ResponseWriter, r *http.Request, status int, user User) error {
 	if err := s.adoptCart(w, r, user.ID); err != nil {
 		return err
@@ -108,24 +108,17 @@ func (s *Shop) welcome(w http.ResponseWriter, r *http.Request, status int, user 
 	if err != nil {
 		return err
 	}
-	setCookie(w, r, tokenCookie, token, s.tokens.ttl)
+	if err := s.state.Logins.Begin(w, r, customer{ID: user.ID, Name: user.Name, Admin: user.Admin}); err != nil {
+		return err
+	}
 	return writeJSON(w, status, map[string]any{
 		"id": user.ID, "name": user.Name, "admin": user.Admin,
 		"token": token, "token_type": "Bearer", "expires_in": int(s.tokens.ttl.Seconds()),
 	})
 }
 
-// logout makes the browser forget its token. A token that was copied elsewhere is good until it expires.
-func (s *Shop) logout(w http.ResponseWriter, r *http.Request) error {
-	setCookie(w, r, tokenCookie, "", -time.Second)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-const tokenCookie = "shop_token"
-
-// visitor returns who sends a request, nil for a guest. A token in the header must be good; one in a cookie that is not,
-// such as one that expired, makes a guest.
+// visitor returns who sends a request, nil for a guest. A program's token in the header must be good; a browser's cookie
+// that is not, such as one that expired, makes a guest.
 func (s *Shop) visitor(r *http.Request) (*customer, error) {
 	if h := r.Header.Get("Authorization"); h != "" {
 		scheme, token, _ := strings.Cut(h, " ")
@@ -135,12 +128,7 @@ func (s *Shop) visitor(r *http.Request) (*customer, error) {
 		}
 		return c, nil
 	}
-	if cookie, err := r.Cookie(tokenCookie); err == nil {
-		if c, err := s.tokens.verify(cookie.Value); err == nil {
-			return c, nil
-		}
-	}
-	return nil, nil
+	return s.state.Logins.Of(r)
 }
 
 // customer is like visitor, for what guests cannot do.
@@ -152,12 +140,16 @@ func (s *Shop) customer(r *http.Request) (*customer, error) {
 	return c, err
 }
 
-// setCookie sets a cookie that scripts cannot read and other sites cannot send. A negative age deletes it.
+// setCookie sets a cookie that scripts cannot read and other sites cannot send. A negative age deletes it, one of 0 lets it
+// end with the browser.
 func setCookie(w http.ResponseWriter, r *http.Request, name, value string, age time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		// Believing this header from anybody is harmless: who forges it only loses their own cookie on plain HTTP.
-		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: isHTTPS(r),
 	})
+}
+
+// isHTTPS believes the header from anybody, which is harmless: who forges it only loses their own cookies on plain HTTP.
+func isHTTPS(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 }

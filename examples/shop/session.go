@@ -1,0 +1,106 @@
+package shop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/session"
+)
+
+// sessionLogins keeps logins as sessions in Redis, so that every node knows them, and a logout on one node holds on all.
+// Browsers refuse Secure cookies on plain HTTP, so each of the two has its own rules for the cookie; the store is the same.
+type sessionLogins struct{ plain, https *session.Sessions }
+
+// loggedIn is the field of a session that says who it is.
+const loggedIn session.Field[customer] = "customer"
+
+func newSessionLogins(client rueidis.Client) (*sessionLogins, error) {
+	o := session.Options{
+		Cookie: loginCookie, Prefix: "shop:", Timeout: redisWait,
+		OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+			writeProblem(w, publicProblem(loginError(err)))
+		},
+	}
+	https, err := session.New(client, &o)
+	if err != nil {
+		return nil, fmt.Errorf("keep sessions: %w", err)
+	}
+	o.Insecure = true
+	plain, err := session.New(client, &o)
+	if err != nil {
+		return nil, fmt.Errorf("keep sessions: %w", err)
+	}
+	return &sessionLogins{plain: plain, https: https}, nil
+}
+
+func (l *sessionLogins) Middleware(next http.Handler) http.Handler {
+	plain, https := l.plain.Middleware(next), l.https.Middleware(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isHTTPS(r) {
+			https.ServeHTTP(w, r)
+		} else {
+			plain.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (l *sessionLogins) Of(r *http.Request) (*customer, error) {
+	s := session.From(r.Context())
+	id, err := s.User(r.Context())
+	if err != nil || id == "" {
+		return nil, handled(s, err)
+	}
+	c, ok, err := loggedIn.Get(r.Context(), s)
+	if err != nil || !ok {
+		return nil, handled(s, err)
+	}
+	return &c, nil
+}
+
+func (l *sessionLogins) Begin(_ http.ResponseWriter, r *http.Request, c customer) error {
+	s := session.From(r.Context())
+	err := s.Login(r.Context(), c.ID)
+	if errors.Is(err, session.ErrOtherUser) { // somebody else was logged in in this browser
+		if err = s.End(r.Context()); err == nil {
+			err = s.Login(r.Context(), c.ID)
+		}
+	}
+	if err == nil {
+		err = loggedIn.Set(r.Context(), s, c)
+	}
+	return handled(s, err)
+}
+
+func (l *sessionLogins) End(_ http.ResponseWriter, r *http.Request) error {
+	s := session.From(r.Context())
+	return handled(s, s.End(r.Context()))
+}
+
+func (l *sessionLogins) EndAll(ctx context.Context, id string) error {
+	return loginError(l.plain.RevokeUser(ctx, id))
+}
+
+// handled hands an error to the handler, which answers with it: the session need not answer in its place.
+func handled(s *session.Session, err error) error {
+	if err != nil {
+		s.Dismiss()
+	}
+	return loginError(err)
+}
+
+// loginError makes an error of the sessions one of the shop.
+func loginError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, session.ErrUnavailable):
+		return unavailable("use session", err)
+	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReadOnly), errors.Is(err, session.ErrConflict):
+		return refuse(http.StatusConflict, "you have just logged in or out in another window, try again")
+	}
+	return fmt.Errorf("use session: %w", err)
+}
