@@ -23,6 +23,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/http1"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
@@ -43,6 +44,7 @@ type Gateway struct {
 	server       *http.Server
 	listeners    []net.Listener
 	tunnels      tunnels
+	newcomers    newcomers
 	running      atomic.Int64 // requests
 }
 
@@ -76,7 +78,12 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(cfg.TrustedProxies, cfg.TLS != nil),
 	)(g.routes())
-	g.server = newServer(cfg, g, metrics, g.log)
+	g.server = newServer(cfg, g, g.log)
+	g.server.ConnState = func(nc net.Conn, s http.ConnState) {
+		metrics.connState(s)
+		g.newcomers.connState(nc, s)
+	}
+	http1.GuardServer(g.server)
 	return g, nil
 }
 
@@ -172,7 +179,12 @@ func (g *Gateway) stop() {
 	if n := g.tunnels.len(); n > 0 {
 		g.log.Info("waiting for upgraded connections", "open", n, "at_most_s", g.cfg.Drain.Seconds())
 	}
+	var turning sync.WaitGroup
+	shutting, shut := context.WithCancel(ctx)
+	turning.Go(func() { g.newcomers.turnAway(shutting) })
 	err := g.server.Shutdown(ctx)
+	shut()
+	turning.Wait()
 	if left := g.tunnels.wait(ctx); left > 0 || err != nil {
 		g.log.Warn("drain is over: cutting what did not finish", "upgraded", left, "err", err)
 	}

@@ -73,7 +73,7 @@ func listen(address string, cfg *config.Config, certificates *tls.Config, logger
 }
 
 // newServer is net/http with our limits.
-func newServer(cfg *config.Config, h http.Handler, m *metrics, logger *slog.Logger) *http.Server {
+func newServer(cfg *config.Config, h http.Handler, logger *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler: h,
 		// The guard ends a slow header with an answer. This is for connections on which nothing comes at all, and twice
@@ -81,7 +81,6 @@ func newServer(cfg *config.Config, h http.Handler, m *metrics, logger *slog.Logg
 		ReadHeaderTimeout: 2 * cfg.Limits.HeaderTimeout,
 		IdleTimeout:       cfg.Limits.IdleTimeout,
 		MaxHeaderBytes:    cfg.Limits.HeaderBytes,
-		ConnState:         m.connState,
 		ErrorLog:          log.New(serverLog{logger}, "", 0),
 		Protocols:         new(http.Protocols),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: cfg.Limits.WriteTimeout},
@@ -91,7 +90,6 @@ func newServer(cfg *config.Config, h http.Handler, m *metrics, logger *slog.Logg
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(cfg.TLS != nil)
 	s.Protocols.SetUnencryptedHTTP2(cfg.H2C && cfg.TLS == nil)
-	http1.GuardServer(s)
 	return s
 }
 

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -72,7 +71,7 @@ func (m *metrics) count(r *http.Request, rec *policy.Record) {
 	(*c).Inc()
 }
 
-func (m *metrics) connState(_ net.Conn, s http.ConnState) {
+func (m *metrics) connState(s http.ConnState) {
 	switch s {
 	case http.StateNew:
 		m.active.Inc()

@@ -1,0 +1,252 @@
+package gateway
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// slow is a node whose answers wait for a word.
+func slow(t testing.TB) (addr string, arrived, release chan bool) {
+	arrived, release = make(chan bool, 10), make(chan bool, 10)
+	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		arrived <- true
+		io.Copy(io.Discard, r.Body) // or net/http would not notice that the client goes
+		select {
+		case <-release:
+			io.WriteString(w, "done")
+		case <-r.Context().Done():
+		}
+	})), arrived, release
+}
+
+// stopped cancels Run, and returns when the gateway takes no more connections.
+func (f *front) stopping(t testing.TB) {
+	t.Helper()
+	f.cancel()
+	await(t, "new connections are refused", func() bool {
+		nc, err := net.Dial("tcp", f.addr)
+		if err == nil {
+			nc.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+}
+
+// Requests that are under way when the gateway stops are answered; connections that carry none end at once.
+func TestStopLetsRequestsFinish(t *testing.T) {
+	node, arrived, release := slow(t)
+	f := start(t, "", "", node)
+	idle := dial(t, f.addr)
+	busy := dial(t, f.addr)
+	io.WriteString(busy, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+	receive(t, "the request", arrived)
+	release <- true
+	busyReader := bufio.NewReader(busy)
+	if resp, err := http.ReadResponse(busyReader, nil); err != nil || resp.Close {
+		t.Fatal(resp, err)
+	} else {
+		io.Copy(io.Discard, resp.Body)
+	}
+	io.WriteString(idle, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+	receive(t, "the request", arrived)
+	release <- true
+	idleReader := bufio.NewReader(idle)
+	if resp, err := http.ReadResponse(idleReader, nil); err != nil {
+		t.Fatal(err)
+	} else {
+		io.Copy(io.Discard, resp.Body)
+	}
+	io.WriteString(busy, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n") // on the connection that is kept
+	receive(t, "the request", arrived)
+
+	f.stopping(t)
+	if _, err := idleReader.ReadByte(); err != io.EOF {
+		t.Errorf("the idle connection: %v", err)
+	}
+	select {
+	case err := <-f.ended:
+		t.Fatalf("Run returned %v while a request was under way", err)
+	default:
+	}
+	release <- true
+	resp, err := http.ReadResponse(busyReader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); string(body) != "done" || err != nil || !resp.Close {
+		t.Errorf("got %q, %v, %v", body, err, resp.Header)
+	}
+	err = receive(t, "Run to end", f.ended)
+	f.ended <- err
+	if err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+// What does not finish within the drain is cut, and what waits for a node is, too. Then Run returns.
+func TestStopCutsAfterTheDrain(t *testing.T) {
+	node, arrived, _ := slow(t)
+	f := start(t, "drain: 300ms", "limit: {in_flight: 1, wait: 1m}", node)
+	one, two := dial(t, f.addr), dial(t, f.addr)
+	io.WriteString(one, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+	receive(t, "the request", arrived)
+	io.WriteString(two, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+	await(t, "the second is in the queue", func() bool { return f.counted(t)["tenfold_upstream_queued{service=shop}"] == 1 })
+	f.stopping(t)
+	err := receive(t, "Run to end", f.ended)
+	f.ended <- err
+	if err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+	for _, nc := range []net.Conn{one, two} {
+		if got, _ := io.ReadAll(nc); len(got) > 0 {
+			t.Errorf("got %q", got)
+		}
+	}
+	if log := f.events.text(); !strings.Contains(log, "drain is over") {
+		t.Errorf("the log does not say that requests were cut: %s", log)
+	}
+	if n := len(f.access.list()); n != 2 {
+		t.Errorf("%d records when Run had returned", n)
+	}
+}
+
+// Cut ends a drain at once: the second signal.
+func TestCutEndsTheDrain(t *testing.T) {
+	node, arrived, _ := slow(t)
+	f := start(t, "drain: 1h", "", node)
+	nc := dial(t, f.addr)
+	io.WriteString(nc, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
+	receive(t, "the request", arrived)
+	f.stopping(t)
+	f.Cut()
+	err := receive(t, "Run to end", f.ended)
+	f.ended <- err
+	if err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+// WebSockets live until the drain is over, and Run ends when the last of them has gone by itself.
+func TestStopAndWebSockets(t *testing.T) {
+	t.Run("they end by themselves", func(t *testing.T) {
+		f := start(t, "drain: 1h", "", chat(t))
+		ctx, c := dialChat(t, f, nil)
+		says(t, ctx, c, "hello")
+		f.stopping(t)
+		if got := says(t, ctx, c, "still here?"); got != "still here?" {
+			t.Errorf("got %q", got)
+		}
+		c.Close(1000, "bye")
+		f.ended <- receive(t, "Run to end", f.ended)
+	})
+	t.Run("they are cut", func(t *testing.T) {
+		f := start(t, "drain: 200ms", "", chat(t))
+		ctx, c := dialChat(t, f, nil)
+		says(t, ctx, c, "hello")
+		f.stopping(t)
+		f.ended <- receive(t, "Run to end", f.ended)
+		if _, _, err := c.Read(ctx); err == nil || ctx.Err() != nil {
+			t.Errorf("the connection lives: %v", err)
+		}
+	})
+}
+
+// A gateway that has stopped has no goroutine left, whatever was under way.
+func TestStopLeavesNothingBehind(t *testing.T) {
+	node, arrived, _ := slow(t)
+	ws := chat(t)
+	before := runtime.NumGoroutine()
+	for range 3 {
+		f := startFile(t, fmt.Sprintf("drain: 10ms\nservices: {slow: {nodes: [%q]}, chat: {nodes: [%q]}}\nroutes: [{path: /, to: slow}, {path: /chat, to: chat}]", node, ws))
+		ctx, c := dialChat(t, f, nil)
+		says(t, ctx, c, "hello")
+		nc := dial(t, f.addr)
+		io.WriteString(nc, "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+		receive(t, "the request", arrived)
+		silent := dial(t, f.addr)
+		f.cancel()
+		f.ended <- receive(t, "Run to end", f.ended)
+		nc.Close()
+		silent.Close()
+		c.CloseNow()
+	}
+	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
+// A silent connection, as browsers keep in reserve, does not hold up the stop for the five seconds that net/http waits
+// for a first request on it.
+func TestStopDoesNotWaitForTheSilent(t *testing.T) {
+	node, _, _ := slow(t)
+	f := start(t, "", "", node)
+	nc := dial(t, f.addr)
+	await(t, "it is accepted", func() bool { return f.counted(t)["active_connections"] == 1 })
+	begun := time.Now()
+	f.cancel()
+	f.ended <- receive(t, "Run to end", f.ended)
+	t.Logf("stopped after %v", time.Since(begun).Round(time.Millisecond))
+	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the connection: %v", err)
+	}
+}
+
+// A port that is taken is an error before anything runs, with a hint, and the other addresses are given back.
+func TestListenOnATakenPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for address, hint := range map[string]string{
+		taken.Addr().String(): "something else has this port",
+		"192.0.2.1:8080":      "this machine does not have that address",
+	} {
+		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, "listen: [127.0.0.1:0, %q]\nadmin: off\nservices: {shop: {nodes: [\"127.0.0.1:1\"]}}", address), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := New(cfg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = g.Listen()
+		var e *ListenError
+		if !errors.As(err, &e) || e.Address != address || !strings.HasPrefix(err.Error(), "listen on "+address+": ") || !strings.HasPrefix(e.Hint(), hint) {
+			t.Errorf("%s: %v, hint %q", address, err, e.Hint())
+		}
+		if _, err := net.Dial("tcp", g.Addrs()[0].String()); err == nil {
+			t.Error("the other address is still taken")
+		}
+	}
+}
+
+// Run ends by itself when a listener breaks, and says which.
+func TestRunEndsWithItsListener(t *testing.T) {
+	node, _, _ := slow(t)
+	f := start(t, "", "", node)
+	f.listeners[0].Close()
+	err := receive(t, "Run to end", f.ended)
+	f.ended <- err
+	if err == nil || !strings.HasPrefix(err.Error(), "serve "+f.addr) {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+// A certificate that cannot be used is an error of New.
+func TestBadCertificate(t *testing.T) {
+	_, err := New(&config.Config{TLS: &config.TLS{Cert: "/no/such.pem", Key: "/no/such.key"}}, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), `load certificate "/no/such.pem": `) {
+		t.Errorf("got %v", err)
+	}
+}
