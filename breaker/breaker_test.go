@@ -194,6 +194,31 @@ func TestBudgetIsAShareOfTheRequests(t *testing.T) {
 	})
 }
 
+// The floor is spent at once, when there are hardly any requests yet. It must not come on top once that second is forgotten.
+func TestBudgetHoldsOverManyWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(900 * time.Millisecond) // the first slot is a short one
+		b := NewBudget(0.1)
+		requests, retries := 0, 0
+		for range 60 * 150 {
+			time.Sleep(time.Second / 150)
+			b.Request()
+			requests++
+			for range 3 {
+				if b.Retry() {
+					retries++
+				}
+			}
+			if requests >= 100 && float64(retries) > 0.1*float64(requests) {
+				t.Fatalf("%d retries of %d requests", retries, requests)
+			}
+		}
+		if retries < requests*9/100 {
+			t.Errorf("only %d retries of %d requests", retries, requests)
+		}
+	})
+}
+
 func TestBudgetHasAFloorAndForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(0.1)

@@ -15,14 +15,17 @@ type slot struct {
 
 func (w *window) tick(now time.Time) int64 { return now.UnixNano() / int64(w.span/10) }
 
-func (w *window) add(now time.Time, a, b int) {
+// add counts events. When they begin a new slot, it returns the one that leaves the window for it.
+func (w *window) add(now time.Time, a, b int) (left slot) {
 	tick := w.tick(now)
 	s := &w.slots[tick%10]
 	if s.tick != tick {
+		left = *s
 		*s = slot{tick: tick}
 	}
 	s.a += a
 	s.b += b
+	return left
 }
 
 func (w *window) sum(now time.Time) (a, b int) {
