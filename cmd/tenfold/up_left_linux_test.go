@@ -67,13 +67,21 @@ func family(tenfold int) (all []survivor) {
 	return all
 }
 
-// left lists what runs and carries this entry in its environment, what still runs of a family, and the keepers whose
-// tenfold is gone.
+// left lists what runs and carries this entry in its environment, and what still runs of a family.
 func left(entry string, family []survivor) (all []survivor) {
 	for _, p := range processes() {
 		member := slices.ContainsFunc(family, func(m survivor) bool { return m.pid == p.pid && m.command == p.command })
-		keeper := strings.HasSuffix(p.command, "tenfold keeper") && p.parent == os.Getpid()
-		if member || keeper || bytes.Contains(p.environ, []byte(entry+"\x00")) {
+		if member || bytes.Contains(p.environ, []byte(entry+"\x00")) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// keepers lists those whose tenfold is gone, whichever it was.
+func keepers() (all []survivor) {
+	for _, p := range processes() {
+		if p.parent == os.Getpid() && strings.HasSuffix(p.command, "tenfold keeper") {
 			all = append(all, p)
 		}
 	}

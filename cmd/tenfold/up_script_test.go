@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -93,6 +94,11 @@ func awaitLog(_ *testscript.TestScript, s *session, _ bool, args []string) {
 func nothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
 	for _, process := range left(s.mark, nil) {
 		ts.Fatalf("left behind: process %v", process)
+	}
+	for begun := time.Now(); len(keepers()) > 0; time.Sleep(5 * time.Millisecond) { // one of another script ends as well
+		if time.Since(begun) > patience {
+			ts.Fatalf("left behind: %v", keepers())
+		}
 	}
 	files, err := os.ReadDir(ts.Getenv("TMPDIR"))
 	ts.Check(err)
