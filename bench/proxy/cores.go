@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,11 +42,11 @@ func coresText() string {
 }
 
 // pinned is a command on one core.
-func pinned(core int, program string, args ...string) *exec.Cmd {
+func pinned(ctx context.Context, core int, program string, args ...string) *exec.Cmd {
 	if core < 0 {
-		return exec.Command(program, args...)
+		return exec.CommandContext(ctx, program, args...)
 	}
-	return exec.Command("taskset", append([]string{"--cpu-list", strconv.Itoa(core), program}, args...)...)
+	return exec.CommandContext(ctx, "taskset", append([]string{"--cpu-list", strconv.Itoa(core), program}, args...)...)
 }
 
 // pinSelf moves all threads of this process to the other core.

@@ -53,12 +53,10 @@ func chooseGenerator(ctx context.Context, o options, dir string) (string, genera
 func runWrk(ctx context.Context, script, address string, l load, d time.Duration) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
 	defer cancel()
-	cmd := pinned(otherCore, "wrk", "-t1", fmt.Sprintf("-c%d", l.connections), fmt.Sprintf("-d%ds", int(d.Seconds())),
+	cmd := pinned(ctx, otherCore, "wrk", "-t1", fmt.Sprintf("-c%d", l.connections), fmt.Sprintf("-d%ds", int(d.Seconds())),
 		"-s", script, "http://"+address+l.path())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("BENCH_BODY=%d", l.body))
-	bound := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
-	bound.Env = cmd.Env
-	out, err := bound.CombinedOutput()
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return outcome{}, fmt.Errorf("run wrk: %w: %s", err, out)
 	}

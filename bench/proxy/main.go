@@ -61,6 +61,7 @@ func main() {
 	defer stop()
 	if err := pinSelf(); err != nil {
 		fmt.Fprintln(os.Stderr, "proxy:", err)
+		proxyCore, otherCore = -1, -1
 	}
 	runtime.GOMAXPROCS(1) // the backend and the built-in generator have one core
 	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
@@ -75,6 +76,11 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	cases, err := chooseCases(o.cases)
 	if err != nil {
 		return err
+	}
+	for _, kind := range o.kindsOfLogging() {
+		if kind != "off" && kind != "on" {
+			return fmt.Errorf("--logs takes off, on or off,on, not %q", o.logs)
+		}
 	}
 	if o.rounds < 1 || o.window <= 0 {
 		return errors.New("--rounds and --window must be positive")
@@ -94,7 +100,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	defer back.Close()
-	r := &report{Cores: coresText(), Generator: "none", Window: o.window.String(), Rounds: o.rounds}
+	r := &report{Cores: coresText(), Window: o.window.String(), Rounds: o.rounds}
 	fleet, err := startProxies(ctx, o, dir, back.Addr(), r, stderr)
 	defer fleet.stop()
 	if err != nil {
@@ -103,7 +109,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if o.idle > 0 {
 		err = r.measureIdle(ctx, o, fleet, stderr)
 	} else {
-		err = r.measureLoad(ctx, o, cases, fleet, stderr)
+		err = r.measureLoad(ctx, o, cases, fleet, dir, stderr)
 	}
 	if err != nil {
 		return err

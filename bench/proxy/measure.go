@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"time"
 )
@@ -15,7 +14,7 @@ import (
 // report is the whole outcome of a run.
 type report struct {
 	Cores     string    `json:"cores"`
-	Generator string    `json:"generator"`
+	Generator string    `json:"generator,omitempty"`
 	Window    string    `json:"window"`
 	Rounds    int       `json:"rounds"`
 	Versions  []string  `json:"versions"`
@@ -51,12 +50,7 @@ type sample struct {
 	errors                      int
 }
 
-func (r *report) measureLoad(ctx context.Context, o options, cases []load, fleet proxies, stderr io.Writer) error {
-	dir, err := os.MkdirTemp("", "bench-proxy-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+func (r *report) measureLoad(ctx context.Context, o options, cases []load, fleet proxies, dir string, stderr io.Writer) error {
 	name, send, err := chooseGenerator(ctx, o, dir)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func (p peer) start(ctx context.Context, dir, backend string, logs bool) (*proxy
 		return nil, err
 	}
 	x := &proxy{name: p.name, logs: logs, log: s.Log, address: address, exited: make(chan struct{}), output: filepath.Join(dir, "output")}
-	x.cmd = pinned(proxyCore, p.program, p.args(config, s.Log)...)
+	x.cmd = pinned(context.WithoutCancel(ctx), proxyCore, p.program, p.args(config, s.Log)...) // it ends with stop
 	x.cmd.Dir = dir
 	x.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // it goes when we go

@@ -19,11 +19,9 @@ func (r *report) writeJSON(w io.Writer) error {
 func (r *report) writeTable(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", r.Cores)
-	fmt.Fprintf(&b, "generator: %s", r.Generator)
 	if len(r.Results) > 0 {
-		fmt.Fprintf(&b, "; median of %d rounds of %s, lowest and highest in brackets", r.Rounds, r.Window)
+		fmt.Fprintf(&b, "generator: %s; median of %d rounds of %s, lowest and highest in brackets\n", r.Generator, r.Rounds, r.Window)
 	}
-	b.WriteString("\n")
 	for _, v := range r.Versions {
 		fmt.Fprintf(&b, "%s\n", v)
 	}
