@@ -218,6 +218,9 @@ func (p *proxy) problem(r *http.Request, err error) policy.Problem {
 	if status, why, refused := http1.Refusal(r); refused { // in the middle of the body
 		return policy.Problem{Status: status, Reason: "malformed", Detail: why}
 	}
+	if fault := policy.BodyFault(r); fault != nil {
+		err = &http1.BodyError{Err: fault}
+	}
 	switch {
 	case errors.As(err, &body):
 		return bodyProblem(body)

@@ -59,6 +59,7 @@ type body struct {
 	reading sync.Mutex // held by the read that is under way
 	begun   time.Time  // when the first read was
 	n       int64      // bytes read
+	err     error      // of the last read
 
 	mu      sync.Mutex // of what follows, and of setting the deadline
 	started bool       // somebody has read
@@ -79,10 +80,26 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.n += int64(n)
+	b.err = err
 	if err == io.EOF {
 		b.end()
 	}
 	return n, err
+}
+
+// BodyFault returns the error in which reading the request's body has ended; nil for none. Over HTTP/1, net/http cancels
+// the request before it returns that error to the reader, so that whoever sees the request cancelled asks here why.
+func BodyFault(r *http.Request) error {
+	b, ok := r.Body.(*body)
+	if !ok || !b.http1 || r.Context().Err() == nil {
+		return nil
+	}
+	b.reading.Lock() // a read that is under way is about to return
+	defer b.reading.Unlock()
+	if b.err == io.EOF {
+		return nil
+	}
+	return b.err
 }
 
 // begin gives a read until the moment at which the body would be too slow.
