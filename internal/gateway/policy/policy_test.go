@@ -1,0 +1,175 @@
+package policy
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// A request meets the policies in the order in which they are written, and its answer the other way round.
+func TestChainRunsInReadingOrder(t *testing.T) {
+	var met []string
+	step := func(name string) Policy {
+		return func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				met = append(met, name)
+				next.ServeHTTP(w, r)
+				met = append(met, "/"+name)
+			})
+		}
+	}
+	end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { met = append(met, "end") })
+	Chain(step("a"), step("b"), step("c"))(end).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if want := []string{"a", "b", "c", "end", "/c", "/b", "/a"}; !slices.Equal(met, want) {
+		t.Errorf("met %v, want %v", met, want)
+	}
+	met = nil
+	Chain()(end).ServeHTTP(nil, nil)
+	if !slices.Equal(met, []string{"end"}) {
+		t.Errorf("an empty chain met %v", met)
+	}
+}
+
+// Every request has one record, handed to each end once, whatever the handler does.
+func TestRecordedKnowsHowItEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		status  int
+		bytes   int64
+	}{
+		"nothing":         {func(http.ResponseWriter, *http.Request) {}, 200, 0},
+		"a body":          {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }, 200, 4},
+		"a status":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); io.WriteString(w, "no") }, 404, 2},
+		"hints before":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(201) }, 201, 0},
+		"the first one":   {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); w.WriteHeader(200) }, 404, 0},
+		"a problem":       {func(w http.ResponseWriter, r *http.Request) { Problem{Status: 503, Reason: "x"}.Write(w, r) }, 503, 91},
+		"a broken answer": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, 200, 0},
+		"nobody there":    {func(w http.ResponseWriter, r *http.Request) { RecordOf(r).Status = 499; panic(http.ErrAbortHandler) }, 499, 0},
+	} {
+		var ended []*Record
+		end := func(r *http.Request, rec *Record) {
+			if RecordOf(r) != rec {
+				t.Error("another record than the request's")
+			}
+			ended = append(ended, rec)
+		}
+		func() {
+			defer func() { recover() }()
+			Recorded(end, end)(c.handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		}()
+		if len(ended) != 2 || ended[0] != ended[1] {
+			t.Errorf("%s: ends were told %d times", name, len(ended))
+			continue
+		}
+		if rec := ended[0]; rec.Status != c.status || rec.Bytes != c.bytes || rec.Took < 0 || rec.Client.String() != "192.0.2.1" {
+			t.Errorf("%s: %+v", name, rec)
+		}
+	}
+	if RecordOf(httptest.NewRequest("GET", "/", nil)) != nil {
+		t.Error("there is a record outside of Recorded")
+	}
+}
+
+// What lies below can still be reached, by http.ResponseController.
+func TestRecordedKeepsFlush(t *testing.T) {
+	w := httptest.NewRecorder()
+	Recorded()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+	})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if !w.Flushed {
+		t.Error("not flushed")
+	}
+}
+
+func TestProblem(t *testing.T) {
+	for method, want := range map[string]string{
+		"GET":  `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"\"quoted\" \u003chtml\u003e","reason":"no_node"}` + "\n",
+		"HEAD": "",
+	} {
+		w := httptest.NewRecorder()
+		Problem{Status: 503, Reason: "no_node", Detail: `"quoted" <html>`, RetryAfter: 1100 * time.Millisecond, Allow: []string{"GET", "PUT"},
+			Err: errors.New("secret")}.Write(w, httptest.NewRequest(method, "/", nil))
+		h := w.Header()
+		if w.Code != 503 || w.Body.String() != want || h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" ||
+			h.Get("Retry-After") != "2" || h.Get("Allow") != "GET, PUT" || h.Get("Content-Length") != "124" {
+			t.Errorf("%s: %d %q %v", method, w.Code, w.Body, h)
+		}
+		if want != "" && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%q is not JSON", w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	Problem{Status: 404, Reason: "no_route"}.Write(w, httptest.NewRequest("GET", "/", nil))
+	if h := w.Header(); h["Retry-After"] != nil || h["Allow"] != nil {
+		t.Errorf("fields that nobody asked for: %v", h)
+	}
+}
+
+// The access log says why the gateway answered itself, with the cause, and leaves out what it does not know.
+func TestAccessLogOfAProblem(t *testing.T) {
+	var line strings.Builder
+	log := slog.New(slog.NewTextHandler(&line, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "time" || a.Key == "took_ms" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	h := Recorded(AccessLog(log))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := RecordOf(r)
+		rec.Service, rec.Node, rec.Tries, rec.Waited = "shop", "shop-1", 2, 1500*time.Microsecond
+		Problem{Status: 502, Reason: "node_failed", Err: errors.New("it broke")}.Write(w, r)
+	}))
+	r := httptest.NewRequest("GET", "/p?q", nil)
+	r.RemoteAddr = "@"
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	want := `level=INFO msg=request method=GET host=example.com path=/p status=502 bytes=93 client=unknown proto=HTTP/1.1 ` +
+		`service=shop node=shop-1 tries=2 queued_ms=1.5 reason=node_failed err="it broke"` + "\n"
+	if line.String() != want {
+		t.Errorf("got  %swant %s", line.String(), want)
+	}
+}
+
+// Without a connection below, bodies are bounded all the same.
+func TestBodyIsBounded(t *testing.T) {
+	limits := config.Limits{BodyBytes: 4, BodyRate: 500, BodyGrace: time.Minute}
+	for _, c := range []struct {
+		body   string
+		length int64
+		want   int
+	}{{"four", 4, 200}, {"", 0, 200}, {"fives", 5, 413}, {"four", -1, 200}, {"fives", -1, 400}} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/", io.NopCloser(strings.NewReader(c.body)))
+		r.ContentLength = c.length
+		Body(limits)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if got, err := io.ReadAll(r.Body); err != nil {
+				w.WriteHeader(400)
+			} else if string(got) != c.body {
+				t.Errorf("read %q of %q", got, c.body)
+			}
+		})).ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%q, length %d: %d", c.body, c.length, w.Code)
+		}
+	}
+}
+
+// Nobody reads a body any more when the handler has returned.
+func TestBodyEndsWithTheHandler(t *testing.T) {
+	var body io.ReadCloser
+	Body(config.Limits{})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { body = r.Body })).
+		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", io.NopCloser(strings.NewReader("body"))))
+	if n, err := body.Read(make([]byte, 4)); n != 0 || err != errAnswered {
+		t.Errorf("read %d, %v", n, err)
+	}
+}
