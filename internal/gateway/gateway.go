@@ -3,7 +3,7 @@
 //
 // A request's way:
 //
-//	listener -> guard -> net/http -> record -> body -> strict -> forwarded -> route -> proxy -> upstream.Pool -> node
+//	listener -> guard -> net/http -> record -> stalled -> body -> strict -> forwarded -> route -> proxy -> upstream.Pool -> node
 package gateway
 
 import (
@@ -74,6 +74,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	}
 	g.handler = policy.Chain(
 		policy.Recorded(ends...),
+		policy.Stalled(cfg.Limits),
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(cfg.TrustedProxies, cfg.TLS != nil),

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -17,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -257,4 +260,46 @@ func TestBadInputHTTP2(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that stalls one stream of an HTTP/2 connection, by giving it no window, is cut off like one that stalls a whole
+// connection: it held a place on a node for ever.
+func TestHTTP2StreamThatIsNotRead(t *testing.T) {
+	a, top := secure(t)
+	f := start(t, top+"limits: {write_timeout: 1s}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+		n, _ := strconv.ParseInt(r.URL.Path[1:], 10, 64)
+		io.CopyN(w, zeros{}, n)
+	})))
+	for _, size := range []string{"/1000000", "/40000", "/1000"} { // streamed, kept, and in net/http's own buffer
+		t.Run(size, func(t *testing.T) {
+			t.Parallel()
+			c := dialFrames(t, f.addr, a)
+			if err := c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10}); err != nil {
+				t.Fatal(err)
+			}
+			c.request(t, true, ":method", "GET", ":scheme", "https", ":authority", "a", ":path", size)
+			if got := c.answer(); !strings.HasPrefix(got, "reset ") {
+				t.Errorf("got %s", got)
+			}
+			await(t, "the node is free", func() bool { return f.InFlight("shop-1") == 0 })
+		})
+	}
+	t.Run("silence is no stall", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // twice the timeout
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, "GET", "https://"+f.addr+"/stream", nil)
+		resp, err := secureClient(t, a, true).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the stream ended with %v", err)
+		}
+	})
 }
