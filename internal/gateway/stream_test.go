@@ -230,6 +230,35 @@ func TestTimeoutDoesNotCutAnAnswerThatHasBegun(t *testing.T) {
 	}
 }
 
+// A node that takes nothing of a body is one that does not answer. The time that the client takes does not count.
+func TestNodeThatDoesNotReadTheBody(t *testing.T) {
+	t.Run("never", func(t *testing.T) {
+		hang := make(chan bool)
+		defer close(hang)
+		f := start(t, "", "timeout: 200ms", serveRaw(t, func(nc net.Conn, r *http.Request, br *bufio.Reader) {
+			nc.(*net.TCPConn).SetReadBuffer(4 << 10)
+			<-hang
+		}))
+		resp, body := f.do(t, "PUT", "/p", &pattern{left: 50 << 20})
+		if reason := problemOf(t, resp, body); resp.StatusCode != 504 || reason != "timeout" {
+			t.Errorf("got %d %s", resp.StatusCode, reason)
+		}
+	})
+	t.Run("a slow client", func(t *testing.T) {
+		f := start(t, "", "timeout: 200ms", sink(t))
+		nc := dial(t, f.addr)
+		io.WriteString(nc, beginChunked)
+		for range 5 {
+			io.WriteString(nc, chunk("some"))
+			time.Sleep(100 * time.Millisecond) // the client's time
+		}
+		io.WriteString(nc, endChunked)
+		if resp, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil || resp.StatusCode != 200 || resp.Header.Get("X-Got") != "20" {
+			t.Errorf("got %v, %v", resp, err)
+		}
+	})
+}
+
 // Bodies pass through without being held: 100 MB each way in little memory.
 func TestLargeBodiesInLittleMemory(t *testing.T) {
 	a, top := secure(t)

@@ -45,14 +45,14 @@ func (b *replay) reclaim() bool {
 // streams reports whether the body is still to come from the downstream.
 func (b *replay) streams() bool { return b.stream != nil }
 
-// attach gives req the body for one more try. A body that streams tells ended when it was read to its end.
-func (b *replay) attach(req *http.Request, ended func()) {
+// attach gives req the body for one more try, which hears how the body goes when it streams.
+func (b *replay) attach(req *http.Request, t watch) {
 	switch {
 	case b.kept != nil:
 		req.Body = io.NopCloser(bytes.NewReader(b.kept))
 		req.ContentLength = int64(len(b.kept))
 	case b.stream != nil:
-		b.lent = &streamBody{stream: b.stream, ended: ended}
+		b.lent = &streamBody{stream: b.stream, watch: t}
 		req.Body = b.lent
 	default:
 		req.Body = http.NoBody
@@ -64,8 +64,14 @@ func (b *replay) attach(req *http.Request, ended func()) {
 // and its owner, the server, closes it in the end.
 type streamBody struct {
 	stream io.Reader
-	ended  func()
+	watch  watch
 	state  atomic.Int32
+}
+
+// watch tells a client's slowness from a node's: what was read is with the node until the next read.
+type watch interface {
+	bodyAwaited()        // the next piece is to come from the client
+	bodySent(ended bool) // a piece is on its way to the node, the last one if ended
 }
 
 const (
@@ -80,9 +86,10 @@ func (b *streamBody) Read(p []byte) (int, error) {
 	if !b.state.CompareAndSwap(bodyUntouched, bodyTouched) && b.state.Load() == bodyReclaimed {
 		return 0, errReclaimed
 	}
+	b.watch.bodyAwaited()
 	n, err := b.stream.Read(p)
-	if err == io.EOF {
-		b.ended()
+	if err == nil || err == io.EOF {
+		b.watch.bodySent(err == io.EOF)
 	}
 	return n, err
 }

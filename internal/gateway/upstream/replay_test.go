@@ -15,22 +15,34 @@ func TestBodyOfAFailedTryIsTakenBack(t *testing.T) {
 	if err != nil || !b.streams() {
 		t.Fatal(b, err)
 	}
-	first, second, ended := req.Clone(t.Context()), req.Clone(t.Context()), 0
-	b.attach(first, func() {})
+	first, second := req.Clone(t.Context()), req.Clone(t.Context())
+	var heard hearer
+	b.attach(first, &heard)
 	if !b.reclaim() {
 		t.Fatal("nobody has read, and the body is not whole")
 	}
-	b.attach(second, func() { ended++ })
+	b.attach(second, &heard)
 	if n, err := first.Body.Read(make([]byte, 3)); n != 0 || err != errReclaimed {
 		t.Errorf("the failed try read %d, %v", n, err)
 	}
-	if got, err := io.ReadAll(second.Body); string(got) != "the body" || err != nil || ended != 1 {
-		t.Errorf("the next try read %q, %v, and heard %d times of its end", got, err, ended)
+	if got, err := io.ReadAll(second.Body); string(got) != "the body" || err != nil || heard.ends != 1 || heard.awaited != heard.sent {
+		t.Errorf("the next try read %q, %v, and its try heard %+v", got, err, heard)
 	}
 	if b.reclaim() {
 		t.Error("a body that was read is whole")
 	}
 	if n, err := second.Body.Read(make([]byte, 3)); n != 0 || err != io.EOF {
 		t.Errorf("a body that could not be taken back read %d, %v", n, err)
+	}
+}
+
+type hearer struct{ awaited, sent, ends int }
+
+func (h *hearer) bodyAwaited() { h.awaited++ }
+
+func (h *hearer) bodySent(ended bool) {
+	h.sent++
+	if ended {
+		h.ends++
 	}
 }

@@ -35,9 +35,10 @@ type try struct {
 	tunnel bool
 	ended  atomic.Bool
 
-	mu       sync.Mutex  // arm may be called when a streamed body ends, by whoever reads it
-	timer    *time.Timer // until the response's header
-	answered bool        // it is there: no timer any more
+	mu       sync.Mutex  // a streamed body is read by another goroutine
+	timer    *time.Timer // until the response's header, or until the node has taken a piece of the body
+	cause    error       // with which it ends the try
+	answered bool        // the header is there: no timer any more
 }
 
 func (p *Pool) try(f *flight, m *member) (*http.Response, error) {
@@ -53,7 +54,7 @@ func (p *Pool) try(f *flight, m *member) (*http.Response, error) {
 		t.arm(time.Until(f.deadline), p.service.Retry.TryTimeout)
 	}
 	req := f.req.WithContext(t.ctx)
-	f.body.attach(req, func() { t.arm(p.service.Timeout, p.service.Retry.TryTimeout) })
+	f.body.attach(req, t)
 	resp, err := m.exchange(p, req)
 	if err == nil {
 		p.observe(t, resp)
@@ -67,7 +68,7 @@ func (p *Pool) try(f *flight, m *member) (*http.Response, error) {
 	return resp, nil
 }
 
-// arm starts the clock for the response's header. A zero total means no limit for it, as does a zero per.
+// arm starts the clock for the response's header, or starts it anew. Zero limits are none.
 func (t *try) arm(total, per time.Duration) {
 	limit, cause := total, ErrTimeout
 	if per > 0 && (per < limit || t.pool.service.Timeout == 0) {
@@ -75,9 +76,38 @@ func (t *try) arm(total, per time.Duration) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.answered && (t.pool.service.Timeout > 0 || per > 0) {
-		t.timer = time.AfterFunc(limit, func() { t.cancel(cause) })
+	if t.answered || t.pool.service.Timeout == 0 && per == 0 {
+		return
 	}
+	t.cause = cause
+	if t.timer != nil {
+		t.timer.Reset(limit)
+		return
+	}
+	t.timer = time.AfterFunc(limit, func() {
+		t.mu.Lock()
+		cause := t.cause
+		t.mu.Unlock()
+		t.cancel(cause)
+	})
+}
+
+// bodyAwaited stops the clock while the client has to send more of its body.
+func (t *try) bodyAwaited() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+}
+
+// bodySent gives the node as long to take a piece of the body as it has for its answer when it was the last.
+func (t *try) bodySent(ended bool) {
+	per := time.Duration(0)
+	if ended {
+		per = t.pool.service.Retry.TryTimeout
+	}
+	t.arm(t.pool.service.Timeout, per)
 }
 
 // observe draws what an answer's head says about the node.
