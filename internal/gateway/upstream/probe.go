@@ -19,7 +19,7 @@ import (
 const (
 	startInterval = 50 * time.Millisecond // between probes of a node that has not been ready yet
 	startEager    = 30 * time.Second      // how long it is probed that often
-	probeBody     = 64 << 10              // how much of the answer is searched for Probe.Body
+	probeBody     = 64 << 10              // how much of the answer is read, and searched for Probe.Body
 )
 
 // probe asks the node again and again whether it can take requests, until ctx ends.
@@ -76,24 +76,23 @@ func checkNode(ctx context.Context, c config.Probe, address string) error {
 	}
 	req := &http.Request{
 		Method: http.MethodGet, URL: u, Host: address, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"User-Agent": {"tenfold-probe"}, "Accept": {"*/*"}, "Connection": {"close"}},
+		Header: http.Header{"User-Agent": {"tenfold-probe"}, "Accept": {"*/*"}}, Close: true,
 	}
 	resp, err := conn.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if !expected(c.Status, resp.StatusCode) {
-		return fmt.Errorf("probe answered %d", resp.StatusCode)
-	}
-	if c.Body == "" {
-		return nil
-	}
+	// It is read though it may not matter: to close a connection with something unread resets it, which servers log.
 	body, err := io.ReadAll(io.LimitReader(resp.Body, probeBody))
-	if err != nil {
+	switch {
+	case !expected(c.Status, resp.StatusCode):
+		return fmt.Errorf("probe answered %d", resp.StatusCode)
+	case c.Body == "":
+		return nil
+	case err != nil:
 		return err
-	}
-	if !strings.Contains(string(body), c.Body) {
+	case !strings.Contains(string(body), c.Body):
 		return errors.New("probe answered without the expected body")
 	}
 	return nil
