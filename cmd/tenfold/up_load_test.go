@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +28,9 @@ type answer struct {
 
 // failed says that a customer would have noticed: no answer, half an answer, or not the one that was asked for.
 func (a answer) failed() bool { return a.err != nil || a.status < 200 || a.status > 299 }
+
+// waited is how long the customer waited, without what the test itself was late.
+func (a answer) waited() time.Duration { return a.took - a.late }
 
 func (a answer) String() string {
 	return fmt.Sprintf("%s %s -> %d %v %.120q after %v", a.due.Format("05.000"), a.path, a.status, a.err, a.body, a.took)
@@ -268,6 +270,6 @@ func noneFailed(t *testing.T, answers []answer) {
 		t.Errorf("%d of %d requests failed", s.failed, s.n)
 	}
 	if len(answers) == 0 {
-		t.Error(errors.New("nothing was sent"))
+		t.Error("nothing was sent")
 	}
 }

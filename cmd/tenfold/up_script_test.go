@@ -28,7 +28,8 @@ func newSession(env *testscript.Env) error {
 	return adopt()
 }
 
-// sessionCommands are what a script can do with a running tenfold beside calling its verbs.
+// sessionCommands are what a script can do with a running tenfold beside calling its verbs. Two of them are explained by
+// what they call: "ready" waits until all nodes are, "interrupt" is Ctrl-C.
 var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"up":          inSession(upInScript),
 	"get":         inSession(get),
@@ -36,7 +37,6 @@ var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 	"kill-node":   inSession(killInScript),
 	"ready":       inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.awaitReady() }),
 	"interrupt":   inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.stop() }),
-	"log":         inSession(awaitLog),
 	"nothingleft": inSession(nothingLeft),
 }
 
@@ -83,11 +83,6 @@ func killInScript(_ *testscript.TestScript, s *session, _ bool, args []string) {
 	kill(s.t, s.node(args[0]).PID, syscall.SIGKILL)
 	s.await("the killed node is gone", func() bool { return s.node(args[0]).ID == "" })
 	s.awaitReady()
-}
-
-// log REGEXP waits until tenfold has said something on standard error.
-func awaitLog(_ *testscript.TestScript, s *session, _ bool, args []string) {
-	s.stderr.await(s.running, "(?m)"+args[0])
 }
 
 // nothingleft checks that no process and no file stays behind of the tenfolds that the script has called with exec.
