@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -207,6 +209,9 @@ func exchange(t testing.TB, addr, send string) string {
 	nc := dial(t, addr)
 	go io.WriteString(nc, send)
 	all, err := io.ReadAll(nc)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection did not end after %.500q", all)
+	}
 	if err != nil && len(all) == 0 {
 		return "error: " + err.Error()
 	}

@@ -61,10 +61,11 @@ type body struct {
 	n       int64      // bytes read
 	err     error      // of the last read
 
-	mu      sync.Mutex // of what follows, and of setting the deadline
-	started bool       // somebody has read
-	whole   bool       // it was read to its end
-	over    bool       // the handler has returned: nobody may read
+	mu        sync.Mutex // of what follows, and of setting the deadline
+	started   bool       // somebody has read
+	whole     bool       // it was read to its end
+	overtaken bool       // the answer goes before it
+	over      bool       // the handler has returned: nobody may read
 }
 
 var (
@@ -129,17 +130,18 @@ func (b *body) end() {
 	}
 }
 
-// release ends the read that is under way.
+// release ends the read that is under way, and lets net/http read no more. It leaves alone a body that nobody has begun to
+// read, for which see giveUp; and HTTP/2, which closes its stream, and thereby the body.
 func (b *body) release() {
 	b.mu.Lock()
 	b.over = true
-	idle := !b.http1 || !b.started || b.whole
-	if !idle {
+	broken := b.http1 && !b.whole && (b.started || b.overtaken)
+	if broken {
 		b.conn.SetReadDeadline(past)
 	}
 	b.mu.Unlock()
-	if idle {
-		return // HTTP/2 closes its stream, and thereby the body
+	if !broken {
+		return
 	}
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -159,9 +161,9 @@ func linger(w http.ResponseWriter) {
 // overtake makes the answer that follows the last one on its connection, and independent of the rest of the body.
 func (b *body) overtake() {
 	b.mu.Lock()
-	whole := b.whole
-	b.mu.Unlock()
-	if b.http1 && !whole {
+	defer b.mu.Unlock()
+	if b.http1 && !b.whole {
+		b.overtaken = true
 		b.conn.EnableFullDuplex()
 		b.closeAfter()
 	}
