@@ -262,6 +262,59 @@ func TestBadInputHTTP2(t *testing.T) {
 	}
 }
 
+// The rules for bodies hold in HTTP/2, where a refused body does not cost the connection.
+func TestBadBodiesHTTP2(t *testing.T) {
+	a, top := secure(t)
+	node := newWitness(t)
+	f := start(t, top+"limits: {body_bytes: 100, body_grace: 100ms}", "", address(node.server))
+	c := secureClient(t, a, true)
+	for _, row := range []struct {
+		name   string
+		length int64
+		sent   int
+		want   string
+	}{
+		{"length", 200, 200, "413 body_too_large"},
+		{"no length", -1, 200, "413 body_too_large"},
+		{"slow", 50, 4, "408 body_too_slow"},
+		{"slow without length", -1, 4, "408 body_too_slow"},
+		{"good", 50, 50, "200"},
+	} {
+		body, pipe := io.Pipe()
+		go func() {
+			pipe.Write(make([]byte, row.sent))
+			if row.sent != 4 {
+				pipe.Close()
+			}
+		}()
+		req, _ := http.NewRequest("POST", "https://"+f.addr+"/p", body)
+		req.ContentLength = row.length
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Errorf("%s: %v", row.name, err)
+			continue
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Errorf("%s: after %d %q: %v", row.name, resp.StatusCode, text, err)
+		}
+		got := fmt.Sprint(resp.StatusCode)
+		if resp.StatusCode != 200 {
+			got += " " + problemOf(t, resp, string(text))
+		}
+		if got != row.want {
+			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
+		}
+	}
+	if n := f.counted(t)["active_connections"]; n != 1 {
+		t.Errorf("%v connections were needed", n)
+	}
+	if n := f.Nodes("shop")[0].Failures; n != 0 {
+		t.Errorf("the node was blamed %d times", n)
+	}
+}
+
 // A client that stalls one stream of an HTTP/2 connection, by giving it no window, is cut off like one that stalls a whole
 // connection: it held a place on a node for ever.
 func TestHTTP2StreamThatIsNotRead(t *testing.T) {

@@ -171,11 +171,6 @@ func TestProblems(t *testing.T) {
 			w.WriteHeader(500)
 		}
 	}))
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.Close()
 	t.Run("no_route", func(t *testing.T) {
 		f := startFile(t, fmt.Sprintf("services: {shop: {nodes: [%q]}}\nroutes: [{path: /a, to: shop}]", node))
 		resp, body := f.get(t, "/b")
@@ -227,11 +222,31 @@ func TestProblems(t *testing.T) {
 			t.Errorf("HEAD: %d %q", resp.StatusCode, body)
 		}
 	})
+	t.Run("unreachable", func(t *testing.T) {
+		dies := serve(t, func(http.ResponseWriter, *http.Request) {})
+		f := start(t, "", "", address(dies))
+		dies.Close()
+		resp, body := f.do(t, "POST", "/p", nil)
+		if reason := problemOf(t, resp, body); resp.StatusCode != 503 || reason != "unreachable" || resp.Header.Get("Retry-After") != "1" {
+			t.Errorf("got %d %s", resp.StatusCode, reason)
+		}
+	})
+	t.Run("breaker_open", func(t *testing.T) {
+		f := start(t, "", "retry: off\nbreaker: {min_requests: 2, open: 1m}", address(serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })))
+		for range 2 {
+			f.get(t, "/p")
+		}
+		resp, body := f.get(t, "/p")
+		if reason := problemOf(t, resp, body); resp.StatusCode != 503 || reason != "breaker_open" || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("got %d %s", resp.StatusCode, reason)
+		}
+	})
 	t.Run("drained", func(t *testing.T) {
+		node, arrived, _ := slow(t)
 		f := start(t, "", "", node)
 		nc := dial(t, f.addr)
 		io.WriteString(nc, "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
-		await(t, "it is held", func() bool { return f.InFlight("shop-1") == 1 })
+		receive(t, "the request to arrive", arrived)
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		f.Drain(over, "shop", "shop-1")

@@ -407,7 +407,8 @@ func TestClientLeavesBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// An answer that breaks off at the node breaks off at the client: it never looks whole.
+// An answer that breaks off at the node breaks off at the client: it never looks whole. (HTTP/1.0 is the exception: to
+// its clients, an answer of unknown length ends with the connection, whatever the reason.)
 func TestNodeBreaksOffItsAnswer(t *testing.T) {
 	a, top := secure(t)
 	big := strings.Repeat("x", 40<<10)
