@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"internal/node":             {},
 	"internal/http1":            {},
 	"internal/store":            {},
-	"internal/gateway":          {"internal/gateway/...", "internal/node", "internal/config", "internal/http1"},
+	"internal/gateway":          {"internal/gateway/...", "internal/node", "internal/config", "internal/http1", "internal/store"},
 	"internal/gateway/balance":  {},
 	"internal/gateway/upstream": {"internal/gateway/balance", "breaker", "internal/http1", "internal/node", "internal/config"},
 	"internal/gateway/policy":   {"internal/gateway/upstream", "internal/config", "internal/http1"},

@@ -120,7 +120,7 @@ func build(t *terminal, cfg *config.Config, logs *logs) (h *house, err error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	h.gateway, err = gateway.New(cfg, &gateway.Options{Log: log, Access: logs.access, Metrics: registry})
+	h.gateway, err = gateway.New(cfg, &gateway.Options{Log: log, Access: logs.access, Metrics: registry, Store: h.store})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@
 //	list       [a, b], or a alone
 //	address    :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080; port 0 takes a free one
 //	network    10.0.0.0/8, or an IP address alone
+//	rate       100/s, 600/m, 1000/h
 //	path       relative to the directory of the file
 //
 // "${NAME}" reads the environment variable NAME in admin.token and in the values of env, and nowhere else; a variable that
@@ -37,6 +38,7 @@ type Config struct {
 	Drain          time.Duration  // how long old requests may finish when a node or tenfold stops; default 30s
 	Limits         Limits         // what a downstream may send
 	Services       []Service      // in the order of the file
+	JWT            *JWT           // the tokens of routes with auth: jwt; nil, in the file "off", for none
 	Routes         []Route        // in the order of the file; default: "/" to the only service; needed when there are several
 }
 
@@ -163,4 +165,59 @@ type Route struct {
 	Methods []string          // upper case; default all
 	Headers map[string]string // by canonical name, a value to equal, or "*" for present; default none
 	To      string            // the service
+
+	// Auth "jwt" lets only requests with a bearer token in that Config.JWT accepts; default "off".
+	Auth        string
+	RateLimit   *RateLimit   // "off", or a rate alone: rate_limit: 100/s; default "off"
+	Idempotency *Idempotency // "off", or a mode alone: idempotency: required; default "off"
+}
+
+// JWT says which bearer tokens (RFC 7519) are accepted. Algorithms, Keys, Issuer and Audience have no default: what is not
+// said is not checked by guess. There are no shared secrets (HS256): who can check such a token can also make one.
+type JWT struct {
+	Algorithms []string      // of EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512; a token with another is refused
+	Keys       string        // a JWKS (RFC 7517): an https:// URL (http:// on loopback only), or a file; or a file of PEM public keys
+	Issuer     string        // "iss", to the letter
+	Audience   []string      // one of them is in "aud"; "any" alone does not look at it
+	Leeway     time.Duration // how far the clocks of issuer and gateway may be apart; default 30s
+	Refresh    time.Duration // how often Keys is read again; default 5m
+	Refetch    time.Duration // a token with an unknown key makes us read Keys again, once in this time at most; default 30s
+}
+
+// Caller says whose requests count together.
+//
+//	authorization   the subject of a token that auth: jwt has accepted, else the Authorization field, else the address
+//	ip              the address of the client
+//	header:NAME     the value of a header; without it, the address
+//	cookie:NAME     the value of a cookie; without it, the address
+//	all             everybody
+type Caller struct {
+	By   string
+	Name string
+}
+
+// RateLimit answers 429 to what comes faster than the rate allows (GCRA).
+type RateLimit struct {
+	Rate   Rate   // 100/s, 600/m, 1000/h
+	Burst  int    // how many may come at once after a pause; default: the requests of Rate, whatever their time
+	Caller Caller // default ip
+	// Scope "fleet" counts for all gateways that share the store; while the store is away, each counts alone. "gateway" is
+	// each alone always. Default "fleet".
+	Scope string
+}
+
+// Rate is a number of requests in a time.
+type Rate struct {
+	Requests int
+	Per      time.Duration // a second, minute or hour
+}
+
+// Idempotency gives requests under one Idempotency-Key one effect and one answer, for services in any language. It needs the
+// store. It counts for methods that are not idempotent by themselves: POST and PATCH.
+type Idempotency struct {
+	Mode        string        // "required": 400 without a key; "optional": requests without one pass as they are
+	Caller      Caller        // keys of one caller mean nothing to another; default authorization
+	TTL         time.Duration // how long an answer can be had again; default 24h
+	BodyBytes   int           // largest request body, which is kept in memory for its fingerprint; default 1MiB
+	AnswerBytes int           // largest answer that is kept; default 1MiB
 }

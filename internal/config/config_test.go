@@ -170,7 +170,7 @@ func TestCommandIsAWholeConfig(t *testing.T) {
 	if s.MinNodes != 2 || s.MaxNodes != 10 || s.Worker || s.Dir != dir {
 		t.Errorf("got %+v", s)
 	}
-	if want := []Route{{Path: "/", To: "app"}}; !reflect.DeepEqual(c.Routes, want) {
+	if want := []Route{{Path: "/", To: "app", Auth: "off"}}; !reflect.DeepEqual(c.Routes, want) {
 		t.Errorf("got routes %v, want %v", c.Routes, want)
 	}
 	again, err := Parse("effective", c.yaml(), nil)

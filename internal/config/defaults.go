@@ -48,6 +48,16 @@ func defaults() (Config, Service) {
 		}
 }
 
+func newJWT() *JWT {
+	return &JWT{Leeway: 30 * time.Second, Refresh: 5 * time.Minute, Refetch: 30 * time.Second}
+}
+
+func newRateLimit() *RateLimit { return &RateLimit{Caller: Caller{By: "ip"}, Scope: "fleet"} }
+
+func newIdempotency() *Idempotency {
+	return &Idempotency{Caller: Caller{By: "authorization"}, TTL: 24 * time.Hour, BodyBytes: 1 << 20, AnswerBytes: 1 << 20}
+}
+
 const (
 	defaultNodes = 2
 	unset        = -1 // a duration that takes its default from elsewhere
@@ -68,7 +78,12 @@ func (c *Config) settle(dir string) {
 		}
 	}
 	if len(c.Routes) == 0 && len(c.Services) == 1 {
-		c.Routes = []Route{{Path: "/", To: c.Services[0].Name}}
+		c.Routes = []Route{{Path: "/", To: c.Services[0].Name, Auth: "off"}}
+	}
+	for _, r := range c.Routes {
+		if l := r.RateLimit; l != nil && l.Burst == 0 {
+			l.Burst = l.Rate.Requests
+		}
 	}
 	for i := range c.Services {
 		s := &c.Services[i]

@@ -40,6 +40,32 @@ func (r *reader) readFields(n node, fields []field) {
 	}
 }
 
+// optional is a mapping that need not be there: "off", or the one value that matters most, or all of its fields.
+type optional[T any] struct {
+	p      **T
+	fresh  func() *T // with its defaults
+	fields func(*T) []field
+	short  func(t *T, text string) error // nil when there is no short form
+}
+
+func (v optional[T]) read(r *reader, n node) {
+	t, off := v.fresh(), false
+	b := block{fields: v.fields(t), off: &off}
+	if v.short != nil {
+		b.short = func(text string) error { return v.short(t, text) }
+	}
+	if b.read(r, n); !off {
+		*v.p = t
+	}
+}
+
+func (v optional[T]) show() any {
+	if *v.p == nil {
+		return "off"
+	}
+	return showFields(v.fields(*v.p))
+}
+
 func showFields(fields []field) []shown {
 	var all []shown
 	for _, f := range fields {
@@ -85,7 +111,7 @@ func (b block) show() any {
 }
 
 // later are keys of the design that this version does not have yet: they must not look like typing errors.
-var later = []string{"scale", "auth", "cache", "idempotency", "kubernetes", "engine"}
+var later = []string{"scale", "cache", "kubernetes", "engine"}
 
 // elsewhere are the words of other tools for what has a name here.
 var elsewhere = map[string]string{
@@ -93,6 +119,8 @@ var elsewhere = map[string]string{
 	"replicas": "nodes", "instances": "nodes", "servers": "nodes", "upstreams": "nodes", "targets": "nodes",
 	"health": "probe", "healthcheck": "probe", "health_check": "probe", "readiness_probe": "probe",
 	"environment": "env", "workdir": "dir", "cwd": "dir", "working_dir": "dir",
+	"ratelimit": "rate_limit", "limit_rate": "rate_limit", "idempotent": "idempotency", "jwks": "keys", "jwks_url": "keys",
+	"iss": "issuer", "aud": "audience", "algorithm": "algorithms", "alg": "algorithms", "by": "caller",
 	"service": "to", "backend": "to", "upstream": "to", "prefix": "path",
 	"lb": "balance", "load_balancer": "balance", "strategy": "balance", "attempts": "tries", "retries": "retry",
 	"circuit_breaker": "breaker", "redis": "store", "certificate": "cert", "address": "listen", "bind": "listen",

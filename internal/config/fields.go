@@ -17,6 +17,7 @@ func (c *Config) fields() []field {
 		{"drain", duration(&c.Drain, 0)},
 		{"limits", block{fields: c.Limits.fields()}},
 		{"services", services{&c.Services}},
+		{"jwt", optional[JWT]{p: &c.JWT, fresh: newJWT, fields: (*JWT).fields}},
 		{"routes", routes{&c.Routes}},
 	}
 }
@@ -153,7 +154,51 @@ func (r *Route) fields() []field {
 		{"methods", list[string]{p: &r.Methods, parse: parseMethod, print: word, most: 32, omit: true}},
 		{"headers", headers{&r.Headers}},
 		{"to", text(&r.To, func(string) error { return nil })},
+		{"auth", text(&r.Auth, checkAuth)},
+		{"rate_limit", optional[RateLimit]{p: &r.RateLimit, fresh: newRateLimit, fields: (*RateLimit).fields, short: (*RateLimit).short}},
+		{"idempotency", optional[Idempotency]{p: &r.Idempotency, fresh: newIdempotency, fields: (*Idempotency).fields, short: (*Idempotency).short}},
 	}
+}
+
+func (j *JWT) fields() []field {
+	return []field{
+		{"algorithms", list[string]{p: &j.Algorithms, parse: parseAlgorithm, print: word, most: len(algorithms)}},
+		{"keys", keySource{&j.Keys}},
+		{"issuer", text(&j.Issuer, checkClaim)},
+		{"audience", list[string]{p: &j.Audience, parse: parseClaim, print: word, most: 32}},
+		{"leeway", duration(&j.Leeway, 0)},
+		{"refresh", duration(&j.Refresh, time.Second)},
+		{"refetch", duration(&j.Refetch, time.Second)},
+	}
+}
+
+func (l *RateLimit) fields() []field {
+	return []field{
+		{"rate", scalar[Rate]{&l.Rate, parseRate, Rate.String}},
+		{"burst", whole(&l.Burst, 1, 10_000_000)},
+		{"caller", scalar[Caller]{&l.Caller, parseCaller, Caller.String}},
+		{"scope", text(&l.Scope, checkScope)},
+	}
+}
+
+func (l *RateLimit) short(text string) (err error) {
+	l.Rate, err = parseRate(text)
+	return err
+}
+
+func (i *Idempotency) fields() []field {
+	return []field{
+		{"mode", text(&i.Mode, checkMode)},
+		{"caller", scalar[Caller]{&i.Caller, parseCaller, Caller.String}},
+		{"ttl", duration(&i.TTL, time.Second)},
+		{"body_bytes", size(&i.BodyBytes, 0, 64<<20)},
+		{"answer_bytes", size(&i.AnswerBytes, 1<<10, 64<<20)},
+	}
+}
+
+func (i *Idempotency) short(text string) error {
+	i.Mode = text
+	return checkMode(text)
 }
 
 // table is one mapping of the file.
@@ -178,5 +223,8 @@ func tables() []table {
 		{"services.NAME.limit", s.Limit.fields()},
 		{"services.NAME.retry", s.Retry.fields()},
 		{"services.NAME.breaker", s.Breaker.fields()},
+		{"jwt", newJWT().fields()},
+		{"rate_limit of a route", newRateLimit().fields()},
+		{"idempotency of a route", newIdempotency().fields()},
 	}
 }

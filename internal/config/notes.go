@@ -21,6 +21,11 @@ func (c *Config) Notes() []Problem {
 	for i := range c.Services {
 		n.service(&c.Services[i])
 	}
+	for i, r := range c.Routes {
+		if r.RateLimit != nil && r.RateLimit.Scope == "fleet" && c.Store == "none" {
+			n.add(at("routes", i)+".rate_limit", "scope: gateway says so", "each gateway counts alone: without a store they know nothing of each other")
+		}
+	}
 	return n
 }
 

@@ -26,7 +26,7 @@ func (v routes) read(r *reader, n node) {
 		return
 	}
 	for _, item := range items {
-		route := Route{Path: "/"}
+		route := Route{Path: "/", Auth: "off"}
 		r.readFields(item, route.fields())
 		*v.p = append(*v.p, route)
 	}

@@ -16,6 +16,9 @@ func (c *Config) validate(broken func(path string) bool) []Problem {
 	for i := range c.Services {
 		v.service(&c.Services[i])
 	}
+	if c.JWT != nil {
+		v.jwt(c.JWT)
+	}
 	v.routes(c)
 	return v.problems
 }
@@ -103,6 +106,7 @@ func (v *validation) routes(c *Config) {
 	known := true
 	for i, route := range c.Routes {
 		v.route(at("routes", i), &route, names, c.Limits.Underscores)
+		v.policies(at("routes", i), &route, c)
 		v.reached(c.Routes, i)
 		known = known && slices.Contains(names, route.To)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/http1"
 	"github.com/tenfold-go/tenfold/internal/node"
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 // Options tune a Gateway. Zero fields mean their defaults.
@@ -32,6 +33,7 @@ type Options struct {
 	Log     *slog.Logger          // what happens to nodes and listeners; default: discard
 	Access  *slog.Logger          // one record per request; default: none
 	Metrics prometheus.Registerer // default: none
+	Store   *store.Store          // what policies share with other gateways; default: nothing is shared
 }
 
 // Gateway serves what a configuration describes. Its nodes come in through Update. It is safe for concurrent use.
@@ -72,13 +74,17 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	if o.Access != nil {
 		ends = append(ends, policy.AccessLog(o.Access))
 	}
+	router, err := g.routes(o)
+	if err != nil {
+		return nil, err
+	}
 	g.handler = policy.Chain(
 		policy.Recorded(ends...),
 		policy.Stalled(cfg.Limits),
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(cfg.TrustedProxies, cfg.TLS != nil),
-	)(g.routes())
+	)(router)
 	g.server = newServer(cfg, g, g.log)
 	g.server.ConnState = func(nc net.Conn, s http.ConnState) {
 		metrics.connState(s)
@@ -95,13 +101,18 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handler.ServeHTTP(w, r)
 }
 
-// routes is the end of the chain: it finds the service and proxies to it.
-func (g *Gateway) routes() http.Handler {
-	router := newRouter(g.cfg.Routes)
-	proxies := make(map[string]*proxy, len(g.pools))
-	for name, pool := range g.pools {
-		proxies[name] = &proxy{service: name, pool: pool, tunnels: &g.tunnels}
+// routes is the end of the chain that all requests have in common: it finds the route, whose policies lead to the service.
+func (g *Gateway) routes(o *Options) (http.Handler, error) {
+	routes := make([]route, len(g.cfg.Routes))
+	for i := range g.cfg.Routes {
+		r := &g.cfg.Routes[i]
+		policies, err := g.policies(r, o)
+		if err != nil {
+			return nil, fmt.Errorf("build routes[%d]: %w", i, err)
+		}
+		routes[i] = route{r, policy.Chain(policies...)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
 	}
+	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := router.find(r)
 		if m.route == nil {
@@ -109,8 +120,16 @@ func (g *Gateway) routes() http.Handler {
 			return
 		}
 		policy.RecordOf(r).Service = m.route.To
-		proxies[m.route.To].ServeHTTP(w, r)
-	})
+		m.route.handler.ServeHTTP(w, r)
+	}), nil
+}
+
+// policies are those of one route, in the order in which a request meets them.
+func (g *Gateway) policies(r *config.Route, o *Options) (all []policy.Policy, err error) {
+	if r.Auth == "jwt" || r.RateLimit != nil || r.Idempotency != nil {
+		return nil, errors.New("auth, rate_limit and idempotency are not built yet")
+	}
+	return all, nil
 }
 
 // Listen opens the addresses, so that a taken port is known before anything is started.

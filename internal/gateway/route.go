@@ -21,11 +21,17 @@ type router struct {
 
 // paths are the routes of one host, by their path.
 type paths struct {
-	routes map[string][]config.Route // of the same path, the most demanding first
-	depth  int                       // segments of the deepest path
+	routes map[string][]route // of the same path, the most demanding first
+	depth  int                // segments of the deepest path
 }
 
-func newRouter(routes []config.Route) *router {
+// route is one of the file, with what serves it: its policies and, behind them, the proxy to its service.
+type route struct {
+	*config.Route
+	handler http.Handler
+}
+
+func newRouter(routes []route) *router {
 	rt := &router{exact: map[string]*paths{}, wildcard: map[string]*paths{}, any: &paths{}}
 	for _, r := range routes {
 		p := rt.any
@@ -47,21 +53,21 @@ func entry(m map[string]*paths, host string) *paths {
 	return m[host]
 }
 
-func (p *paths) add(r config.Route) {
+func (p *paths) add(r route) {
 	if p.routes == nil {
-		p.routes = map[string][]config.Route{}
+		p.routes = map[string][]route{}
 	}
 	key := strings.TrimSuffix(r.Path, "/")
 	p.routes[key] = append(p.routes[key], r)
-	slices.SortStableFunc(p.routes[key], func(a, b config.Route) int { return cmp.Compare(conditions(b), conditions(a)) })
+	slices.SortStableFunc(p.routes[key], func(a, b route) int { return cmp.Compare(conditions(b), conditions(a)) })
 	p.depth = max(p.depth, strings.Count(key, "/"))
 }
 
-func conditions(r config.Route) int { return min(1, len(r.Methods)) + len(r.Headers) }
+func conditions(r route) int { return min(1, len(r.Methods)) + len(r.Headers) }
 
 // match is the outcome of a look-up. Without a route, allowed lists the methods that the path has, if any.
 type match struct {
-	route   *config.Route
+	route   *route
 	allowed []string
 }
 

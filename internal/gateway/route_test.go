@@ -216,7 +216,11 @@ func routeAgrees(t *testing.T, data []byte) {
 		}
 		routes = append(routes, r)
 	}
-	rt := newRouter(routes)
+	all := make([]route, len(routes))
+	for i := range routes {
+		all[i].Route = &routes[i]
+	}
+	rt := newRouter(all)
 	for range 4 {
 		method := c.of("GET", "POST", "PUT")
 		host := c.of("a.example", "x.example", "b.a.example", "c.b.a.example", "x.y.b.a.example", "example", ".example", "", "[::1]", "a.b", "..", "*.example")

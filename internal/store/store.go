@@ -37,10 +37,12 @@ type Process interface {
 	Stop(ctx context.Context) error // asks it to end, forces it when ctx ends, and returns when it is gone
 }
 
-// Store is the shared state of one tenfold. Open it before Run; URL is known in between.
+// Store is the shared state of one tenfold. Open it before Run; URL is known in between. Its methods are safe for
+// concurrent use once it is open.
 type Store struct {
 	log     *slog.Logger
 	backend backend
+	client  connection
 }
 
 // backend is one way to have a Redis.
@@ -94,8 +96,11 @@ func auto(o *Options, log *slog.Logger) backend {
 // Open makes the store answer, or says why it does not.
 func (s *Store) Open(ctx context.Context) error { return s.backend.open(ctx) }
 
-// Run keeps the store answering until ctx ends, then ends what Open started.
-func (s *Store) Run(ctx context.Context) error { return s.backend.run(ctx) }
+// Run keeps the store answering until ctx ends, then ends what Open and Client started.
+func (s *Store) Run(ctx context.Context) error {
+	defer s.client.close()
+	return s.backend.run(ctx)
+}
 
 // URL is where nodes find the store; it holds a password. It is empty when there is none.
 func (s *Store) URL() string { return s.backend.url() }

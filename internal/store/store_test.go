@@ -137,6 +137,10 @@ func TestPrivateStoreIsReplacedAtTheSameAddress(t *testing.T) {
 		return p, err
 	}})
 	url := s.URL()
+	c, err := s.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
 	(<-started).cmd.Process.Kill()
 	<-started
 	o, _ := rueidis.ParseURL(url)
@@ -145,6 +149,72 @@ func TestPrivateStoreIsReplacedAtTheSameAddress(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("no new store at the old address")
 		}
+	}
+	for err = net.ErrClosed; err != nil; err = c.Do(t.Context(), c.B().Ping().Build()).Error() {
+		if time.Now().After(deadline) {
+			t.Fatalf("the client does not come back: %v", err)
+		}
+	}
+}
+
+func TestClientIsSharedAndEndsWithTheStore(t *testing.T) {
+	s, err := New("auto", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	all := make(chan rueidis.Client)
+	for range 10 {
+		go func() {
+			c, err := s.Client()
+			if err != nil {
+				t.Error(err)
+			}
+			all <- c
+		}()
+	}
+	first := <-all
+	for range 9 {
+		if c := <-all; c != first {
+			t.Error("two clients")
+		}
+	}
+	if err := first.Do(t.Context(), first.B().Ping().Build()).Error(); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Client(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestClientOfAStoreThatIsAway(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	s, err := New("redis://:secret@"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := s.Client(); err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "refused") {
+			t.Fatalf("%v", err)
+		}
+	}
+	if s, _ := New("none", nil); s == nil {
+		t.Fatal("none is a store too")
+	} else if _, err := s.Client(); !errors.Is(err, ErrNone) {
+		t.Errorf("%v", err)
 	}
 }
 
