@@ -1,0 +1,54 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/netip"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// callerOf names whose request this is, as c says. The name has no secret in it: what a client sent is hashed. It is never
+// empty; clients without an IP address (those of a Unix socket) are one caller.
+func callerOf(r *http.Request, c config.Caller) string {
+	rec := RecordOf(r)
+	value := ""
+	switch c.By {
+	case "all":
+		return "all"
+	case "authorization":
+		if rec.Subject != "" {
+			return "subject:" + digest(rec.Subject)
+		}
+		value = r.Header.Get("Authorization")
+	case "header":
+		value = r.Header.Get(c.Name)
+	case "cookie":
+		if cookie, err := r.Cookie(c.Name); err == nil {
+			value = cookie.Value
+		}
+	}
+	if value != "" {
+		return c.By + ":" + digest(value)
+	}
+	return "ip:" + network(rec.Client).String()
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}
+
+// network is what one client has for itself: of IPv6 a /64 (RFC 6177 gives no site less), or changing its own address would
+// make it another caller with each request.
+func network(a netip.Addr) netip.Addr {
+	if !a.Is6() || a.Is4In6() {
+		return a.Unmap()
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
+}
