@@ -66,14 +66,34 @@ HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Hello).serve_forever()
 	}
 }
 
-func TestReadmeFileIsFine(t *testing.T) {
-	text := document(t, "README.md")
-	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(text)
-	if block == nil {
-		t.Fatal("the README shows no file")
+// TestFilesOfTheDocsAreFine reads every tenfold.yaml that README and docs show. What has no services is the part of a file
+// that its text is about.
+func TestFilesOfTheDocsAreFine(t *testing.T) {
+	docs, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := config.Parse("README.md", []byte(block[1]), nil); err != nil {
-		t.Error(err)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "jwks.json"), `{"keys": []}`)
+	found := 0
+	for _, name := range append(docs, filepath.Join(repository, "README.md")) {
+		name, err := filepath.Rel(repository, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(document(t, name), -1) {
+			file := block[1]
+			if !strings.Contains(file, "services:") {
+				file = "services: {shop: {run: [shop, serve]}}\n" + file
+			}
+			if _, err := config.Parse(name, []byte(file), &config.Options{Dir: dir}); err != nil {
+				t.Errorf("%v\nin\n%s", err, file)
+			}
+			found++
+		}
+	}
+	if found < 1 {
+		t.Error("no document shows a file")
 	}
 }
 
