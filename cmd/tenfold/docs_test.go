@@ -1,6 +1,12 @@
 package main
 
 import (
+	"errors"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +100,55 @@ func TestFilesOfTheDocsAreFine(t *testing.T) {
 	}
 	if found < 1 {
 		t.Error("no document shows a file")
+	}
+}
+
+// unsaid is what the Go of the README leaves out: what every service has already.
+const unsaid = `package readme
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/breaker"
+	"github.com/tenfold-go/tenfold/cache"
+	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/session"
+)
+
+func _(ctx context.Context, client rueidis.Client, db *sql.DB, tx *sql.Tx, mux *http.ServeMux, w http.ResponseWriter, r *http.Request,
+	load cache.Loader[string, int64], user func(*http.Request) string, insertOrder func(*http.Request, *sql.Tx) (int, error),
+	pay func(context.Context) error) {
+`
+
+// TestGoOfTheReadmeCompiles checks the types of every block of Go that the README shows. What only a fragment may do, such as
+// to leave a variable unused, is not an error.
+func TestGoOfTheReadmeCompiles(t *testing.T) {
+	t.Chdir(repository) // where the packages are found
+	fset := token.NewFileSet()
+	packages := importer.ForCompiler(fset, "source", nil)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(document(t, "README.md"), -1)
+	if len(blocks) < 4 {
+		t.Errorf("only %d blocks", len(blocks))
+	}
+	for _, block := range blocks {
+		file, err := parser.ParseFile(fset, "README.md", unsaid+block[1]+"}", parser.SkipObjectResolution)
+		if err != nil {
+			t.Errorf("%v\nin\n%s", err, block[1])
+			continue
+		}
+		check := types.Config{Importer: packages, Error: func(err error) {
+			if e := (types.Error{}); errors.As(err, &e) && e.Soft {
+				return
+			}
+			t.Errorf("%v\nin\n%s", err, block[1])
+		}}
+		check.Check("readme", fset, []*ast.File{file}, nil) // Error has its errors
 	}
 }
 
