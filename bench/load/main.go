@@ -5,7 +5,10 @@
 //
 //	go run ./bench/load
 //
-// The figure is requests per second of the generator's own CPU time. Peers that are not installed are named as missing.
+// The figure is requests per second of the generator's own CPU time. It depends on how busy the generator is: one that
+// sleeps after every request is woken for every request, and on a small machine waking up costs more than the request. So
+// open load, whose requests come one by one, stands beside wrk with 32 connections, which is never asleep, and beside wrk
+// with one and with two, which sleeps as much. Peers that are not installed are named as missing.
 package main
 
 import (
@@ -31,7 +34,7 @@ import (
 var (
 	rounds   = flag.Int("rounds", 5, "how often each generator is measured")
 	duration = flag.Duration("duration", 3*time.Second, "of each measurement")
-	users    = flag.Int("users", 32, "connections")
+	users    = flag.Int("users", 32, "connections of a generator that is never asleep, and at most of one in open load")
 	serveOn  = flag.Bool("serve", false, "be the backend, and nothing else")
 )
 
@@ -56,7 +59,10 @@ type contender struct {
 	args    func(url string) []string
 	count   func(output []byte) (int64, error)
 	figures []float64 // requests per CPU second, by round
+	rates   []float64 // requests per second, by round
 }
+
+func (c *contender) foreign() bool { return c.program == "wrk" || c.program == "k6" }
 
 func contenders(dir string) []*contender {
 	seconds := strconv.Itoa(int(duration.Seconds()))
@@ -75,17 +81,27 @@ func contenders(dir string) []*contender {
 			return append([]string{"load", url, "--duration", duration.String(), "--warmup", "0s", "--json", "-"}, mode...)
 		}
 	}
+	open := func(rate string) func(string) []string {
+		return tenfold("--rate", rate, "--connections", strconv.Itoa(*users))
+	}
+	wrk := func(connections int) *contender {
+		return &contender{
+			name: fmt.Sprintf("wrk -c%d", connections), program: "wrk", count: number(`(\d+) requests in`),
+			args: func(url string) []string {
+				return []string{"-t1", "-c" + strconv.Itoa(connections), "-d" + seconds + "s", "--latency", url}
+			},
+		}
+	}
 	own := filepath.Join(dir, "tenfold")
 	script := filepath.Join(dir, "k6.js")
 	return []*contender{
-		{name: "tenfold --users", program: own, args: tenfold("--users", strconv.Itoa(*users)), count: tenfoldCount},
-		{name: "tenfold --rate 40000", program: own, args: tenfold("--rate", "40000"), count: tenfoldCount},
-		{
-			name: "wrk", program: "wrk", count: number(`(\d+) requests in`),
-			args: func(url string) []string {
-				return []string{"-t1", "-c" + strconv.Itoa(*users), "-d" + seconds + "s", "--latency", url}
-			},
-		},
+		{name: fmt.Sprintf("tenfold --users %d", *users), program: own, args: tenfold("--users", strconv.Itoa(*users)), count: tenfoldCount},
+		{name: "tenfold --rate 80000", program: own, args: open("80000"), count: tenfoldCount},
+		{name: "tenfold --rate 40000", program: own, args: open("40000"), count: tenfoldCount},
+		{name: "tenfold --rate 10000", program: own, args: open("10000"), count: tenfoldCount},
+		wrk(*users),
+		wrk(2),
+		wrk(1),
 		{
 			name: "k6", program: "k6", count: number(`http_reqs[.]*: (\d+)`),
 			args: func(url string) []string {
@@ -141,11 +157,9 @@ func compare() error {
 	for round := range *rounds {
 		for i := range present {
 			c := present[(i+round)%len(present)] // nobody is always first
-			figure, err := c.measure(generatorCore, url)
-			if err != nil {
+			if err := c.measure(generatorCore, url); err != nil {
 				return fmt.Errorf("measure %s: %w", c.name, err)
 			}
-			c.figures = append(c.figures, figure)
 		}
 	}
 	fmt.Printf("generator on core %d, backend on core %d, %d connections, %d rounds of %v\n",
@@ -155,16 +169,18 @@ func compare() error {
 }
 
 // measure runs the generator once.
-func (c *contender) measure(core int, url string) (float64, error) {
+func (c *contender) measure(core int, url string) error {
 	cmd := exec.Command("taskset", append([]string{"--cpu-list", strconv.Itoa(core), c.program}, c.args(url)...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, errs.Bytes())
+		return fmt.Errorf("%w: %s", err, errs.Bytes())
 	}
 	n, err := c.count(out.Bytes())
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return float64(n) / cpu.Seconds(), err
+	c.figures = append(c.figures, float64(n)/cpu.Seconds())
+	c.rates = append(c.rates, float64(n)/duration.Seconds())
+	return err
 }
 
 func median(all []float64) float64 {
@@ -174,15 +190,19 @@ func median(all []float64) float64 {
 
 func printTable(all []*contender) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "generator\trequests per CPU second\tlowest\thighest\t")
+	fmt.Fprint(w, "generator\trequests/s\tper CPU second\tlowest\thighest\t")
 	for _, peer := range all {
-		fmt.Fprintf(w, "of %s\t", peer.name)
+		if peer.foreign() {
+			fmt.Fprintf(w, "of %s\t", peer.name)
+		}
 	}
 	fmt.Fprintln(w)
 	for _, c := range all {
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t", c.name, median(c.figures), slices.Min(c.figures), slices.Max(c.figures))
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t", c.name, median(c.rates), median(c.figures), slices.Min(c.figures), slices.Max(c.figures))
 		for _, peer := range all {
-			fmt.Fprintf(w, "%.2f\t", median(c.figures)/median(peer.figures))
+			if peer.foreign() {
+				fmt.Fprintf(w, "%.2f\t", median(c.figures)/median(peer.figures))
+			}
 		}
 		fmt.Fprintln(w)
 	}
