@@ -65,7 +65,7 @@ func NewCarts(client rueidis.Client, o *CartOptions) (*Carts, error) {
 // that the visitor does, for example as a hidden field of the form, and send the same one again with each retry. With an
 // empty id every call counts, and after ErrUnavailable it is not known whether it did.
 //
-// All methods may return ErrUnavailable, ErrInvalid for an owner, product or id that is not plain text of 1 to 256, 128 or 64
+// All methods may return ErrUnavailable, ErrInvalid for an owner, product or id that is not plain text of 1 to 256, 128 or 255
 // bytes (an owner has no braces), or the error of a context that was cancelled.
 type Cart struct {
 	carts *Carts
@@ -77,7 +77,7 @@ func (c *Carts) Of(owner string) *Cart { return &Cart{c, owner} }
 
 const (
 	maxProduct = 128 // bytes
-	maxOp      = 64  // bytes
+	maxOp      = 255 // bytes: a whole Idempotency-Key
 )
 
 // Quantities returns what is in the cart, by product. An owner without a cart has an empty one.

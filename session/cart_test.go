@@ -120,7 +120,7 @@ func TestCartOperations(t *testing.T) {
 		"no product":       func() error { _, err := cart.Add(ctx, "", 1, ""); return err },
 		"binary product":   func() error { _, err := cart.Add(ctx, "a\x00", 1, ""); return err },
 		"long product":     func() error { _, err := cart.Add(ctx, strings.Repeat("x", 129), 1, ""); return err },
-		"long operation":   func() error { _, err := cart.Add(ctx, "book", 1, strings.Repeat("x", 65)); return err },
+		"long operation":   func() error { _, err := cart.Add(ctx, "book", 1, strings.Repeat("x", 256)); return err },
 		"braces in owner":  func() error { _, err := cart.carts.Of("}{").Add(ctx, "book", 1, ""); return err },
 		"no owner":         func() error { _, err := cart.carts.Of("").Quantities(ctx); return err },
 		"take without id":  func() error { return cart.Take(ctx, map[string]int{"book": 1}, "") },

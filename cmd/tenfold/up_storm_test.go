@@ -168,6 +168,7 @@ type shopper struct {
 	shop string
 	name string
 	cart map[string]int // what they have put into it, by product
+	key  string         // what they do now, however often they have to ask for it
 
 	lost     losses
 	order    string // its id
@@ -204,29 +205,21 @@ func (v *shopper) register() error {
 	return expected(err, "register", status, http.StatusCreated, http.StatusOK)
 }
 
-// put adds a product, and sees whether the others are still there. What got no answer may be in the cart all the same, so
-// the visitor looks before the next try.
+// put adds a product, and sees whether the others are still there. What got no answer may be in the cart all the same: under
+// the key of this click it is added once.
 func (v *shopper) put(product string) error {
+	var cart placed
 	line := fmt.Sprintf(`{"product": %q, "quantity": 1}`, product)
 	v.cart[product] = 1
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(pause) {
-		var cart placed
-		status, err := v.try("POST", "/api/cart/items", line, &cart)
-		if err == nil && unanswered(status) {
-			status, err = v.ask("GET", "/api/cart", "", &cart)
-			if err == nil && cart.quantities()[product] == 0 {
-				continue
-			}
-		}
-		if err := expected(err, "fill the cart", status, http.StatusOK); err != nil {
-			return err
-		}
-		if v.lost.cart = !maps.Equal(cart.quantities(), v.cart); v.lost.cart {
-			return v.look(nil)
-		}
-		return nil
+	v.key = v.name + "-" + product
+	status, err := v.ask("POST", "/api/cart/items", line, &cart)
+	if err := expected(err, "fill the cart", status, http.StatusOK); err != nil {
+		return err
 	}
-	return fmt.Errorf("fill the cart: no answer for %v", patience)
+	if v.lost.cart = !maps.Equal(cart.quantities(), v.cart); v.lost.cart {
+		return v.look(nil)
+	}
+	return nil
 }
 
 // look reads the list of orders, which tells whether the login is still there.
@@ -238,6 +231,7 @@ func (v *shopper) look(list any) error {
 
 // buy checks out, and clicks twice: that is one order.
 func (v *shopper) buy() error {
+	v.key = v.name + "-order"
 	for range 2 {
 		time.Sleep(reading)
 		var order placed
@@ -323,8 +317,8 @@ func (v *shopper) try(method, path, body string, into any) (status int, err erro
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if method == "POST" && path == "/api/orders" {
-		req.Header.Set("Idempotency-Key", v.name+"-order")
+	if method == "POST" && v.key != "" {
+		req.Header.Set("Idempotency-Key", v.key)
 	}
 	v.requests++
 	resp, err := v.http.Do(req)

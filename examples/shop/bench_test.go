@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,11 +14,7 @@ func BenchmarkShop(b *testing.B) {
 	for _, kind := range []string{"memory", "shared"} {
 		state := OpenMemory()
 		if kind == "shared" {
-			var err error
-			if state, err = OpenShared(b.Context(), filepath.Join(b.TempDir(), "shop.db"), startRedis(b).url); err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { state.Close() })
+			state = openShared(b, b.TempDir(), startRedis(b))
 		}
 		s, err := New(state, Options{PasswordCost: 4})
 		if err != nil {

@@ -33,18 +33,19 @@ const (
 	cartLife     = 30 * 24 * time.Hour // a cart that nobody touches for so long is thrown away
 )
 
-// Carts keeps quantities by owner and product. Each method is atomic, so that carts may change on several nodes at once.
+// Carts keeps quantities by owner and product. Its changes are operations, not states, so that those of several nodes add
+// up. One with the id of an operation that was done before changes nothing; with "" every call counts.
 type Carts interface {
 	// Quantities returns what is in a cart, by product. An owner without a cart has an empty one.
 	Quantities(ctx context.Context, owner string) (map[string]int, error)
 	// Add puts n more of a product into a cart, or returns ErrCartFull and changes nothing.
-	Add(ctx context.Context, owner, product string, n int) error
+	Add(ctx context.Context, owner, product string, n int, op string) error
 	// Remove takes a product out of a cart. It is no error when it was not in it.
-	Remove(ctx context.Context, owner, product string) error
-	// Raise makes each quantity at least what is given, as far as the cart has room. Raising twice changes nothing.
-	Raise(ctx context.Context, owner string, quantities map[string]int) error
-	// Settle takes those products out of a cart whose quantity is still the given one. Settling twice changes nothing.
-	Settle(ctx context.Context, owner string, quantities map[string]int) error
+	Remove(ctx context.Context, owner, product, op string) error
+	// Merge moves all of a guest's cart into another one: quantities add up, what has no room is left out.
+	Merge(ctx context.Context, owner, guest string) error
+	// Take takes what was bought out of a cart, once per order. What was added meanwhile stays.
+	Take(ctx context.Context, owner string, bought map[string]int, order string) error
 }
 
 func (s *Shop) showCart(w http.ResponseWriter, r *http.Request) error {
@@ -66,6 +67,10 @@ func (s *Shop) addItem(w http.ResponseWriter, r *http.Request) error {
 	if item.Quantity < 1 || item.Quantity > maxQuantity {
 		return refuse(http.StatusUnprocessableEntity, "quantity must be 1 to %d", maxQuantity)
 	}
+	op, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
 	if _, err := s.state.Catalog.Product(r.Context(), item.Product); err != nil {
 		return err
 	}
@@ -78,19 +83,27 @@ func (s *Shop) addItem(w http.ResponseWriter, r *http.Request) error {
 		setCookie(w, r, cartCookie, token, cartLife)
 		owner = guestCart(token)
 	}
-	if err := s.state.Carts.Add(r.Context(), owner, item.Product, item.Quantity); err != nil {
+	if err := s.state.Carts.Add(r.Context(), owner, item.Product, item.Quantity, op); err != nil {
 		return err
 	}
 	return s.writeCart(w, r, owner)
 }
 
 func (s *Shop) removeItem(w http.ResponseWriter, r *http.Request) error {
+	product := r.PathValue("product")
+	if !validProductID.MatchString(product) { // but it may be one that is no longer sold
+		return fmt.Errorf("product %q: %w", product, ErrNotFound)
+	}
+	op, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
 	owner, err := s.cartOwner(r)
 	if err != nil {
 		return err
 	}
 	if owner != "" {
-		if err := s.state.Carts.Remove(r.Context(), owner, r.PathValue("product")); err != nil {
+		if err := s.state.Carts.Remove(r.Context(), owner, product, op); err != nil {
 			return err
 		}
 	}
@@ -144,44 +157,40 @@ func (s *Shop) cartOwner(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cartOf(customer, r), nil
+	return s.cartOf(r, customer)
 }
 
-func cartOf(c *customer, r *http.Request) string {
-	if c != nil {
-		return customerCart(c.ID)
+// cartOf is cartOwner for who is known already. A customer's cart takes in what this browser has put into a guest's.
+func (s *Shop) cartOf(r *http.Request, c *customer) (string, error) {
+	guest := guestToken(r)
+	switch {
+	case c == nil && guest == "":
+		return "", nil
+	case c == nil:
+		return guestCart(guest), nil
+	case guest == "":
+		return customerCart(c.ID), nil
 	}
-	return guestOf(r)
+	return customerCart(c.ID), s.state.Carts.Merge(r.Context(), customerCart(c.ID), guestCart(guest))
 }
 
-func guestOf(r *http.Request) string {
+func guestToken(r *http.Request) string {
 	if c, err := r.Cookie(cartCookie); err == nil && validCartToken.MatchString(c.Value) {
-		return guestCart(c.Value)
+		return c.Value
 	}
 	return ""
 }
 
-// adoptCart moves the guest's cart of this browser into the cart of the user who logs in. The two may be on different
-// servers of a Redis Cluster, so the move is two steps that may be repeated: a login that dies between them loses
-// nothing, and the next one doubles nothing, because the larger quantity wins.
-func (s *Shop) adoptCart(w http.ResponseWriter, r *http.Request, user string) error {
-	guest := guestOf(r)
-	if guest == "" {
-		return nil
-	}
-	quantities, err := s.state.Carts.Quantities(r.Context(), guest)
-	if err != nil {
+// lateAdds is how long a guest's cart is looked at after the login: what this browser was still adding then is not lost.
+const lateAdds = time.Minute
+
+// adoptCart takes the guest's cart along at login. A login that dies half-way may be repeated: the cart moves once.
+func (s *Shop) adoptCart(w http.ResponseWriter, r *http.Request, c customer) error {
+	if _, err := s.cartOf(r, &c); err != nil {
 		return fmt.Errorf("adopt cart: %w", err)
 	}
-	if len(quantities) > 0 {
-		err = s.state.Carts.Raise(r.Context(), customerCart(user), quantities)
-		if err == nil {
-			err = s.state.Carts.Settle(r.Context(), guest, quantities)
-		}
-		if err != nil {
-			return fmt.Errorf("adopt cart: %w", err)
-		}
+	if guest := guestToken(r); guest != "" {
+		setCookie(w, r, cartCookie, guest, lateAdds)
 	}
-	setCookie(w, r, cartCookie, "", -time.Second)
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // database is one SQLite file, which any number of processes of one machine may share. Only one connection in all of
@@ -26,11 +28,17 @@ type database struct {
 // busyTimeout is how long a statement waits for another process's lock.
 const busyTimeout = 5 * time.Second
 
+// databaseReaders is how many reads run at once in this process.
+const databaseReaders = 8
+
 //go:embed schema.sql
 var schema string
 
+//go:embed schema2.sql
+var schema2 string
+
 // migrations lead from an empty file to today's schema. The file's user_version is how many of them it has had.
-var migrations = []string{schema}
+var migrations = []string{schema, schema2 + idempotency.Schema(idempotency.SQLite)}
 
 func openDatabase(ctx context.Context, file string) (*database, error) {
 	db := &database{}
@@ -49,8 +57,8 @@ func openDatabase(ctx context.Context, file string) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %q: %w", file, err), db.Close())
 	}
-	db.read.SetMaxOpenConns(8)
-	db.read.SetMaxIdleConns(8)
+	db.read.SetMaxOpenConns(databaseReaders)
+	db.read.SetMaxIdleConns(databaseReaders)
 	return db, nil
 }
 
@@ -122,8 +130,8 @@ func (db *database) migrate(ctx context.Context) error {
 func seed(ctx context.Context, tx *sql.Tx) error {
 	for _, p := range seedProducts {
 		_, err := tx.ExecContext(ctx,
-			"INSERT INTO products (id, category, name, description, price_cents) VALUES (?, ?, ?, ?, ?)",
-			p.ID, p.Category, p.Name, p.Description, p.PriceCents)
+			"INSERT INTO products (id, category, name, description, price_cents, stock) VALUES (?, ?, ?, ?, ?, ?)",
+			p.ID, p.Category, p.Name, p.Description, p.PriceCents, seedStock)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,9 @@ package shop
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -25,14 +27,18 @@ func eachState(t *testing.T, test func(t *testing.T, state *State)) {
 }
 
 // openShared opens one node's view of the state that is kept in dir and redis.
-func openShared(t *testing.T, dir string, redis *testRedis) *State {
+func openShared(t testing.TB, dir string, redis *testRedis) *State {
 	t.Helper()
-	state, err := OpenShared(t.Context(), filepath.Join(dir, "shop.db"), redis.url)
+	state, err := OpenShared(t.Context(), filepath.Join(dir, "shop.db"), redis.url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	running := make(chan error, 1)
+	go func() { running <- state.Run(ctx) }()
 	t.Cleanup(func() {
-		if err := state.Close(); err != nil {
+		stop()
+		if err := errors.Join(<-running, state.Close()); err != nil {
 			t.Error(err)
 		}
 	})

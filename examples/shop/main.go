@@ -110,7 +110,7 @@ func (c *serveCmd) Validate() error {
 
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context, log *slog.Logger) error {
-	state, err := c.openState(ctx)
+	state, err := c.openState(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -125,10 +125,16 @@ func (c *serveCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	log.Info("shop is open", "url", "http://"+listener.Addr().String()+"/", "node", shop.node, "state", c.State)
-	return shop.serve(ctx, listener, c.Drain)
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // it ends after the last request
+	running := make(chan error, 1)
+	go func() { running <- state.Run(background) }()
+	err = shop.serve(ctx, listener, c.Drain)
+	stop()
+	return errors.Join(err, <-running)
 }
 
-func (c *serveCmd) openState(ctx context.Context) (*State, error) {
+func (c *serveCmd) openState(ctx context.Context, log *slog.Logger) (*State, error) {
 	if c.State == "memory" {
 		return OpenMemory(), nil
 	}
@@ -136,7 +142,7 @@ func (c *serveCmd) openState(ctx context.Context) (*State, error) {
 		return nil, &hinted{errors.New("shared state needs Redis, and REDIS_URL is not set"),
 			"REDIS_URL=redis://127.0.0.1:6379 shop serve, or --state memory for a single node that forgets", exitUsage}
 	}
-	return OpenShared(ctx, c.DB, c.Redis)
+	return OpenShared(ctx, c.DB, c.Redis, log)
 }
 
 func (c *serveCmd) openShop(ctx context.Context, state *State, address string, log *slog.Logger) (*Shop, error) {

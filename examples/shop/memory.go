@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // maxInMemory bounds the users, carts and orders that a process holds, each: it is a shop for a demonstration.
@@ -18,8 +20,9 @@ const maxInMemory = 1_000_000
 var errMemoryFull = fmt.Errorf("memory holds %d already: %w", maxInMemory, ErrUnavailable)
 
 type memoryUsers struct {
-	mu     sync.Mutex
-	byName map[string]User
+	mu       sync.Mutex
+	byName   map[string]User
+	profiles map[string]Profile // by id
 }
 
 func (m *memoryUsers) Add(_ context.Context, u User) error {
@@ -32,7 +35,18 @@ func (m *memoryUsers) Add(_ context.Context, u User) error {
 		return errMemoryFull
 	}
 	m.byName[u.Name] = u
+	m.profiles[u.ID] = Profile{ID: u.ID, Name: u.Name, Admin: u.Admin}
 	return nil
+}
+
+func (m *memoryUsers) Profile(_ context.Context, id string) (Profile, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, ok := m.profiles[id]
+	if !ok {
+		return Profile{}, fmt.Errorf("user %q: %w", id, ErrNotFound)
+	}
+	return p, nil
 }
 
 func (m *memoryUsers) ByName(_ context.Context, name string) (User, error) {
@@ -101,6 +115,7 @@ func (m *memoryLogins) forget(r *http.Request) {
 type memoryCatalog struct {
 	mu       sync.Mutex
 	products []Product
+	stock    map[string]int // by product
 }
 
 func newMemoryCatalog() *memoryCatalog {
@@ -108,7 +123,11 @@ func newMemoryCatalog() *memoryCatalog {
 	slices.SortFunc(products, func(a, b Product) int {
 		return strings.Compare(a.Category+"\x00"+a.Name, b.Category+"\x00"+b.Name)
 	})
-	return &memoryCatalog{products: products}
+	stock := map[string]int{}
+	for _, p := range products {
+		stock[p.ID] = seedStock
+	}
+	return &memoryCatalog{products: products, stock: stock}
 }
 
 func (m *memoryCatalog) Products(_ context.Context, category string) ([]Product, error) {
@@ -126,7 +145,7 @@ func (m *memoryCatalog) Products(_ context.Context, category string) ([]Product,
 func (m *memoryCatalog) Product(_ context.Context, id string) (Product, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p, err := m.find(id)
+	p, err := find(m.products, id)
 	if err != nil {
 		return Product{}, err
 	}
@@ -136,7 +155,7 @@ func (m *memoryCatalog) Product(_ context.Context, id string) (Product, error) {
 func (m *memoryCatalog) SetPrice(_ context.Context, id string, cents int64) (Product, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p, err := m.find(id)
+	p, err := find(m.products, id)
 	if err != nil {
 		return Product{}, err
 	}
@@ -144,130 +163,198 @@ func (m *memoryCatalog) SetPrice(_ context.Context, id string, cents int64) (Pro
 	return *p, nil
 }
 
-func (m *memoryCatalog) find(id string) (*Product, error) {
-	i := slices.IndexFunc(m.products, func(p Product) bool { return p.ID == id })
-	if i < 0 {
-		return nil, fmt.Errorf("product %q: %w", id, ErrNotFound)
+func (m *memoryCatalog) Stock(_ context.Context, id string) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, ok := m.stock[id]
+	if !ok {
+		return 0, fmt.Errorf("product %q: %w", id, ErrNotFound)
 	}
-	return &m.products[i], nil
+	return n, nil
+}
+
+// take lowers the stock by all lines or by none.
+func (m *memoryCatalog) take(lines []Line) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range lines {
+		if m.stock[l.Product] < l.Quantity {
+			return soldOut(l)
+		}
+	}
+	for _, l := range lines {
+		m.stock[l.Product] -= l.Quantity
+	}
+	return nil
 }
 
 type memoryCarts struct {
 	mu      sync.Mutex
-	byOwner map[string]map[string]int
+	byOwner map[string]*memoryCart
 }
+
+type memoryCart struct {
+	lines map[string]int       // by product
+	done  map[string]time.Time // operations of the last opWindow
+}
+
+const (
+	opWindow = 10 * time.Minute
+	maxOps   = 1024 // operations of one cart within opWindow
+)
 
 func (m *memoryCarts) Quantities(_ context.Context, owner string) (map[string]int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.byOwner[owner]), nil
+	if c := m.byOwner[owner]; c != nil {
+		return maps.Clone(c.lines), nil
+	}
+	return nil, nil
 }
 
-func (m *memoryCarts) Add(_ context.Context, owner, product string, n int) error {
+func (m *memoryCarts) Add(_ context.Context, owner, product string, n int, op string) error {
+	return m.once(owner, op, func(c *memoryCart) error {
+		if c.room(product) < n || len(c.done) >= maxOps {
+			return ErrCartFull
+		}
+		c.lines[product] += n
+		return nil
+	})
+}
+
+func (m *memoryCarts) Remove(_ context.Context, owner, product, op string) error {
+	return m.once(owner, op, func(c *memoryCart) error {
+		if len(c.done) >= maxOps {
+			return ErrCartFull
+		}
+		delete(c.lines, product)
+		return nil
+	})
+}
+
+func (m *memoryCarts) Merge(_ context.Context, owner, guest string) error {
+	return m.once(owner, "", func(c *memoryCart) error {
+		if from := m.byOwner[guest]; from != nil {
+			delete(m.byOwner, guest)
+			for product, n := range from.lines {
+				if n = min(n, c.room(product)); n > 0 {
+					c.lines[product] += n
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (m *memoryCarts) Take(_ context.Context, owner string, bought map[string]int, order string) error {
+	return m.once(owner, order, func(c *memoryCart) error {
+		for product, n := range bought {
+			if c.lines[product] -= n; c.lines[product] <= 0 {
+				delete(c.lines, product)
+			}
+		}
+		return nil
+	})
+}
+
+// once changes a cart unless the operation was done before.
+func (m *memoryCarts) once(owner, op string, change func(*memoryCart) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.put(owner, product, m.byOwner[owner][product]+n)
-}
-
-// put sets a quantity, within the limits.
-func (m *memoryCarts) put(owner, product string, n int) error {
-	cart := m.byOwner[owner]
-	if n > maxQuantity || cart[product] == 0 && len(cart) >= maxCartLines {
-		return ErrCartFull
-	}
-	if cart == nil {
+	c := m.byOwner[owner]
+	if c == nil {
 		if len(m.byOwner) >= maxInMemory {
 			return errMemoryFull
 		}
-		cart = map[string]int{}
-		m.byOwner[owner] = cart
+		c = &memoryCart{lines: map[string]int{}, done: map[string]time.Time{}}
+		m.byOwner[owner] = c
 	}
-	cart[product] = n
-	return nil
-}
-
-func (m *memoryCarts) Remove(_ context.Context, owner, product string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.drop(owner, product)
-	return nil
-}
-
-func (m *memoryCarts) Raise(_ context.Context, owner string, quantities map[string]int) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for product, n := range quantities {
-		if n > m.byOwner[owner][product] {
-			m.put(owner, product, n) // what has no room is left out
-		}
+	now := time.Now()
+	maps.DeleteFunc(c.done, func(_ string, at time.Time) bool { return now.Sub(at) > opWindow })
+	if _, repeated := c.done[op]; repeated {
+		return nil
+	}
+	if err := change(c); err != nil {
+		return err
+	}
+	if op != "" {
+		c.done[op] = now
 	}
 	return nil
 }
 
-func (m *memoryCarts) Settle(_ context.Context, owner string, quantities map[string]int) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for product, n := range quantities {
-		if m.byOwner[owner][product] == n {
-			m.drop(owner, product)
-		}
+// room is how many more of a product fit.
+func (c *memoryCart) room(product string) int {
+	if c.lines[product] == 0 && len(c.lines) >= maxCartLines {
+		return 0
 	}
-	return nil
-}
-
-func (m *memoryCarts) drop(owner, product string) {
-	delete(m.byOwner[owner], product)
-	if len(m.byOwner[owner]) == 0 {
-		delete(m.byOwner, owner)
-	}
+	return maxQuantity - c.lines[product]
 }
 
 type memoryOrders struct {
+	catalog *memoryCatalog
+
 	mu         sync.Mutex
 	byID       map[string]*Order
-	byKey      map[customerKey]*Order
 	byCustomer map[string][]*Order // oldest first
+	answers    map[idempotency.Key]recorded
 }
 
-type customerKey struct{ customer, key string }
-
-func newMemoryOrders() *memoryOrders {
-	return &memoryOrders{byID: map[string]*Order{}, byKey: map[customerKey]*Order{}, byCustomer: map[string][]*Order{}}
+type recorded struct {
+	request idempotency.Fingerprint
+	answer  idempotency.Response
 }
 
-func (m *memoryOrders) Place(_ context.Context, o Order) (Order, error) {
+func newMemoryOrders(catalog *memoryCatalog) *memoryOrders {
+	return &memoryOrders{
+		catalog: catalog, byID: map[string]*Order{}, byCustomer: map[string][]*Order{}, answers: map[idempotency.Key]recorded{},
+	}
+}
+
+func (m *memoryOrders) Place(
+	_ context.Context, key idempotency.Key, fp idempotency.Fingerprint, draft func() (Order, error),
+) (answer idempotency.Response, replayed bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if first, ok := m.byKey[customerKey{o.Customer, o.Key}]; ok {
-		return *first, nil
+	if first, ok := m.answers[key]; ok {
+		if first.request != fp {
+			return answer, false, idempotency.ErrMismatch
+		}
+		return first.answer, true, nil
 	}
 	if len(m.byID) >= maxInMemory {
-		return Order{}, errMemoryFull
+		return answer, false, errMemoryFull
+	}
+	o, err := draft()
+	if err != nil {
+		return answer, false, err
+	}
+	if err := m.catalog.take(o.Lines); err != nil {
+		return answer, false, err
 	}
 	m.byID[o.ID] = &o
-	m.byKey[customerKey{o.Customer, o.Key}] = &o
 	m.byCustomer[o.Customer] = append(m.byCustomer[o.Customer], &o)
-	return o, nil
+	m.answers[key] = recorded{fp, o.answer()}
+	return o.answer(), false, nil
 }
 
-func (m *memoryOrders) ByKey(_ context.Context, customer, key string) (Order, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	o, ok := m.byKey[customerKey{customer, key}]
-	if !ok {
-		return Order{}, fmt.Errorf("order under key %q: %w", key, ErrNotFound)
-	}
-	return *o, nil
+func (m *memoryOrders) Paid(_ context.Context, id string) (paid bool, err error) {
+	err = m.with(id, func(o *Order) { paid = o.Paid })
+	return paid, err
 }
 
 func (m *memoryOrders) MarkPaid(_ context.Context, id string) error {
+	return m.with(id, func(o *Order) { o.Paid = true })
+}
+
+func (m *memoryOrders) with(id string, do func(*Order)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, ok := m.byID[id]
 	if !ok {
 		return fmt.Errorf("order %q: %w", id, ErrNotFound)
 	}
-	o.Paid = true
+	do(o)
 	return nil
 }
 

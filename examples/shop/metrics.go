@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/tenfold-go/tenfold/cache"
 )
 
 // metrics is what GET /metrics tells. Routes are the mux's patterns, so that the labels are a closed set.
@@ -18,7 +20,7 @@ type metrics struct {
 	connections prometheus.Gauge
 }
 
-func newMetrics() *metrics {
+func newMetrics(caches map[string]func() cache.Stats) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -34,7 +36,34 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.connections,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for name, stats := range caches {
+		m.countCache(name, stats)
+	}
 	return m
+}
+
+// countCache tells where the reads of a cache were answered, and how its invalidations went.
+func (m *metrics) countCache(name string, stats func() cache.Stats) {
+	count := func(metric, help string, labels prometheus.Labels, of func(cache.Stats) uint64) {
+		labels["cache"] = name
+		m.registry.MustRegister(prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Name: metric, Help: help, ConstLabels: labels},
+			func() float64 { return float64(of(stats())) }))
+	}
+	for from, of := range map[string]func(cache.Stats) uint64{
+		"process":  func(s cache.Stats) uint64 { return s.HitsL1 },
+		"twin":     func(s cache.Stats) uint64 { return s.Shared }, // another read of the same key at the same time
+		"redis":    func(s cache.Stats) uint64 { return s.HitsL2 },
+		"database": func(s cache.Stats) uint64 { return s.Misses + s.Bypassed },
+	} {
+		count("shop_cache_reads_total", "Reads through a cache, by what answered.", prometheus.Labels{"from": from}, of)
+	}
+	count("shop_cache_invalidations_total", "Invalidations made by this node.", prometheus.Labels{},
+		func(s cache.Stats) uint64 { return s.Invalidations })
+	count("shop_cache_unconfirmed_total", "Of these, those that may not have reached every node.", prometheus.Labels{},
+		func(s cache.Stats) uint64 { return s.Unconfirmed })
+	count("shop_cache_store_errors_total", "Calls of Redis that failed.", prometheus.Labels{},
+		func(s cache.Stats) uint64 { return s.StoreErrors })
 }
 
 func (m *metrics) measure(next http.Handler) http.Handler {

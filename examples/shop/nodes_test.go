@@ -96,7 +96,7 @@ func TestReadyNamesTheDependencyThatIsMissing(t *testing.T) {
 func TestReadyNamesTheDatabase(t *testing.T) {
 	state := openShared(t, t.TempDir(), startRedis(t))
 	v := visit(t, startShop(t, state, Options{}))
-	state.Users.(sqliteUsers).db.read.Close()
+	databaseOf(state).read.Close()
 	var p problem
 	v.want(http.StatusServiceUnavailable, &p, "GET", "/readyz", "")
 	if !strings.HasPrefix(p.Detail, "not ready: database: ") {

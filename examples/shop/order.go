@@ -1,19 +1,21 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
+	"encoding/json"
+	"fmt"
 	"net/http"
-	"regexp"
 	"time"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // Order is a cart that was bought: what it holds no longer changes with the catalog.
 type Order struct {
 	ID         string    `json:"id"`
 	Customer   string    `json:"-"`
-	Key        string    `json:"-"` // a customer has at most one order under a key
 	Paid       bool      `json:"paid"`
 	PlacedAt   time.Time `json:"placed_at"`
 	Lines      []Line    `json:"lines"`
@@ -22,14 +24,28 @@ type Order struct {
 
 // Orders keeps the orders.
 type Orders interface {
-	// Place writes an unpaid order, or returns the one that its customer already has under its key, unchanged.
-	Place(context.Context, Order) (Order, error)
-	// ByKey returns ErrNotFound when the customer has no order under the key.
-	ByKey(ctx context.Context, customer, key string) (Order, error)
-	// MarkPaid says that an order was paid. Marking twice changes nothing.
+	// Place does three things or none: it writes the unpaid order that draft returns, takes its lines out of the stock, and
+	// records the answer under the key. A repetition gets that answer, and draft is not called. Draft must be quick: other
+	// writers wait for it. Errors: draft's, one that names what is sold out, those of idempotency.Store.Do.
+	Place(
+		ctx context.Context, key idempotency.Key, fp idempotency.Fingerprint, draft func() (Order, error),
+	) (answer idempotency.Response, replayed bool, err error)
+	// Paid says whether an order was marked, and MarkPaid marks it; marking twice changes nothing.
+	Paid(ctx context.Context, id string) (bool, error)
 	MarkPaid(ctx context.Context, id string) error
 	// Recent returns a customer's newest orders first, at most limit of them.
 	Recent(ctx context.Context, customer string, limit int) ([]Order, error)
+}
+
+// answer is what a customer hears of an order, once it is paid: it is recorded before, and given after.
+func (o Order) answer() idempotency.Response {
+	o.Paid = true
+	return idempotency.Response{Status: http.StatusCreated, Body: encodeJSON(o)}
+}
+
+// soldOut is the answer when there are fewer of a line's product than were ordered.
+func soldOut(l Line) error {
+	return refuse(http.StatusConflict, "there are fewer than %d of %q left", l.Quantity, l.Name)
 }
 
 const shownOrders = 100
@@ -55,82 +71,93 @@ func (s *Shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.ContentLength != 0 { // the order is what is in the cart
-		if err := readJSON(w, r, &struct{}{}); err != nil {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 { // the order is what is in the cart
+		if err := decodeJSON(r, body, &struct{}{}); err != nil {
 			return err
 		}
 	}
-	order, replayed, err := s.buyCart(r.Context(), customer.ID, key)
+	// A request without a key is like no other.
+	once := idempotency.Key{Caller: customer.ID, Value: cmp.Or(key, rand.Text())}
+	answer, replayed, err := s.buyCart(r.Context(), customer.ID, once, idempotency.FingerprintOf(r, body))
 	if err != nil {
 		return err
 	}
 	if replayed {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	return writeJSON(w, http.StatusCreated, order)
+	writeBody(w, answer.Status, "application/json", answer.Body)
+	return nil
 }
 
 // buyCart turns the customer's cart into a paid order. It may be asked again, at once or later, here or on another node,
-// and after a death at any step: the same key gives the same order, written once and charged once. Two keys are two
+// and after a death at any step: the same key gives the same order, charged once, and the same answer. Two keys are two
 // orders, even of one cart.
 //
-//	write it unpaid, under the key -> charge it, under its id -> empty the cart -> mark it paid
+//	write it unpaid, with its answer, under the key     one transaction, milliseconds
+//	charge it, under its id                             outside of it: a payment takes its time, and others write meanwhile
+//	take it out of the cart, under its id
+//	mark it paid
+//	give the answer
 //
-// Paid is the last word: a repetition of an unpaid order does again what may have been done, one of a paid order nothing.
-func (s *Shop) buyCart(ctx context.Context, customer, key string) (order Order, replayed bool, err error) {
-	order, replayed, err = s.orderOnce(ctx, customer, key)
-	if err != nil || order.Paid {
-		return order, replayed, err
+// The cart is read before the transaction, which waits for nothing then. It is not needed for a repetition: a twin of this
+// request may have emptied it, or its store may be down.
+func (s *Shop) buyCart(
+	ctx context.Context, customer string, key idempotency.Key, fp idempotency.Fingerprint,
+) (answer idempotency.Response, replayed bool, err error) {
+	draft, draftErr := s.draftOrder(ctx, customer)
+	answer, replayed, err = s.state.Orders.Place(ctx, key, fp, func() (Order, error) { return draft, draftErr })
+	if err != nil {
+		return answer, replayed, err
 	}
-	if err := s.payments.Charge(ctx, order.ID, order.TotalCents); err != nil {
-		return order, replayed, err
+	var order Order
+	if err := json.Unmarshal(answer.Body, &order); err != nil {
+		return answer, replayed, fmt.Errorf("read recorded order: %w", err)
+	}
+	return answer, replayed, s.settle(ctx, customer, order)
+}
+
+func (s *Shop) draftOrder(ctx context.Context, customer string) (Order, error) {
+	cart, err := s.cart(ctx, customerCart(customer))
+	if err == nil && len(cart.Lines) == 0 {
+		err = refuse(http.StatusConflict, "the cart is empty")
+	}
+	return Order{
+		ID: rand.Text(), Customer: customer, PlacedAt: time.Now().UTC().Truncate(time.Millisecond),
+		Lines: cart.Lines, TotalCents: cart.TotalCents,
+	}, err
+}
+
+// settle takes money and goods for an order. Paid is the last word: a repetition of an unpaid order does again what may have
+// been done, and is done once by its id; one of a paid order does nothing.
+func (s *Shop) settle(ctx context.Context, customer string, o Order) error {
+	if paid, err := s.state.Orders.Paid(ctx, o.ID); paid || err != nil {
+		return err
+	}
+	if err := s.payments.Charge(ctx, o.ID, o.TotalCents); err != nil {
+		return err
 	}
 	ctx = context.WithoutCancel(ctx) // money has moved: it no longer matters whether the customer still waits
-	bought := make(map[string]int, len(order.Lines))
-	for _, l := range order.Lines {
+	bought := make(map[string]int, len(o.Lines))
+	for _, l := range o.Lines {
 		bought[l.Product] = l.Quantity
 	}
-	if err := s.state.Carts.Settle(ctx, customerCart(customer), bought); err != nil {
-		s.log.Error("cart not emptied", "order", order.ID, "error", err) // the order stands all the same
+	if err := s.state.Carts.Take(ctx, customerCart(customer), bought, o.ID); err != nil {
+		return err
 	}
-	order.Paid = true
-	return order, replayed, s.state.Orders.MarkPaid(ctx, order.ID)
+	return s.state.Orders.MarkPaid(ctx, o.ID)
 }
 
-// orderOnce returns the customer's order under the key; the first call makes it from the cart.
-//
-// The cart is read before the key is looked up: a cart that is empty because a twin of this request has bought it is
-// then sure to find the twin's order.
-func (s *Shop) orderOnce(ctx context.Context, customer, key string) (order Order, replayed bool, err error) {
-	cart, err := s.cart(ctx, customerCart(customer))
-	if err != nil {
-		return Order{}, false, err
-	}
-	if len(cart.Lines) == 0 {
-		order, err := s.state.Orders.ByKey(ctx, customer, key)
-		if errors.Is(err, ErrNotFound) {
-			err = refuse(http.StatusConflict, "the cart is empty")
-		}
-		return order, true, err
-	}
-	id := rand.Text()
-	order, err = s.state.Orders.Place(ctx, Order{
-		ID: id, Customer: customer, Key: key, PlacedAt: time.Now().UTC().Truncate(time.Millisecond),
-		Lines: cart.Lines, TotalCents: cart.TotalCents,
-	})
-	return order, order.ID != id, err
-}
-
-var validKey = regexp.MustCompile(`^[!-~]{1,255}$`)
-
-// idempotencyKey returns the key under which a request may be repeated. A request without one is like no other.
+// idempotencyKey returns the key under which a request may be repeated, "" when it has none.
 func idempotencyKey(r *http.Request) (string, error) {
-	keys := r.Header.Values("Idempotency-Key")
-	if len(keys) == 0 {
-		return rand.Text(), nil
+	switch keys := r.Header.Values(idempotency.Header); len(keys) {
+	case 0:
+		return "", nil
+	case 1:
+		return idempotency.ParseKey(keys[0])
 	}
-	if len(keys) > 1 || !validKey.MatchString(keys[0]) {
-		return "", refuse(http.StatusBadRequest, "Idempotency-Key must be one value of 1 to 255 visible ASCII characters")
-	}
-	return keys[0], nil
+	return "", fmt.Errorf("%w: there is more than one", idempotency.ErrKey)
 }

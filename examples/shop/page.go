@@ -41,7 +41,10 @@ func (s *Shop) front(w http.ResponseWriter, r *http.Request) error {
 	}
 	status := http.StatusOK
 	if p.Customer, err = s.visitor(r); err == nil {
-		p.Cart, err = s.cart(r.Context(), cartOf(p.Customer, r))
+		var owner string
+		if owner, err = s.cartOf(r, p.Customer); err == nil {
+			p.Cart, err = s.cart(r.Context(), owner)
+		}
 	}
 	if errors.Is(err, ErrUnavailable) { // the products are worth seeing all the same
 		s.log.Error("page without cart", "error", err)

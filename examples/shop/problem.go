@@ -1,6 +1,8 @@
 package shop
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +10,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // What the storage interfaces answer when a caller can do something about it. All other errors are faults.
@@ -23,6 +27,7 @@ type problem struct {
 	Title  string `json:"title"` // set from Status
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
+	Later  bool   `json:"-"` // the same request may be sent again in a second, as with every 503
 }
 
 func (p *problem) Error() string { return p.Detail }
@@ -59,7 +64,14 @@ func publicProblem(err error) *problem {
 		return &problem{Status: http.StatusNotFound, Detail: err.Error()}
 	case errors.Is(err, ErrNameTaken), errors.Is(err, ErrCartFull):
 		return &problem{Status: http.StatusConflict, Detail: err.Error()}
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrPaymentsBusy):
+	case errors.Is(err, idempotency.ErrKey):
+		return &problem{Status: http.StatusBadRequest, Detail: err.Error()}
+	case errors.Is(err, idempotency.ErrMismatch):
+		return &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
+	case errors.Is(err, idempotency.ErrInFlight):
+		return &problem{Status: http.StatusConflict, Detail: err.Error(), Later: true}
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrPaymentsBusy), errors.Is(err, idempotency.ErrUnavailable),
+		errors.Is(err, idempotency.ErrUncertain), errors.Is(err, context.DeadlineExceeded):
 		return &problem{Status: http.StatusServiceUnavailable, Detail: "a part of the shop does not answer, try again"}
 	}
 	return &problem{Status: http.StatusInternalServerError, Detail: "the shop made a mistake, it is logged"}
@@ -67,38 +79,61 @@ func publicProblem(err error) *problem {
 
 func writeProblem(w http.ResponseWriter, p *problem) {
 	p.Title = http.StatusText(p.Status)
-	switch p.Status {
-	case http.StatusUnauthorized:
+	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="shop"`)
-	case http.StatusServiceUnavailable:
+	}
+	if p.Later || p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	writeBody(w, p.Status, "application/problem+json", p)
+	writeBody(w, p.Status, "application/problem+json", encodeJSON(p))
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	writeBody(w, status, "application/json", v)
+	writeBody(w, status, "application/json", encodeJSON(v))
 	return nil
 }
 
-func writeBody(w http.ResponseWriter, status int, contentType string, v any) {
-	body, err := json.Marshal(v)
+func encodeJSON(v any) []byte {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // a type of this package that has no JSON form: every test would hit it
 	}
+	return append(text, '\n')
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	w.Write(append(body, '\n')) // the only error is a client that left
+	w.Write(body) // the only error is a client that left
 }
 
 const maxBody = 16 << 10
 
 // readJSON reads a request's body into v: one JSON value of at most 16 KiB with no field that v does not have.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	return decodeJSON(r, body, v)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", maxBody)
+	}
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "read body: %v", err)
+	}
+	return body, nil
+}
+
+func decodeJSON(r *http.Request, body []byte, v any) error {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return refuse(http.StatusUnsupportedMediaType, "send the body as Content-Type: application/json")
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if err == nil {
@@ -106,9 +141,6 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 			return nil
 		}
 		err = errors.New("more than one JSON value")
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", maxBody)
 	}
 	return refuse(http.StatusBadRequest, "read body: %s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -2,7 +2,9 @@ package shop
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 )
 
@@ -17,14 +19,29 @@ type Product struct {
 
 const maxPriceCents = 100_000_00
 
+var validProductID = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
 // Catalog keeps the products.
 type Catalog interface {
 	// Products returns a category's products by name; all products by category and name for "".
 	Products(ctx context.Context, category string) ([]Product, error)
 	// Product returns ErrNotFound when there is no product with this id.
 	Product(ctx context.Context, id string) (Product, error)
-	// SetPrice returns the product with its new price, or ErrNotFound.
+	// Stock returns how many of a product are there, as they were up to five seconds ago; or ErrNotFound. What counts is
+	// what Orders.Place finds.
+	Stock(ctx context.Context, id string) (int, error)
+	// SetPrice returns the product with its new price, or ErrNotFound. Every read that begins after it has returned sees the
+	// price, on all nodes. With ErrUnavailable it may be set, and seen by some: set it again.
 	SetPrice(ctx context.Context, id string, cents int64) (Product, error)
+}
+
+// find returns the product with an id.
+func find(products []Product, id string) (*Product, error) {
+	i := slices.IndexFunc(products, func(p Product) bool { return p.ID == id })
+	if i < 0 {
+		return nil, fmt.Errorf("product %q: %w", id, ErrNotFound)
+	}
+	return &products[i], nil
 }
 
 func (s *Shop) listProducts(w http.ResponseWriter, r *http.Request) error {
@@ -50,6 +67,18 @@ func (s *Shop) showProduct(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, product)
+}
+
+func (s *Shop) showStock(w http.ResponseWriter, r *http.Request) error {
+	product, err := s.state.Catalog.Product(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	n, err := s.state.Catalog.Stock(r.Context(), product.ID)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"product": product.ID, "stock": n})
 }
 
 func (s *Shop) setPrice(w http.ResponseWriter, r *http.Request) error {

@@ -3,6 +3,9 @@ package shop
 // categories are what the catalog is divided into, in the order in which the page shows them.
 var categories = []string{"notebooks", "pens", "paper", "desk"}
 
+// seedStock is how many of each product a new shop has: enough for every load test.
+const seedStock = 1_000_000
+
 // seedProducts are in the catalog of a new shop.
 var seedProducts = []Product{
 	{"dot-grid", "notebooks", "Dot Grid", "A5, 160 pages, opens flat and stays so.", 14_90},

@@ -22,17 +22,17 @@ func newSessionLogins(client rueidis.Client) (*sessionLogins, error) {
 	o := session.Options{
 		Cookie: loginCookie, Prefix: "shop:", Timeout: redisWait,
 		OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
-			writeProblem(w, publicProblem(loginError(err)))
+			writeProblem(w, publicProblem(sessionError(err)))
 		},
 	}
 	https, err := session.New(client, &o)
 	if err != nil {
-		return nil, fmt.Errorf("keep sessions: %w", err)
+		return nil, err
 	}
 	o.Insecure = true
 	plain, err := session.New(client, &o)
 	if err != nil {
-		return nil, fmt.Errorf("keep sessions: %w", err)
+		return nil, err
 	}
 	return &sessionLogins{plain: plain, https: https}, nil
 }
@@ -81,7 +81,40 @@ func (l *sessionLogins) End(_ http.ResponseWriter, r *http.Request) error {
 }
 
 func (l *sessionLogins) EndAll(ctx context.Context, id string) error {
-	return loginError(l.plain.RevokeUser(ctx, id))
+	return sessionError(l.plain.RevokeUser(ctx, id))
+}
+
+// sessionCarts keeps each cart as a Redis hash, shop:cart:{OWNER} -> product -> quantity.
+type sessionCarts struct{ carts *session.Carts }
+
+func newSessionCarts(client rueidis.Client) (sessionCarts, error) {
+	carts, err := session.NewCarts(client, &session.CartOptions{
+		MaxLines: maxCartLines, MaxQuantity: maxQuantity, Life: cartLife, Timeout: redisWait, Prefix: "shop:",
+	})
+	return sessionCarts{carts}, err
+}
+
+func (c sessionCarts) Quantities(ctx context.Context, owner string) (map[string]int, error) {
+	quantities, err := c.carts.Of(owner).Quantities(ctx)
+	return quantities, sessionError(err)
+}
+
+func (c sessionCarts) Add(ctx context.Context, owner, product string, n int, op string) error {
+	_, err := c.carts.Of(owner).Add(ctx, product, n, op)
+	return sessionError(err)
+}
+
+func (c sessionCarts) Remove(ctx context.Context, owner, product, op string) error {
+	return sessionError(c.carts.Of(owner).Remove(ctx, product, op))
+}
+
+func (c sessionCarts) Merge(ctx context.Context, owner, guest string) error {
+	_, err := c.carts.Of(owner).Merge(ctx, c.carts.Of(guest))
+	return sessionError(err)
+}
+
+func (c sessionCarts) Take(ctx context.Context, owner string, bought map[string]int, order string) error {
+	return sessionError(c.carts.Of(owner).Take(ctx, bought, order))
 }
 
 // handled hands an error to the handler, which answers with it: the session need not answer in its place.
@@ -89,16 +122,18 @@ func handled(s *session.Session, err error) error {
 	if err != nil {
 		s.Dismiss()
 	}
-	return loginError(err)
+	return sessionError(err)
 }
 
-// loginError makes an error of the sessions one of the shop.
-func loginError(err error) error {
+// sessionError makes an error of package session one of the shop.
+func sessionError(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, session.ErrUnavailable):
 		return unavailable("use session", err)
+	case errors.Is(err, session.ErrLimit):
+		return ErrCartFull
 	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReadOnly), errors.Is(err, session.ErrConflict):
 		return refuse(http.StatusConflict, "you have just logged in or out in another window, try again")
 	}

@@ -2,11 +2,11 @@
 //
 // It is written as its owner would write it, with net/http and libraries that any service would use. What makes it fit
 // for many nodes is only where it keeps its state: carts and logins in Redis, everything else in one database, nothing in
-// the process. Started with --state memory it keeps everything in the process, the classic mistake: the same code then
+// the process but copies that can be told to be old. Started with --state memory it keeps everything in the process, the classic mistake: the same code then
 // loses carts and logins as soon as a second node answers.
 //
 // Each file holds one noun with its type, its storage interface and its handlers: user, login, product, cart, order. The
-// interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go, redis.go and session.go.
+// interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go, session.go and cached.go.
 //
 // Another program can be the shop under a verb of its own, because the whole of it is one function from arguments to
 // exit code: shop.Main(ctx, []string{"serve", "--port", "8081"}, os.Stdout, os.Stderr).
@@ -71,7 +71,7 @@ func New(state *State, o Options) (*Shop, error) {
 		payments: o.Payments,
 		node:     o.Node,
 		log:      o.Log,
-		metrics:  newMetrics(),
+		metrics:  newMetrics(state.caches),
 	}
 	s.handler = s.routes()
 	return s, nil
@@ -91,8 +91,10 @@ func (s *Shop) routes() http.Handler {
 	handle("POST /api/login", s.login)
 	handle("POST /api/logout", s.logout)
 	handle("POST /api/logout-everywhere", s.logoutEverywhere)
+	handle("GET /api/me", s.showProfile)
 	handle("GET /api/products", s.listProducts)
 	handle("GET /api/products/{id}", s.showProduct)
+	handle("GET /api/products/{id}/stock", s.showStock)
 	handle("PUT /api/products/{id}/price", s.setPrice)
 	handle("GET /api/cart", s.showCart)
 	handle("POST /api/cart/items", s.addItem)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 type sqliteUsers struct{ db *database }
@@ -29,6 +31,12 @@ func (s sqliteUsers) ByName(ctx context.Context, name string) (User, error) {
 	return u, named(err, "user", name)
 }
 
+func (s sqliteUsers) Profile(ctx context.Context, id string) (Profile, error) {
+	p := Profile{ID: id}
+	err := s.db.read.QueryRowContext(ctx, "SELECT name, admin FROM users WHERE id = ?", id).Scan(&p.Name, &p.Admin)
+	return p, named(err, "user", id)
+}
+
 type sqliteCatalog struct{ db *database }
 
 const productColumns = "id, category, name, description, price_cents"
@@ -47,6 +55,11 @@ func (s sqliteCatalog) Product(ctx context.Context, id string) (Product, error) 
 	return p, named(err, "product", id)
 }
 
+func (s sqliteCatalog) Stock(ctx context.Context, id string) (n int, err error) {
+	err = s.db.read.QueryRowContext(ctx, "SELECT stock FROM products WHERE id = ?", id).Scan(&n)
+	return n, named(err, "product", id)
+}
+
 func (s sqliteCatalog) SetPrice(ctx context.Context, id string, cents int64) (Product, error) {
 	p, err := scanProduct(s.db.write.QueryRowContext(ctx,
 		"UPDATE products SET price_cents = ? WHERE id = ? RETURNING "+productColumns, cents, id))
@@ -58,38 +71,52 @@ func scanProduct(row scanner) (p Product, err error) {
 	return p, err
 }
 
-type sqliteOrders struct{ db *database }
-
-const orderColumns = "id, customer, key, paid, placed_at, lines, total_cents"
-
-func (s sqliteOrders) Place(ctx context.Context, o Order) (Order, error) {
-	lines, err := json.Marshal(o.Lines)
-	if err != nil {
-		return Order{}, fmt.Errorf("encode order: %w", err)
-	}
-	tx, err := s.db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return Order{}, named(err, "order under key", o.Key)
-	}
-	defer tx.Rollback()
-	_, err = tx.ExecContext(ctx,
-		"INSERT INTO orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (customer, key) DO NOTHING",
-		o.ID, o.Customer, o.Key, o.Paid, o.PlacedAt.UnixMilli(), string(lines), o.TotalCents)
-	if err != nil {
-		return Order{}, named(err, "order under key", o.Key)
-	}
-	first, err := scanOrder(tx.QueryRowContext(ctx,
-		"SELECT "+orderColumns+" FROM orders WHERE customer = ? AND key = ?", o.Customer, o.Key))
-	if err == nil {
-		err = tx.Commit()
-	}
-	return first, named(err, "order under key", o.Key)
+type sqliteOrders struct {
+	db   *database
+	once *idempotency.Store // keys and answers, in the same file
 }
 
-func (s sqliteOrders) ByKey(ctx context.Context, customer, key string) (Order, error) {
-	o, err := scanOrder(s.db.read.QueryRowContext(ctx,
-		"SELECT "+orderColumns+" FROM orders WHERE customer = ? AND key = ?", customer, key))
-	return o, named(err, "order under key", key)
+const orderColumns = "id, customer, paid, placed_at, lines, total_cents"
+
+func (s sqliteOrders) Place(
+	ctx context.Context, key idempotency.Key, fp idempotency.Fingerprint, draft func() (Order, error),
+) (idempotency.Response, bool, error) {
+	return s.once.Do(ctx, key, fp, func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
+		o, err := draft()
+		if err != nil {
+			return idempotency.Response{}, err
+		}
+		return o.answer(), s.write(ctx, tx, o)
+	})
+}
+
+func (s sqliteOrders) write(ctx context.Context, tx *sql.Tx, o Order) error {
+	lines, err := json.Marshal(o.Lines)
+	if err != nil {
+		return fmt.Errorf("encode order: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO orders ("+orderColumns+") VALUES (?, ?, ?, ?, ?, ?)",
+		o.ID, o.Customer, o.Paid, o.PlacedAt.UnixMilli(), string(lines), o.TotalCents)
+	if err != nil {
+		return fmt.Errorf("write order: %w", err)
+	}
+	for _, l := range o.Lines {
+		var left int
+		err := tx.QueryRowContext(ctx, "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ? RETURNING stock",
+			l.Quantity, l.Product, l.Quantity).Scan(&left)
+		if errors.Is(err, sql.ErrNoRows) {
+			return soldOut(l)
+		}
+		if err != nil {
+			return fmt.Errorf("take %q out of the stock: %w", l.Product, err)
+		}
+	}
+	return nil
+}
+
+func (s sqliteOrders) Paid(ctx context.Context, id string) (paid bool, err error) {
+	err = s.db.read.QueryRowContext(ctx, "SELECT paid FROM orders WHERE id = ?", id).Scan(&paid)
+	return paid, named(err, "order", id)
 }
 
 func (s sqliteOrders) MarkPaid(ctx context.Context, id string) error {
@@ -108,7 +135,7 @@ func scanOrder(row scanner) (Order, error) {
 	var o Order
 	var placed int64
 	var lines []byte
-	if err := row.Scan(&o.ID, &o.Customer, &o.Key, &o.Paid, &placed, &lines, &o.TotalCents); err != nil {
+	if err := row.Scan(&o.ID, &o.Customer, &o.Paid, &placed, &lines, &o.TotalCents); err != nil {
 		return o, err
 	}
 	o.PlacedAt = time.UnixMilli(placed).UTC()

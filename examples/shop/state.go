@@ -3,7 +3,15 @@ package shop
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/hex"
 	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/cache"
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // State is everything that the shop remembers, one interface per noun. All methods may be called concurrently.
@@ -16,6 +24,8 @@ type State struct {
 	Key     ed25519.PrivateKey // signs the tokens of every node that shares this state
 
 	dependencies []dependency
+	caches       map[string]func() cache.Stats // by name
+	loops        []func(context.Context) error // each runs until its context ends
 	close        []func() error
 }
 
@@ -28,46 +38,87 @@ type dependency struct {
 // OpenMemory makes a state that lives and dies with the process: right for a test, wrong for a second node.
 func OpenMemory() *State {
 	_, key, _ := ed25519.GenerateKey(nil) // cannot fail: crypto/rand crashes the program rather than return an error
+	catalog := newMemoryCatalog()
 	return &State{
-		Users:   &memoryUsers{byName: map[string]User{}},
+		Users:   &memoryUsers{byName: map[string]User{}, profiles: map[string]Profile{}},
 		Logins:  &memoryLogins{byCookie: map[string]customer{}},
-		Catalog: newMemoryCatalog(),
-		Carts:   &memoryCarts{byOwner: map[string]map[string]int{}},
-		Orders:  newMemoryOrders(),
+		Catalog: catalog,
+		Carts:   &memoryCarts{byOwner: map[string]*memoryCart{}},
+		Orders:  newMemoryOrders(catalog),
 		Key:     key,
 	}
 }
 
 // OpenShared opens the state that any number of nodes share: an SQLite file, which it creates and fills when it is new,
-// and a Redis URL such as redis://127.0.0.1:6379/0.
-func OpenShared(ctx context.Context, file, redisURL string) (*State, error) {
-	carts, err := openRedisCarts(redisURL)
+// and a Redis URL such as redis://127.0.0.1:6379/0. A nil log discards.
+func OpenShared(ctx context.Context, file, redisURL string, log *slog.Logger) (*State, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	client, err := openRedis(redisURL)
 	if err != nil {
 		return nil, &hinted{err, "is Redis running at REDIS_URL?", exitError}
 	}
-	logins, err := newSessionLogins(carts.client)
-	if err != nil {
-		return nil, errors.Join(err, carts.Close())
-	}
 	db, err := openDatabase(ctx, file)
 	if err != nil {
-		carts.Close()
+		client.Close()
 		return nil, &hinted{err, "--db names a file that the shop may create and write", exitError}
 	}
+	state, err := newShared(ctx, client, db, log)
+	if err != nil {
+		client.Close()
+		return nil, errors.Join(err, db.Close())
+	}
+	return state, nil
+}
+
+func newShared(ctx context.Context, client rueidis.Client, db *database, log *slog.Logger) (*State, error) {
 	key, err := db.signingKey(ctx)
 	if err != nil {
-		return nil, errors.Join(err, carts.Close(), db.Close())
+		return nil, err
 	}
+	logins, err := newSessionLogins(client)
+	if err != nil {
+		return nil, err
+	}
+	carts, err := newSessionCarts(client)
+	if err != nil {
+		return nil, err
+	}
+	caches, err := newCaches(client, db, hex.EncodeToString(key.Public().(ed25519.PublicKey)[:8]), log)
+	if err != nil {
+		return nil, err
+	}
+	once, err := idempotency.New(db.write, idempotency.SQLite, &idempotency.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	ping := func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
 	return &State{
-		Users:        sqliteUsers{db},
+		Users:        cachedUsers{sqliteUsers{db}, caches},
 		Logins:       logins,
-		Catalog:      sqliteCatalog{db},
+		Catalog:      cachedCatalog{sqliteCatalog{db}, caches},
 		Carts:        carts,
-		Orders:       sqliteOrders{db},
+		Orders:       sqliteOrders{db, once},
 		Key:          key,
-		dependencies: []dependency{{"database", db.Ping}, {"redis", carts.Ping}},
-		close:        []func() error{carts.Close, db.Close},
+		dependencies: []dependency{{"database", db.Ping}, {"redis", ping}},
+		caches: map[string]func() cache.Stats{
+			"catalog": caches.catalog.Stats, "profile": caches.profiles.Stats, "stock": caches.stock.Stats,
+		},
+		loops: []func(context.Context) error{caches.catalog.Run, caches.profiles.Run, caches.stock.Run, once.Run},
+		close: []func() error{func() error { client.Close(); return nil }, db.Close},
 	}, nil
+}
+
+// Run hears of new prices and forgets expired idempotency keys until ctx ends. Without it the state is right, but slower.
+func (s *State) Run(ctx context.Context) error {
+	errs := make([]error, len(s.loops))
+	var running sync.WaitGroup
+	for i, loop := range s.loops {
+		running.Go(func() { errs[i] = loop(ctx) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
 }
 
 // Close gives back what the state holds open.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 func TestCarts(t *testing.T) {
@@ -35,45 +37,72 @@ func testCarts(t *testing.T, carts Carts) {
 	}
 
 	wantCart("a", nil)
-	must(carts.Add(ctx, "a", "x", 2))
-	must(carts.Add(ctx, "a", "x", 3))
-	must(carts.Add(ctx, "a", "y", 1))
+	must(carts.Add(ctx, "a", "x", 2, ""))
+	must(carts.Add(ctx, "a", "x", 3, ""))
+	must(carts.Add(ctx, "a", "y", 1, ""))
 	wantCart("a", map[string]int{"x": 5, "y": 1})
 	wantCart("b", nil)
-	must(carts.Remove(ctx, "a", "y"))
-	must(carts.Remove(ctx, "a", "y"))
-	must(carts.Remove(ctx, "nobody", "y"))
+	must(carts.Remove(ctx, "a", "y", ""))
+	must(carts.Remove(ctx, "a", "y", ""))
+	must(carts.Remove(ctx, "nobody", "y", ""))
 	wantCart("a", map[string]int{"x": 5})
 
-	for range 2 { // twice is as once
-		must(carts.Raise(ctx, "a", map[string]int{"x": 3, "y": 7}))
-		wantCart("a", map[string]int{"x": 5, "y": 7})
+	for range 2 { // an operation counts once, for each owner
+		must(carts.Add(ctx, "a", "x", 1, "op1"))
+		must(carts.Add(ctx, "a", "y", 7, "op2"))
+		must(carts.Add(ctx, "b", "x", 9, "op1"))
 	}
-	for range 2 {
-		must(carts.Settle(ctx, "a", map[string]int{"x": 5, "y": 6, "z": 1}))
-		wantCart("a", map[string]int{"y": 7})
+	wantCart("a", map[string]int{"x": 6, "y": 7})
+	wantCart("b", map[string]int{"x": 9})
+	must(carts.Remove(ctx, "b", "x", "op3"))
+	must(carts.Add(ctx, "b", "x", 4, ""))
+	must(carts.Remove(ctx, "b", "x", "op3")) // a late repetition leaves what was added since
+	wantCart("b", map[string]int{"x": 4})
+
+	for range 2 { // so does an order, and what was added meanwhile stays
+		must(carts.Take(ctx, "a", map[string]int{"x": 5, "y": 8, "z": 1}, "order 1"))
+		wantCart("a", map[string]int{"x": 1})
 	}
-	must(carts.Settle(ctx, "a", map[string]int{"y": 7}))
-	wantCart("a", nil)
+	must(carts.Add(ctx, "a", "x", 1, "op1"))
+	wantCart("a", map[string]int{"x": 1})
+
+	for range 2 { // there is nothing left to merge the second time
+		must(carts.Merge(ctx, "a", "b"))
+		wantCart("a", map[string]int{"x": 5})
+		wantCart("b", nil)
+	}
 
 	t.Run("limits", func(t *testing.T) {
-		must(carts.Add(ctx, "full", "p0", maxQuantity))
-		if err := carts.Add(ctx, "full", "p0", 1); !errors.Is(err, ErrCartFull) {
-			t.Errorf("one more than %d: %v", maxQuantity, err)
+		must(carts.Add(ctx, "full", "p0", maxQuantity, ""))
+		for range 2 { // refused is not done
+			if err := carts.Add(ctx, "full", "p0", 1, "op"); !errors.Is(err, ErrCartFull) {
+				t.Errorf("one more than %d: %v", maxQuantity, err)
+			}
 		}
 		for i := 1; i < maxCartLines; i++ {
-			must(carts.Add(ctx, "full", fmt.Sprint("p", i), 1))
+			must(carts.Add(ctx, "full", fmt.Sprint("p", i), 1, ""))
 		}
-		if err := carts.Add(ctx, "full", "extra", 1); !errors.Is(err, ErrCartFull) {
+		if err := carts.Add(ctx, "full", "extra", 1, ""); !errors.Is(err, ErrCartFull) {
 			t.Errorf("product %d: %v", maxCartLines+1, err)
 		}
-		must(carts.Add(ctx, "full", "p1", 1))
-		must(carts.Raise(ctx, "full", map[string]int{"extra": 1, "p1": 9, "p0": maxQuantity + 1}))
+		must(carts.Add(ctx, "full", "p1", 1, ""))
+		for product, n := range map[string]int{"extra": 1, "p1": 7, "p0": 5} {
+			must(carts.Add(ctx, "guest", product, n, ""))
+		}
+		must(carts.Merge(ctx, "full", "guest"))
 		got, err := carts.Quantities(ctx, "full")
 		must(err)
 		if len(got) != maxCartLines || got["p1"] != 9 || got["p0"] != maxQuantity || got["extra"] != 0 {
 			t.Errorf("%d products: %v", len(got), got)
 		}
+		for i := range maxOps {
+			must(carts.Remove(ctx, "hasty", "x", fmt.Sprint(i)))
+		}
+		if err := carts.Add(ctx, "hasty", "x", 1, "one more"); !errors.Is(err, ErrCartFull) {
+			t.Errorf("operation %d: %v", maxOps+1, err)
+		}
+		must(carts.Take(ctx, "hasty", map[string]int{"x": 1}, "order"))
+		wantCart("hasty", nil)
 	})
 
 	t.Run("many at once", func(t *testing.T) {
@@ -81,7 +110,7 @@ func testCarts(t *testing.T, carts Carts) {
 		for range 10 {
 			wg.Go(func() {
 				for range maxQuantity / 10 {
-					if err := carts.Add(ctx, "busy", "x", 1); err != nil {
+					if err := carts.Add(ctx, "busy", "x", 1, ""); err != nil {
 						t.Error(err)
 					}
 				}
@@ -98,6 +127,13 @@ func TestUsers(t *testing.T) {
 		u := User{ID: "1", Name: "judy", PasswordHash: []byte{1, 2, 0, 3}, Admin: true}
 		if err := state.Users.Add(ctx, u); err != nil {
 			t.Fatal(err)
+		}
+		want := Profile{ID: "1", Name: "judy", Admin: true}
+		if p, err := state.Users.Profile(ctx, "1"); err != nil || p != want {
+			t.Errorf("profile %+v, %v", p, err)
+		}
+		if p, err := state.Users.Profile(ctx, "2"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("nobody's profile: %+v, %v", p, err)
 		}
 		u.ID = "2"
 		if err := state.Users.Add(ctx, u); !errors.Is(err, ErrNameTaken) {
@@ -123,14 +159,21 @@ func TestOrders(t *testing.T) {
 		}
 		placed := time.Date(2026, 5, 4, 3, 2, 1, 6e6, time.UTC)
 		for i := range 5 {
-			o := Order{ID: fmt.Sprint("o", i), Customer: "c1", Key: fmt.Sprint("k", i), PlacedAt: placed,
-				Lines: []Line{{"x", "X", 2, 50, 100}}, TotalCents: 100}
-			if got, err := state.Orders.Place(ctx, o); err != nil || got.ID != o.ID {
-				t.Fatalf("got %+v, %v", got, err)
+			key := idempotency.Key{Caller: "c1", Value: fmt.Sprint("k", i)}
+			order := Order{ID: fmt.Sprint("o", i), Customer: "c1", PlacedAt: placed,
+				Lines: []Line{{"clips", "Clips", 2, 50, 100}}, TotalCents: 100}
+			draft := func() (Order, error) { return order, nil }
+			first, replayed, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{}, draft)
+			if err != nil || replayed || first.Status != 201 || !strings.Contains(string(first.Body), `"id":"`+order.ID+`","paid":true`) {
+				t.Fatalf("got %d %s, %v, %v", first.Status, first.Body, replayed, err)
 			}
-			o.ID, o.TotalCents = "other", 999
-			if got, err := state.Orders.Place(ctx, o); err != nil || got.ID != fmt.Sprint("o", i) || got.TotalCents != 100 {
-				t.Fatalf("same key: %+v, %v", got, err)
+			order.ID, order.TotalCents = "other", 999
+			again, replayed, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{}, draft)
+			if err != nil || !replayed || again.Status != 201 || string(again.Body) != string(first.Body) {
+				t.Fatalf("same key: %d %s, %v, %v", again.Status, again.Body, replayed, err)
+			}
+			if _, _, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{1}, draft); !errors.Is(err, idempotency.ErrMismatch) {
+				t.Fatalf("same key, other request: %v", err)
 			}
 		}
 		if err := state.Orders.MarkPaid(ctx, "o4"); err != nil {
@@ -139,24 +182,87 @@ func TestOrders(t *testing.T) {
 		if err := state.Orders.MarkPaid(ctx, "nothing"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("pay nothing: %v", err)
 		}
+		for id, want := range map[string]bool{"o3": false, "o4": true} {
+			if paid, err := state.Orders.Paid(ctx, id); err != nil || paid != want {
+				t.Errorf("%s: paid %v, %v", id, paid, err)
+			}
+		}
 		recent, err := state.Orders.Recent(ctx, "c1", 3)
 		if err != nil || len(recent) != 3 || recent[0].ID != "o4" || recent[2].ID != "o2" {
 			t.Fatalf("recent: %+v, %v", recent, err)
 		}
-		if o := recent[0]; !o.Paid || !o.PlacedAt.Equal(placed) || o.Lines[0] != (Line{"x", "X", 2, 50, 100}) {
+		if o := recent[0]; !o.Paid || !o.PlacedAt.Equal(placed) || o.Lines[0] != (Line{"clips", "Clips", 2, 50, 100}) {
 			t.Errorf("as read: %+v", o)
-		}
-		if o, err := state.Orders.ByKey(ctx, "c1", "k1"); err != nil || o.ID != "o1" || o.Paid {
-			t.Errorf("by key: %+v, %v", o, err)
-		}
-		if _, err := state.Orders.ByKey(ctx, "c2", "k1"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("another customer's key: %v", err)
 		}
 		if none, err := state.Orders.Recent(ctx, "c2", 3); err != nil || none == nil || len(none) != 0 {
 			t.Errorf("none: %v, %v", none, err)
 		}
+		if left := stockOf(t, state, "clips"); left != seedStock-10 {
+			t.Errorf("%d clips are left, want %d", left, seedStock-10)
+		}
 	})
 }
+
+// An order that cannot be placed leaves nothing behind: no order, no key, and no stock taken for its other lines.
+func TestOrdersThatAreNotPlaced(t *testing.T) {
+	eachState(t, func(t *testing.T, state *State) {
+		ctx := t.Context()
+		if err := state.Users.Add(ctx, User{ID: "c", Name: "c", PasswordHash: []byte{1}}); err != nil {
+			t.Fatal(err)
+		}
+		setStock(t, state, "clips", 1)
+		key := idempotency.Key{Caller: "c", Value: "k"}
+		order := Order{ID: "o", Customer: "c", Lines: []Line{{"ledger", "Ledger", 1, 1, 1}, {"clips", "Clips", 2, 1, 2}}, TotalCents: 3}
+		var fault error
+		draft := func() (Order, error) { return order, fault }
+		_, _, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{}, draft)
+		if p, ok := errors.AsType[*problem](err); !ok || p.Status != 409 || !strings.Contains(p.Detail, `fewer than 2 of "Clips"`) {
+			t.Errorf("too few: %v", err)
+		}
+		fault = errors.New("no cart")
+		if _, _, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{}, draft); !errors.Is(err, fault) {
+			t.Errorf("no draft: %v", err)
+		}
+		if list, err := state.Orders.Recent(ctx, "c", 9); err != nil || len(list) != 0 || stockOf(t, state, "ledger") != seedStock {
+			t.Errorf("left behind: %+v, %v, %d ledgers", list, err, stockOf(t, state, "ledger"))
+		}
+		fault, order.Lines[1].Quantity = nil, 1
+		_, replayed, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{1}, draft) // the key is free for any request
+		if err != nil || replayed || stockOf(t, state, "clips") != 0 {
+			t.Errorf("the last one: %v, %v", replayed, err)
+		}
+	})
+}
+
+// stockOf returns what an order finds, which readers of the cache may see later.
+func stockOf(t *testing.T, state *State, product string) int {
+	t.Helper()
+	catalog := state.Catalog
+	if c, ok := catalog.(cachedCatalog); ok {
+		catalog = c.Catalog
+	}
+	n, err := catalog.Stock(t.Context(), product)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func setStock(t *testing.T, state *State, product string, n int) {
+	t.Helper()
+	switch c := state.Catalog.(type) {
+	case *memoryCatalog:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.stock[product] = n
+	case cachedCatalog:
+		if _, err := databaseOf(state).write.Exec("UPDATE products SET stock = ? WHERE id = ?", n, product); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func databaseOf(shared *State) *database { return shared.Orders.(sqliteOrders).db }
 
 func TestCatalogStates(t *testing.T) {
 	shared := openShared(t, t.TempDir(), startRedis(t))
@@ -193,7 +299,7 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	for file, want := range map[string]string{
 		filepath.Join(dir, "no", "such", "folder.db"): "unable to open database file",
 		noise: "not a database",
-		newer: "version 99, this program knows 1",
+		newer: "version 99, this program knows 2",
 	} {
 		if _, err := openDatabase(t.Context(), file); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v, want %q", file, err, want)
@@ -280,7 +386,7 @@ func TestCancelledCallsEnd(t *testing.T) {
 	if _, err := state.Carts.Quantities(ctx, "a"); !errors.Is(err, context.Canceled) {
 		t.Errorf("redis: %v", err)
 	}
-	if _, err := state.Catalog.Products(ctx, ""); !errors.Is(err, context.Canceled) {
+	if _, err := state.Orders.Recent(ctx, "a", 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("database: %v", err)
 	}
 }

@@ -24,6 +24,15 @@ type Users interface {
 	Add(context.Context, User) error
 	// ByName returns ErrNotFound when nobody has the name.
 	ByName(ctx context.Context, name string) (User, error)
+	// Profile returns ErrNotFound when nobody has the id.
+	Profile(ctx context.Context, id string) (Profile, error)
+}
+
+// Profile is what customers see of themselves. It has no password hash, so it may be cached.
+type Profile struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Admin bool   `json:"admin"`
 }
 
 // AddAdmin registers an admin unless the name is taken already, by an earlier start or by another node.
@@ -101,20 +110,33 @@ func (s *Shop) login(w http.ResponseWriter, r *http.Request) error {
 
 // welcome logs in: a program by the token in the body, a browser by a cookie, whose guest's cart is taken along.
 func (s *Shop) welcome(w http.ResponseWriter, r *http.Request, status int, user User) error {
-	if err := s.adoptCart(w, r, user.ID); err != nil {
+	c := customer{ID: user.ID, Name: user.Name, Admin: user.Admin}
+	if err := s.adoptCart(w, r, c); err != nil {
 		return err
 	}
 	token, err := s.tokens.sign(user)
 	if err != nil {
 		return err
 	}
-	if err := s.state.Logins.Begin(w, r, customer{ID: user.ID, Name: user.Name, Admin: user.Admin}); err != nil {
+	if err := s.state.Logins.Begin(w, r, c); err != nil {
 		return err
 	}
 	return writeJSON(w, status, map[string]any{
 		"id": user.ID, "name": user.Name, "admin": user.Admin,
 		"token": token, "token_type": "Bearer", "expires_in": int(s.tokens.ttl.Seconds()),
 	})
+}
+
+func (s *Shop) showProfile(w http.ResponseWriter, r *http.Request) error {
+	customer, err := s.customer(r)
+	if err != nil {
+		return err
+	}
+	profile, err := s.state.Users.Profile(r.Context(), customer.ID)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, profile)
 }
 
 // visitor returns who sends a request, nil for a guest. A program's token in the header must be good; a browser's cookie

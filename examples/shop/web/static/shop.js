@@ -7,6 +7,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const [method, path] = (button.dataset.api ?? form.dataset.api).split(" ");
   button.disabled = true;
+  if ("once" in form.dataset) form.dataset.key ??= newKey(); // the same for each try of one click: what worked reloads the page
   try {
     const answer = await send(method, path, fields(form), form.dataset.key);
     if (answer.ok) return location.reload();
@@ -38,12 +39,17 @@ async function send(method, path, body, key) {
   for (let tries = key ? 4 : 1; ; tries--) {
     try {
       const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-      if (answer.status < 500 || tries === 1) return answer;
+      const later = answer.status >= 500 || answer.headers.has("Retry-After");
+      if (!later || tries === 1) return answer;
     } catch (unreachable) {
       if (tries === 1) throw unreachable;
     }
     await new Promise((wake) => setTimeout(wake, 500));
   }
+}
+
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function say(form, text) {
