@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/journey"
-	loadgen "github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/load"
 )
 
 type loadCmd struct {
@@ -25,10 +25,10 @@ type loadCmd struct {
 	Rate      *float64           `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
 	Rates     rateRange          `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %%."`
 	Users     *int               `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
-	Objective *loadgen.Objective `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%%."`
+	Objective *load.Objective `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%%."`
 	Duration  time.Duration      `group:"Load" default:"10s" help:"What is measured of each step."`
 	Warmup    string             `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
-	Arrivals  loadgen.Arrivals   `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
+	Arrivals  load.Arrivals   `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
 	Seed      uint64             `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
 
 	Base        string        `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; wins over the one in its file."`
@@ -60,8 +60,8 @@ func (r *rateRange) UnmarshalText(text []byte) error {
 	switch {
 	case !ok || errLow != nil || errHigh != nil:
 		return fmt.Errorf("rates %q: want LO..HI, for example 100..5000", text)
-	case !(r.low > 0) || !(r.high <= loadgen.MaxRate):
-		return fmt.Errorf("rates %q: want more than 0 and at most %d", text, int(loadgen.MaxRate))
+	case !(r.low > 0) || !(r.high <= load.MaxRate):
+		return fmt.Errorf("rates %q: want more than 0 and at most %d", text, int(load.MaxRate))
 	case r.low > r.high:
 		return fmt.Errorf("rates %q: upside down; want %s..%s", text, high, low)
 	}
@@ -136,7 +136,7 @@ func (cmd loadCmd) Run(t *terminal) error {
 	if note != "" {
 		d.Notes = append(d.Notes, note)
 	}
-	if loadgen.Local(w.url) {
+	if load.Local(w.url) {
 		d.Notes = append(d.Notes, "target and generator share this machine's cores: a knee found here is that of both")
 	}
 	err = cmd.measure(ctx, t, g, d)
@@ -180,14 +180,14 @@ func (cmd loadCmd) checkMode() error {
 	return nil
 }
 
-func (cmd loadCmd) options(t *terminal) (*loadgen.Options, error) {
+func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 	if cmd.Connections < 0 {
 		return nil, usageError(fmt.Errorf("%d connections: want 1 or more", cmd.Connections), "")
 	}
 	if cmd.Duration <= 0 || cmd.Timeout <= 0 {
 		return nil, usageError(errors.New("a duration and a timeout must be above 0"), "--duration 10s --timeout 10s")
 	}
-	o := &loadgen.Options{
+	o := &load.Options{
 		Duration: cmd.Duration, Timeout: cmd.Timeout, Connections: cmd.Connections,
 		Arrivals: cmd.Arrivals, Seed: cmd.Seed,
 		Progress: newProgress(t.stderr).show,
@@ -218,12 +218,12 @@ func (cmd loadCmd) options(t *terminal) (*loadgen.Options, error) {
 // loadWork is what the load consists of.
 type loadWork struct {
 	url       *url.URL
-	generator *loadgen.Generator
+	generator *load.Generator
 	check     func(context.Context) (note string, err error) // once, before the load
 }
 
 // work makes a load of the journey's file, or of the one request.
-func (cmd loadCmd) work(o *loadgen.Options) (*loadWork, error) {
+func (cmd loadCmd) work(o *load.Options) (*loadWork, error) {
 	if isJourney(cmd.Target) {
 		return cmd.journey(o, cmd.Base)
 	}
@@ -234,11 +234,11 @@ func (cmd loadCmd) work(o *loadgen.Options) (*loadWork, error) {
 	if err != nil {
 		return nil, usageError(err, "")
 	}
-	g, err := loadgen.New(target, o)
+	g, err := load.New(target, o)
 	if err != nil {
 		return nil, usageError(err, "")
 	}
-	u, err := loadgen.ParseURL(cmd.Target)
+	u, err := load.ParseURL(cmd.Target)
 	check := func(ctx context.Context) (note string, err error) {
 		status, err := target.Check(ctx, o)
 		if err == nil && status >= 400 {
@@ -253,7 +253,7 @@ func isJourney(target string) bool {
 	return !strings.Contains(target, "://") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
 }
 
-func (cmd loadCmd) journey(o *loadgen.Options, base string) (*loadWork, error) {
+func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	if cmd.Method != "" || cmd.Body != "" || len(cmd.Header) > 0 {
 		return nil, usageError(errors.New("--method, --body and --header are for a URL"), "a journey says them step by step")
 	}
@@ -265,22 +265,22 @@ func (cmd loadCmd) journey(o *loadgen.Options, base string) (*loadWork, error) {
 	if base == "" {
 		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "--target http://localhost:8080, or target: in the file")
 	}
-	u, err := loadgen.ParseURL(base)
+	u, err := load.ParseURL(base)
 	if err != nil {
 		return nil, usageError(err, "")
 	}
-	g, err := loadgen.NewJourney(j, base, o)
+	g, err := load.NewJourney(j, base, o)
 	if err != nil {
 		return nil, usageError(err, "")
 	}
-	check := func(ctx context.Context) (string, error) { return "", loadgen.Rehearse(ctx, j, base, o) }
+	check := func(ctx context.Context) (string, error) { return "", load.Rehearse(ctx, j, base, o) }
 	return &loadWork{u, g, check}, nil
 }
 
 // maxBody is how large a request body may be.
 const maxBody = 16 << 20
 
-func (cmd loadCmd) target() (*loadgen.Target, error) {
+func (cmd loadCmd) target() (*load.Target, error) {
 	header := http.Header{}
 	for _, h := range cmd.Header {
 		name, value, ok := strings.Cut(h, ":")
@@ -303,7 +303,7 @@ func (cmd loadCmd) target() (*loadgen.Target, error) {
 			return nil, fmt.Errorf("body %s: larger than 16 MiB", file)
 		}
 	}
-	return loadgen.NewTarget(cmd.Target, cmd.Method, header, body)
+	return load.NewTarget(cmd.Target, cmd.Method, header, body)
 }
 
 // checkHost refuses a public address that was not meant: a load generator pointed at the wrong host is an attack.
@@ -311,14 +311,14 @@ func (cmd loadCmd) checkHost(ctx context.Context, u *url.URL) error {
 	if cmd.Yes {
 		return nil
 	}
-	if a := loadgen.Public(ctx, u); a != "" {
+	if a := load.Public(ctx, u); a != "" {
 		return usageError(fmt.Errorf("%s is a public address (%s)", u.Host, a), "add --yes if it is yours to load")
 	}
 	return nil
 }
 
-func (cmd loadCmd) document(target string, g *loadgen.Generator) *loadgen.Document {
-	d := &loadgen.Document{Target: target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.Unit(), Seed: cmd.Seed, Steps: []*loadgen.Step{}}
+func (cmd loadCmd) document(target string, g *load.Generator) *load.Document {
+	d := &load.Document{Target: target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.Unit(), Seed: cmd.Seed, Steps: []*load.Step{}}
 	if cmd.Users == nil {
 		d.Arrivals = cmd.Arrivals.String()
 	}
@@ -329,7 +329,7 @@ func (cmd loadCmd) document(target string, g *loadgen.Generator) *loadgen.Docume
 }
 
 // objective is what was asked for, or what a sweep looks for.
-func (cmd loadCmd) objective() (o loadgen.Objective) {
+func (cmd loadCmd) objective() (o load.Objective) {
 	switch {
 	case cmd.Objective != nil:
 		return *cmd.Objective
@@ -340,7 +340,7 @@ func (cmd loadCmd) objective() (o loadgen.Objective) {
 }
 
 // measure makes the load and puts what it found into d.
-func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *loadgen.Generator, d *loadgen.Document) (err error) {
+func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, d *load.Document) (err error) {
 	o := cmd.objective()
 	if (cmd.Rates != rateRange{}) {
 		c, err := g.Sweep(ctx, cmd.Rates.low, cmd.Rates.high, o, newProgress(t.stderr).step)
@@ -350,7 +350,7 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *loadgen.Generato
 		d.Steps, d.Knee, d.End, d.Incomplete = c.Steps, c.Knee, c.End, ctx.Err() != nil
 		return nil
 	}
-	var s *loadgen.Step
+	var s *load.Step
 	if cmd.Users != nil {
 		s, err = g.Users(ctx, *cmd.Users)
 	} else {
@@ -360,7 +360,7 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *loadgen.Generato
 		return err
 	}
 	if o.Asks() {
-		v := o.Judge([]*loadgen.Step{s}, true)
+		v := o.Judge([]*load.Step{s}, true)
 		s.Verdict = &v
 	}
 	d.Steps, d.Incomplete = append(d.Steps, s), s.Incomplete
@@ -368,7 +368,7 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *loadgen.Generato
 }
 
 // tell writes what was found, and says what it means for the exit code.
-func (cmd loadCmd) tell(t *terminal, d *loadgen.Document) error {
+func (cmd loadCmd) tell(t *terminal, d *load.Document) error {
 	table := t.stdout
 	if cmd.JSON == "-" {
 		table = t.stderr
@@ -402,7 +402,7 @@ func (cmd loadCmd) tell(t *terminal, d *loadgen.Document) error {
 const exitMissed = 3
 
 // missed is an error when the objective did not hold where it had to: at the one rate, or at the lowest.
-func missed(d *loadgen.Document) error {
+func missed(d *load.Document) error {
 	switch {
 	case d.Incomplete:
 		return hinted(errors.New("interrupted: what is shown is incomplete"), "")
@@ -411,9 +411,9 @@ func missed(d *loadgen.Document) error {
 	}
 	last := d.Steps[len(d.Steps)-1]
 	switch v := last.Verdict; {
-	case v == nil || v.Outcome == loadgen.Held:
+	case v == nil || v.Outcome == load.Held:
 		return nil
-	case v.Outcome == loadgen.Unknown:
+	case v.Outcome == load.Unknown:
 		return hinted(fmt.Errorf("cannot say whether the objective holds: %s", v.Reason), "a lower rate, a longer --duration, or a less busy machine")
 	default:
 		return &failure{fmt.Errorf("objective %s missed: %s", d.Objective, v.Reason), "", exitMissed}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/journey"
-	loadgen "github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/load"
 	"github.com/tenfold-go/tenfold/internal/plan"
 )
 
@@ -27,7 +27,7 @@ func tenfoldLoad(ctx context.Context, args ...string) (code int, stdout, stderr 
 }
 
 func TestLoadDefaultObjectiveIsRight(t *testing.T) {
-	var o loadgen.Objective
+	var o load.Objective
 	if err := o.UnmarshalText([]byte(defaultObjective)); err != nil {
 		t.Error(err)
 	}
@@ -58,7 +58,7 @@ func TestLoadOneRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d loadgen.Document
+	var d load.Document
 	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors < 0.4 || d.Steps[0].Errors > 0.6 || d.Steps[0].Offered != 100 {
 		t.Errorf("%v: %s", err, data)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	loadgen "github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/load"
 )
 
 // fleetSizes are the numbers of nodes to measure, as in 1,2,3,4.
@@ -38,11 +38,11 @@ const readyWithin = 2 * time.Minute
 
 // scaling measures the knee of a process service at each fleet size: it starts the whole house of the file, with that
 // many nodes, on a loopback address of its own.
-func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *loadgen.Options) (*loadgen.Document, error) {
+func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *load.Options) (*load.Document, error) {
 	if (cmd.Rates == rateRange{}) {
 		return nil, usageError(errors.New("--nodes looks for the knee of each fleet size"), "--rates 10..2000")
 	}
-	var d *loadgen.Document
+	var d *load.Document
 	for _, n := range cmd.Nodes {
 		c, err := cmd.size(ctx, t, o, n, &d)
 		if err != nil {
@@ -56,7 +56,7 @@ func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *loadgen.Options)
 			d.Notes = append(d.Notes, fmt.Sprintf("%s is left out: %s", count(n, "node"), c.End))
 			continue
 		}
-		d.Scaling = append(d.Scaling, loadgen.Size{Nodes: n, Knee: *c.Knee, Steps: c.Steps})
+		d.Scaling = append(d.Scaling, load.Size{Nodes: n, Knee: *c.Knee, Steps: c.Steps})
 	}
 	if len(d.Scaling) == 0 && !d.Incomplete {
 		return nil, hinted(fmt.Errorf("no fleet size has a knee: %s", strings.Join(d.Notes, "; ")), "other --rates, or another --objective")
@@ -68,7 +68,7 @@ func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *loadgen.Options)
 }
 
 // size runs a fleet of n nodes and looks for its knee. The first size makes the document.
-func (cmd loadCmd) size(ctx context.Context, t *terminal, o *loadgen.Options, n int, d **loadgen.Document) (c *loadgen.Curve, err error) {
+func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int, d **load.Document) (c *load.Curve, err error) {
 	cfg, err := cmd.fleet(t, n)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (cmd loadCmd) fleet(t *terminal, n int) (*config.Config, error) {
 }
 
 // sweepAt looks for the knee of what runs at url.
-func (cmd loadCmd) sweepAt(ctx context.Context, t *terminal, o *loadgen.Options, url string, d **loadgen.Document) (*loadgen.Curve, error) {
+func (cmd loadCmd) sweepAt(ctx context.Context, t *terminal, o *load.Options, url string, d **load.Document) (*load.Curve, error) {
 	at := cmd
 	if !isJourney(cmd.Target) {
 		at.Target = url + or(cmd.Target, "/")

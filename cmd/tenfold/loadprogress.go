@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	loadgen "github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/load"
 )
 
 // progress tells how a load run goes: in one line that is written over on a terminal, in a line per step elsewhere.
@@ -17,7 +17,7 @@ type progress struct {
 func newProgress(w io.Writer) *progress { return &progress{w, isTerminal(w)} }
 
 // show writes the state of a step over the one before.
-func (p *progress) show(s loadgen.Progress) {
+func (p *progress) show(s load.Progress) {
 	if !p.live {
 		return
 	}
@@ -41,7 +41,7 @@ func (p *progress) clear() {
 }
 
 // step writes what a step of a sweep came to.
-func (p *progress) step(s *loadgen.Step) {
+func (p *progress) step(s *load.Step) {
 	p.clear()
 	fmt.Fprintf(p.w, "%.4g/s: p99 %.4g ms, %.2f%% errors: %s\n", s.Offered, s.P99, 100*s.Errors, s.Verdict.Outcome)
 }

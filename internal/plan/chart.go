@@ -9,6 +9,7 @@ import (
 // chart is the curve of a plan, in the coordinates of an SVG: what the page template needs, and no more.
 type chart struct {
 	Width, Height            float64
+	Unit                     string  // of rates
 	Left, Right, Top, Bottom float64 // of the plot
 	XTicks, YTicks           []tick
 	Curve, Band              string // SVG paths; Band is empty when no interval is known
@@ -34,7 +35,7 @@ func newChart(a *Answer) *chart {
 	if s == nil {
 		return nil
 	}
-	c := &chart{Width: 860, Height: 420, Left: 80, Right: 840, Top: 20, Bottom: 370}
+	c := &chart{Unit: a.Inputs.unit(), Width: 860, Height: 420, Left: 80, Right: 840, Top: 20, Bottom: 370}
 	nodes, rps := c.extent(a, s)
 	x := func(n float64) float64 { return c.Left + (c.Right-c.Left)*n/nodes }
 	y := func(v float64) float64 { return c.Bottom - (c.Bottom-c.Top)*min(v, rps)/rps }
@@ -47,13 +48,13 @@ func newChart(a *Answer) *chart {
 	c.draw(s, nodes, x, y)
 	if a.Fit != nil {
 		for _, p := range a.Fit.Points {
-			text := fmt.Sprintf("measured: %s, %s rps", count(p.Nodes, "node"), number(p.RPS))
+			text := fmt.Sprintf("measured: %s, %s", count(p.Nodes, "node"), a.Inputs.rate(p.RPS))
 			c.Points = append(c.Points, mark{x(float64(p.Nodes)), y(p.RPS), text})
 		}
 		c.Measured, c.Trusted = x(float64(s.measured)), min(x(float64(2*s.measured)), c.Right)
 	}
 	if f := a.Fleet; f != nil {
-		c.Required = mark{0, y(f.RequiredRPS), number(f.RequiredRPS) + " rps required"}
+		c.Required = mark{0, y(f.RequiredRPS), a.Inputs.rate(f.RequiredRPS) + " required"}
 		if f.Reachable {
 			n := float64(f.Carrying)
 			c.Chosen = mark{x(n), y(s.at(n)), count(f.Carrying, "node") + " for the peak"}

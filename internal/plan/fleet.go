@@ -19,6 +19,7 @@ type Fleet struct {
 	Extrapolated bool    `json:"extrapolated,omitempty"`        // beyond twice the largest measured fleet
 
 	fitted bool
+	atMost bool // fewer may do: what a node carries is a lower bound
 }
 
 // defaultCores is a small node's, when nothing says how many it has.
@@ -69,6 +70,9 @@ func (q Question) fleet(a *Answer, peak float64, s *supply) {
 	f.Utilisation = peak / s.at(float64(f.Carrying))
 	if a.Fit == nil || a.Fit.DF > 0 {
 		q.bounds(f, s, d)
+	}
+	if s.atLeast {
+		f.NodesLow, f.atMost = 0, true
 	}
 	q.explainFleet(a, s, d)
 }

@@ -10,7 +10,7 @@ type Forecast struct {
 	Users          int     `json:"users,omitempty"`
 	RequestsPerDay float64 `json:"requests_per_day,omitempty"`
 	MeanRPS        float64 `json:"mean_rps,omitempty"`
-	PeakRPS        float64 `json:"peak_rps,omitempty"` // the peak to plan for
+	PeakRPS        float64 `json:"peak_rps,omitempty"` // the peak to plan for, in the unit of what was measured
 }
 
 // Defaults for what a user does, when only the number of users is known.
@@ -40,8 +40,8 @@ func (q Question) forecast(a *Answer) (peak float64) {
 		}
 		peak = today * f.Factor
 		f.PeakRPS = peak
-		a.because(aboutGrowth, "%s rps today, growing %s a month for %d months, are %s × %s = %s rps",
-			number(today), percent(f.Growth), f.Months, number(today), number(f.Factor), number(peak))
+		a.because(aboutGrowth, "%s today, growing %s a month for %d months, are %s × %s = %s",
+			q.rate(today), percent(f.Growth), f.Months, number(today), number(f.Factor), q.rate(peak))
 	default:
 		return peak
 	}
@@ -75,8 +75,23 @@ func (q Question) forecastUsers(a *Answer, f *Forecast) {
 	}
 	a.because(aboutGrowth, "%s users with %s requests a day each are %s requests a day: %s rps in the mean, %s rps at the peak",
 		number(float64(f.Users)), number(each), number(f.RequestsPerDay), number(f.MeanRPS), number(f.PeakRPS))
+	if q.unit() == visitsUnit {
+		f.PeakRPS = q.inVisits(a, f.PeakRPS)
+	}
 	if q.PeakRPS > 0 {
-		a.because(aboutGrowth, "the peak that was asked for, %s rps, is planned, not this one", number(float64(q.PeakRPS)))
+		a.because(aboutGrowth, "the peak that was asked for, %s, is planned, not this one", q.rate(float64(q.PeakRPS)))
 		f.PeakRPS = float64(q.PeakRPS)
 	}
+}
+
+// inVisits is how many visits a second make so many requests.
+func (q Question) inVisits(a *Answer, requests float64) float64 {
+	each := q.Measured.perVisit()
+	if each == 0 {
+		a.warn(aboutGrowth, "what was measured counts visits and does not say how many requests one made: each request is "+
+			"taken for a visit")
+		return requests
+	}
+	a.because(aboutGrowth, "what was measured counts visits, of %s requests each: %s", number(each), q.rate(requests/each))
+	return requests / each
 }

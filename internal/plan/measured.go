@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,22 +15,31 @@ import (
 // A run against one fleet has a Knee; a run over several fleet sizes has Scaling. Fields that are not named here are
 // the load generator's own and are ignored.
 type Measured struct {
+	Unit        string `json:"unit,omitempty"` // what rates count: "requests/s", the default, or "visits/s" of journeys
 	Steps       []Step `json:"steps,omitempty"`
 	Knee        *Knee  `json:"knee,omitempty"`
 	Scaling     []Size `json:"scaling,omitempty"`
 	SharedCores bool   `json:"shared_cores,omitempty"` // the nodes of Scaling ran on the cores of one machine
 }
 
-// Step is one offered rate. Rates are requests per second.
+// Step is one offered rate, in the document's unit.
 type Step struct {
-	Offered       float64 `json:"offered"`
-	Achieved      float64 `json:"achieved"`
-	Valid         bool    `json:"valid"`
-	InvalidReason string  `json:"invalid_reason,omitempty"`
+	Offered     float64 `json:"offered"`
+	Achieved    float64 `json:"achieved"`
+	RequestRate float64 `json:"requests_per_s,omitempty"` // also where rates count visits
+	Valid       bool    `json:"valid"`
+	Verdict     Verdict `json:"verdict,omitzero"`
 }
 
-// Knee is the highest rate, in requests per second, at which the objective held and the throughput followed the rate.
-// Low held for certain and High broke for certain; both are 0 when not known.
+// Verdict is what a step said about the objective. A step that broke it is seldom valid by the load generator's checks,
+// since a target that does not keep up has a growing queue; its outcome is certain all the same.
+type Verdict struct {
+	Outcome string `json:"outcome"` // "held", "broke", "undecided" or "unknown"
+}
+
+// Knee is the highest rate, in the document's unit, at which the objective held and the throughput followed the rate.
+// Low held for certain and High broke for certain; both are 0 when not known. Without High the knee is a lower bound: what
+// the load generator saw above it could not be believed.
 type Knee struct {
 	Rate float64 `json:"rate"`
 	Low  float64 `json:"low,omitempty"`
@@ -38,9 +48,12 @@ type Knee struct {
 
 // Size is the knee of a fleet of so many nodes.
 type Size struct {
-	Nodes int  `json:"nodes"`
-	Knee  Knee `json:"knee"`
+	Nodes int    `json:"nodes"`
+	Knee  Knee   `json:"knee"`
+	Steps []Step `json:"steps,omitempty"`
 }
+
+const visitsUnit = "visits/s"
 
 // Limits of what is read: a load run of a day with a step per second stays far below.
 const (
@@ -70,6 +83,9 @@ func ReadMeasured(r io.Reader) (*Measured, error) {
 }
 
 func (m *Measured) check() error {
+	if m.Unit != "" && m.Unit != "requests/s" && m.Unit != visitsUnit {
+		return fmt.Errorf("its unit is %q: want requests/s or %s", m.Unit, visitsUnit)
+	}
 	if len(m.Scaling) > 0 {
 		for _, s := range m.Scaling {
 			if err := s.Knee.check(); err != nil {
@@ -103,14 +119,55 @@ func (m *Measured) points() (points []Point) {
 	return points
 }
 
-// invalid counts the steps that the load generator itself did not believe.
-func (m *Measured) invalid() (n int) {
-	for _, s := range m.Steps {
-		if !s.Valid {
+// steps are those of all fleet sizes.
+func (m *Measured) steps() []Step {
+	all := slices.Clone(m.Steps)
+	for _, s := range m.Scaling {
+		all = append(all, s.Steps...)
+	}
+	return all
+}
+
+// doubtful counts the steps that the load generator itself did not believe.
+func (m *Measured) doubtful() (n, of int) {
+	all := m.steps()
+	for _, s := range all {
+		if !s.Valid && s.Verdict.Outcome != "broke" {
 			n++
 		}
 	}
-	return n
+	return n, len(all)
+}
+
+// perVisit is how many requests a visit made; 0 when the document does not say.
+func (m *Measured) perVisit() float64 {
+	requests, visits := 0.0, 0.0
+	for _, s := range m.steps() {
+		if s.Valid && s.RequestRate > 0 {
+			requests, visits = requests+s.RequestRate, visits+s.Achieved
+		}
+	}
+	if visits == 0 {
+		return 0
+	}
+	return requests / visits
+}
+
+func (m *Measured) perVisitText() string {
+	if each := m.perVisit(); each > 0 {
+		return ", which made " + number(each) + " requests each"
+	}
+	return ""
+}
+
+// summary is the document without its steps, for the answer to repeat.
+func (m *Measured) summary() *Measured {
+	short := *m
+	short.Steps, short.Scaling = nil, slices.Clone(m.Scaling)
+	for i := range short.Scaling {
+		short.Scaling[i].Steps = nil
+	}
+	return &short
 }
 
 // Point is one measured fleet size.

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 )
@@ -41,22 +43,100 @@ func TestMeasuredDocuments(t *testing.T) {
 	wantNote(t, a.Warnings, "shared the cores")
 }
 
+// A target that does not keep up has a growing queue, so the step that broke is seldom valid: that is the finding, not a doubt.
+func TestAStepThatBrokeIsNoDoubt(t *testing.T) {
+	const steps = `[
+	  {"offered": 100, "achieved": 100, "valid": true, "verdict": {"outcome": "held", "reason": "the objective held"}},
+	  {"offered": 200, "achieved": 120, "valid": false, "verdict": {"outcome": "broke", "reason": "p99 4 s, limit 1 s"}}%s]`
+	const late = `, {"offered": 150, "achieved": 150, "valid": false, "verdict": {"outcome": "unknown", "reason": "late"}}`
+	for more, want := range map[string]string{"": "", late: "1 of the 3 load steps were invalid"} {
+		list := fmt.Sprintf(steps, more)
+		for _, document := range []string{
+			`{"steps": ` + list + `, "knee": {"rate": 100, "low": 100, "high": 200}}`,
+			`{"scaling": [{"nodes": 1, "knee": {"rate": 100}, "steps": ` + list + `},
+			  {"nodes": 2, "knee": {"rate": 190}}, {"nodes": 3, "knee": {"rate": 270}}]}`,
+		} {
+			a := mustAnswer(t, Question{PeakRPS: 500, Measured: mustRead(t, document)})
+			if want != "" {
+				wantNote(t, a.Warnings, want)
+			} else if strings.Contains(fmt.Sprint(a.Warnings), "invalid") {
+				t.Errorf("%s: %v", document, a.Warnings)
+			}
+			if len(a.Inputs.Measured.steps()) > 0 {
+				t.Errorf("the answer repeats the steps: %+v", a.Inputs.Measured)
+			}
+		}
+	}
+}
+
+// Rates of a journey's document count visits, and so does the whole plan.
+func TestAPlanCountsWhatItsDocumentCounts(t *testing.T) {
+	const document = `{"unit": "visits/s", "knee": {"rate": 20, "low": 19, "high": 21},
+	  "steps": [{"offered": 20, "achieved": 20, "requests_per_s": 120, "valid": true}]}`
+	m := mustRead(t, document)
+	a := mustAnswer(t, Question{PeakRPS: 100, Margin: share(0.2), Measured: m})
+	if a.Nodes != 6 {
+		t.Errorf("%+v", a.Fleet)
+	}
+	wantNote(t, a.Reasons, "a peak of 100 visits/s with a margin of 20% is 120 visits/s")
+	wantNote(t, a.Assumed, "all rates are visits a second, as in the load document, which made 6 requests each")
+	for _, write := range []func(io.Writer) error{a.WriteText, a.WriteHTML} {
+		var b strings.Builder
+		if err := write(&b); err != nil || strings.Contains(b.String(), " rps") {
+			t.Errorf("%v: it speaks of rps:\n%s", err, b.String())
+		}
+	}
+
+	// 864,000 requests a day are 10 a second, 30 at the peak: 5 visits of 6 requests.
+	a = mustAnswer(t, Question{Users: 8640, RequestsPerUser: 100, PeakFactor: 3, Margin: share(0), Measured: m})
+	if a.PeakRPS != 5 || a.Forecast.PeakRPS != 5 || a.Nodes != 1 {
+		t.Errorf("%+v, %+v", a.Fleet, a.Forecast)
+	}
+	wantNote(t, a.Reasons, "visits, of 6 requests each: 5 visits/s")
+}
+
+// Where a load found no rate at which the service breaks, what it carries is a lower bound, and so the nodes an upper one.
+func TestAKneeWithoutAHighEndIsALowerBound(t *testing.T) {
+	a := mustAnswer(t, Question{PeakRPS: 1000, Margin: share(0), Measured: mustRead(t, `{"knee": {"rate": 100, "low": 80}}`)})
+	if a.Nodes != 10 || a.NodesLow != 0 || a.NodesHigh != 13 {
+		t.Errorf("%+v", a.Fleet)
+	}
+	wantNote(t, a.Warnings, "the knee of 100 rps is a lower bound")
+	var b strings.Builder
+	if err := a.WriteText(&b); err != nil || !strings.Contains(b.String(), "10 nodes, 13 at most: the knee is a lower bound") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	a = mustAnswer(t, Question{PeakRPS: 300, Margin: share(0), Measured: mustRead(t, `{"scaling": [{"nodes": 1, "knee": {"rate": 100, "low": 98, "high": 103}},
+	  {"nodes": 2, "knee": {"rate": 190, "low": 180}}, {"nodes": 3, "knee": {"rate": 270}}]}`)})
+	wantNote(t, a.Warnings, "the knee of 2 nodes is a lower bound")
+}
+
+func mustRead(t *testing.T, document string) *Measured {
+	t.Helper()
+	m, err := ReadMeasured(strings.NewReader(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func TestDocumentsThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                 "it is empty",
-		"{":                                "unexpected EOF",
-		"[]":                               "not a load document",
-		"null":                             `neither a "scaling" curve nor a "knee"`,
-		"{}":                               `neither a "scaling" curve nor a "knee"`,
-		`{"knee": null}`:                   `neither a "scaling" curve nor a "knee"`,
-		`{"knee": {"rate": 0}}`:            "a knee of 0 rps",
-		`{"knee": {"rate": -5}}`:           "a knee of -5 rps",
-		`{"knee": {"rate": "5"}}`:          "not a load document",
-		`{"knee": {"rate": NaN}}`:          "not a load document",
-		`{"knee": {"rate": 5, "low": 6}}`:  "low end 6",
-		`{"knee": {"rate": 5, "high": 4}}`: "high end 4",
-		`{"knee": {"rate": 5}} {}`:         "goes on after the end",
-		`{"knee": {"rate": 1e999}}`:        "not a load document",
+		"":                                     "it is empty",
+		"{":                                    "unexpected EOF",
+		"[]":                                   "not a load document",
+		"null":                                 `neither a "scaling" curve nor a "knee"`,
+		"{}":                                   `neither a "scaling" curve nor a "knee"`,
+		`{"knee": null}`:                       `neither a "scaling" curve nor a "knee"`,
+		`{"knee": {"rate": 0}}`:                "a knee of 0 rps",
+		`{"knee": {"rate": -5}}`:               "a knee of -5 rps",
+		`{"knee": {"rate": "5"}}`:              "not a load document",
+		`{"knee": {"rate": NaN}}`:              "not a load document",
+		`{"knee": {"rate": 5, "low": 6}}`:      "low end 6",
+		`{"knee": {"rate": 5, "high": 4}}`:     "high end 4",
+		`{"unit": "rpm", "knee": {"rate": 5}}`: `its unit is "rpm"`,
+		`{"knee": {"rate": 5}} {}`:             "goes on after the end",
+		`{"knee": {"rate": 1e999}}`:            "not a load document",
 		`{"scaling": [{"nodes": 1, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}]}`:                                    "2 measured fleet size(s)",
 		`{"scaling": [{"nodes": 0, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}, {"nodes": 3, "knee": {"rate": 9}}]}`: "a fleet of 0 nodes",
 		`{"scaling": [{"nodes": 1, "knee": {"rate": 0}}]}`:                                                                       "nodes 1: a knee of 0",

@@ -66,7 +66,7 @@ func (q Question) Answer() (*Answer, error) {
 	}
 	a := &Answer{Inputs: q}
 	if q.Measured != nil {
-		a.Inputs.Measured = &Measured{Knee: q.Measured.Knee, Scaling: q.Measured.Scaling, SharedCores: q.Measured.SharedCores}
+		a.Inputs.Measured = q.Measured.summary()
 	}
 	peak := q.forecast(a)
 	supply, err := q.supply(a)
@@ -92,6 +92,17 @@ func (q Question) Answer() (*Answer, error) {
 	return a, nil
 }
 
+// unit is what the question's rates count, per second: visits where the load document counts them.
+func (q Question) unit() string {
+	if q.Measured != nil && q.Measured.Unit == visitsUnit {
+		return visitsUnit
+	}
+	return "rps"
+}
+
+// rate writes a rate with its unit.
+func (q Question) rate(v float64) string { return number(v) + " " + q.unit() }
+
 // problems are all contradictions of a question. Single values were checked when they were read.
 func (q Question) problems() (problems []string) {
 	problem := func(wrong bool, format string, args ...any) {
@@ -107,7 +118,7 @@ func (q Question) problems() (problems []string) {
 	}
 	problem(sources > 1, "what the nodes carry is given more than once: want one of --node-rps, --scaling and a load document")
 	problem(q.PeakRPS > 0 && q.PeakRPS < q.CurrentRPS,
-		"rates upside down: the peak of %s rps is below today's %s rps", number(float64(q.PeakRPS)), number(float64(q.CurrentRPS)))
+		"rates upside down: the peak of %s is below today's %s", q.rate(float64(q.PeakRPS)), q.rate(float64(q.CurrentRPS)))
 	problem(q.Efficiency != nil && (*q.Efficiency <= 0 || *q.Efficiency > 1), "an efficiency is more than 0 and at most 1")
 	problem(q.Efficiency != nil && (len(q.Scaling) > 0 || q.Measured != nil && len(q.Measured.Scaling) > 0),
 		"--efficiency has no place beside a measured curve, which shows it at every size")

@@ -13,9 +13,9 @@ func explainFit(a *Answer, fit *Fit) {
 		}
 		return fmt.Sprintf(" (95%%: %s)", i)
 	}
-	a.because(aboutNodes, "the Universal Scalability Law through %s: contention α = %s%s, coherency β = %s%s, one node γ = %s "+
-		"rps%s", count(len(fit.Points), "point"), number(fit.Alpha), within(fit.Alpha95), number(fit.Beta), within(fit.Beta95),
-		number(fit.Gamma), within(fit.Gamma95))
+	a.because(aboutNodes, "the Universal Scalability Law through %s: contention α = %s%s, coherency β = %s%s, one node γ = %s%s",
+		count(len(fit.Points), "point"), number(fit.Alpha), within(fit.Alpha95), number(fit.Beta), within(fit.Beta95),
+		a.Inputs.rate(fit.Gamma), within(fit.Gamma95))
 	if fit.DF == 0 {
 		a.unknown(aboutNodes, "intervals: three points leave nothing to judge the fit by")
 	}
@@ -30,14 +30,14 @@ func (q Question) explainFleet(a *Answer, s *supply, d demand) {
 	f, n := a.Fleet, float64(a.Fleet.Carrying)
 	q.explainMargin(a, d, f.Carrying)
 	if s.measured == 0 {
-		a.because(aboutNodes, "a node carries %s rps in the fleet: %s / %s = %s, so %s",
-			number(s.at(1)), number(f.RequiredRPS), number(s.at(1)), number(f.RequiredRPS/s.at(1)), count(f.Carrying, "node"))
+		a.because(aboutNodes, "a node carries %s in the fleet: %s / %s = %s, so %s",
+			q.rate(s.at(1)), number(f.RequiredRPS), number(s.at(1)), number(f.RequiredRPS/s.at(1)), count(f.Carrying, "node"))
 		a.change(aboutNodes, "efficiency, which is taken as constant and falls as nodes are added: with a tenth less of it, %s",
 			q.otherwise(scaled(s, 0.9), d))
 		a.change(aboutNodes, "a curve measured at 1, 2, 3, 4, 6 and 8 nodes, which shows that fall: tenfold load --nodes")
 	} else {
-		a.because(aboutNodes, "%s carry %s rps (95%%: %s), and one fewer %s rps; each works at %s of a lone one",
-			count(f.Carrying, "node"), number(s.at(n)), s.interval(n), number(s.at(n-1)), percent(s.at(n)/n/s.node))
+		a.because(aboutNodes, "%s carry %s (95%%: %s), and one fewer %s; each works at %s of a lone one",
+			count(f.Carrying, "node"), q.rate(s.at(n)), s.interval(n), q.rate(s.at(n-1)), percent(s.at(n)/n/s.node))
 		a.change(aboutNodes, "one more measurement, at %s, where the curve is still guessed",
 			count(2*s.measured, "node"))
 	}
@@ -74,14 +74,14 @@ func (q Question) explainMargin(a *Answer, d demand, n int) {
 	}
 	if d.margin == nil {
 		a.because(aboutNodes, "no margin was given: on %s, queueing theory (M/M/c) keeps 99 of 100 requests from waiting longer "+
-			"than one service time up to a utilisation of %s; so %s rps for a peak of %s rps, where a fixed 70%% would ask for %s rps",
-			cores, percent(1/(1+f.Margin)), number(f.RequiredRPS), number(f.PeakRPS), number(f.PeakRPS/0.7))
+			"than one service time up to a utilisation of %s; so %s for a peak of %s, where a fixed 70%% would ask for %s",
+			cores, percent(1/(1+f.Margin)), q.rate(f.RequiredRPS), q.rate(f.PeakRPS), q.rate(f.PeakRPS/0.7))
 		a.change(aboutNodes, "a margin of your own (--margin): a knee that tenfold load found holds its latency objective already, "+
 			"and --margin 0 plans at the knee itself; bursts (--burstiness) ask for more")
 		return
 	}
-	a.because(aboutNodes, "a peak of %s rps with a margin of %s is %s rps",
-		number(f.PeakRPS), percent(f.Margin), number(f.RequiredRPS))
+	a.because(aboutNodes, "a peak of %s with a margin of %s is %s",
+		q.rate(f.PeakRPS), percent(f.Margin), q.rate(f.RequiredRPS))
 	if !f.Reachable {
 		return
 	}
@@ -115,11 +115,11 @@ func (q Question) warnFleet(a *Answer, s *supply) {
 			count(s.measured, "node"))
 	}
 	if f.NodesHigh == 0 && a.Fit.DF > 0 {
-		a.warn(aboutNodes, "at the pessimistic end of the fit no number of nodes reaches %s rps", number(f.RequiredRPS))
+		a.warn(aboutNodes, "at the pessimistic end of the fit no number of nodes reaches %s", q.rate(f.RequiredRPS))
 	}
 	if f.CapacityRPS < f.RequiredRPS*(1-1e-9) {
-		a.warn(aboutNodes, "keep the spares stopped until they are needed: all %s at once would carry only %s rps",
-			count(f.Nodes, "node"), number(f.CapacityRPS))
+		a.warn(aboutNodes, "keep the spares stopped until they are needed: all %s at once would carry only %s",
+			count(f.Nodes, "node"), q.rate(f.CapacityRPS))
 	}
 }
 
@@ -135,13 +135,13 @@ func (q Question) explainUnreachable(a *Answer, s *supply, d demand) {
 	f.CapacityRPS = s.at(float64(best))
 	q.explainMargin(a, d, best)
 	if a.Fit == nil || best == maxNodes && f.RequiredRPS < a.Fit.Limit() {
-		a.because(aboutNodes, "no fleet of up to %s nodes carries %s rps", number(maxNodes), number(f.RequiredRPS))
+		a.because(aboutNodes, "no fleet of up to %s nodes carries %s", number(maxNodes), q.rate(f.RequiredRPS))
 		return
 	}
 	if nodes, rps := a.Fit.Peak(); math.IsInf(nodes, 1) {
-		a.because(aboutNodes, "contention alone holds the fleet under γ/α = %s rps, however many nodes", number(rps))
+		a.because(aboutNodes, "contention alone holds the fleet under γ/α = %s, however many nodes", q.rate(rps))
 	} else {
-		a.because(aboutNodes, "the fitted law peaks at %s nodes with %s rps: more nodes are slower", number(nodes), number(rps))
+		a.because(aboutNodes, "the fitted law peaks at %s nodes with %s: more nodes are slower", number(nodes), q.rate(rps))
 	}
 	if low, ok := firstFrom(1, s, d, func(i Interval) float64 { return i.High }); ok && a.Fit.DF > 0 {
 		f.NodesLow = low + q.sparesFor(low)

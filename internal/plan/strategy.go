@@ -136,11 +136,11 @@ func (q Question) growth(a *Answer, peak float64, s *supply) float64 {
 	if s != nil {
 		base, what = s.node, "what one node carries"
 	} else {
-		a.assume(aboutStrategy, "one machine is well filled by today's %s rps; what it can carry (--node-rps) would say it exactly",
-			number(base))
+		a.assume(aboutStrategy, "one machine is well filled by today's %s; what it can carry (--node-rps) would say it exactly",
+			q.rate(base))
 	}
-	a.because(aboutStrategy, "%s rps are %s times %s (%s rps)",
-		number(peak*(1+margin)), number(peak*(1+margin)/base), what, number(base))
+	a.because(aboutStrategy, "%s are %s times %s (%s)",
+		q.rate(peak*(1+margin)), number(peak*(1+margin)/base), what, q.rate(base))
 	return peak * (1 + margin) / base
 }
 

@@ -1,12 +1,15 @@
 package plan
 
-// supply is what a fleet of n nodes carries, in requests per second, as far as it is known.
+import "strings"
+
+// supply is what a fleet of n nodes carries, in the question's unit, as far as it is known.
 type supply struct {
-	node     float64                  // requests per second of a lone node
+	node     float64                  // the rate of a lone node
 	at       func(n float64) float64  // the best estimate
 	interval func(n float64) Interval // around it
 	rising   int                      // up to this many nodes another node helps
 	measured int                      // the largest measured fleet; 0 when there is no curve
+	atLeast  bool                     // nobody knows how much more it carries
 }
 
 // supply finds what the question says of it: a fitted curve, or one node's capacity. nil is neither.
@@ -14,13 +17,7 @@ func (q Question) supply(a *Answer) (*supply, error) {
 	points := []Point(q.Scaling)
 	if m := q.Measured; m != nil {
 		points = m.points()
-		if n := m.invalid(); n > 0 {
-			a.warn(aboutNodes, "%d of the %d load steps were invalid by the load generator's own checks", n, len(m.Steps))
-		}
-		if m.SharedCores {
-			a.warn(aboutNodes, "the nodes of this curve shared the cores of one machine: it shows the machine's scheduler, "+
-				"not how the service scales over machines")
-		}
+		q.doubt(a, m)
 	}
 	switch {
 	case len(points) > 0:
@@ -28,9 +25,34 @@ func (q Question) supply(a *Answer) (*supply, error) {
 	case q.Measured != nil:
 		return q.linear(a, *q.Measured.Knee), nil
 	case q.NodeRPS > 0:
-		return q.linear(a, Knee{Rate: float64(q.NodeRPS)}), nil
+		r := float64(q.NodeRPS)
+		return q.linear(a, Knee{Rate: r, High: r}), nil
 	}
 	return nil, nil
+}
+
+// doubt says what to think of a measurement before anything is planned on it.
+func (q Question) doubt(a *Answer, m *Measured) {
+	if n, of := m.doubtful(); n > 0 {
+		a.warn(aboutNodes, "%d of the %d load steps were invalid by the load generator's own checks", n, of)
+	}
+	if m.SharedCores {
+		a.warn(aboutNodes, "the nodes of this curve shared the cores of one machine: as far as they compute, it shows the machine's "+
+			"scheduler, and only as far as they wait, how the service scales over machines")
+	}
+	var bounded []string
+	for _, s := range m.Scaling {
+		if s.Knee.Low > 0 && s.Knee.High == 0 {
+			bounded = append(bounded, number(float64(s.Nodes)))
+		}
+	}
+	if len(bounded) > 0 {
+		a.warn(aboutNodes, "the knee of %s nodes is a lower bound: the load did not find where it breaks, so the curve lies too low there",
+			strings.Join(bounded, ", "))
+	}
+	if q.unit() == visitsUnit {
+		a.assume(aboutNodes, "all rates are visits a second, as in the load document%s: --peak-rps and --current-rps too", m.perVisitText())
+	}
 }
 
 // fitted is a supply from measured fleets.
@@ -64,16 +86,19 @@ func (q Question) linear(a *Answer, k Knee) *supply {
 		a.assume(aboutNodes, "a node in a fleet carries as much as a lone one (--efficiency; better, a measured curve: --scaling)")
 	}
 	low, high := k.Low, k.High
-	if low > 0 || high > 0 {
-		a.because(aboutNodes, "the knee lies between %s and %s rps", number(max(low, 0)), number(max(high, k.Rate)))
-	}
 	if low == 0 {
 		low = k.Rate
 	}
-	if high == 0 {
+	switch {
+	case high == 0:
+		a.warn(aboutNodes, "the knee of %s is a lower bound: the load did not find where the service breaks, so fewer nodes may do",
+			q.rate(k.Rate))
 		high = k.Rate
+	case low < high:
+		a.because(aboutNodes, "the knee lies between %s and %s", number(low), q.rate(high))
 	}
 	return &supply{
+		atLeast:  k.High == 0,
 		node:     k.Rate,
 		at:       func(n float64) float64 { return n * k.Rate * efficiency },
 		interval: func(n float64) Interval { return Interval{n * low * efficiency, n * high * efficiency} },

@@ -90,11 +90,11 @@ func (a *Answer) sections() (sections []section) {
 func (a *Answer) headline(about string) string {
 	switch {
 	case about == aboutGrowth && a.Forecast != nil:
-		return a.Forecast.headline()
+		return a.Forecast.headline(a.Inputs)
 	case about == aboutNodes && a.Fleet != nil:
-		return a.Fleet.headline()
+		return a.Fleet.headline(a.Inputs)
 	case about == aboutNodes && a.Fit != nil:
-		return a.Fit.headline()
+		return a.Fit.headline(a.Inputs)
 	case about == aboutStrategy && a.Direction != nil:
 		return a.Direction.headline()
 	case about == aboutDatabase && a.Database != nil:
@@ -108,23 +108,27 @@ func (a *Answer) headline(about string) string {
 	return ""
 }
 
-func (f *Forecast) headline() string {
-	text := fmt.Sprintf("a peak of %s rps", number(f.PeakRPS))
+func (f *Forecast) headline(q Question) string {
+	text := "a peak of " + q.rate(f.PeakRPS)
 	if f.Users > 0 {
 		text = fmt.Sprintf("%s users, %s requests a day, ", number(float64(f.Users)), number(f.RequestsPerDay)) + text
 	}
 	return text
 }
 
-func (f *Fleet) headline() string {
+func (f *Fleet) headline(q Question) string {
 	if !f.Reachable {
-		return fmt.Sprintf("no number of nodes reaches %s rps", number(f.RequiredRPS))
+		return "no number of nodes reaches " + q.rate(f.RequiredRPS)
 	}
 	text := count(f.Nodes, "node")
 	if f.Spares > 0 {
 		text += fmt.Sprintf(" (%d for the peak, %s)", f.Carrying, count(f.Spares, "spare"))
 	}
 	switch {
+	case f.atMost && f.NodesHigh != f.Nodes:
+		text += fmt.Sprintf(", %d at most: the knee is a lower bound", f.NodesHigh)
+	case f.atMost:
+		text += " at most: the knee is a lower bound"
 	case f.NodesLow == 0:
 		text += ", interval not known"
 	case !f.fitted && f.NodesLow != f.NodesHigh:
@@ -137,11 +141,11 @@ func (f *Fleet) headline() string {
 	return text
 }
 
-func (f *Fit) headline() string {
+func (f *Fit) headline(q Question) string {
 	if nodes, rps := f.Peak(); !math.IsInf(nodes, 1) {
-		return fmt.Sprintf("the curve peaks at %s nodes with %s rps", number(nodes), number(rps))
+		return fmt.Sprintf("the curve peaks at %s nodes with %s", number(nodes), q.rate(rps))
 	} else if !math.IsInf(rps, 1) {
-		return fmt.Sprintf("the curve never passes %s rps", number(rps))
+		return "the curve never passes " + q.rate(rps)
 	}
 	return "the curve is a straight line"
 }
