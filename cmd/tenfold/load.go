@@ -22,14 +22,14 @@ import (
 type loadCmd struct {
 	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: http:// or https://; or a file with a journey, *.yaml."`
 
-	Rate      *float64           `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
-	Rates     rateRange          `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %%."`
-	Users     *int               `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
+	Rate      *float64        `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
+	Rates     rateRange       `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %%."`
+	Users     *int            `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
 	Objective *load.Objective `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%%."`
-	Duration  time.Duration      `group:"Load" default:"10s" help:"What is measured of each step."`
-	Warmup    string             `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
+	Duration  time.Duration   `group:"Load" default:"10s" help:"What is measured of each step."`
+	Warmup    string          `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
 	Arrivals  load.Arrivals   `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
-	Seed      uint64             `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
+	Seed      uint64          `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
 
 	Base        string        `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; wins over the one in its file."`
 	Method      string        `group:"Request" placeholder:"METHOD" help:"Default GET, or POST with a body."`
