@@ -11,8 +11,8 @@ import (
 	"strconv"
 )
 
-// replayedHeader marks an answer that was recorded before.
-const replayedHeader = "Idempotency-Replayed"
+// ReplayedHeader marks an answer that was recorded before: its value is "true".
+const ReplayedHeader = "Idempotency-Replayed"
 
 // Handler answers a request and does what it asks through tx, which is committed together with the answer. The rules of
 // [Effect] hold. r.Body is complete and in memory. The answer is held back until the commit, so w can neither flush nor
@@ -59,7 +59,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	maps.Copy(header, res.Header)
 	if replayed {
-		header.Set(replayedHeader, "true")
+		header.Set(ReplayedHeader, "true")
 	}
 	if bodyAllowed(res.Status) {
 		header.Set("Content-Length", strconv.Itoa(len(res.Body)))
@@ -71,7 +71,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer checks all that can be checked before it takes a connection, and reads the body: nobody holds a transaction open
 // by sending slowly.
 func (m *middleware) answer(w http.ResponseWriter, r *http.Request) (Response, bool, error) {
-	value, err := keyOf(r)
+	value, err := KeyOf(r)
 	if err != nil && (m.required || !errors.Is(err, ErrNoKey)) {
 		return Response{}, false, err
 	}
@@ -95,16 +95,6 @@ func (m *middleware) answer(w http.ResponseWriter, r *http.Request) (Response, b
 	defer cancel()
 	res, _, err := m.store.transact(ctx, nil, effect)
 	return res, false, because(ctx, err)
-}
-
-func keyOf(r *http.Request) (string, error) {
-	switch all := r.Header.Values(Header); len(all) {
-	case 0:
-		return "", ErrNoKey
-	case 1:
-		return ParseKey(all[0])
-	}
-	return "", ErrKey
 }
 
 // effect is the handler's run for a request whose body has been read.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -46,6 +47,18 @@ func (k Key) lock() int64 {
 	h := sha256.New()
 	writeParts(h, "idempotency", k.Caller, k.Value)
 	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
+}
+
+// KeyOf returns the key of a request: ErrNoKey without an Idempotency-Key header, ErrKey if there are two of them or
+// [ParseKey] refuses it.
+func KeyOf(r *http.Request) (string, error) {
+	switch all := r.Header.Values(Header); len(all) {
+	case 0:
+		return "", ErrNoKey
+	case 1:
+		return ParseKey(all[0])
+	}
+	return "", fmt.Errorf("%w: there are several", ErrKey)
 }
 
 // ParseKey reads the value of an Idempotency-Key header and returns the key: 1 to 255 visible ASCII characters. Anything

@@ -37,15 +37,22 @@ func Final(status int) bool {
 // sets itself, our own mark, and cookies, because a table of answers is no place for secrets.
 var unrecorded = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Content-Length", "Date", "Set-Cookie", replayedHeader,
+	"Content-Length", "Date", "Set-Cookie", ReplayedHeader,
+}
+
+// RecordedHeader returns a copy of an answer's header with what is recorded of it: all but cookies, Date, Content-Length and
+// what belongs to one connection.
+func RecordedHeader(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range unrecorded {
+		h.Del(name)
+	}
+	return h
 }
 
 // wireHeader returns what is recorded of the header, as it goes over the wire.
 func (res Response) wireHeader(limit int) ([]byte, error) {
-	h := res.Header.Clone()
-	for _, name := range unrecorded {
-		h.Del(name)
-	}
+	h := RecordedHeader(res.Header)
 	for name, values := range h {
 		for _, v := range values {
 			if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
