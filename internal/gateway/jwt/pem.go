@@ -1,0 +1,43 @@
+package jwt
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// readPEM reads the "PUBLIC KEY" blocks of a file. Their keys have no kid.
+func readPEM(data []byte, accepted []string) (*keySet, error) {
+	s := &keySet{}
+	begun := bytes.Count(data, []byte("-----BEGIN "))
+	for i := 0; ; i++ {
+		block, rest := pem.Decode(data)
+		switch {
+		case block == nil && i == 0:
+			return nil, errors.New("is neither a JWKS nor a public key in PEM")
+		case block == nil && i != begun: // pem.Decode passes over what it cannot read
+			return nil, fmt.Errorf("has %d PEM blocks, of which %d can be read", begun, i)
+		case block == nil:
+			return s, nil
+		case i == maxKeys:
+			return nil, fmt.Errorf("has more than %d keys", maxKeys)
+		case strings.Contains(block.Type, "PRIVATE KEY"):
+			return nil, fmt.Errorf("block %d %w", i, errSecret)
+		case block.Type != "PUBLIC KEY":
+			return nil, fmt.Errorf("block %d is a %q and not a PUBLIC KEY", i, block.Type)
+		}
+		public, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("block %d is no public key: %w", i, err)
+		}
+		if k, err := newKey("", "", public, accepted); err != nil {
+			s.ignored = append(s.ignored, ignored{i, err})
+		} else {
+			s.keys = append(s.keys, k)
+		}
+		data = rest
+	}
+}
