@@ -99,6 +99,57 @@ func TestLoadSweepBecomesAPlan(t *testing.T) {
 	}
 }
 
+// With --nodes, a real fleet is measured at each size. Each node takes 4 requests at a time and 200 ms for each: 20 a second,
+// however busy the machine is; what finds no place within 100 ms is refused. Lateness of anything else breaks no objective
+// that counts refusals alone.
+func TestLoadMeasuresAFleetAtEachSize(t *testing.T) {
+	const capacity, file = 20, `
+store: none
+services:
+  shop: {run: [service], nodes: 1, probe: /, outlier: off, retry: off, breaker: off, limit: {in_flight: 4, queue: 100, wait: 100ms}}
+routes: [{path: /, to: shop}]
+`
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tenfold.yaml"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x := start(t, call{dir: dir, args: []string{"load", "/small?ms=200", "-f", "tenfold.yaml", "--nodes", "1,2,3", "--rates", "25..400",
+		"--duration", "600ms", "--warmup", "0s", "--arrivals", "even", "--objective", "errors=25%", "--json", "scaling.json", "--html", "scaling.html"}})
+	<-x.exited
+	if code := x.wait(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	x.nothingLeft()
+	data, err := os.ReadFile(filepath.Join(dir, "scaling.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d load.Document
+	if err := json.Unmarshal(data, &d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Scaling) != 3 || !d.SharedCores || d.Knee != nil || d.Unit != "requests/s" || d.Target != "/small?ms=200 of tenfold.yaml" {
+		t.Fatalf("sizes %d, shared cores %v, knee %v, unit %s, target %s", len(d.Scaling), d.SharedCores, d.Knee, d.Unit, d.Target)
+	}
+	for i, s := range d.Scaling {
+		figure(t, "scaling", "nodes", s.Nodes, "knee", s.Knee.Rate, "steps", len(s.Steps))
+		// In so short a step the places that were free at its beginning count, and a quarter may be refused.
+		if least, most := 0.5*capacity*float64(i+1), 2.2*capacity*float64(i+1); s.Nodes != i+1 || s.Knee.Rate < least || s.Knee.Rate > most || s.Knee.High == 0 {
+			t.Errorf("%d nodes: knee %+v, want %v to %v", s.Nodes, s.Knee, least, most)
+		}
+	}
+	for _, said := range []string{x.stdout.String(), string(data)} {
+		if !strings.Contains(said, "shared the cores of this machine") {
+			t.Errorf("it does not say that the nodes shared the cores:\n%s", said)
+		}
+	}
+
+	code, stdout, stderr := runPlan(t, "", filepath.Join(dir, "scaling.json"), "--peak-rps", "100", "--margin", "0.2", "--html", filepath.Join(dir, "plan.html"))
+	if code != 0 || !strings.Contains(stdout, "NODES") || !strings.Contains(stdout, "through 3 points") || !strings.Contains(stdout, "shared the cores") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 // The first Ctrl-C ends the step, and what was measured is printed as incomplete.
 func TestLoadInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
