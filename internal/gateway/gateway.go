@@ -3,7 +3,8 @@
 //
 // A request's way:
 //
-//	listener -> guard -> net/http -> record -> stalled -> body -> strict -> forwarded -> route -> proxy -> upstream.Pool -> node
+//	listener -> guard -> net/http -> record -> stalled -> body -> strict -> forwarded ->
+//	route -> auth -> rate limit -> idempotency -> proxy -> upstream.Pool -> node
 package gateway
 
 import (
@@ -43,6 +44,7 @@ type Gateway struct {
 	log          *slog.Logger
 	pools        map[string]*upstream.Pool // by service; workers have none
 	handler      http.Handler
+	loops        []func(context.Context) // of policies
 	server       *http.Server
 	listeners    []net.Listener
 	tunnels      tunnels
@@ -104,14 +106,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // routes is the end of the chain that all requests have in common: it finds the route, whose policies lead to the service.
 func (g *Gateway) routes(o *Options) (http.Handler, error) {
 	routes := make([]route, len(g.cfg.Routes))
+	policies := policies{cfg: g.cfg, o: o}
 	for i := range g.cfg.Routes {
 		r := &g.cfg.Routes[i]
-		policies, err := g.policies(r, o)
+		own, err := policies.of(r)
 		if err != nil {
 			return nil, fmt.Errorf("build routes[%d]: %w", i, err)
 		}
-		routes[i] = route{r, policy.Chain(policies...)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
+		routes[i] = route{r, policy.Chain(own...)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
 	}
+	g.loops = policies.loops
 	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := router.find(r)
@@ -122,14 +126,6 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		policy.RecordOf(r).Service = m.route.To
 		m.route.handler.ServeHTTP(w, r)
 	}), nil
-}
-
-// policies are those of one route, in the order in which a request meets them.
-func (g *Gateway) policies(r *config.Route, o *Options) (all []policy.Policy, err error) {
-	if r.Auth == "jwt" || r.RateLimit != nil || r.Idempotency != nil {
-		return nil, errors.New("auth, rate_limit and idempotency are not built yet")
-	}
-	return all, nil
 }
 
 // Listen opens the addresses, so that a taken port is known before anything is started.
@@ -166,6 +162,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var pools, servers sync.WaitGroup
 	for _, p := range g.pools {
 		pools.Go(func() { p.Run(poolCtx) })
+	}
+	for _, loop := range g.loops {
+		pools.Go(func() { loop(poolCtx) })
 	}
 	failed := make(chan error, len(g.listeners))
 	for _, l := range g.listeners {
