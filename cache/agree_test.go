@@ -40,7 +40,7 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 		seed := uint64(round)
 		rng := rand.New(rand.NewPCG(seed, 1))
 		prefix := fmt.Sprintf("agree%d/1", round)
-		s := newRedisStore(client, prefix)
+		s := &redisStore{client: client, prefix: prefix}
 		epochs := 0
 		m := newModel(prefix, "", func() string { epochs++; return fmt.Sprint("e", epochs) })
 		m.now = start

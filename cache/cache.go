@@ -95,7 +95,7 @@ func New[K comparable, V any](
 		return nil, fmt.Errorf("make cache %q: the name is not 1 to 64 letters, digits, dots, dashes, underscores", name)
 	}
 	prefix := name + "/" + options.Version
-	return assemble(newRedisStore(client, prefix), prefix, load, options)
+	return assemble(&redisStore{client: client, prefix: prefix}, prefix, load, options)
 }
 
 // assemble takes checked options and any store.

@@ -29,7 +29,7 @@ func TestReplicaThatTakesOverBringsNothingBack(t *testing.T) {
 	})
 	get(t, before, "a")
 	until(t, "the replica has the value", func() bool {
-		entry := newRedisStore(nil, "failover/1").keys(object{'k', "a"})[1]
+		entry := (&redisStore{prefix: "failover/1"}).keys(object{'k', "a"})[1]
 		return strings.Contains(say(t, atReplica, "HEXISTS", entry, "by"), "1")
 	})
 	say(t, atReplica, "REPLICAOF", "NO", "ONE") // what comes now, it does not get
@@ -64,7 +64,7 @@ func TestMasterThatComesBackBringsNothingBack(t *testing.T) {
 	follow := func(client rueidis.Client, leader *realRedis) {
 		host, port, _ := net.SplitHostPort(leader.address)
 		say(t, client, "REPLICAOF", host, port)
-		entry := newRedisStore(nil, "failback/1").keys(object{'k', "a"})[1]
+		entry := (&redisStore{prefix: "failback/1"}).keys(object{'k', "a"})[1]
 		until(t, "the replica has the value", func() bool {
 			return strings.Contains(say(t, client, "INFO", "replication"), "master_link_status:up") &&
 				strings.Contains(say(t, client, "HEXISTS", entry, "by"), "1")

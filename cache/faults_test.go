@@ -21,6 +21,21 @@ type cutter struct {
 	conns []net.Conn
 }
 
+func cuttable(t *testing.T, address string) (rueidis.Client, *cutter) {
+	t.Helper()
+	c := &cutter{}
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{address}, DisableCache: true, ForceSingleClient: true, DialCtxFn: c.dial,
+		Dialer: net.Dialer{Timeout: time.Second}, ConnWriteTimeout: time.Second, PipelineMultiplex: 1,
+		ReadBufferEachConn: 32 << 10, WriteBufferEachConn: 32 << 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client, c
+}
+
 func (c *cutter) dial(ctx context.Context, address string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err == nil {
@@ -88,16 +103,7 @@ func TestNoStaleReadUnderRealFaults(t *testing.T) {
 	var nodes []*Cache[string, int]
 	var cutters []*cutter
 	for range 3 {
-		cut := &cutter{}
-		client, err := rueidis.NewClient(rueidis.ClientOption{
-			InitAddress: []string{server.address}, DisableCache: true, ForceSingleClient: true, DialCtxFn: cut.dial,
-			Dialer: net.Dialer{Timeout: time.Second}, ConnWriteTimeout: time.Second, PipelineMultiplex: 1,
-			ReadBufferEachConn: 32 << 10, WriteBufferEachConn: 32 << 10,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(client.Close)
+		client, cut := cuttable(t, server.address)
 		c, err := New(client, "faults", db.load, &Options[string, int]{
 			TTL: 2 * time.Second, L1Lease: 300 * time.Millisecond, StoreTimeout: 100 * time.Millisecond, FillWait: 100 * time.Millisecond,
 		})

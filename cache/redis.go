@@ -41,25 +41,20 @@ const buckets = 256
 // it, which are never lower.
 const tombstone = 10 * time.Minute
 
+var (
+	acquireScript    = newScript(acquireLua)
+	fillScript       = newScript(fillLua)
+	releaseScript    = newScript(releaseLua)
+	invalidateScript = newScript(invalidateLua)
+	stampScript      = newScript(stampLua)
+	inspectScript    = newScript(inspectLua)
+	membersScript    = newScript(membersLua)
+)
+
 // redisStore runs the scripts on a Redis or Valkey server, Sentinel group or Cluster.
 type redisStore struct {
 	client rueidis.Client
 	prefix string
-	acquireScript, fillScript, releaseScript, invalidateScript,
-	stampScript, inspectScript, membersScript *rueidis.Lua
-}
-
-func newRedisStore(client rueidis.Client, prefix string) *redisStore {
-	return &redisStore{
-		client: client, prefix: prefix,
-		acquireScript:    rueidis.NewLuaScript(metaLua + acquireLua),
-		fillScript:       rueidis.NewLuaScript(metaLua + fillLua),
-		releaseScript:    rueidis.NewLuaScript(metaLua + releaseLua),
-		invalidateScript: rueidis.NewLuaScript(metaLua + invalidateLua),
-		stampScript:      rueidis.NewLuaScript(metaLua + stampLua),
-		inspectScript:    rueidis.NewLuaScript(metaLua + inspectLua),
-		membersScript:    rueidis.NewLuaScript(metaLua + membersLua),
-	}
 }
 
 // keys are the bucket's meta hash and the entry, in one slot.
@@ -71,9 +66,9 @@ func (s *redisStore) keys(o object) []string {
 }
 
 func (s *redisStore) acquire(ctx context.Context, name string, q question) (answer, error) {
-	r, err := s.acquireScript.Exec(ctx, s.client, s.keys(object{'k', name}), []string{
+	r, err := acquireScript.run(ctx, s.client, s.keys(object{'k', name}),
 		freshEpoch(), q.token, q.reject, millis(q.lease), strconv.FormatFloat(q.early, 'f', 6, 64), micros(q.maxLag),
-	}).ToArray()
+	).ToArray()
 	if err != nil {
 		return answer{}, err
 	}
@@ -87,33 +82,33 @@ func (s *redisStore) acquire(ctx context.Context, name string, q question) (answ
 }
 
 func (s *redisStore) fill(ctx context.Context, name string, f filling) (verdict, error) {
-	v, err := s.fillScript.Exec(ctx, s.client, s.keys(object{'k', name}), []string{
+	v, err := fillScript.run(ctx, s.client, s.keys(object{'k', name}),
 		freshEpoch(), f.token, f.epoch, f.gen, f.need.encode(), f.at.encode(), rueidis.BinaryString(f.value), flag(f.negative),
 		millis(f.soft), millis(f.hard), micros(f.took), f.tags,
-	}).ToString()
+	).ToString()
 	return verdict(v), err
 }
 
 func (s *redisStore) release(ctx context.Context, name, token string, backOff time.Duration) error {
-	return s.releaseScript.Exec(ctx, s.client, s.keys(object{'k', name}), []string{token, millis(backOff)}).Error()
+	return releaseScript.run(ctx, s.client, s.keys(object{'k', name}), token, millis(backOff)).Error()
 }
 
 func (s *redisStore) invalidate(ctx context.Context, o object, at Position, message string) error {
-	return s.invalidateScript.Exec(ctx, s.client, s.keys(o), []string{
+	return invalidateScript.run(ctx, s.client, s.keys(o),
 		freshEpoch(), at.encode(), millis(tombstone), invalidations(s.prefix), message,
-	}).Error()
+	).Error()
 }
 
 func (s *redisStore) stamps(ctx context.Context, tags []string, maxLag time.Duration) (string, Position, error) {
-	calls := make([]rueidis.LuaExec, len(tags))
+	calls := make([]scriptCall, len(tags))
 	for i, tag := range tags {
-		calls[i] = rueidis.LuaExec{Keys: s.keys(object{'t', tag}), Args: []string{freshEpoch(), millis(tombstone), micros(maxLag)}}
+		calls[i] = scriptCall{s.keys(object{'t', tag}), []string{freshEpoch(), millis(tombstone), micros(maxLag)}}
 	}
 	var (
 		all  strings.Builder
 		need Position
 	)
-	for _, resp := range s.stampScript.ExecMulti(ctx, s.client, calls...) {
+	for _, resp := range stampScript.runEach(ctx, s.client, calls) {
 		r, err := resp.ToArray()
 		if err != nil {
 			return "", need, err
@@ -129,7 +124,7 @@ func (s *redisStore) stamps(ctx context.Context, tags []string, maxLag time.Dura
 }
 
 func (s *redisStore) inspect(ctx context.Context, name string) (record, error) {
-	r, err := s.inspectScript.Exec(ctx, s.client, s.keys(object{'k', name}), nil).ToArray()
+	r, err := inspectScript.run(ctx, s.client, s.keys(object{'k', name})).ToArray()
 	if err != nil {
 		return record{}, err
 	}
@@ -155,7 +150,7 @@ func (s *redisStore) inspect(ctx context.Context, name string) (record, error) {
 }
 
 func (s *redisStore) member(ctx context.Context, args ...string) rueidis.RedisResult {
-	return s.membersScript.Exec(ctx, s.client, []string{"tf:{" + s.prefix + "}"}, args)
+	return membersScript.run(ctx, s.client, []string{"tf:{" + s.prefix + "}"}, args...)
 }
 
 func (s *redisStore) join(ctx context.Context, node string) (map[string]bool, error) {
@@ -192,7 +187,7 @@ func (s *redisStore) remove(ctx context.Context, nodes ...string) error {
 }
 
 func (s *redisStore) publish(ctx context.Context, channel, message string) error {
-	return s.client.Do(ctx, s.client.B().Publish().Channel(channel).Message(message).Build()).Error()
+	return s.client.Do(ctx, s.client.B().Publish().Channel(channel).Message(message).Build().Pin()).Error()
 }
 
 // subscribe uses a connection of its own: on a shared one, the client would leave subscriptions behind, and connect again
@@ -212,7 +207,7 @@ func (s *redisStore) subscribe(ctx context.Context, channels []string, up func()
 		},
 		OnMessage: func(m rueidis.PubSubMessage) { message(m.Channel, m.Message) },
 	})
-	if err := conn.Do(ctx, conn.B().Subscribe().Channel(channels...).Build()).Error(); err != nil {
+	if err := conn.Do(ctx, conn.B().Subscribe().Channel(channels...).Build().Pin()).Error(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	select {
