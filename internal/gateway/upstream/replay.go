@@ -12,16 +12,31 @@ import (
 )
 
 // replay is a request's body over several tries. Whether it can be sent again is decided before the first one: a body of
-// known length up to a limit is read whole, any other streams and can be sent again only while nobody has read from it.
+// known length up to a limit is read whole, one that is in memory already stays there, any other streams and can be sent
+// again only while nobody has read from it.
 type replay struct {
 	kept   []byte        // the whole body, or nil
 	stream io.ReadCloser // else, nil for no body
 	lent   *streamBody   // stream as the try has it that is under way
 }
 
+// InMemory returns a request body that can be sent again whatever its size, and is not copied. Nobody may write to b.
+func InMemory(b []byte) io.ReadCloser { return &memoryBody{bytes.NewReader(b), b} }
+
+type memoryBody struct {
+	*bytes.Reader
+	whole []byte
+}
+
+func (*memoryBody) Close() error { return nil }
+
 // keepBody takes req's body over. Its error is an *http1.BodyError.
 func keepBody(req *http.Request, limit int) (*replay, error) {
 	b := &replay{}
+	if m, ok := req.Body.(*memoryBody); ok {
+		b.kept = m.whole
+		return b, nil
+	}
 	switch {
 	case req.Body == nil || req.Body == http.NoBody:
 		return b, nil

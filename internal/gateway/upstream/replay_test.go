@@ -36,6 +36,23 @@ func TestBodyOfAFailedTryIsTakenBack(t *testing.T) {
 	}
 }
 
+// A body that is in memory is sent again from there, however large it is.
+func TestBodyInMemoryIsKeptAsItIs(t *testing.T) {
+	whole := []byte("the body")
+	req, _ := http.NewRequest("POST", "http://shop.example/", InMemory(whole))
+	req.ContentLength = int64(len(whole))
+	b, err := keepBody(req, 1)
+	if err != nil || b.streams() || &b.kept[0] != &whole[0] {
+		t.Fatal(b, err)
+	}
+	for range 2 {
+		b.attach(req, nil)
+		if got, err := io.ReadAll(req.Body); string(got) != "the body" || err != nil || req.ContentLength != 8 || !b.reclaim() {
+			t.Errorf("sent %q of %d, %v", got, req.ContentLength, err)
+		}
+	}
+}
+
 type hearer struct{ awaited, sent, ends int }
 
 func (h *hearer) bodyAwaited() { h.awaited++ }
