@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway"
 )
 
 type checkCmd struct {
@@ -50,11 +51,14 @@ Everything else has a default. To see all fields and their values:
 
 func (cmd checkCmd) Run(t *terminal) error {
 	c, err := loadConfig(t, cmd.File)
+	if err == nil {
+		_, err = gateway.New(c, nil) // reads what the file names: keys
+	}
 	if cmd.JSON {
 		return printCheck(t.stdout, cmd.File, c, err)
 	}
 	if err != nil {
-		return err
+		return usageError(err, "")
 	}
 	for _, note := range c.Notes() {
 		fmt.Fprintf(t.stderr, "note: %s\n", note)
@@ -112,7 +116,7 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 		fmt.Fprintf(tw, "  service\t%s\t%s\n", s.Name, describe(&s))
 	}
 	for _, r := range c.Routes {
-		fmt.Fprintf(tw, "  route\t%s%s\tto %s%s\n", r.Host, r.Path, r.To, conditions(&r))
+		fmt.Fprintf(tw, "  route\t%s%s\tto %s%s%s\n", r.Host, r.Path, r.To, conditions(&r), policies(&r))
 	}
 	return tw.Flush()
 }
@@ -156,6 +160,24 @@ func conditions(r *config.Route) string {
 		parts = append(parts[:len(parts):len(parts)], count(len(r.Headers), "header")+" match")
 	}
 	return " if " + strings.Join(parts, ", ")
+}
+
+// policies are what a request passes on its way.
+func policies(r *config.Route) string {
+	var all []string
+	if r.Auth != "off" {
+		all = append(all, "auth "+r.Auth)
+	}
+	if l := r.RateLimit; l != nil {
+		all = append(all, fmt.Sprintf("at most %s by %s", l.Rate, l.Caller))
+	}
+	if i := r.Idempotency; i != nil {
+		all = append(all, "idempotency "+i.Mode)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(all, ", ")
 }
 
 // checkResult is the JSON form.

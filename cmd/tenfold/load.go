@@ -398,9 +398,6 @@ func (cmd loadCmd) tell(t *terminal, d *load.Document) error {
 	return missed(d)
 }
 
-// exitMissed is the exit code of a goal that was missed: it worked, and CI can act on the result.
-const exitMissed = 3
-
 // missed is an error when the objective did not hold where it had to: at the one rate, or at the lowest.
 func missed(d *load.Document) error {
 	switch {

@@ -17,9 +17,9 @@ import (
 
 // Exit codes, the same for every verb.
 const (
-	exitError = 1 // it was tried and did not work
-	exitUsage = 2 // the command line or the file is wrong; nothing was started
-	// 3 is kept for a goal that was missed: it worked, and CI can act on the result
+	exitError  = 1 // it was tried and did not work
+	exitUsage  = 2 // the command line or the file is wrong; nothing was started
+	exitMissed = 3 // it worked and missed its goal, so that CI can act on the result
 )
 
 // cli is the command line: one field per verb.
@@ -111,11 +111,18 @@ func report(w io.Writer, err error) int {
 // failure is an error with what the terminal adds to it. A room that knows a hint gives its error type a method Hint.
 type failure struct {
 	error
-	hint string
+	hint string // "" for that of the error itself
 	code int
 }
 
-func (f *failure) Hint() string  { return f.hint }
+func (f *failure) Hint() string {
+	h := (interface{ Hint() string })(nil)
+	if f.hint == "" && errors.As(f.error, &h) {
+		return h.Hint()
+	}
+	return f.hint
+}
+
 func (f *failure) ExitCode() int { return f.code }
 func (f *failure) Unwrap() error { return f.error }
 

@@ -122,7 +122,7 @@ func build(t *terminal, cfg *config.Config, logs *logs) (h *house, err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	h.gateway, err = gateway.New(cfg, &gateway.Options{Log: log, Access: logs.access, Metrics: registry, Store: h.store})
 	if err != nil {
-		return nil, err
+		return nil, usageError(err, "")
 	}
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	h.console = console.New(cfg.Admin, (*rooms)(h), metrics)

@@ -111,7 +111,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		r := &g.cfg.Routes[i]
 		own, err := policies.of(r)
 		if err != nil {
-			return nil, fmt.Errorf("build routes[%d]: %w", i, err)
+			return nil, err
 		}
 		routes[i] = route{r, policy.Chain(own...)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
 	}
