@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -223,7 +221,7 @@ func (p *proxy) problem(r *http.Request, err error) policy.Problem {
 	}
 	switch {
 	case errors.As(err, &body):
-		return bodyProblem(body)
+		return policy.BodyProblem(body)
 	case r.Context().Err() != nil:
 		return policy.Problem{Status: policy.StatusClientGone, Reason: "client_gone"}
 	case errors.As(err, &open):
@@ -254,20 +252,6 @@ func (p *proxy) problem(r *http.Request, err error) policy.Problem {
 func isDial(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
-}
-
-// bodyProblem is for a request body that did not come in whole.
-func bodyProblem(err *http1.BodyError) policy.Problem {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return policy.Problem{Status: 413, Reason: "body_too_large", Detail: "the request body is too large"}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return policy.Problem{Status: 408, Reason: "body_too_slow", Detail: "the request body came too slowly"}
-	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
-		return policy.Problem{Status: policy.StatusClientGone, Reason: "client_gone"}
-	}
-	return policy.Problem{Status: 400, Reason: "body", Detail: "the request body could not be read"}
 }
 
 func noRoute(m match) policy.Problem {

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -195,4 +197,18 @@ func giveUp(r *http.Request) {
 	if started {
 		b.overtake()
 	}
+}
+
+// BodyProblem is the answer to a request whose body did not come in whole: err is what reading it ended in.
+func BodyProblem(err error) Problem {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return Problem{Status: 413, Reason: "body_too_large", Detail: "the request body is too large"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Problem{Status: 408, Reason: "body_too_slow", Detail: "the request body came too slowly"}
+	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
+		return Problem{Status: StatusClientGone, Reason: "client_gone"}
+	}
+	return Problem{Status: 400, Reason: "body", Detail: "the request body could not be read"}
 }
