@@ -3,9 +3,9 @@ package load
 import (
 	"bytes"
 	_ "embed"
-	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,32 +18,41 @@ var page = template.Must(template.New("page").Parse(pageSource))
 // WriteHTML writes the document as one page that needs nothing else: no script, no style sheet, no font, no picture.
 func (d *Document) WriteHTML(w io.Writer) error {
 	type row struct {
-		Class string
-		Cells []string
+		Class   string
+		Cells   []string
+		Outcome string
 	}
 	v := struct {
 		Target, Started, Unit, Arrivals, Objective, Knee, End string
-		Plots                                                 []*plot
-		Head                                                  []string
-		Rows                                                  []row
-		Remarks                                               []string
+
+		Plots     []*plot
+		Counted   string // what the rows are
+		Head      []string
+		Rows      []row
+		Latencies bool // in the rows
+		Remarks   []string
 	}{
 		Target: d.Target, Started: d.Started.Format(time.RFC1123), Unit: d.Unit, Arrivals: d.Arrivals, Objective: d.Objective, End: d.End,
-		Plots: d.plots(), Head: d.head(), Remarks: d.Notes,
+		Plots: d.plots(), Counted: "Steps", Head: d.head(), Latencies: true, Remarks: d.Notes,
 	}
 	if d.Knee != nil {
 		v.Knee = d.Knee.describe(d.Unit)
 	}
+	if len(d.Scaling) > 0 {
+		v.Head, v.Counted, v.Latencies = scalingHead, "Fleet sizes", false
+	}
+	for _, s := range d.Scaling {
+		v.Rows = append(v.Rows, row{Cells: s.cells()})
+	}
 	var remarks strings.Builder
 	for _, s := range d.byRate() {
-		v.Rows = append(v.Rows, row{strings.ToLower(s.mark()), s.cells()})
+		cells := s.cells()
+		last := len(cells) - 1
+		v.Rows = append(v.Rows, row{strings.ToLower(s.mark()), cells[:last], cells[last]})
 		s.writeRemarks(&remarks)
 	}
 	for line := range strings.Lines(remarks.String()) {
 		v.Remarks = append(v.Remarks, strings.TrimSpace(line))
-	}
-	for _, s := range d.Scaling {
-		v.Remarks = append(v.Remarks, fmt.Sprintf("%d nodes: knee %s", s.Nodes, s.Knee.describe(d.Unit)))
 	}
 	var b bytes.Buffer // whole before the first byte is written
 	if err := page.Execute(&b, v); err != nil {
@@ -61,22 +70,16 @@ func (d *Document) plots() (all []*plot) {
 		}
 	}
 	if len(d.Scaling) > 0 {
-		knees, linear := series{name: "knee", color: "#1f5fbf"}, series{name: "linear", color: "#9aa5b1"}
-		for _, s := range d.Scaling {
-			knees.x, knees.y = append(knees.x, float64(s.Nodes)), append(knees.y, s.Knee.Rate)
-			linear.x = append(linear.x, float64(s.Nodes))
-			linear.y = append(linear.y, d.Scaling[0].Knee.Rate*float64(s.Nodes)/float64(d.Scaling[0].Nodes))
-		}
-		add(newPlot("Knee by nodes, in "+d.Unit, false, linear, knees))
+		add(d.plotScaling())
 		return all
 	}
-	steps := d.byRate()
-	if len(steps) < 2 {
+	steps := deciding(d.byRate())
+	if len(steps) < 2 || steps[0].Users > 0 {
 		return nil
 	}
-	var p50, p99, p999, service = series{name: "p50", color: "#2e8b57"}, series{name: "p99", color: "#1f5fbf"},
-		series{name: "p99.9", color: "#7b4fb3"}, series{name: "service p99", color: "#9aa5b1"}
-	achieved, offered := series{name: "achieved", color: "#1f5fbf"}, series{name: "offered", color: "#9aa5b1"}
+	var p50, p99, p999, service = series{name: "p50", class: "green"}, series{name: "p99", class: "blue"},
+		series{name: "p99.9", class: "violet"}, series{name: "service p99", class: "grey"}
+	achieved, offered := series{name: "achieved", class: "blue"}, series{name: "offered", class: "grey"}
 	for _, s := range steps {
 		for _, l := range []struct {
 			*series
@@ -85,7 +88,8 @@ func (d *Document) plots() (all []*plot) {
 			l.x, l.series.y = append(l.x, s.Offered), append(l.series.y, l.y)
 		}
 	}
-	add(newPlot("Latency in ms by offered rate", true, service, p50, p99, p999))
+	latencies := append(d.limits(0, steps[len(steps)-1].Offered), service, p999, p99, p50)
+	add(newPlot("Latency in ms by offered rate", true, latencies...))
 	add(newPlot("Achieved by offered rate, in "+d.Unit, false, offered, achieved))
 	for _, p := range all {
 		if d.Knee != nil {
@@ -93,4 +97,42 @@ func (d *Document) plots() (all []*plot) {
 		}
 	}
 	return all
+}
+
+// plotScaling is the knee over the nodes, beside what as many lone nodes would carry.
+func (d *Document) plotScaling() *plot {
+	knees, linear := series{name: "knee", class: "blue"}, series{name: "linear", class: "grey", bare: true}
+	for _, s := range d.Scaling {
+		knees.x, knees.y = append(knees.x, float64(s.Nodes)), append(knees.y, s.Knee.Rate)
+		linear.x = append(linear.x, float64(s.Nodes))
+		linear.y = append(linear.y, d.Scaling[0].Knee.Rate*float64(s.Nodes)/float64(d.Scaling[0].Nodes))
+	}
+	p := newPlot("Knee by nodes, in "+d.Unit, false, linear, knees)
+	if p != nil {
+		p.X = slices.DeleteFunc(p.X, func(t tick) bool { return strings.Contains(t.Text, ".") }) // there is no half node
+	}
+	return p
+}
+
+// limits are the objective's latencies, as lines from one rate to another.
+func (d *Document) limits(from, to float64) (all []series) {
+	var o Objective
+	if d.Objective == "" || o.UnmarshalText([]byte(d.Objective)) != nil {
+		return nil
+	}
+	for _, l := range o.latencies {
+		ms := milliseconds(l.limit)
+		all = append(all, series{name: l.name + " limit", class: "limit", x: []float64{from, to}, y: []float64{ms, ms}, bare: true})
+	}
+	return all
+}
+
+// deciding leaves the last of several steps at one rate: what the others left undecided, it decided.
+func deciding(steps []*Step) (last []*Step) {
+	for i, s := range steps {
+		if i == len(steps)-1 || steps[i+1].Offered != s.Offered {
+			last = append(last, s)
+		}
+	}
+	return last
 }

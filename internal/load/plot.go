@@ -1,8 +1,10 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +24,7 @@ type tick struct {
 }
 
 type line2D struct {
-	Name, Color string
+	Name, Class string // a class of the page's style sheet
 	Points      string
 	Marks       []mark
 	LabelY      float64
@@ -35,8 +37,9 @@ type mark struct {
 
 // series is what a line shows.
 type series struct {
-	name, color string
+	name, class string
 	x, y        []float64
+	bare        bool // without marks: it was not measured
 }
 
 // newPlot draws the series, with a logarithmic y where that is asked for. It is nil when there is nothing to draw.
@@ -74,22 +77,33 @@ func newPlot(title string, logarithmic bool, all ...series) *plot {
 		p.X = append(p.X, tick{x(v), plain(v)})
 	}
 	for _, s := range all {
-		l := line2D{Name: s.name, Color: s.color}
+		l := line2D{Name: s.name, Class: s.class}
 		var points []string
 		for i := range s.x {
 			points = append(points, fmt.Sprintf("%g,%g", x(s.x[i]), y(s.y[i])))
-			l.Marks = append(l.Marks, mark{x(s.x[i]), y(s.y[i]), fmt.Sprintf("%s at %s: %s", s.name, plain(s.x[i]), number(s.y[i]))})
-			l.LabelY = y(s.y[i])
-		}
-		for _, other := range p.Lines { // labels that would cover each other
-			if math.Abs(other.LabelY-l.LabelY) < 13 {
-				l.LabelY = other.LabelY + 13
+			if !s.bare {
+				l.Marks = append(l.Marks, mark{x(s.x[i]), y(s.y[i]), fmt.Sprintf("%s at %s: %s", s.name, plain(s.x[i]), number(s.y[i]))})
 			}
+			l.LabelY = y(s.y[i])
 		}
 		l.Points = strings.Join(points, " ")
 		p.Lines = append(p.Lines, l)
 	}
+	p.spreadLabels()
 	return p
+}
+
+// spreadLabels moves labels that would cover each other apart, in the order of their lines from top to bottom.
+func (p *plot) spreadLabels() {
+	const height = 13
+	order := make([]*line2D, len(p.Lines))
+	for i := range p.Lines {
+		order[i] = &p.Lines[i]
+	}
+	slices.SortStableFunc(order, func(a, b *line2D) int { return cmp.Compare(a.LabelY, b.LabelY) })
+	for i := 1; i < len(order); i++ {
+		order[i].LabelY = max(order[i].LabelY, order[i-1].LabelY+height)
+	}
 }
 
 func tenth(v float64) float64 { return math.Round(v*10) / 10 }

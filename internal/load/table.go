@@ -65,7 +65,7 @@ func (d *Document) writeSteps(b *strings.Builder) {
 	}
 	if len(steps) > 1 && steps[0].Users == 0 {
 		b.WriteString("\n")
-		drawCurve(b, steps, d.Knee)
+		drawCurve(b, deciding(steps), d.Knee)
 	}
 	if d.Objective != "" {
 		fmt.Fprintf(b, "\nobjective %s\n", d.Objective)
@@ -200,16 +200,28 @@ func drawCurve(b *strings.Builder, steps []*Step, k *Knee) {
 
 func (d *Document) writeScaling(b *strings.Builder) {
 	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(tw, "nodes\tknee\tlow\thigh\tper node\t\n")
+	fmt.Fprintf(tw, "%s\t\n", strings.Join(scalingHead, "\t"))
 	largest := 0.0
 	for _, s := range d.Scaling {
 		largest = max(largest, s.Knee.Rate)
 	}
 	for _, s := range d.Scaling {
 		bar := strings.Repeat("#", max(1, int(barWidth*s.Knee.Rate/largest)))
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t  %s\n", s.Nodes, number(s.Knee.Rate), number(s.Knee.Low), number(s.Knee.High),
-			number(s.Knee.Rate/float64(s.Nodes)), bar)
+		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(s.cells(), "\t"), bar)
 	}
 	tw.Flush()
 	fmt.Fprintf(b, "rates in %s, objective %s\n", d.Unit, d.Objective)
+}
+
+// scalingHead names the cells of a fleet size.
+var scalingHead = []string{"nodes", "knee", "held at", "broke at", "per node"}
+
+func (s *Size) cells() []string {
+	known := func(rate float64) string {
+		if rate == 0 {
+			return "-"
+		}
+		return number(rate)
+	}
+	return []string{strconv.Itoa(s.Nodes), number(s.Knee.Rate), known(s.Knee.Low), known(s.Knee.High), number(s.Knee.Rate / float64(s.Nodes))}
 }
