@@ -199,3 +199,10 @@ func reasonOf(t testing.TB, v *Verifier, token string) Reason {
 	}
 	return err.(*Refusal).Reason
 }
+
+func rewrite(t testing.TB, file string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -161,7 +161,7 @@ func (f jwk) text(name string) (s string, has bool, err error) {
 	}
 	s, isText := v.(string)
 	if !isText {
-		return "", true, fmt.Errorf("has a %s that is not a text", name)
+		return "", true, fmt.Errorf("has a member %q that is not a text", name)
 	}
 	return s, true, nil
 }

@@ -11,6 +11,7 @@ package jwt
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,36 +104,56 @@ func (v *Verifier) Verify(ctx context.Context, token string) (subject string, er
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (string, *Refusal) {
-	t, refusal := parse(token)
+	if len(token) > maxTokenBytes {
+		return "", errTooLong
+	}
+	sum := digest(sha256.Sum256([]byte(token)))
+	if set := v.keys.Load(); set != nil {
+		if id, held := set.remembered.get(sum, time.Now()); held {
+			return id.subject, nil
+		}
+	}
+	id, set, refusal := v.check(ctx, token)
 	if refusal != nil {
 		return "", refusal
 	}
-	if !slices.Contains(v.cfg.Algorithms, t.algorithm) {
-		return "", errAlgorithm
-	}
-	public, refusal := v.keyOf(ctx, t)
-	if refusal != nil {
-		return "", refusal
-	}
-	if methods[t.algorithm].Verify(t.signed, t.signature, public) != nil {
-		return "", errSignature
-	}
-	id, refusal := v.judge(t.claims, time.Now())
-	return id.subject, refusal
+	set.remembered.put(sum, id)
+	return id.subject, nil
 }
 
-// keyOf finds the key of a token. For one that is not known it reads the keys again, when it is time for that.
-func (v *Verifier) keyOf(ctx context.Context, t token) (any, *Refusal) {
-	set := v.keys.Load()
+// check is the token's way, as the package's comment draws it. It returns the keys under which the token holds, too.
+func (v *Verifier) check(ctx context.Context, token string) (id identity, set *keySet, refusal *Refusal) {
+	t, refusal := parse(token)
+	if refusal != nil {
+		return id, nil, refusal
+	}
+	if !slices.Contains(v.cfg.Algorithms, t.algorithm) {
+		return id, nil, errAlgorithm
+	}
+	set, public, refusal := v.keyOf(ctx, t)
+	if refusal != nil {
+		return id, nil, refusal
+	}
+	if methods[t.algorithm].Verify(t.signed, t.signature, public) != nil {
+		return id, nil, errSignature
+	}
+	id, refusal = v.judge(t.claims, time.Now())
+	return id, set, refusal
+}
+
+// keyOf finds the key of a token. For one that is not known it has the keys read again, when it is time for that.
+func (v *Verifier) keyOf(ctx context.Context, t token) (set *keySet, public any, refusal *Refusal) {
+	set = v.keys.Load()
 	if set == nil && v.readings.join(ctx) {
 		set = v.keys.Load()
 	}
 	if set == nil {
-		return nil, errNoKeys
+		return nil, nil, errNoKeys
 	}
-	public, refusal := set.find(t.kid, t.algorithm)
+	public, refusal = set.find(t.kid, t.algorithm)
 	if refusal == errUnknownKey && v.readings.want(ctx) {
-		return v.keys.Load().find(t.kid, t.algorithm)
+		set = v.keys.Load()
+		public, refusal = set.find(t.kid, t.algorithm)
 	}
-	return public, refusal
+	return set, public, refusal
 }

@@ -82,10 +82,11 @@ type ignored struct {
 	why   error
 }
 
-// keySet is the keys as they were read at one time. It does not change.
+// keySet is the keys as they were read at one time. They do not change.
 type keySet struct {
-	keys    []key
-	ignored []ignored
+	keys       []key
+	ignored    []ignored
+	remembered remembered
 }
 
 func (s *keySet) equal(o *keySet) bool {
@@ -150,12 +151,12 @@ func (s *keySet) find(kid, algorithm string) (public any, refusal *Refusal) {
 
 // unusable is the error of a set that has no key for us.
 func (s *keySet) unusable() error {
-	if len(s.ignored) == 0 {
+	switch n := len(s.ignored); n {
+	case 0:
 		return errors.New("has no keys")
+	case 1:
+		return fmt.Errorf("has no key that can be used: keys[0] %w", s.ignored[0].why)
+	default:
+		return fmt.Errorf("has no key that can be used: keys[0] %w; nor can the %d others", s.ignored[0].why, n-1)
 	}
-	all := make([]error, len(s.ignored))
-	for i, k := range s.ignored {
-		all[i] = fmt.Errorf("keys[%d] %w", k.index, k.why)
-	}
-	return fmt.Errorf("has no key that can be used: %w", errors.Join(all...))
 }
