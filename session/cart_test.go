@@ -175,6 +175,24 @@ func TestTakeKeepsWhatWasAddedAfterTheOrder(t *testing.T) {
 	holds(t, cart, map[string]int{"book": 3})
 }
 
+// Who orders all the time goes on ordering, and the store does not fill up with the ids of their orders.
+func TestTakeRemembersTheLastOrders(t *testing.T) {
+	store, address := memory(t)
+	cart := openCarts(t, address, CartOptions{}).Of("user:1")
+	_, err := cart.Add(ctx, "book", 5, "")
+	check(t, err)
+	for i := range maxOnce + 100 {
+		check(t, cart.Take(ctx, map[string]int{"pen": 1}, fmt.Sprint("order ", i)))
+	}
+	for i := range 100 { // the latest ones
+		check(t, cart.Take(ctx, map[string]int{"book": 1}, fmt.Sprint("order ", maxOnce+i)))
+	}
+	holds(t, cart, map[string]int{"book": 5})
+	if ids, err := store.ZMembers("tenfold:cart:{user:1}:once"); err != nil || len(ids) != maxOnce {
+		t.Errorf("%d orders are remembered, want %d: %v", len(ids), maxOnce, err)
+	}
+}
+
 func TestMergeMovesAGuestsCartExactlyOnce(t *testing.T) {
 	for round := range 50 {
 		_, address := memory(t)

@@ -11,8 +11,9 @@ import (
 
 // Take takes what was ordered out of the cart; what was added meanwhile stays. It does so once for each op, the order's id
 // for example, however often and late it is repeated within Life; so an order that is retried after a crash may call it again.
+// A cart remembers its last 4,096 orders and merges.
 //
-// Errors: ErrInvalid for an empty op or a quantity below 1; ErrLimit after 4,096 orders and merges within twice Life.
+// Errors: ErrInvalid for an empty op or a quantity below 1.
 func (c *Cart) Take(ctx context.Context, quantities map[string]int, op string) error {
 	if err := checkText("operation", op, maxOp); err != nil {
 		return err
@@ -35,7 +36,7 @@ func (c *Cart) Take(ctx context.Context, quantities map[string]int, op string) e
 // cart. What is added to the other cart while it moves stays there until the next Merge, so calling Merge whenever a user's
 // cart is shown loses nothing; it is one round trip when there is nothing to move.
 //
-// Errors: ErrInvalid for merging a cart into itself; ErrLimit after 4,096 orders and merges within twice Life.
+// Errors: ErrInvalid for merging a cart into itself.
 func (c *Cart) Merge(ctx context.Context, other *Cart) (dropped map[string]int, err error) {
 	if c.owner == other.owner {
 		return nil, fmt.Errorf("merge cart of %q into itself: %w", c.owner, ErrInvalid)
@@ -61,7 +62,8 @@ func (c *Cart) Merge(ctx context.Context, other *Cart) (dropped map[string]int, 
 	}
 }
 
-// maxOnce is a bound that nobody reaches by hand: over a hundred orders a day.
+// maxOnce bounds the ids that a cart remembers. The oldest one makes room: to refuse would block a customer who orders all the
+// time, and what is repeated is repeated sooner than after so many others.
 const maxOnce = 4096
 
 // KEYS: lines, ids. ARGV: take or add, id, most ids, life in ms, most lines, most of one, then product, quantity ...
@@ -72,7 +74,7 @@ local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local life = tonumber(ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - 2 * life))
 if redis.call('ZSCORE', KEYS[2], ARGV[2]) then return {'1'} end
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[3]) then return {'-2'} end
+redis.call('ZREMRANGEBYRANK', KEYS[2], 0, '-' .. ARGV[3])
 local answer = {'1'}
 for i = 7, #ARGV, 2 do
   local has, n = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0'), tonumber(ARGV[i + 1])

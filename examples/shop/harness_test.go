@@ -128,11 +128,16 @@ func (v *visitor) want(status int, result any, method, path, body string, header
 		v.t.Fatalf("%s %s: %d, want %d: %s", method, path, a.status, status, a.body)
 	}
 	if result != nil {
-		if err := json.Unmarshal([]byte(a.body), result); err != nil {
-			v.t.Fatalf("%s %s: %v in %s", method, path, err, a.body)
-		}
+		decode(v.t, a.body, result)
 	}
 	return a
+}
+
+func decode(t *testing.T, body string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), v); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
 }
 
 func credentialsJSON(name string) string {

@@ -3,6 +3,7 @@ package shop
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if step := os.Getenv("SHOP_ENDS_WHEN"); step != "" {
+		fmt.Fprintln(os.Stderr, serveUntil(ctx, mortal(step)))
+		os.Exit(exitError)
+	}
 	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

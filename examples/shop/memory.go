@@ -191,16 +191,17 @@ func (m *memoryCatalog) take(lines []Line) error {
 type memoryCarts struct {
 	mu      sync.Mutex
 	byOwner map[string]*memoryCart
+	taken   map[string]bool // orders
 }
 
 type memoryCart struct {
 	lines map[string]int       // by product
-	done  map[string]time.Time // operations of the last opWindow
+	done  map[string]time.Time // clicks of the last opWindow
 }
 
 const (
 	opWindow = 10 * time.Minute
-	maxOps   = 1024 // operations of one cart within opWindow
+	maxOps   = 1024 // clicks of one cart within opWindow
 )
 
 func (m *memoryCarts) Quantities(_ context.Context, owner string) (map[string]int, error) {
@@ -247,7 +248,11 @@ func (m *memoryCarts) Merge(_ context.Context, owner, guest string) error {
 }
 
 func (m *memoryCarts) Take(_ context.Context, owner string, bought map[string]int, order string) error {
-	return m.once(owner, order, func(c *memoryCart) error {
+	return m.once(owner, "", func(c *memoryCart) error {
+		if m.taken[order] {
+			return nil
+		}
+		m.taken[order] = true // as many as there are orders
 		for product, n := range bought {
 			if c.lines[product] -= n; c.lines[product] <= 0 {
 				delete(c.lines, product)

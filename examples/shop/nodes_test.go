@@ -8,8 +8,8 @@ import (
 
 func TestNodesOfOneSharedStateAreOneShop(t *testing.T) {
 	redis, dir := startRedis(t), t.TempDir()
-	one := startShop(t, openShared(t, dir, redis), Options{Node: "shop-1"})
-	two := startShop(t, openShared(t, dir, redis), Options{Node: "shop-2"})
+	one := startShop(t, openCached(t, dir, redis), Options{Node: "shop-1"})
+	two := startShop(t, openCached(t, dir, redis), Options{Node: "shop-2"})
 
 	v := visit(t, one)
 	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
@@ -40,7 +40,7 @@ func TestNodesOfOneSharedStateAreOneShop(t *testing.T) {
 	}
 
 	v.want(http.StatusOK, nil, "POST", "/api/login", credentialsJSON("admin"))
-	v.want(http.StatusOK, nil, "PUT", "/api/products/clips/price", `{"price_cents": 1}`)
+	setPrice(v, 1)
 	v.node = one
 	var p Product
 	v.want(http.StatusOK, &p, "GET", "/api/products/clips", "")

@@ -3,11 +3,17 @@ package shop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tenfold-go/tenfold/idempotency"
 )
 
 // provider is a payment provider that keeps its books, and fails when told to.
@@ -53,38 +59,13 @@ func TestParallelDuplicatesAreOneOrder(t *testing.T) {
 	v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("erin"))
 	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`)
 
-	const twins = 30
-	var orders [twins]Order
-	var replays [twins]string
-	var wg sync.WaitGroup
-	for i := range twins {
-		wg.Go(func() {
-			twin := *v
-			twin.node = nodes[i%len(nodes)]
-			a := twin.want(http.StatusCreated, &orders[i], "POST", "/api/orders", "", "Idempotency-Key: once")
-			replays[i] = a.header.Get("Idempotency-Replayed")
-		})
-	}
-	wg.Wait()
-
-	first := 0
-	for i, o := range orders {
-		if o.ID != orders[0].ID || !o.Paid || o.TotalCents != 14_40 {
-			t.Errorf("answer %d: %+v, answer 0: %+v", i, o, orders[0])
-		}
-		if replays[i] == "" {
-			first++
-		}
-	}
-	if first != 1 {
-		t.Errorf("%d of %d answers claim to be the first", first, twins)
-	}
+	order := orderInParallel(t, v, nodes, 1)
 	var list struct{ Orders []Order }
 	v.want(http.StatusOK, &list, "GET", "/api/orders", "")
 	if len(list.Orders) != 1 {
 		t.Errorf("%d orders", len(list.Orders))
 	}
-	if len(payments.charged) != 1 || payments.charged[orders[0].ID] != 14_40 {
+	if len(payments.charged) != 1 || payments.charged[order.ID] != 14_40 {
 		t.Errorf("charged: %v", payments.charged)
 	}
 }
@@ -150,7 +131,7 @@ func TestWhatIsAddedDuringCheckoutStaysInTheCart(t *testing.T) {
 		payments := &provider{waiting: make(chan struct{}), proceed: make(chan struct{})}
 		v := visit(t, startShop(t, state, Options{Payments: payments}))
 		v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("ivan"))
-		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`)
 
 		ordered := make(chan answer, 1)
 		go func() {
@@ -159,16 +140,126 @@ func TestWhatIsAddedDuringCheckoutStaysInTheCart(t *testing.T) {
 		}()
 		<-payments.waiting
 		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "ledger", "quantity": 1}`)
+		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
 		close(payments.proceed)
 		if a := <-ordered; a.status != http.StatusCreated {
 			t.Fatalf("order: %d %s", a.status, a.body)
 		}
 		var cart Cart
 		v.want(http.StatusOK, &cart, "GET", "/api/cart", "")
-		if len(cart.Lines) != 1 || cart.Lines[0].Product != "ledger" {
-			t.Errorf("cart: %+v", cart)
+		if got := fmt.Sprint(cart.Lines); got != "[{clips Brass Clips 1 720 720} {ledger Ledger 1 2200 2200}]" {
+			t.Errorf("cart: %s", got)
 		}
 	})
+}
+
+// Whatever has changed since, a repetition gets what the first one got; with another content it is another request.
+func TestARepetitionGetsTheFirstAnswer(t *testing.T) {
+	eachState(t, func(t *testing.T, state *State) {
+		v := visit(t, startShop(t, state, Options{}))
+		var login struct{ Token string }
+		v.want(http.StatusCreated, &login, "POST", "/api/register", credentialsJSON("frank"))
+		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+		key := "Idempotency-Key: " + strings.Repeat("k", 255)
+		first := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", key)
+		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "ledger", "quantity": 1}`)
+
+		again := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", key)
+		quoted := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", `Idempotency-Key: "`+strings.Repeat("k", 255)+`"`)
+		for _, a := range []answer{again, quoted} {
+			if a.body != first.body || a.header.Get("Content-Type") != first.header.Get("Content-Type") ||
+				a.header.Get("Idempotency-Replayed") != "true" || first.header.Get("Idempotency-Replayed") != "" {
+				t.Errorf("first %v %s, then %v %s", first.header, first.body, a.header, a.body)
+			}
+		}
+		v.want(http.StatusUnprocessableEntity, nil, "POST", "/api/orders", "{}", key)
+		var list struct{ Orders []Order }
+		v.want(http.StatusOK, &list, "GET", "/api/orders", "")
+		if len(list.Orders) != 1 {
+			t.Errorf("orders: %+v", list.Orders)
+		}
+	})
+}
+
+func TestAKeyCannotBeGivenTwice(t *testing.T) {
+	r := httptest.NewRequest("POST", "/api/orders", nil)
+	r.Header["Idempotency-Key"] = []string{"a", "a"}
+	if key, err := idempotencyKey(r); !errors.Is(err, idempotency.ErrKey) {
+		t.Errorf("got %q, %v", key, err)
+	}
+}
+
+// The writer of the database hangs: of two twins on one node one waits for it, the other is told to come back.
+func TestTwinOfAnOrderInFlight(t *testing.T) {
+	state := openShared(t, t.TempDir(), startRedis(t))
+	v := visit(t, startShop(t, state, Options{}))
+	v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("gina"))
+	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+
+	writer, err := databaseOf(state).write.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close() // a second time, when the test fails
+	answers := make(chan answer, 2)
+	for range 2 {
+		go func() {
+			a, _ := v.try("POST", "/api/orders", "", "Idempotency-Key: k")
+			answers <- a
+		}()
+	}
+	if a := <-answers; a.status != http.StatusConflict || a.header.Get("Retry-After") == "" {
+		t.Errorf("the second twin: %d %s %v", a.status, a.body, a.header)
+	}
+	writer.Close()
+	if a := <-answers; a.status != http.StatusCreated {
+		t.Errorf("the first twin: %d %s", a.status, a.body)
+	}
+}
+
+// Who has bought can ask again while the carts are down. Nobody can buy anything new then.
+func TestRepetitionsNeedNoCart(t *testing.T) {
+	redis := startRedis(t)
+	v := visit(t, startShop(t, openShared(t, t.TempDir(), redis), Options{}))
+	var login struct{ Token string }
+	v.want(http.StatusCreated, &login, "POST", "/api/register", credentialsJSON("hans"))
+	v = visit(t, v.node)
+	v.token = login.Token
+	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+	first := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", "Idempotency-Key: k")
+	redis.stop()
+	if again := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", "Idempotency-Key: k"); again.body != first.body {
+		t.Errorf("first %s, then %s", first.body, again.body)
+	}
+	v.want(http.StatusServiceUnavailable, nil, "POST", "/api/orders", "", "Idempotency-Key: other")
+}
+
+func TestTheLastOnesAreSoldOnce(t *testing.T) {
+	redis, dir := startRedis(t), t.TempDir()
+	one, two := openShared(t, dir, redis), openShared(t, dir, redis)
+	setStock(t, one, "clips", 5)
+	nodes := []string{startShop(t, one, Options{}), startShop(t, two, Options{})}
+	var sold, refused atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 12 {
+		v := visit(t, nodes[i%2])
+		v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON(fmt.Sprint("kate-", i)))
+		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+		wg.Go(func() {
+			switch a, err := v.try("POST", "/api/orders", ""); {
+			case err == nil && a.status == http.StatusCreated:
+				sold.Add(1)
+			case err == nil && a.status == http.StatusConflict && strings.Contains(a.body, "Brass Clips"):
+				refused.Add(1)
+			default:
+				t.Errorf("%v, %d %s", err, a.status, a.body)
+			}
+		})
+	}
+	wg.Wait()
+	if left := stockOf(t, one, "clips"); sold.Load() != 5 || refused.Load() != 7 || left != 0 {
+		t.Errorf("%d sold, %d refused, %d left of 5", sold.Load(), refused.Load(), left)
+	}
 }
 
 func TestPaymentLimitIsTheCapacityOfANode(t *testing.T) {

@@ -224,6 +224,55 @@ func TestGuestsCartIsTakenAlongAtLogin(t *testing.T) {
 	})
 }
 
+// What a browser was still adding as a guest while it logged in is not lost.
+func TestLateAddsFollowTheLogin(t *testing.T) {
+	eachState(t, func(t *testing.T, state *State) {
+		v := visit(t, startShop(t, state, Options{}))
+		a := v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+		guest, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";")
+		late := visit(t, v.node)
+		v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("dora"))
+		late.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`, "Cookie: "+guest)
+		for range 2 {
+			var cart Cart
+			v.want(http.StatusOK, &cart, "GET", "/api/cart", "")
+			if len(cart.Lines) != 1 || cart.Lines[0].Quantity != 3 {
+				t.Errorf("cart: %+v", cart)
+			}
+		}
+	})
+}
+
+func TestADoubleClickCountsOnce(t *testing.T) {
+	eachState(t, func(t *testing.T, state *State) {
+		node := startShop(t, state, Options{})
+		for name, v := range map[string]*visitor{"guest": visit(t, node), "dora": visit(t, node)} {
+			if name == "dora" {
+				v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON(name))
+			}
+			long := strings.Repeat("k", 255)
+			var cart Cart
+			for _, click := range []struct {
+				method, path, body, key string
+				clips                   int
+			}{
+				{"POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`, "one", 2},
+				{"POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`, "one", 2},
+				{"POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`, long, 4},
+				{"POST", "/api/cart/items", `{"product": "clips", "quantity": 2}`, long, 4},
+				{"DELETE", "/api/cart/items/clips", "", "two", 0},
+				{"POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`, "three", 1},
+				{"DELETE", "/api/cart/items/clips", "", "two", 1},
+			} {
+				v.want(http.StatusOK, &cart, click.method, click.path, click.body, "Idempotency-Key: "+click.key)
+				if cart.TotalCents != int64(click.clips)*7_20 {
+					t.Errorf("%s %s under %.9s: %+v, want %d", click.method, click.path, click.key, cart, click.clips)
+				}
+			}
+		}
+	})
+}
+
 func TestForgedCookiesMakeAGuest(t *testing.T) {
 	node := startShop(t, OpenMemory(), Options{})
 	for _, cookie := range []string{

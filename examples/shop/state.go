@@ -43,7 +43,7 @@ func OpenMemory() *State {
 		Users:   &memoryUsers{byName: map[string]User{}, profiles: map[string]Profile{}},
 		Logins:  &memoryLogins{byCookie: map[string]customer{}},
 		Catalog: catalog,
-		Carts:   &memoryCarts{byOwner: map[string]*memoryCart{}},
+		Carts:   &memoryCarts{byOwner: map[string]*memoryCart{}, taken: map[string]bool{}},
 		Orders:  newMemoryOrders(catalog),
 		Key:     key,
 	}

@@ -307,6 +307,36 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A file of the first version has orders with their keys, and no stock.
+func TestOldDatabaseIsBroughtUpToDate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shop.db")
+	old, err := openSQLite(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = old.Exec(migrations[0] + `
+INSERT INTO settings VALUES ('signing key', zeroblob(32));
+INSERT INTO users VALUES ('u', 'una', x'01', 0);
+INSERT INTO products VALUES ('clips', 'desk', 'Brass Clips', 'A dozen in a tin.', 999);
+INSERT INTO orders VALUES (7, 'o', 'u', 'k', 1, 1000, '[{"product": "clips", "quantity": 2}]', 1998);
+PRAGMA user_version = 1`)
+	if err := errors.Join(err, old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	state, err := OpenShared(t.Context(), file, startRedis(t).url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	list, err := state.Orders.Recent(t.Context(), "u", 9)
+	if err != nil || len(list) != 1 || list[0].ID != "o" || !list[0].Paid || list[0].Lines[0].Quantity != 2 || list[0].TotalCents != 1998 {
+		t.Errorf("orders: %+v, %v", list, err)
+	}
+	if p, err := state.Catalog.Product(t.Context(), "clips"); err != nil || p.PriceCents != 999 || stockOf(t, state, "clips") != seedStock {
+		t.Errorf("product: %+v, %v, stock %d", p, err, stockOf(t, state, "clips"))
+	}
+}
+
 func TestDatabaseWithAnOddName(t *testing.T) {
 	for _, name := range []string{"with space.db", "100%.db", "what?.db", "a#b.db", "ö.db"} {
 		file := filepath.Join(t.TempDir(), name)
