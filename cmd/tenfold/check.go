@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway"
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 type checkCmd struct {
@@ -52,7 +53,7 @@ Everything else has a default. To see all fields and their values:
 func (cmd checkCmd) Run(t *terminal) error {
 	c, err := loadConfig(t, cmd.File)
 	if err == nil {
-		_, err = gateway.New(c, nil) // reads what the file names: keys
+		err = buildable(c)
 	}
 	if cmd.JSON {
 		return printCheck(t.stdout, cmd.File, c, err)
@@ -160,6 +161,16 @@ func conditions(r *config.Route) string {
 		parts = append(parts[:len(parts):len(parts)], count(len(r.Headers), "header")+" match")
 	}
 	return " if " + strings.Join(parts, ", ")
+}
+
+// buildable reads what the file names, as up would, and starts nothing.
+func buildable(c *config.Config) error {
+	s, err := store.New(c.Store, nil)
+	if err != nil {
+		return err
+	}
+	_, err = gateway.New(c, &gateway.Options{Store: s})
+	return err
 }
 
 // policies are what a request passes on its way.

@@ -67,7 +67,17 @@ func shown(n node.Node) console.Node {
 
 func (h *rooms) Routes() (all []console.Route) {
 	for _, r := range h.cfg.Routes {
-		all = append(all, console.Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers, To: r.To})
+		v := console.Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers, To: r.To}
+		if r.Auth != "off" {
+			v.Auth = r.Auth
+		}
+		if r.RateLimit != nil {
+			v.RateLimit = r.RateLimit.Rate.String()
+		}
+		if r.Idempotency != nil {
+			v.Idempotency = r.Idempotency.Mode
+		}
+		all = append(all, v)
 	}
 	return all
 }

@@ -70,6 +70,10 @@ type Route struct {
 	Methods []string          `json:"methods,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
 	To      string            `json:"to"`
+
+	Auth        string `json:"auth,omitempty"`        // "jwt"
+	RateLimit   string `json:"rate_limit,omitempty"`  // "100/s"
+	Idempotency string `json:"idempotency,omitempty"` // "required", "optional"
 }
 
 // House is what the console asks and tells. Its methods may be called concurrently. Errors wrap ErrUnknown or ErrRefused
