@@ -45,6 +45,7 @@ type Gateway struct {
 	pools        map[string]*upstream.Pool // by service; workers have none
 	handler      http.Handler
 	loops        []func(context.Context) // of policies
+	cuts         []func()                // of policies: what Cut ends
 	server       *http.Server
 	listeners    []net.Listener
 	tunnels      tunnels
@@ -115,7 +116,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		}
 		routes[i] = route{r, policy.Chain(own...)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
 	}
-	g.loops = policies.loops
+	g.loops, g.cuts = policies.loops, policies.cuts
 	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := router.find(r)
@@ -190,6 +191,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) Cut() {
 	g.tunnels.cut()
 	g.server.Close()
+	for _, cut := range g.cuts {
+		cut()
+	}
 }
 
 func (g *Gateway) stop() {

@@ -2,9 +2,12 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 )
@@ -13,8 +16,10 @@ import (
 type policies struct {
 	cfg    *config.Config
 	o      *Options
-	tokens *jwt.Verifier // of all routes with auth: jwt; nil while there is none
+	tokens *jwt.Verifier       // of all routes with auth: jwt; nil while there is none
+	once   *policy.Idempotency // of all routes with idempotency; nil while there is none
 	loops  []func(context.Context)
+	cuts   []func() // what Gateway.Cut calls
 }
 
 // of returns a route's policies, in the order in which a request meets them.
@@ -25,10 +30,30 @@ func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
 		}
 		all = append(all, policy.Auth(p.tokens))
 	}
-	if r.RateLimit != nil || r.Idempotency != nil {
-		return nil, fmt.Errorf("rate_limit and idempotency are not built yet")
+	if r.RateLimit != nil {
+		return nil, fmt.Errorf("rate_limit is not built yet")
+	}
+	if r.Idempotency != nil {
+		if err := p.idempotency(); err != nil {
+			return nil, err
+		}
+		service := slices.IndexFunc(p.cfg.Services, func(s config.Service) bool { return s.Name == r.To })
+		all = append(all, p.once.Policy(*r.Idempotency, r.To, p.cfg.Services[service].Timeout))
 	}
 	return all, nil
+}
+
+// idempotency makes what all routes with keys share.
+func (p *policies) idempotency() error {
+	if p.once != nil {
+		return nil
+	}
+	if p.o.Store == nil {
+		return errors.New("idempotency needs a store")
+	}
+	p.once = policy.NewIdempotency(claim.New(p.o.Store.Client, nil), &policy.IdempotencyOptions{Log: p.o.Log, Metrics: p.o.Metrics})
+	p.cuts = append(p.cuts, p.once.Cut)
+	return nil
 }
 
 // verifier makes the one Verifier when the first route needs it: keys are had once, however many routes check tokens.

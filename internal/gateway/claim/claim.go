@@ -96,34 +96,48 @@ type Found struct {
 // claim nevertheless, or make it later: then Found has the claim, to be abandoned.
 func (c *Claims) Take(ctx context.Context, key Key, print Print, ttl time.Duration) (Found, error) {
 	claim := &Claim{claims: c, key: string(key), owner: token(), print: print, ttl: ttl}
+	found := Found{Claim: claim}
 	reply, err := c.ask(ctx, &takeScript, claim, millis(c.lease), millis(max(ttl, c.lease)))
-	if err != nil {
-		return Found{Claim: claim}, fmt.Errorf("claim key: %w", err)
+	if err == nil {
+		err = found.read(reply)
 	}
-	state, err := reply[0].AsInt64()
 	if err != nil {
-		return Found{Claim: claim}, fmt.Errorf("claim key: %w", err)
+		return found, fmt.Errorf("claim key: %w", err)
 	}
-	found := Found{State: State(state)}
-	switch found.State {
-	case Taken, TakenOver:
-		found.Claim = claim
-	case InFlight:
-		left, err := reply[1].AsInt64()
-		if err != nil {
-			return Found{}, fmt.Errorf("claim key: %w", err)
-		}
-		found.Wait = c.wait(time.Duration(left) * time.Millisecond)
-	case Done:
-		stored, err := reply[1].AsBytes()
-		if err != nil {
-			return Found{}, fmt.Errorf("claim key: %w", err)
-		}
-		if found.Answer, err = decode(stored); err != nil {
-			found.Answer = Answer{} // of another version of this program, say: what is done is done
-		}
+	if found.State == InFlight {
+		found.Wait = c.wait(found.Wait)
+	}
+	if found.State != Taken && found.State != TakenOver {
+		found.Claim = nil
 	}
 	return found, nil
+}
+
+// read takes in what takeScript has answered.
+func (f *Found) read(reply []rueidis.RedisMessage) error {
+	state, err := reply[0].AsInt64()
+	if err != nil {
+		return err
+	}
+	f.State = State(state)
+	switch {
+	case f.State != InFlight && f.State != Done:
+		return nil
+	case len(reply) < 2:
+		return errShort
+	case f.State == InFlight:
+		left, err := reply[1].AsInt64()
+		f.Wait = time.Duration(left) * time.Millisecond
+		return err
+	}
+	stored, err := reply[1].AsBytes()
+	if err != nil {
+		return err
+	}
+	if f.Answer, err = decode(stored); err != nil {
+		f.Answer = Answer{} // of another version of this program, say: what is done is done
+	}
+	return nil
 }
 
 // wait is when to ask again for a claim whose lease has left to run. An owner who lives has renewed it by the time when half
@@ -207,10 +221,12 @@ func (c *Claims) ask(ctx context.Context, s *script, claim *Claim, args ...strin
 		reply, err = c.eval(ctx, s, claim.key, args...)
 	}
 	if err == nil && len(reply) < 1 {
-		err = errors.New("empty reply")
+		err = errShort
 	}
 	return reply, err
 }
+
+var errShort = errors.New("reply is too short")
 
 func token() string {
 	var b [16]byte

@@ -1,0 +1,319 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/http1"
+)
+
+// Idempotency gives requests under one Idempotency-Key one effect and one answer, for services that do not do so themselves.
+// It is what all routes of a gateway share; its Policy is for one of them.
+//
+//	claim the key -> service -> record the answer -> answer
+//
+// What is not known to have had its effect is done again, what is known to have had it is not: a gateway or a node that dies
+// in between leaves a claim that comes free, and a repetition is sent to a node once more.
+type Idempotency struct {
+	claims   *claim.Claims
+	log      *slog.Logger
+	requests *prometheus.CounterVec
+	taken    prometheus.Counter
+
+	ending context.Context // over when nothing may go on for which no client waits
+	end    context.CancelFunc
+
+	mu   sync.Mutex
+	over bool           // nothing may be begun in the background
+	busy sync.WaitGroup // what is
+	room chan struct{}  // bounds it
+}
+
+// IdempotencyOptions tune an Idempotency. Zero fields mean their defaults.
+type IdempotencyOptions struct {
+	Log     *slog.Logger          // keys that may have had two effects; default: discard
+	Metrics prometheus.Registerer // default: none
+}
+
+var results = []string{
+	"recorded",     // sent to the service, and its answer kept
+	"unkept",       // sent, and its answer too large to keep, or broken off
+	"freed",        // sent, and to be sent again if it is repeated
+	"lost",         // sent, and the store did not take the answer
+	"replayed",     // given a recorded answer
+	"unrepeatable", // a repetition of one that was unkept
+	"in_flight",    // 409
+	"mismatch",     // 422
+	"refused",      // another 4xx
+	"unavailable",  // the store is away
+	"unkeyed",      // without a key where it is optional
+}
+
+// maxBackground is how many answers and claims may wait for the store to come back. More are left to their leases.
+const maxBackground = 1024
+
+// NewIdempotency returns what the routes of a gateway share. It starts nothing; Cut ends what its policies start.
+func NewIdempotency(claims *claim.Claims, o *IdempotencyOptions) *Idempotency {
+	if o == nil {
+		o = &IdempotencyOptions{}
+	}
+	i := &Idempotency{claims: claims, log: o.Log, room: make(chan struct{}, maxBackground),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenfold_idempotency_requests_total", Help: "Requests that may need an Idempotency-Key, by how they ended."}, []string{"result"}),
+		taken: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tenfold_idempotency_takeovers_total", Help: "Keys whose gateway vanished and whose request was sent again: it may have had its effect twice."}),
+	}
+	for _, result := range results {
+		i.requests.WithLabelValues(result)
+	}
+	if i.log == nil {
+		i.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics != nil {
+		o.Metrics.MustRegister(i.requests, i.taken)
+	}
+	i.ending, i.end = context.WithCancel(context.Background())
+	return i
+}
+
+func (i *Idempotency) count(result string) { i.requests.WithLabelValues(result).Inc() }
+
+// Cut ends the requests that go on without their clients, and gives up what waits for the store. It returns when nothing is
+// left of the latter.
+func (i *Idempotency) Cut() {
+	i.end()
+	i.mu.Lock()
+	i.over = true
+	i.mu.Unlock()
+	i.busy.Wait()
+}
+
+// background runs what may be done after the answer, and reports whether it does.
+func (i *Idempotency) background(do func(context.Context)) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		return false
+	}
+	select {
+	case i.room <- struct{}{}:
+	default:
+		return false
+	}
+	i.busy.Go(func() {
+		defer func() { <-i.room }()
+		do(i.ending)
+	})
+	return true
+}
+
+// Policy is that of one route to a service. A request whose client has left goes on for at most patience, so that the answer
+// is there when the client asks again; 0 means a minute.
+//
+// It counts for POST and PATCH, the methods that are not idempotent by themselves. It must come behind what refuses callers: a
+// recorded answer is given without asking the service.
+func (i *Idempotency) Policy(c config.Idempotency, service string, patience time.Duration) Policy {
+	if patience == 0 {
+		patience = time.Minute
+	}
+	return func(next http.Handler) http.Handler {
+		return &idempotent{Idempotency: i, config: c, service: service, patience: patience, next: next}
+	}
+}
+
+// idempotent is a route's policy.
+type idempotent struct {
+	*Idempotency
+	config   config.Idempotency
+	service  string
+	patience time.Duration
+	next     http.Handler
+}
+
+func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost && r.Method != http.MethodPatch {
+		p.next.ServeHTTP(w, r)
+		return
+	}
+	key, err := idempotency.KeyOf(r)
+	if p.config.Mode == "optional" && errors.Is(err, idempotency.ErrNoKey) {
+		p.count("unkeyed")
+		p.next.ServeHTTP(w, r)
+		return
+	}
+	body, problem := p.admit(r, err)
+	if problem.Status != 0 {
+		p.refuse(w, r, problem)
+		return
+	}
+	// Whoever leaves now has sent everything: it is done, and he may ask for it.
+	found, err := p.claims.Take(context.WithoutCancel(r.Context()), claim.KeyOf(p.service, callerOf(r, p.config.Caller), key),
+		claim.Print(idempotency.FingerprintOf(r, body)), p.config.TTL)
+	switch {
+	case err != nil:
+		p.background(func(ctx context.Context) { found.Claim.Abandon(ctx) }) // or its lease ends it
+		p.unavailable(w, r, err)
+	case found.State == claim.InFlight, found.State == claim.Mismatch, found.State == claim.Done && !found.Answer.Kept:
+		p.repeated(found).Write(w, r)
+	case found.State == claim.Done:
+		p.count("replayed")
+		replay(w, r, found.Answer)
+	default:
+		if found.State == claim.TakenOver {
+			p.taken.Inc()
+			p.log.Warn("key taken over: its request may have its effect twice", "service", p.service, "path", clip(r.URL.Path))
+		}
+		p.run(w, r, found.Claim, body)
+	}
+}
+
+// admit reads the body of a request that may be done once. A Status in the Problem refuses it; badKey is what is wrong with
+// its key.
+func (p *idempotent) admit(r *http.Request, badKey error) ([]byte, Problem) {
+	tooLarge := Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
+		Detail: fmt.Sprintf("the body of a request with an Idempotency-Key may have %d bytes here", p.config.BodyBytes)}
+	switch {
+	case upstream.IsGRPC(r):
+		return nil, Problem{Status: http.StatusUnsupportedMediaType, Reason: "key_with_grpc",
+			Detail: "the answers of gRPC are streams, which cannot be given again under an Idempotency-Key"}
+	case errors.Is(badKey, idempotency.ErrNoKey):
+		return nil, Problem{Status: http.StatusBadRequest, Reason: "key_missing", Detail: "this path wants an Idempotency-Key header, " +
+			"so that a request that is sent twice is done once"}
+	case badKey != nil:
+		return nil, Problem{Status: http.StatusBadRequest, Reason: "key_malformed", Detail: badKey.Error()}
+	case r.ContentLength > int64(p.config.BodyBytes):
+		return nil, tooLarge
+	case r.Body == nil || r.ContentLength == 0:
+		return nil, Problem{}
+	}
+	var body bytes.Buffer
+	if n := r.ContentLength; n > 0 {
+		body.Grow(int(min(n, 64<<10)) + bytes.MinRead) // the rest when it comes: who only announces it costs nothing
+	}
+	_, err := body.ReadFrom(io.LimitReader(r.Body, int64(p.config.BodyBytes)+1))
+	if status, why, refused := http1.Refusal(r); refused {
+		return nil, Problem{Status: status, Reason: "malformed", Detail: why}
+	}
+	switch {
+	case err != nil:
+		problem := BodyProblem(err)
+		problem.Err = err
+		return nil, problem
+	case body.Len() > p.config.BodyBytes:
+		return nil, tooLarge
+	}
+	return body.Bytes(), Problem{}
+}
+
+func (p *idempotent) refuse(w http.ResponseWriter, r *http.Request, problem Problem) {
+	p.count("refused")
+	if problem.Status == StatusClientGone {
+		clientGone(r, problem.Err)
+	}
+	problem.Write(w, r)
+}
+
+// clientGone ends a request that nobody waits for.
+func clientGone(r *http.Request, err error) {
+	rec := RecordOf(r)
+	rec.Status, rec.Reason, rec.Err = StatusClientGone, "client_gone", err
+	panic(http.ErrAbortHandler)
+}
+
+// unavailable answers while the store is away. Nothing is sent to a node then, whatever the mode: a client that sends a key
+// relies on it.
+func (p *idempotent) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	p.count("unavailable")
+	Problem{Status: http.StatusServiceUnavailable, Reason: "store_unavailable", RetryAfter: time.Second, Err: err,
+		Detail: "the store of idempotency keys does not answer, and nothing was done: try again with the same key"}.Write(w, r)
+}
+
+// repeated is the answer to a request that is not sent to a node because of another one under its key.
+func (p *idempotent) repeated(found claim.Found) Problem {
+	switch found.State {
+	case claim.InFlight:
+		p.count("in_flight")
+		return Problem{Status: http.StatusConflict, Reason: "key_in_flight", RetryAfter: max(found.Wait, time.Second),
+			Detail: "a request under this Idempotency-Key is being worked on: try again with the same key"}
+	case claim.Mismatch:
+		p.count("mismatch")
+		return Problem{Status: http.StatusUnprocessableEntity, Reason: "key_reused",
+			Detail: "this Idempotency-Key was used for another request, and nothing was done"}
+	}
+	p.count("unrepeatable")
+	return Problem{Status: http.StatusGone, Reason: "answer_not_kept",
+		Detail: "the request under this Idempotency-Key was done and answered" + statusText(found.Answer.Status) +
+			", but its answer was too large to keep or broke off: it is not done again"}
+}
+
+func statusText(status int) string {
+	if status == 0 {
+		return ""
+	}
+	return " with status " + strconv.Itoa(status)
+}
+
+// replay gives a recorded answer.
+func replay(w http.ResponseWriter, r *http.Request, a claim.Answer) {
+	RecordOf(r).Reason = "replayed"
+	h := w.Header()
+	maps.Copy(h, a.Header)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
+	h.Set(idempotency.ReplayedHeader, "true")
+	if hasBody(a.Status) {
+		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	}
+	w.WriteHeader(a.Status)
+	w.Write(a.Body) // the only error is a client that left, and it can ask again
+}
+
+func hasBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// run sends the request to the service, and keeps the claim while it works.
+func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim, body []byte) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	defer context.AfterFunc(r.Context(), func() {
+		patience := time.NewTimer(p.patience)
+		defer patience.Stop()
+		select {
+		case <-patience.C:
+		case <-p.ending.Done():
+		case <-ctx.Done():
+		}
+		cancel(context.Cause(r.Context()))
+	})()
+	t := p.begin(ctx, c)
+	defer t.release()
+	k := &keeper{w: w, rec: RecordOf(r), turn: t, header: http.Header{}, limit: p.config.AnswerBytes}
+	defer k.brokenOff()
+
+	out := r.WithContext(ctx)
+	out.Body, out.ContentLength, out.TransferEncoding = upstream.InMemory(body), int64(len(body)), nil
+	delete(out.Header, "Te") // trailers cannot be given again
+	p.next.ServeHTTP(k, out)
+	k.record()
+	if r.Context().Err() != nil {
+		clientGone(r, context.Cause(r.Context()))
+	}
+	k.finish()
+}
