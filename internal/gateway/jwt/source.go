@@ -103,7 +103,7 @@ func (e *KeysError) Unwrap() error { return e.Err }
 // Hint is what mends it, when that is known.
 func (e *KeysError) Hint() string {
 	if errors.Is(e.Err, errSecret) {
-		return "the gateway needs the public key alone: openssl pkey -in private.pem -pubout"
+		return "the gateway needs the public key alone; of a PEM file: openssl pkey -in private.pem -pubout"
 	}
 	return ""
 }

@@ -1,0 +1,245 @@
+package policy
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
+)
+
+// tokens is an issuer and what accepts its tokens.
+type tokens struct {
+	private  ed25519.PrivateKey
+	cfg      config.JWT
+	registry *prometheus.Registry
+	*jwt.Verifier
+}
+
+func newTokens(t *testing.T) *tokens {
+	t.Helper()
+	i := &tokens{private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), registry: prometheus.NewRegistry()}
+	file := filepath.Join(t.TempDir(), "jwks.json")
+	x := base64.RawURLEncoding.EncodeToString(i.private.Public().(ed25519.PublicKey))
+	if err := os.WriteFile(file, []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"`+x+`"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.cfg = config.JWT{Algorithms: []string{"EdDSA"}, Keys: file, Issuer: "https://issuer.example/", Audience: []string{"shop"}, Refresh: time.Hour, Refetch: time.Minute}
+	var err error
+	if i.Verifier, err = jwt.New(&i.cfg, &jwt.Options{Metrics: i.registry}); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// token is a good one with claims of its own, in pairs; nil leaves one out.
+func (i *tokens) token(t *testing.T, pairs ...any) string {
+	t.Helper()
+	claims := map[string]any{"iss": "https://issuer.example/", "aud": "shop", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
+	for n := 0; n < len(pairs); n += 2 {
+		if pairs[n+1] == nil {
+			delete(claims, pairs[n].(string))
+		} else {
+			claims[pairs[n].(string)] = pairs[n+1]
+		}
+	}
+	body, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	signed := b64([]byte(`{"alg":"EdDSA","kid":"1"}`)) + "." + b64(body)
+	return signed + "." + b64(ed25519.Sign(i.private, []byte(signed)))
+}
+
+// results are what was counted, by result.
+func (i *tokens) results(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := i.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() == "tenfold_auth_requests_total" {
+			for _, m := range f.Metric {
+				all[m.Label[0].GetValue()] = m.Counter.GetValue()
+			}
+		}
+	}
+	return all
+}
+
+// Who is let in, and what the others are told.
+func TestAuth(t *testing.T) {
+	i := newTokens(t)
+	good := i.token(t)
+	forged := good[:len(good)-86] + strings.Repeat("A", 86)
+	const challenge = `Bearer realm="api"`
+	for _, c := range []struct {
+		name      string
+		fields    []string // of Authorization
+		result    string   // that is counted
+		challenge string   // "" for who is let in
+	}{
+		{"a token", []string{"Bearer " + good}, "ok", ""},
+		{"in lower case", []string{"bearer " + good}, "ok", ""},
+		{"in any case", []string{"bEaReR " + good}, "ok", ""},
+		{"with spaces", []string{"Bearer   " + good}, "ok", ""},
+
+		{"nothing", nil, "missing", challenge},
+		{"empty", []string{""}, "missing", challenge},
+		{"no token", []string{"Bearer"}, "missing", challenge},
+		{"only spaces", []string{"Bearer  "}, "missing", challenge},
+		{"another scheme", []string{"Basic YWxpY2U6c2VjcmV0"}, "missing", challenge},
+		{"no scheme", []string{good}, "missing", challenge},
+		{"a longer scheme", []string{"Bearers " + good}, "missing", challenge},
+		{"a tab", []string{"Bearer\t" + good}, "missing", challenge},
+		{"Basic before it", []string{"Basic YWxpY2U6c2VjcmV0", "Bearer " + good}, "missing", challenge},
+		{"two tokens", []string{"Bearer " + good, "Bearer " + good}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"two in one", []string{"Bearer " + good + ", Bearer " + good}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"Basic behind it", []string{"Bearer " + good, "Basic YWxpY2U6c2VjcmV0"}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"an empty one behind it", []string{"Bearer " + good, ""}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"a parameter", []string{"Bearer " + good + " x=y"}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"something", []string{`Bearer "><script>`}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+
+		{"a wrong signature", []string{"Bearer " + forged}, "signature", challenge + `, error="invalid_token", error_description="the token's signature cannot be verified"`},
+		{"expired", []string{"Bearer " + i.token(t, "exp", 1)}, "expired", challenge + `, error="invalid_token", error_description="the token has expired"`},
+		{"not yet", []string{"Bearer " + i.token(t, "nbf", 4102444800)}, "not_yet_valid", challenge + `, error="invalid_token", error_description="the token is not valid yet"`},
+		{"another issuer", []string{"Bearer " + i.token(t, "iss", "x")}, "foreign", challenge + `, error="invalid_token", error_description="the token is not meant for this service"`},
+		{"another audience", []string{"Bearer " + i.token(t, "aud", "x")}, "foreign", challenge + `, error="invalid_token", error_description="the token is not meant for this service"`},
+	} {
+		before := i.results(t)[c.result]
+		var log bytes.Buffer
+		passed := false
+		h := Chain(Recorded(AccessLog(slog.New(slog.NewTextHandler(&log, nil)))), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			passed = true
+			if got := RecordOf(r).Subject; got != "https://issuer.example/\x00alice" {
+				t.Errorf("%s: subject %q", c.name, got)
+			}
+			if got := r.Header["Authorization"]; len(got) != 1 || got[0] != c.fields[0] {
+				t.Errorf("%s: passed on as %q", c.name, got)
+			}
+		}))
+		r := httptest.NewRequest("POST", "/?access_token="+good, nil)
+		r.Header["Authorization"] = c.fields
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if got := i.results(t)[c.result]; got != before+1 {
+			t.Errorf("%s: not counted as %s", c.name, c.result)
+		}
+		if passed != (c.challenge == "") || w.Header().Get("WWW-Authenticate") != c.challenge {
+			t.Errorf("%s: passed %v, challenge %q", c.name, passed, w.Header().Get("WWW-Authenticate"))
+		}
+		if !passed {
+			wantProblem(t, c.name, w, 401, "token_"+c.result)
+		}
+		for part := range strings.FieldsFuncSeq(strings.Join(c.fields, "."), func(r rune) bool { return r == '.' || r == ' ' }) {
+			if len(part) > 10 && (strings.Contains(log.String(), part) || strings.Contains(w.Body.String(), part)) {
+				t.Errorf("%s: the token is told:\n%s%s", c.name, log.String(), w.Body)
+			}
+		}
+	}
+}
+
+func wantProblem(t *testing.T, name string, w *httptest.ResponseRecorder, status int, reason string) {
+	t.Helper()
+	var p struct{ Reason, Detail string }
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	if w.Code != status || w.Header().Get("Content-Type") != "application/problem+json" || p.Reason != reason || p.Detail == "" {
+		t.Errorf("%s: %d %q, want %d with %s", name, w.Code, w.Body, status, reason)
+	}
+}
+
+// A token of nobody in particular lets in, and does not make all of them one caller.
+func TestAuthWithoutSubject(t *testing.T) {
+	i := newTokens(t)
+	var callers []string
+	for _, jti := range []string{"1", "2"} {
+		h := Chain(Recorded(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			callers = append(callers, callerOf(r, config.Caller{By: "authorization"}))
+		}))
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+i.token(t, "sub", nil, "jti", jti))
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if len(callers) != 2 || callers[0] == callers[1] {
+		t.Errorf("callers %q", callers)
+	}
+}
+
+// A browser asks without credentials whether it may send them.
+func TestAuthLetsPreflightsPass(t *testing.T) {
+	i := newTokens(t)
+	for _, c := range []struct {
+		method          string
+		origin, method2 string
+		want            int
+	}{
+		{"OPTIONS", "https://shop.example", "PUT", 204},
+		{"OPTIONS", "https://shop.example", "", 401},
+		{"OPTIONS", "", "PUT", 401},
+		{"GET", "https://shop.example", "PUT", 401},
+		{"POST", "https://shop.example", "POST", 401},
+	} {
+		r := httptest.NewRequest(c.method, "/", nil)
+		for name, value := range map[string]string{"Origin": c.origin, "Access-Control-Request-Method": c.method2} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		w := httptest.NewRecorder()
+		Chain(Recorded(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if RecordOf(r).Subject != "" {
+				t.Error("a preflight speaks for somebody")
+			}
+			w.WriteHeader(204)
+		})).ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%+v: %d", c, w.Code)
+		}
+	}
+	if asked := i.results(t); asked["ok"] != 0 || asked["missing"] != 4 {
+		t.Errorf("counted %v", asked)
+	}
+}
+
+type down struct{}
+
+func (down) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("it is down") }
+
+// As long as no keys could be had, no token is good or bad.
+func TestAuthWithoutKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newTokens(t)
+		i.cfg.Keys = "https://issuer.example/jwks.json"
+		v, err := jwt.New(&i.cfg, &jwt.Options{Transport: down{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+i.token(t))
+		w := httptest.NewRecorder()
+		Chain(Recorded(), Auth(v))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it passed") })).ServeHTTP(w, r)
+		wantProblem(t, "no keys", w, 503, "token_no_keys")
+		if w.Header().Get("Retry-After") != "5" || w.Header().Get("WWW-Authenticate") != "" {
+			t.Errorf("header %v", w.Header())
+		}
+	})
+}
