@@ -21,6 +21,10 @@ func (p *progress) show(s load.Progress) {
 	if !p.live {
 		return
 	}
+	if s.Recovering {
+		fmt.Fprintf(p.w, "\r\x1b[Kwaiting until the target has recovered, %d s", int(s.Elapsed.Seconds()))
+		return
+	}
 	what := fmt.Sprintf("%.4g/s", s.Offered)
 	if s.Users > 0 {
 		what = fmt.Sprintf("%d users", s.Users)

@@ -55,6 +55,18 @@ func (s *Step) doubt(r *run, t *tally) {
 	s.InvalidReason = strings.Join(why, "; ")
 }
 
+// follow says how long the target took to recover from the step before. What it has not recovered from, it shows now.
+func (s *Step) follow(recovery time.Duration, recovered bool) {
+	if recovery > time.Second {
+		s.RecoverySeconds = recovery.Seconds()
+	}
+	if !recovered {
+		s.ours, s.lateOnly, s.Valid = true, false, false
+		reason := fmt.Sprintf("%v after the step before the target was still slower than usual", recovery.Round(time.Second))
+		s.InvalidReason = strings.TrimPrefix(s.InvalidReason+"; "+reason, "; ")
+	}
+}
+
 // fallBehind says who could not keep up.
 func (s *Step) fallBehind() string {
 	switch {

@@ -29,14 +29,15 @@ type Options struct {
 
 // Progress is how far a step is.
 type Progress struct {
-	Offered  float64 // visits per second; 0 in closed load
-	Users    int     // in closed load
-	Warming  bool    // what comes in is not measured yet
-	Elapsed  time.Duration
-	Duration time.Duration // of the step, as far as it is known
-	Rate     float64       // requests per second that ended since the last call
-	Failed   float64       // share of them that failed
-	P50, P99 time.Duration // of them
+	Offered    float64 // visits per second; 0 in closed load
+	Users      int     // in closed load
+	Warming    bool    // what comes in is not measured yet
+	Recovering bool    // nothing is offered until the target has worked off the step before
+	Elapsed    time.Duration
+	Duration   time.Duration // of the step, as far as it is known
+	Rate       float64       // requests per second that ended since the last call
+	Failed     float64       // share of them that failed
+	P50, P99   time.Duration // of them
 }
 
 // Limits, so that a slip of the finger does not become an outage or fill the memory.

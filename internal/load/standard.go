@@ -55,4 +55,6 @@ func (s *standard) visit(u *user, intended, free time.Duration) (done time.Durat
 	return done, a.cut
 }
 
+func (s *standard) rehearse(u *user) { rehearseOnce(s, u) }
+
 func (s *standard) close() {}

@@ -29,13 +29,14 @@ type Step struct {
 
 	Requests        int64            `json:"requests"`
 	RequestRate     float64          `json:"requests_per_s"`
-	Faults          map[string]int64 `json:"faults,omitempty"`   // what was wrong, and how often
-	InFlight        float64          `json:"in_flight"`          // visits under way or waiting, on average
-	Unserved        int64            `json:"unserved,omitempty"` // visits that found no free connection until the end
-	Missed          int64            `json:"missed,omitempty"`   // visits that the generator came too late for
-	Late            float64          `json:"late"`               // share of requests that left more than 1 ms late
-	LagP99          float64          `json:"lag_p99_ms"`         // how late the generator was
-	CPU             float64          `json:"generator_cpu"`      // share of the cores it may use
+	Faults          map[string]int64 `json:"faults,omitempty"`     // what was wrong, and how often
+	InFlight        float64          `json:"in_flight"`            // visits under way or waiting, on average
+	Unserved        int64            `json:"unserved,omitempty"`   // visits that found no free connection until the end
+	Missed          int64            `json:"missed,omitempty"`     // visits that the generator came too late for
+	Late            float64          `json:"late"`                 // share of requests that left more than 1 ms late
+	LagP99          float64          `json:"lag_p99_ms"`           // how late the generator was
+	CPU             float64          `json:"generator_cpu"`        // share of the cores it may use
+	RecoverySeconds float64          `json:"recovery_s,omitempty"` // before the step, until the target was done with the one before
 	WarmupSeconds   float64          `json:"warmup_s"`
 	Steady          bool             `json:"steady"` // the warm-up ended because the target was warm
 	MeasuredSeconds float64          `json:"measured_s"`

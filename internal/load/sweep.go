@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Knee is the highest offered rate at which the objective held and the throughput followed the rate.
@@ -41,7 +42,7 @@ func (g *Generator) Sweep(ctx context.Context, low, high float64, o Objective, e
 		if !more || ctx.Err() != nil {
 			break
 		}
-		steps, verdict, err := g.decide(ctx, rate, o, each)
+		steps, verdict, err := g.decide(ctx, rate, c.usual(), o, each)
 		if err != nil {
 			return nil, err
 		}
@@ -55,13 +56,28 @@ func (g *Generator) Sweep(ctx context.Context, low, high float64, o Objective, e
 	return c, nil
 }
 
+// usual is what requests take under a load that is carried with ease; 0 when that is not known.
+func (c *Curve) usual() time.Duration {
+	for _, s := range c.Steps {
+		if s.Verdict.Outcome == Held {
+			return s.latency.quantile(0.99)
+		}
+	}
+	return 0
+}
+
 // decide measures a rate, and again where that does not decide.
-func (g *Generator) decide(ctx context.Context, rate float64, o Objective, each func(*Step)) (steps []*Step, v Verdict, err error) {
+func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duration, o Objective, each func(*Step)) (steps []*Step, v Verdict, err error) {
 	for n := 1; n <= repeats && ctx.Err() == nil; n++ {
+		recovery, recovered := time.Duration(0), true
+		if usual > 0 {
+			recovery, recovered = g.settle(ctx, usual)
+		}
 		step, err := g.Rate(ctx, rate)
 		if err != nil {
 			return nil, v, err
 		}
+		step.follow(recovery, recovered)
 		steps = append(steps, step)
 		v = o.Judge(steps, n == repeats)
 		step.Verdict = &v

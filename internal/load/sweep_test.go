@@ -48,7 +48,7 @@ func TestSweepWithRandomArrivals(t *testing.T) {
 	}
 	for seed := range runs {
 		synctest.Test(t, func(t *testing.T) {
-			g := newFake(gate(8, 50*time.Millisecond)).generator(t, Options{Duration: time.Minute, Warmup: noWarmup(), Seed: seed})
+			g := newFake(gate(8, 50*time.Millisecond)).generator(t, Options{Duration: 2 * time.Minute, Warmup: noWarmup(), Seed: seed})
 			c, err := g.Sweep(t.Context(), 50, 200, objective(t, "p99=120ms"), func(*Step) {})
 			if err != nil {
 				t.Fatal(err)
@@ -57,7 +57,7 @@ func TestSweepWithRandomArrivals(t *testing.T) {
 				t.Fatalf("no knee: %s", c.End)
 			}
 			t.Logf("knee %.1f (%.1f to %.1f), simulated %.1f, %d steps", c.Knee.Rate, c.Knee.Low, c.Knee.High, want, len(c.Steps))
-			near(t, "knee", c.Knee.Rate, want, 0.07) // 5 % wide, and what a p99 of a minute is worth
+			near(t, "knee", c.Knee.Rate, want, 0.05)
 		})
 	}
 }

@@ -142,6 +142,9 @@ func (s *Step) writeRemarks(b *strings.Builder) {
 	if !s.Valid {
 		fmt.Fprintf(b, "  at %s: not valid: %s\n", at, s.InvalidReason)
 	}
+	if s.RecoverySeconds > 0 {
+		fmt.Fprintf(b, "  at %s: the target took %.0f s to recover from the step before\n", at, s.RecoverySeconds)
+	}
 	if !s.Steady && !s.Incomplete {
 		fmt.Fprintf(b, "  at %s: not steady after a warm-up of %.0f s\n", at, s.WarmupSeconds)
 	}

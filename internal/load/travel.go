@@ -92,6 +92,20 @@ func (t *traveller) visit(u *user, intended, free time.Duration) (done time.Dura
 	return done, false
 }
 
+func (t *traveller) rehearse(u *user) {
+	for _, kind := range t.journey.Visitors {
+		v := t.journey.Rehearse(kind, t.base)
+		for _, s := range v.Steps {
+			sent := u.run.now()
+			a := t.step(u.run, v, s)
+			u.tally.request(sent, sent, sent, u.run.now(), a)
+			if a.fault != "" || a.cut {
+				return
+			}
+		}
+	}
+}
+
 func (t *traveller) step(r *run, v *journey.Visit, s *journey.Step) answer {
 	ctx, cancel := context.WithTimeout(r.cut, r.options.Timeout)
 	defer cancel()

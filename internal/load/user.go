@@ -15,6 +15,8 @@ type caller interface {
 	// visit makes the requests of one visit that should have begun at intended, counts each of them, and returns when the
 	// last was over. cut says that the step ended before the visit did. free is when the user was free for the visit.
 	visit(u *user, intended, free time.Duration) (done time.Duration, cut bool)
+	// rehearse makes a visit of each kind, without its pauses, and counts each request.
+	rehearse(u *user)
 	close()
 }
 

@@ -36,6 +36,8 @@ func (w *wire) visit(u *user, intended, free time.Duration) (done time.Duration,
 	return done, a.cut
 }
 
+func (w *wire) rehearse(u *user) { rehearseOnce(w, u) }
+
 func (w *wire) close() { w.link.close() }
 
 // refusedPause keeps users who wait for answers from asking without pause where nobody answers.
