@@ -23,6 +23,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/node"
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 // patience is how long a test waits for what has to happen. It is long: the machine may be busy.
@@ -53,12 +54,18 @@ func start(t testing.TB, top, service string, nodes ...string) *front {
 // startFile runs a gateway from a whole file whose services have lists of nodes.
 func startFile(t testing.TB, yaml string) *front {
 	t.Helper()
+	return startOn(t, nil, yaml)
+}
+
+// startOn is startFile for a gateway that shares a store.
+func startOn(t testing.TB, shared *store.Store, yaml string) *front {
+	t.Helper()
 	cfg, err := config.Parse("test.yaml", []byte("listen: 127.0.0.1:0\nadmin: off\n"+yaml), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &front{access: &records{}, events: &records{}, metrics: prometheus.NewRegistry(), ended: make(chan error, 1)}
-	f.Gateway, err = New(cfg, &Options{Access: slog.New(f.access), Log: slog.New(f.events), Metrics: f.metrics})
+	f.Gateway, err = New(cfg, &Options{Access: slog.New(f.access), Log: slog.New(f.events), Metrics: f.metrics, Store: shared})
 	if err != nil {
 		t.Fatal(err)
 	}
