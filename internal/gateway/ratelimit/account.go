@@ -64,7 +64,6 @@ type answer struct {
 }
 
 // ask ends the lease and says what to ask for: twice as much when it did not last, else as much as was spent of it.
-// So what a caller leaves unspent is never more than what it spent here before.
 func (a *account) ask(now int64, need int, largest uint32) question {
 	q := question{need: need, closing: a.until, spent: int(a.spent)}
 	want := a.spent
@@ -72,7 +71,7 @@ func (a *account) ask(now int64, need int, largest uint32) question {
 		want = max(1, 2*a.want)
 	}
 	a.want = min(want, largest)
-	a.until = now + int64(leaseTime)
+	a.until = max(now+int64(leaseTime), a.until+1) // no two have one name, however coarse the clock
 	a.tokens, a.spent = 0, 0
 	q.extra, q.lease = int(a.want), a.until
 	return q

@@ -76,7 +76,7 @@ func BenchmarkNewCaller(b *testing.B) {
 
 // TestMemoryOfCallers prints what a caller costs, and holds it to a bound that no busy machine breaks.
 func TestMemoryOfCallers(t *testing.T) {
-	callers := names(2 * mostCallers)
+	callers := names(mostCallers + mostCallers/10)
 	l := New(nil, nil).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway"))
 	var before, after runtime.MemStats
 	runtime.GC()

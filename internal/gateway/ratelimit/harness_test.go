@@ -147,25 +147,40 @@ func (r *redis) kill() {
 func (r *redis) pause()   { syscall.Kill(r.pid, syscall.SIGSTOP) }
 func (r *redis) carryOn() { syscall.Kill(r.pid, syscall.SIGCONT) }
 
-// running is the limits of one gateway that shares the store at url, which count for the fleet when it returns.
-func running(t testing.TB, url string, o *Options) *Limits {
+// open opens a store, which runs until the test ends.
+func open(t testing.TB, spec string) *store.Store {
 	t.Helper()
-	s, err := store.New(url, nil)
+	s, err := store.New(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	untilEnd(t, s.Run)
+	return s
+}
+
+// running is the limits of one gateway, which count for the fleet when it returns.
+func running(t testing.TB, s *store.Store, o *Options) *Limits {
+	t.Helper()
 	limits := New(s, o)
 	limits.used = true
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{}, 2)
-	go func() { s.Run(ctx); ended <- struct{}{} }()
-	go func() { limits.Run(ctx); ended <- struct{}{} }()
-	t.Cleanup(func() { cancel(); <-ended; <-ended })
+	untilEnd(t, limits.Run)
 	await(t, "the fleet is up", limits.fleet.up)
 	return limits
+}
+
+func untilEnd(t testing.TB, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // await returns when what is said to happen has happened.

@@ -47,7 +47,7 @@ func (w *world) roundTrips(t testing.TB) (n float64) {
 
 // Whatever comes, and to which gateway, all of them together never admit more than rate * t + burst in any time t.
 func TestFleetNeverAdmitsMore(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(12) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		l := config.RateLimit{Rate: perSecond(1 + r.IntN(1<<r.IntN(11))), Burst: 1 + r.IntN(1<<r.IntN(10))}
 		w := newWorld(t, 1+r.IntN(4), l.Rate, l.Burst)
@@ -67,10 +67,10 @@ func TestFleetNeverAdmitsMore(t *testing.T) {
 	}
 }
 
-// What a fleet admits of what it could: a caller that always wants more, in several ways to spread its requests. The share
-// is of rate * t + burst, and the worst of those is a caller that leaves each gateway as soon as it has a lease.
+// What a fleet admits of rate * t + burst, or of what it is asked: a caller that does not stop, in several ways to spread its
+// requests. It loses what it leaves behind on gateways to which it does not return while their leases last.
 func TestFleetAdmitsWhatItCould(t *testing.T) {
-	const rate, minute = 100, int64(time.Minute)
+	const rate, long = 100, 20 * time.Second
 	for name, c := range map[string]struct {
 		every   time.Duration // between requests
 		gateway func(r *rand.Rand, i int) int
@@ -80,16 +80,16 @@ func TestFleetAdmitsWhatItCould(t *testing.T) {
 		"three gateways in turn":         {time.Millisecond, func(_ *rand.Rand, i int) int { return i % 3 }, 0.99},
 		"three gateways at random":       {time.Millisecond, func(r *rand.Rand, i int) int { return r.IntN(3) }, 0.99},
 		"just the rate, in turn":         {10 * time.Millisecond, func(_ *rand.Rand, i int) int { return i % 3 }, 0.95},
-		"another gateway each second":    {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 1000 % 3 }, 0.95},
-		"ten gateways, left when leased": {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 60 % 10 }, 0.75},
+		"ten gateways, for 60 ms each":   {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 60 % 10 }, 0.9},
+		"ten gateways, for 1.2 s each":   {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 1200 % 10 }, 0.9},
 	} {
 		r := rand.New(rand.NewPCG(1, 1))
 		w := newWorld(t, 10, perSecond(rate), rate)
-		for i := 0; w.Load() < minute; i++ {
+		for i := 0; w.Load() < int64(long); i++ {
 			w.request(c.gateway(r, i))
 			w.sleep(c.every)
 		}
-		possible := min(rate*60+rate, float64(w.asked))
+		possible := min(rate*long.Seconds()+rate, float64(w.asked))
 		share := float64(len(w.admitted)) / possible
 		trips := w.roundTrips(t)
 		t.Logf("figure: rate-limit-fleet %q admitted=%.1f%% of what could be, round_trips_per_1000_requests=%.1f per_1000_admitted=%.1f",
@@ -113,7 +113,7 @@ func TestRoundTripsOfQuietCallers(t *testing.T) {
 		}
 		per := 1000 * w.roundTrips(t) / float64(w.asked)
 		t.Logf("figure: rate-limit-quiet requests_per_s=%d of 100 round_trips_per_1000_requests=%.0f", perCaller, per)
-		if perCaller >= 10 && per > 200 {
+		if perCaller >= 2 && per > 200 {
 			t.Errorf("%d requests per second: %.0f round trips per 1000", perCaller, per)
 		}
 	}
@@ -124,10 +124,11 @@ func TestRoundTripsOfQuietCallers(t *testing.T) {
 func FuzzLeases(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 1, 2, 1, 0, 9, 0, 65, 0, 129, 0, 1, 1, 1}, uint16(100), uint16(20))
 	f.Add([]byte{0, 1, 0, 2, 0, 200, 0, 1, 1, 130, 3, 255, 0, 1, 1, 1, 0, 63, 0, 0, 0, 0}, uint16(10), uint16(64))
+	m := newMemory(f)
+	client := connect(f, m.Addr())
 	f.Fuzz(func(t *testing.T, steps []byte, rate, burst uint16) {
 		l := newLimit(perSecond(1+int(rate)), 1+int(burst)%200)
-		m := newMemory(t)
-		client := connect(t, m.Addr())
+		m.FlushAll()
 		type gateway struct {
 			ledger
 			account

@@ -1,0 +1,150 @@
+package ratelimit
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// Three gateways on one Redis admit together what one limit allows: never more, and in the end all of it.
+func TestThreeGatewaysOnOneRedis(t *testing.T) {
+	const rate, burst, seconds = 500, 500, 2
+	r := startRedis(t)
+	var gateways []*Limits
+	var limiters []*Limiter
+	for range 3 {
+		limits := running(t, open(t, "redis://"+r.address), &Options{Patience: patient})
+		gateways = append(gateways, limits)
+		limiters = append(limiters, limits.Limiter(route(perSecond(rate), burst, "fleet")))
+	}
+	var all sync.WaitGroup
+	var admitted, asked atomic.Int64
+	begun := time.Now()
+	for _, l := range limiters {
+		for range 10 {
+			all.Go(func() {
+				for admitted.Load() < rate*seconds+burst && time.Since(begun) < time.Minute {
+					asked.Add(1)
+					if admits(l, "ip:192.0.2.1") {
+						admitted.Add(1)
+					} else {
+						time.Sleep(time.Millisecond)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	took := time.Since(begun).Seconds()
+	trips := 0.0
+	for _, g := range gateways {
+		trips += counted(t, g.metrics.asked)
+		if n := counted(t, g.metrics.failed); n > 0 {
+			t.Errorf("%v round trips failed", n)
+		}
+	}
+	n := float64(admitted.Load())
+	could := rate*took + burst
+	t.Logf("figure: rate-limit-redis gateways=3 goroutines=30 rate=%d/s burst=%d requests=%d admitted=%.0f of_what_could_be=%.1f%% round_trips_per_1000_requests=%.0f per_1000_admitted=%.0f",
+		rate, burst, asked.Load(), n, 100*n/could, 1000*trips/float64(asked.Load()), 1000*trips/n)
+	if n > could {
+		t.Errorf("%v admitted in %.3f s, at most %.1f may be", n, took, could)
+	}
+	if n < rate*seconds+burst {
+		t.Errorf("only %v admitted in a minute", n)
+	}
+	if trips > n/2 {
+		t.Errorf("%v round trips for %v requests", trips, n)
+	}
+}
+
+// A small limit is exact, whichever gateway is asked.
+func TestSmallLimitsAreExact(t *testing.T) {
+	redis := map[string]func(t *testing.T) string{
+		"embedded": func(*testing.T) string { return "auto" },
+		"redis":    func(t *testing.T) string { return "redis://" + startRedis(t).address },
+	}
+	for name, spec := range redis {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, spec(t))
+			r := route(config.Rate{Requests: 7, Per: time.Hour}, 7, "fleet")
+			a := running(t, s, &Options{Patience: patient}).Limiter(r)
+			b := running(t, s, &Options{Patience: patient}).Limiter(r)
+			var admitted atomic.Int64
+			var all sync.WaitGroup
+			for _, l := range []*Limiter{a, b, a, b} {
+				all.Go(func() {
+					for range 20 {
+						if admits(l, "ip:192.0.2.1") {
+							admitted.Add(1)
+						}
+					}
+				})
+			}
+			all.Wait()
+			if admitted.Load() != 7 {
+				t.Errorf("%d of 7 admitted", admitted.Load())
+			}
+			if !admits(b, "ip:192.0.2.2") {
+				t.Error("callers share a limit")
+			}
+		})
+	}
+}
+
+// A Redis that dies or hangs keeps nobody waiting: every request is decided, and when it is back, it counts again.
+func TestRedisDiesAndHangs(t *testing.T) {
+	r := startRedis(t)
+	for _, fault := range []struct {
+		name        string
+		begin, mend func()
+	}{
+		{"killed", r.kill, r.start},
+		{"paused", r.pause, r.carryOn},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			limits := running(t, open(t, "redis://"+r.address), nil)
+			l := limits.Limiter(route(perSecond(1000), 1000, "fleet"))
+			decide := func(goroutines, requests int) (longest time.Duration) {
+				var all sync.WaitGroup
+				var mu sync.Mutex
+				for range goroutines {
+					all.Go(func() {
+						for range requests {
+							begun := time.Now()
+							admits(l, "ip:192.0.2.1")
+							took := time.Since(begun)
+							mu.Lock()
+							longest = max(longest, took)
+							mu.Unlock()
+							time.Sleep(time.Millisecond)
+						}
+					})
+				}
+				all.Wait()
+				return longest
+			}
+			decide(5, 20)
+			fault.begin()
+			during := decide(5, 200) // ends at all: the fault lasts
+			await(t, "the gateway counts alone", func() bool {
+				decide(1, 1)
+				return !limits.fleet.up()
+			})
+			fault.mend()
+			await(t, "the store counts again", limits.fleet.up)
+			before := counted(t, limits.metrics.asked)
+			await(t, "the store is asked again", func() bool {
+				decide(1, 100)
+				return counted(t, limits.metrics.asked) > before
+			})
+			t.Logf("figure: rate-limit-outage store=%s requests=1000 longest_ms=%.1f", fault.name, float64(during.Microseconds())/1000)
+			if during > 20*time.Second {
+				t.Errorf("a request waited %v", during)
+			}
+		})
+	}
+}
