@@ -3,13 +3,13 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
 // policies makes what stands between the routes and their services.
@@ -18,6 +18,7 @@ type policies struct {
 	o      *Options
 	tokens *jwt.Verifier       // of all routes with auth: jwt; nil while there is none
 	once   *policy.Idempotency // of all routes with idempotency; nil while there is none
+	limits *ratelimit.Limits   // of all routes with rate_limit; nil while there is none
 	loops  []func(context.Context)
 	cuts   []func() // what Gateway.Cut calls
 }
@@ -31,7 +32,7 @@ func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
 		all = append(all, policy.Auth(p.tokens))
 	}
 	if r.RateLimit != nil {
-		return nil, fmt.Errorf("rate_limit is not built yet")
+		all = append(all, policy.RateLimit(p.limiter(r), *r.RateLimit))
 	}
 	if r.Idempotency != nil {
 		if err := p.idempotency(); err != nil {
@@ -41,6 +42,15 @@ func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
 		all = append(all, p.once.Policy(*r.Idempotency, r.To, p.cfg.Services[service].Timeout))
 	}
 	return all, nil
+}
+
+// limiter makes a route's own, and what all limiters of this gateway share when the first route needs it.
+func (p *policies) limiter(r *config.Route) *ratelimit.Limiter {
+	if p.limits == nil {
+		p.limits = ratelimit.New(p.o.Store, &ratelimit.Options{Log: p.o.Log, Metrics: p.o.Metrics})
+		p.loops = append(p.loops, func(ctx context.Context) { p.limits.Run(ctx) })
+	}
+	return p.limits.Limiter(r)
 }
 
 // idempotency makes what all routes with keys share.

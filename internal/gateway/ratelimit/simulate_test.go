@@ -76,12 +76,12 @@ func TestFleetAdmitsWhatItCould(t *testing.T) {
 		gateway func(r *rand.Rand, i int) int
 		atLeast float64
 	}{
-		"one gateway":                    {time.Millisecond, func(_ *rand.Rand, i int) int { return 0 }, 0.99},
-		"three gateways in turn":         {time.Millisecond, func(_ *rand.Rand, i int) int { return i % 3 }, 0.99},
-		"three gateways at random":       {time.Millisecond, func(r *rand.Rand, i int) int { return r.IntN(3) }, 0.99},
-		"just the rate, in turn":         {10 * time.Millisecond, func(_ *rand.Rand, i int) int { return i % 3 }, 0.95},
-		"ten gateways, for 60 ms each":   {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 60 % 10 }, 0.9},
-		"ten gateways, for 1.2 s each":   {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 1200 % 10 }, 0.9},
+		"one gateway":                  {time.Millisecond, func(_ *rand.Rand, i int) int { return 0 }, 0.99},
+		"three gateways in turn":       {time.Millisecond, func(_ *rand.Rand, i int) int { return i % 3 }, 0.99},
+		"three gateways at random":     {time.Millisecond, func(r *rand.Rand, i int) int { return r.IntN(3) }, 0.99},
+		"just the rate, in turn":       {10 * time.Millisecond, func(_ *rand.Rand, i int) int { return i % 3 }, 0.95},
+		"ten gateways, for 60 ms each": {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 60 % 10 }, 0.9},
+		"ten gateways, for 1.2 s each": {time.Millisecond, func(_ *rand.Rand, i int) int { return i / 1200 % 10 }, 0.9},
 	} {
 		r := rand.New(rand.NewPCG(1, 1))
 		w := newWorld(t, 10, perSecond(rate), rate)
