@@ -103,6 +103,7 @@ type keeper struct {
 
 	mode   keeping
 	status int
+	kept   http.Header // what is recorded of the header
 	body   bytes.Buffer
 	room   int  // bytes that the body may have
 	gone   bool // the client takes nothing any more
@@ -129,13 +130,16 @@ func (k *keeper) WriteHeader(status int) {
 		return
 	}
 	k.status = status
-	length, known := k.length()
-	k.room = k.limit - claim.HeaderSize(k.header)
-	switch {
-	case k.rec.Reason != "" || !idempotency.Final(status): // a Problem of ours says nothing of the service
+	if k.rec.Reason != "" || !idempotency.Final(status) { // a Problem of ours says nothing of the service
 		k.mode = passing
 		k.turn.free()
 		k.sendHeader()
+		return
+	}
+	length, known := k.length()
+	k.kept = idempotency.RecordedHeader(k.header)
+	k.room = k.limit - claim.HeaderSize(k.kept)
+	switch {
 	case length > k.room:
 		k.pass()
 		k.sendHeader()
@@ -233,7 +237,7 @@ func (k *keeper) record() {
 	default:
 		return
 	}
-	k.turn.record(claim.Answer{Status: k.status, Header: idempotency.RecordedHeader(k.header), Body: k.body.Bytes(), Kept: true})
+	k.turn.record(claim.Answer{Status: k.status, Header: k.kept, Body: k.body.Bytes(), Kept: true})
 }
 
 // finish sends what was held back.

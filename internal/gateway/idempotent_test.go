@@ -1,0 +1,563 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/store"
+)
+
+// redisServer is a redis-server of the test's own, on loopback, that keeps what it has said yes to when it is killed.
+type redisServer struct {
+	t       testing.TB
+	address string
+	argv    []string
+	stdin   io.Closer // the server dies when it is closed, so also when the tests die
+	cmd     *exec.Cmd
+}
+
+func newRedis(t testing.TB) *redisServer {
+	t.Helper()
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		program, err = exec.LookPath("valkey-server")
+	}
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("redis-server is not on PATH, and CI must not skip this test")
+		}
+		t.Skip("SKIPPED: redis-server is not on PATH; apt-get install redis-server")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	s := &redisServer{t: t, address: l.Addr().String(), argv: []string{"-c", `"$@" </dev/null & read _; kill -9 $!; wait`, "sh",
+		program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+		"--dir", t.TempDir(), "--logfile", "log"}}
+	s.start()
+	t.Cleanup(func() { s.kill() })
+	return s
+}
+
+func (s *redisServer) start() {
+	s.t.Helper()
+	s.cmd = exec.Command("sh", s.argv...)
+	var err error
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	await(s.t, "redis-server answers", func() bool {
+		conn, err := net.Dial("tcp", s.address)
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		io.WriteString(conn, "PING\r\n") // it may still be loading
+		reply, err := bufio.NewReader(conn).ReadString('\n')
+		return err == nil && reply == "+PONG\r\n"
+	})
+}
+
+// kill is kill -9.
+func (s *redisServer) kill() {
+	s.stdin.Close()
+	s.cmd.Wait()
+}
+
+// client is one of the test's own.
+func (s *redisServer) client() rueidis.Client {
+	s.t.Helper()
+	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+// endLease makes it the end of the lease of every claim, as if its owner had not been heard of for long.
+func (s *redisServer) endLease() {
+	s.t.Helper()
+	c, ctx := s.client(), context.Background()
+	keys, err := c.Do(ctx, c.B().Keys().Pattern("tenfold:claim:*").Build()).AsStrSlice()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, key := range keys {
+		if err := c.Do(ctx, c.B().Hset().Key(key).FieldValue().FieldValue("lease", "1").Build()).Error(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// sharedStore is a gateway's connection to a store at an address.
+func sharedStore(t testing.TB, address string) *store.Store {
+	t.Helper()
+	s, err := store.New("redis://"+address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return s
+}
+
+// orders is a file whose only route wants keys.
+func orders(node string) string {
+	return "services:\n  shop: {nodes: [\"" + node + "\"], slow_start: 0s}\nroutes:\n  - {path: /, to: shop, idempotency: required}\n"
+}
+
+// startKeyed runs a gateway in front of a node that wants keys, on a store at an address.
+func startKeyed(t testing.TB, address, node string) *front {
+	t.Helper()
+	return startOn(t, sharedStore(t, address), orders(node))
+}
+
+// order sends an order under a key on a connection of its own. net/http would send one with a key again by itself on a
+// connection that it had before.
+func order(t testing.TB, url, key string, body io.Reader) (*http.Response, string, error) {
+	t.Helper()
+	req, err := http.NewRequest("POST", url+"/orders", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Idempotency-Key", key)
+	req.Close = true
+	resp, err := client(t).Do(req)
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp, string(text), err
+}
+
+// mustOrder is order, with a status that must come. It returns the answer, and whether it was there before.
+func mustOrder(t testing.TB, url, key string, status int) (answer string, replayed bool) {
+	t.Helper()
+	resp, text, err := order(t, url, key, strings.NewReader("book"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		t.Fatalf("status %d, want %d: %s", resp.StatusCode, status, text)
+	}
+	return resp.Header.Get("Location") + " " + text, resp.Header.Get("Idempotency-Replayed") == "true"
+}
+
+// shop is a node that counts the orders under each key, and answers each with its number.
+type shop struct {
+	address string
+	mu      sync.Mutex
+	n       int
+	byKey   map[string]int
+	during  func(r *http.Request) // called when an order was placed, before it is answered; may be nil
+}
+
+func newShop(t testing.TB) *shop {
+	s := &shop{byKey: map[string]int{}}
+	s.address = address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		s.mu.Lock()
+		s.n++
+		n, during := s.n, s.during
+		s.byKey[r.Header.Get("Idempotency-Key")]++
+		s.mu.Unlock()
+		if during != nil {
+			during(r)
+		}
+		w.Header().Set("Location", fmt.Sprintf("/orders/%d", n))
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, "order %d", n)
+	}))
+	return s
+}
+
+func (s *shop) whileWorking(f func(r *http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.during = f
+}
+
+func (s *shop) placed(key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byKey[key]
+}
+
+func (s *shop) wantPlaced(t testing.TB, key string, want int) {
+	t.Helper()
+	if n := s.placed(key); n != want {
+		t.Fatalf("%d orders under %s, want %d", n, key, want)
+	}
+}
+
+// However often and wherever an order is sent, it is placed once, and whoever gets an answer gets the same.
+func TestParallelDuplicatesThroughThreeGateways(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	var fronts []*front
+	for range 3 {
+		fronts = append(fronts, startKeyed(t, redis.address, shop.address))
+	}
+	const keys, duplicates = 5, 30
+	var conflicts, replays atomic.Int64
+	var all sync.WaitGroup
+	answers := [keys]sync.Map{}
+	for k := range keys {
+		for d := range duplicates {
+			all.Go(func() {
+				for begun := time.Now(); ; {
+					resp, text, err := order(t, fronts[d%3].url(""), fmt.Sprintf("key-%d", k), strings.NewReader("book"))
+					switch {
+					case err != nil || time.Since(begun) > patience:
+						t.Error("no answer", err)
+						return
+					case resp.StatusCode == http.StatusConflict && resp.Header.Get("Retry-After") == "1":
+						conflicts.Add(1)
+						time.Sleep(5 * time.Millisecond)
+						continue
+					case resp.StatusCode != http.StatusCreated:
+						t.Errorf("%d %s", resp.StatusCode, text)
+					}
+					if resp.Header.Get("Idempotency-Replayed") == "true" {
+						replays.Add(1)
+					}
+					answers[k].Store(resp.Header.Get("Location")+" "+text, true)
+					return
+				}
+			})
+		}
+	}
+	all.Wait()
+	for k := range keys {
+		shop.wantPlaced(t, fmt.Sprintf("key-%d", k), 1)
+		n := 0
+		answers[k].Range(func(any, any) bool { n++; return true })
+		if n != 1 {
+			t.Errorf("key-%d has %d answers", k, n)
+		}
+	}
+	if replays.Load() != keys*(duplicates-1) {
+		t.Errorf("%d answers are marked as replayed", replays.Load())
+	}
+	t.Logf("%d orders sent %d times each through 3 gateways: %d placed, %d answered, %d times 409", keys, duplicates, keys, keys*duplicates, conflicts.Load())
+}
+
+// Bodies of both directions pass and are repeated to the last bit, over HTTP/1 and HTTP/2.
+func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
+	redis := newRedis(t)
+	asked := atomic.Int64{}
+	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if r.URL.Path == "/sized" {
+			w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		}
+		w.Write(b)
+	})
+	ca, lines := secure(t)
+	f := startOn(t, sharedStore(t, redis.address), lines+orders(address(node)))
+	body := make([]byte, 1<<20-100) // with its header, almost too much
+	for i := range body {
+		body[i] = byte(i * i >> 3)
+	}
+	want := 0
+	for _, h2 := range []bool{false, true} {
+		for _, path := range []string{"/sized", "/unsized"} {
+			want++
+			for i := range 3 {
+				req, err := http.NewRequest("POST", "https://"+f.addr+path, io.MultiReader(bytes.NewReader(body))) // of unknown length
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Idempotency-Key", fmt.Sprint(h2, path))
+				resp, err := secureClient(t, ca, h2).Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				replayed := resp.Header.Get("Idempotency-Replayed") == "true"
+				if resp.StatusCode != 200 || err != nil || !bytes.Equal(got, body) || replayed != (i > 0) || (resp.ProtoMajor == 2) != h2 {
+					t.Errorf("%s: %s, %d bytes, %v, replayed %v", path, resp.Status, len(got), err, replayed)
+				}
+			}
+			if n := int(asked.Load()); n != want {
+				t.Errorf("%s: the node was asked %d times, want %d", path, n, want)
+			}
+		}
+	}
+	req, _ := http.NewRequest("POST", "https://"+f.addr, bytes.NewReader(make([]byte, 1<<20+1)))
+	req.Header.Set("Idempotency-Key", "large")
+	resp, err := secureClient(t, ca, true).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 413 || problemOf(t, resp, string(text)) != "body_too_large" {
+		t.Errorf("%s %s", resp.Status, text)
+	}
+}
+
+// A node that dies with a large request in hand is no end of it: the body is there for another one.
+func TestKeyedRequestIsSentToAnotherNode(t *testing.T) {
+	redis := newRedis(t)
+	body := strings.Repeat("0123456789abcdef", 32<<10) // more than retry.body_bytes
+	var got atomic.Value
+	dying := serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) { io.CopyN(io.Discard, r.Body, 100) })
+	good := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got.Store(string(b))
+	})
+	f := startOn(t, sharedStore(t, redis.address), `services:
+  shop: {nodes: ["`+dying+`", "`+address(good)+`"], slow_start: 0s, balance: round-robin, outlier: off}
+routes:
+  - {path: /, to: shop, idempotency: required}
+`)
+	for i := range 4 {
+		if resp, text, err := order(t, f.url(""), fmt.Sprint(i), strings.NewReader(body)); err != nil || resp.StatusCode != 200 || got.Load() != body {
+			t.Errorf("%v %s %v", resp, text, err)
+		}
+	}
+	if n := f.counted(t)["tenfold_upstream_retries_total{service=shop}"]; n == 0 {
+		t.Error("nothing was sent again: it proves nothing")
+	}
+}
+
+// What the node says before its answer is passed on, and what there is behind it is not asked for.
+func TestEarlyHintsUnderAKey(t *testing.T) {
+	redis := newRedis(t)
+	f := startKeyed(t, redis.address, serveRaw(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"+
+		"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")))
+	for i, want := range []int{1, 0} {
+		hints := 0
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+			if status == http.StatusEarlyHints && h.Get("Link") == "</a.css>" {
+				hints++
+			}
+			return nil
+		}})
+		req, _ := http.NewRequestWithContext(ctx, "POST", f.url("/"), strings.NewReader("book"))
+		req.Header.Set("Idempotency-Key", "key")
+		resp, err := client(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 201 || string(text) != "ok" || resp.Header["Link"] != nil || resp.Header["Content-Type"] != nil || hints != want {
+			t.Errorf("answer %d: %s %q %v, %d hints", i+1, resp.Status, text, resp.Header, hints)
+		}
+	}
+}
+
+// A client that goes away before its answer gets it when it asks again.
+func TestClientLeavesAndAsksAgain(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	f := startKeyed(t, redis.address, shop.address)
+	arrived, release := make(chan bool), make(chan bool)
+	shop.whileWorking(func(r *http.Request) {
+		arrived <- true
+		<-release
+		if r.Context().Err() != nil {
+			t.Error("the node's request was cancelled")
+		}
+	})
+	nc := dial(t, f.addr)
+	fmt.Fprintf(nc, "POST /orders HTTP/1.1\r\nHost: x\r\nIdempotency-Key: key\r\nContent-Length: 4\r\n\r\nbook")
+	<-arrived
+	nc.Close()
+	mustOrder(t, f.url(""), "key", http.StatusConflict)
+	close(release)
+	f.access.wait(t, 2)
+	if answer, replayed := mustOrder(t, f.url(""), "key", 201); answer != "/orders/1 order 1" || !replayed {
+		t.Errorf("got %q, replayed %v", answer, replayed)
+	}
+	shop.wantPlaced(t, "key", 1)
+	if r := f.access.wait(t, 3)[2]; r["reason"] != "replayed" || r["status"] != int64(201) || r["node"] != nil {
+		t.Errorf("logged %v", r)
+	}
+}
+
+// A gateway that is cut off does not wait for requests that go on without their clients.
+func TestCutEndsRequestsWithoutClients(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	f := startKeyed(t, redis.address, shop.address)
+	arrived, gone := make(chan bool), make(chan bool)
+	shop.whileWorking(func(r *http.Request) {
+		arrived <- true
+		<-r.Context().Done()
+		close(gone)
+	})
+	nc := dial(t, f.addr)
+	fmt.Fprintf(nc, "POST /orders HTTP/1.1\r\nHost: x\r\nIdempotency-Key: key\r\nContent-Length: 4\r\n\r\nbook")
+	<-arrived
+	nc.Close()
+	f.cancel()
+	f.Cut()
+	receive(t, "the node's request to be cancelled", gone)
+	if err := receive(t, "the gateway to end", f.ended); err != nil {
+		t.Error(err)
+	}
+	f.ended <- nil
+	if n := f.running.Load(); n != 0 {
+		t.Errorf("%d requests are left", n)
+	}
+}
+
+// A store that hangs lets nothing through, and what it was told meanwhile holds when it goes on.
+func TestStoreHangs(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	f := startKeyed(t, redis.address, shop.address)
+	mustOrder(t, f.url(""), "before", 201)
+	admin := redis.client()
+	pause := func() {
+		if err := admin.Do(t.Context(), admin.B().ClientPause().Timeout(2500).All().Build()).Error(); err != nil {
+			t.Error(err)
+		}
+	}
+	var once sync.Once
+	shop.whileWorking(func(*http.Request) { once.Do(pause) })
+	if answer, _ := mustOrder(t, f.url(""), "during", 201); answer != "/orders/2 order 2" { // the store is asked in vain for a second
+		t.Errorf("got %q", answer)
+	}
+	// The pause may be over by now. If it is not, this is a 503; either way the order is placed once in the end.
+	await(t, "the store goes on", func() bool {
+		resp, text, err := order(t, f.url(""), "after", strings.NewReader("book"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch resp.StatusCode {
+		case http.StatusServiceUnavailable:
+			if got := problemOf(t, resp, text); got != "store_unavailable" || resp.Header.Get("Retry-After") != "1" {
+				t.Errorf("%q %v", got, resp.Header)
+			}
+			shop.wantPlaced(t, "after", 0)
+		case http.StatusConflict: // claimed by a request that was answered 503, and free when its lease is over
+			shop.wantPlaced(t, "after", 0)
+			redis.endLease()
+		case http.StatusCreated:
+			return true
+		default:
+			t.Fatalf("%d %s", resp.StatusCode, text)
+		}
+		return false
+	})
+	if answer, replayed := mustOrder(t, f.url(""), "during", 201); answer != "/orders/2 order 2" || !replayed {
+		t.Errorf("got %q, replayed %v", answer, replayed)
+	}
+	for _, key := range []string{"before", "during", "after"} {
+		shop.wantPlaced(t, key, 1)
+	}
+}
+
+// A store that dies while a node works is told of the answer when it is back.
+func TestStoreKilledWhileANodeWorks(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	f := startKeyed(t, redis.address, shop.address)
+	mustOrder(t, f.url(""), "before", 201)
+	shop.whileWorking(func(*http.Request) { redis.kill() })
+	if answer, _ := mustOrder(t, f.url(""), "during", 201); answer != "/orders/2 order 2" {
+		t.Errorf("got %q", answer)
+	}
+	shop.whileWorking(nil)
+	mustOrder(t, f.url(""), "meanwhile", 503)
+	redis.start()
+	await(t, "the answer is recorded", func() bool {
+		resp, text, err := order(t, f.url(""), "during", strings.NewReader("book"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 503 && resp.StatusCode != 409 && text != "order 2" {
+			t.Fatalf("%d %s", resp.StatusCode, text)
+		}
+		return resp.StatusCode == 201
+	})
+	await(t, "the store is found again", func() bool {
+		resp, _, err := order(t, f.url(""), "meanwhile", strings.NewReader("book"))
+		return err == nil && resp.StatusCode == 201
+	})
+	if answer, replayed := mustOrder(t, f.url(""), "before", 201); answer != "/orders/1 order 1" || !replayed {
+		t.Errorf("got %q, replayed %v", answer, replayed)
+	}
+	for _, key := range []string{"before", "during", "meanwhile"} {
+		shop.wantPlaced(t, key, 1)
+	}
+}
+
+// In memory it is the same, for as long as the process lives.
+func TestKeysInMemory(t *testing.T) {
+	s, err := store.New("auto", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	shop := newShop(t)
+	f := startOn(t, s, orders(shop.address))
+	mustOrder(t, f.url(""), "key", 201)
+	if answer, replayed := mustOrder(t, f.url(""), "key", 201); answer != "/orders/1 order 1" || !replayed {
+		t.Errorf("got %q, replayed %v", answer, replayed)
+	}
+	if n := f.counted(t)["tenfold_idempotency_requests_total{result=replayed}"]; n != 1 {
+		t.Errorf("counted %v", n)
+	}
+	resp, text := f.do(t, "POST", "/", strings.NewReader("book"))
+	if resp.StatusCode != 400 || problemOf(t, resp, text) != "key_missing" {
+		t.Errorf("%s %s", resp.Status, text)
+	}
+	if resp, _ := f.get(t, "/", "Idempotency-Key", "key"); resp.StatusCode != 201 || shop.placed("key") != 2 {
+		t.Errorf("GET: %s, asked %d times", resp.Status, shop.placed("key"))
+	}
+	f.kill() // before its store
+}
+
+func TestKeysNeedAStore(t *testing.T) {
+	cfg, err := config.Parse("test.yaml", []byte("store: auto\n"+orders("127.0.0.1:1")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(cfg, nil); err == nil || !strings.Contains(err.Error(), "store") {
+		t.Errorf("error %v", err)
+	}
+}
