@@ -4,7 +4,7 @@
 // A request's way:
 //
 //	listener -> guard -> net/http -> record -> stalled -> body -> strict -> forwarded ->
-//	route -> auth -> rate limit -> idempotency -> proxy -> upstream.Pool -> node
+//	route -> rate limit -> auth -> idempotency -> proxy -> upstream.Pool -> node
 package gateway
 
 import (
