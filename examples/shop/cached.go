@@ -32,7 +32,7 @@ type caches struct {
 
 // newCaches makes the caches of a database. Its version is its name in Redis: nodes with another database share nothing.
 func newCaches(client rueidis.Client, db *database, version string, log *slog.Logger) (*caches, error) {
-	catalog := sqliteCatalog{db}
+	users, catalog := sqliteUsers{db}, sqliteCatalog{db}
 	lists := cacheOptions[[]Product](catalogAge, version, log)
 	lists.Tags = func(category string) []string { // what a list is made of, and an update of it drops
 		if category == "" {
@@ -43,7 +43,8 @@ func newCaches(client rueidis.Client, db *database, version string, log *slog.Lo
 	c := &caches{}
 	var errs [3]error
 	c.catalog, errs[0] = cache.New(client, "shop.catalog", loader(catalog.Products), lists)
-	c.profiles, errs[1] = cache.New(client, "shop.profile", loader(sqliteUsers{db}.Profile), cacheOptions[Profile](profileAge, version, log))
+	c.profiles, errs[1] = cache.New(client, "shop.profile", loader(users.Profile),
+		cacheOptions[Profile](profileAge, version, log))
 	c.stock, errs[2] = cache.New(client, "shop.stock", loader(catalog.Stock), cacheOptions[int](stockAge, version, log))
 	return c, errors.Join(errs[:]...)
 }

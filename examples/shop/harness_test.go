@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -118,6 +119,16 @@ func (v *visitor) try(method, path, body string, headers ...string) (answer, err
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	return answer{res.StatusCode, res.Header, string(text)}, err
+}
+
+// insist is try for as long as the answer says that the same request may be sent again.
+func (v *visitor) insist(method, path, body string, headers ...string) (a answer, err error) {
+	for begun := time.Now(); time.Since(begun) < waitLimit; time.Sleep(50 * time.Millisecond) {
+		if a, err = v.try(method, path, body, headers...); err != nil || a.header.Get("Retry-After") == "" {
+			return a, err
+		}
+	}
+	return a, fmt.Errorf("not within %v: another answer than %d %s", waitLimit, a.status, a.body)
 }
 
 // want is do for a request whose answer must have this status. It reads the answer's JSON into result unless that is nil.

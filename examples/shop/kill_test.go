@@ -175,7 +175,7 @@ func orderInParallel(t *testing.T, v *visitor, nodes []string, first int) (order
 			twin := *v
 			twin.node = nodes[i%len(nodes)]
 			var err error
-			if answers[i], err = twin.try("POST", "/api/orders", "", "Idempotency-Key: k"); err != nil {
+			if answers[i], err = twin.insist("POST", "/api/orders", "", "Idempotency-Key: k"); err != nil {
 				t.Error(err)
 			}
 		})

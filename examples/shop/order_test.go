@@ -246,7 +246,7 @@ func TestTheLastOnesAreSoldOnce(t *testing.T) {
 		v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON(fmt.Sprint("kate-", i)))
 		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
 		wg.Go(func() {
-			switch a, err := v.try("POST", "/api/orders", ""); {
+			switch a, err := v.insist("POST", "/api/orders", "", "Idempotency-Key: k"); {
 			case err == nil && a.status == http.StatusCreated:
 				sold.Add(1)
 			case err == nil && a.status == http.StatusConflict && strings.Contains(a.body, "Brass Clips"):
