@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/http1"
@@ -35,6 +36,8 @@ type Options struct {
 	Access  *slog.Logger          // one record per request; default: none
 	Metrics prometheus.Registerer // default: none
 	Store   *store.Store          // what policies share with other gateways; default: nothing is shared
+
+	claims *claim.Options // for tests, which must not fail because a store is slow; default: its own
 }
 
 // Gateway serves what a configuration describes. Its nodes come in through Update. It is safe for concurrent use.

@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
@@ -54,18 +55,24 @@ func start(t testing.TB, top, service string, nodes ...string) *front {
 // startFile runs a gateway from a whole file whose services have lists of nodes.
 func startFile(t testing.TB, yaml string) *front {
 	t.Helper()
-	return startOn(t, nil, yaml)
+	return startWith(t, yaml, Options{})
 }
 
-// startOn is startFile for a gateway that shares a store.
+// startOn is startFile for a gateway that shares a store. It waits for the store as long as the test does.
 func startOn(t testing.TB, shared *store.Store, yaml string) *front {
+	t.Helper()
+	return startWith(t, yaml, Options{Store: shared, claims: &claim.Options{Timeout: patience}})
+}
+
+func startWith(t testing.TB, yaml string, o Options) *front {
 	t.Helper()
 	cfg, err := config.Parse("test.yaml", []byte("listen: 127.0.0.1:0\nadmin: off\n"+yaml), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &front{access: &records{}, events: &records{}, metrics: prometheus.NewRegistry(), ended: make(chan error, 1)}
-	f.Gateway, err = New(cfg, &Options{Access: slog.New(f.access), Log: slog.New(f.events), Metrics: f.metrics, Store: shared})
+	o.Access, o.Log, o.Metrics = slog.New(f.access), slog.New(f.events), f.metrics
+	f.Gateway, err = New(cfg, &o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
@@ -65,7 +66,7 @@ func TestGatewayKilledAtEveryStep(t *testing.T) {
 				if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || s < 1 || s > 30 {
 					t.Errorf("Retry-After: %q", resp.Header.Get("Retry-After"))
 				}
-				redis.endLease()
+				redis.endLease(key)
 			}
 			first, replayed := mustOrder(t, other.url(""), key, 201)
 			if known := !step.claimed && step.before == 1; replayed != known {
@@ -139,7 +140,7 @@ func TestGatewayProcess(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		g, err := New(cfg, &Options{Store: s})
+		g, err := New(cfg, &Options{Store: s, claims: &claim.Options{Timeout: patience}})
 		if err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (p *policies) idempotency() error {
 	if p.o.Store == nil {
 		return errors.New("idempotency needs a store")
 	}
-	p.once = policy.NewIdempotency(claim.New(p.o.Store.Client, nil), &policy.IdempotencyOptions{Log: p.o.Log, Metrics: p.o.Metrics})
+	p.once = policy.NewIdempotency(claim.New(p.o.Store.Client, p.o.claims), &policy.IdempotencyOptions{Log: p.o.Log, Metrics: p.o.Metrics})
 	p.cuts = append(p.cuts, p.once.Cut)
 	return nil
 }
