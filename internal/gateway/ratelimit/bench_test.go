@@ -26,6 +26,7 @@ func BenchmarkAdmit(b *testing.B) {
 		"local":        {New(nil, nil).Limiter(route(perSecond(1_000_000), 10_000_000, "gateway")), callers},
 		"local refuse": {New(nil, nil).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway")), callers},
 		"leased":       {leased(b, callers), callers},
+		"one caller":   {leased(b, callers[:1]), callers[:1]},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
