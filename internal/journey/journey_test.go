@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 const shop = `
@@ -275,8 +277,9 @@ func FuzzParse(f *testing.F) {
 	f.Add("steps: [{path: '/${visit.number}', expect: {json: {\"$.a['b'][-1]\": x}}}]")
 	f.Add("visitors: [{steps: [{path: /, extract: {a: {regexp: 'x(y)?'}}}]}]")
 	base, _ := url.Parse("http://localhost")
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text string) {
-		j, err := Parse("j.yaml", []byte(text), t.TempDir())
+		j, err := Parse("j.yaml", []byte(text), dir)
 		if err != nil {
 			var ps Problems
 			if !errors.As(err, &ps) || len(ps) == 0 || ps[0].Line < 1 {
@@ -295,6 +298,61 @@ func FuzzParse(f *testing.F) {
 				return
 			}
 			s.Think.Pause(rand.New(rand.NewPCG(1, 1)))
+		}
+	})
+}
+
+// A path that is one leads to a value of a document that is one, or to none; what it leads to can be put into a request.
+func FuzzJSONPath(f *testing.F) {
+	f.Add("$.items[0]['odd name'][-1]", `{"items": [{"odd name": [1, "two"]}]}`)
+	f.Add("$", `[1] ]`)
+	f.Add("$[9223372036854775807]", `[{"a": 1e999}]`)
+	f.Fuzz(func(t *testing.T, path, document string) {
+		p, err := parseJSONPath(path)
+		if err != nil {
+			return
+		}
+		value, err := decodeJSON([]byte(document))
+		if (err == nil) != json.Valid([]byte(document)) {
+			t.Fatalf("%q is JSON: %v", document, err)
+		}
+		if err != nil {
+			return
+		}
+		found, ok := p.find(value)
+		if text := jsonText(found); ok && text == "" && found != "" {
+			t.Fatalf("%s of %s is %v, and in a request nothing", path, document, found)
+		}
+	})
+}
+
+// What a template writes for a place in JSON or in a URL is that value when it is read there, whatever the value is.
+func FuzzTemplate(f *testing.F) {
+	f.Add("/a?b=${id|url}", "x y&z=\"\\\n")
+	f.Add(`{"$${a}": "${id|json}"}`, "\x00\xff</script>")
+	f.Fuzz(func(t *testing.T, text, value string) {
+		tmpl, err := parseTemplate(text)
+		if err != nil {
+			return
+		}
+		if !strings.Contains(text, "$") {
+			if got, err := tmpl.expand(nil); err != nil || got != text {
+				t.Fatalf("%q became %q, %v", text, got, err)
+			}
+			return
+		}
+		tmpl.expand(func(name string) (string, bool) { return value, name == "id" })
+
+		quoted := template{{text: `"`}, {variable: "id", filter: "json"}, {text: `"`}}
+		out, err := quoted.expand(func(string) (string, bool) { return value, true })
+		var back string
+		if err != nil || json.Unmarshal([]byte(out), &back) != nil || back != value && utf8.ValidString(value) {
+			t.Fatalf("%q in JSON is %s, which reads %q", value, out, back)
+		}
+		escaped := template{{variable: "id", filter: "url"}}
+		out, err = escaped.expand(func(string) (string, bool) { return value, true })
+		if back, err2 := url.QueryUnescape(out); err != nil || err2 != nil || back != value {
+			t.Fatalf("%q in a URL is %s, which reads %q", value, out, back)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -66,7 +67,7 @@ func decodeJSON(data []byte) (value any, err error) {
 	if err := d.Decode(&value); err != nil {
 		return nil, fmt.Errorf("the answer is not JSON")
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return nil, fmt.Errorf("the answer is more than one JSON document")
 	}
 	return value, nil
