@@ -1,0 +1,231 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// TestUpPolicies runs two tenfolds, each with two nodes, on one store: what a route asks of requests, they ask as one.
+func TestUpPolicies(t *testing.T) {
+	dir := t.TempDir()
+	journal := filepath.Join(dir, "journal")
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "jwks.json"), fmt.Sprintf(`{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": %q}]}`,
+		base64.RawURLEncoding.EncodeToString(public)))
+	write(t, filepath.Join(dir, "tenfold.yaml"), `
+store: redis://`+redisServer(t)+`
+services: {app: {run: service, nodes: 2, env: {SERVICE_JOURNAL: `+journal+`}}}
+jwt: {algorithms: EdDSA, keys: jwks.json, issuer: https://issuer.example/, audience: shop}
+routes:
+  - {path: /, to: app}
+  - {path: /orders, to: app, idempotency: required}
+  - {path: /page, to: app, auth: jwt}
+  - {path: /small, to: app, rate_limit: {rate: 30/h, caller: all}}
+`)
+	fleets := []*running{}
+	for range 2 {
+		fleets = append(fleets, up(t, call{args: []string{"-f", "tenfold.yaml", "--access", "off"}, dir: dir}))
+	}
+	t.Run("one effect per key", func(t *testing.T) { oneEffect(t, fleets, journal) })
+	t.Run("one limit", func(t *testing.T) { oneLimit(t, fleets) })
+	t.Run("only with a token", func(t *testing.T) { onlyWithToken(t, fleets[0], private) })
+	for _, x := range fleets {
+		x.stop()
+	}
+}
+
+// oneEffect sends each order many times at once, to both tenfolds.
+func oneEffect(t *testing.T, fleets []*running, journal string) {
+	const orders, copies = 20, 10
+	var replayed, later atomic.Int64
+	var all sync.WaitGroup
+	for i := range orders * copies {
+		all.Go(func() {
+			order := fmt.Sprint(i / copies)
+			for begun := time.Now(); time.Since(begun) < patience; {
+				status, header := place(t, fleets[i%2].url+"/orders/"+order+"?ms=20", "order-"+order)
+				switch {
+				case status == http.StatusCreated && header.Get("Idempotency-Replayed") == "true":
+					replayed.Add(1)
+					return
+				case status == http.StatusCreated:
+					return
+				case status == http.StatusConflict && header.Get("Retry-After") != "":
+					later.Add(1)
+					time.Sleep(50 * time.Millisecond) // a client's pause
+				default:
+					t.Errorf("order %s: status %d", order, status)
+					return
+				}
+			}
+			t.Errorf("order %s was in flight for %v", order, patience)
+		})
+	}
+	all.Wait()
+	text, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Fields(string(text))
+	slices.Sort(lines)
+	if done := slices.Compact(slices.Clone(lines)); len(done) != orders || len(lines) != orders {
+		t.Errorf("%d effects of %d orders: %v", len(lines), len(done), lines)
+	}
+	figure(t, "one effect per key", "requests", orders*copies, "orders", orders, "effects", len(lines),
+		"replayed", replayed.Load(), "told to come later", later.Load())
+	for _, url := range []string{fleets[0].url, fleets[1].url} {
+		if status, _ := place(t, url+"/orders/1?ms=21", "order-1"); status != http.StatusUnprocessableEntity {
+			t.Errorf("another request under a used key: %d", status)
+		}
+		if status, _ := place(t, url+"/orders/99", ""); status != http.StatusBadRequest {
+			t.Errorf("without a key: %d", status)
+		}
+		if status, _ := place(t, url+"/orders/99", strings.Repeat("k", 256)); status != http.StatusBadRequest {
+			t.Errorf("a key of 256 bytes: %d", status)
+		}
+	}
+	if again, _ := os.ReadFile(journal); len(again) != len(text) {
+		t.Errorf("what was refused had an effect: %s", again[len(text):])
+	}
+}
+
+// oneLimit finds that two gateways together let through what one may.
+func oneLimit(t *testing.T, fleets []*running) {
+	const rate = 30 // an hour: none comes back during the test
+	admitted, refused := 0, 0
+	for i := range 3 * rate {
+		resp, err := http.Get(fleets[i%2].url + "/small")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		switch {
+		case resp.StatusCode == http.StatusOK:
+			admitted++
+		case resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") != "":
+			refused++
+		default:
+			t.Errorf("status %d, %v", resp.StatusCode, resp.Header)
+		}
+	}
+	figure(t, "one limit", "limit", rate, "gateways", 2, "admitted", admitted, "refused", refused)
+	if admitted > rate+1 || admitted < rate/2 {
+		t.Errorf("%d of %d were admitted", admitted, rate)
+	}
+}
+
+func onlyWithToken(t *testing.T, x *running, private ed25519.PrivateKey) {
+	sign := func(kid, audience string, expires time.Duration, key ed25519.PrivateKey) string {
+		token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
+			"iss": "https://issuer.example/", "aud": audience, "sub": "ada", "exp": time.Now().Add(expires).Unix()})
+		token.Header["kid"] = kid
+		s, err := token.SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	_, other, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, token string
+		status      int
+	}{
+		{"good", sign("a", "shop", time.Hour, private), 200},
+		{"none", "", 401},
+		{"expired", sign("a", "shop", -time.Hour, private), 401},
+		{"another audience", sign("a", "bank", time.Hour, private), 401},
+		{"forged", sign("a", "shop", time.Hour, other), 401},
+		{"unknown key", sign("b", "shop", time.Hour, private), 401},
+	} {
+		req, err := http.NewRequest("GET", x.url+"/page", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.token != "" {
+			req.Header.Set("Authorization", "Bearer "+test.token)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != test.status || (resp.Header.Get("WWW-Authenticate") != "") != (test.status == 401) {
+			t.Errorf("%s: status %d, %v", test.name, resp.StatusCode, resp.Header)
+		}
+		if fromNode := resp.Header.Get("Node") != ""; fromNode != (test.status == 200) {
+			t.Errorf("%s: a node has seen it: %v", test.name, fromNode)
+		}
+	}
+	if strings.Contains(x.stderr.String(), "eyJ") {
+		t.Error("a token is in the log")
+	}
+}
+
+// place sends a request under a key, or under none.
+func place(t *testing.T, url, key string) (status int, header http.Header) {
+	req, err := http.NewRequest("POST", url, nil)
+	if err != nil {
+		t.Error(err)
+		return 0, nil
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return 0, nil
+	}
+	resp.Body.Close()
+	return resp.StatusCode, resp.Header
+}
+
+// redisServer starts one for the test and returns its address.
+func redisServer(t *testing.T) string {
+	t.Helper()
+	needs(t, "redis-server", "redis-server")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	cmd.SysProcAttr = tethered()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		nc, err := net.Dial("tcp", address)
+		if err == nil {
+			nc.Close()
+			return address
+		}
+		if time.Since(begun) > patience {
+			t.Fatalf("redis-server does not answer: %v", err)
+		}
+	}
+}
