@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -74,14 +75,18 @@ func (s *Shop) addItem(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.state.Catalog.Product(r.Context(), item.Product); err != nil {
 		return err
 	}
-	owner, err := s.cartOwner(r)
+	customer, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
-	if owner == "" {
-		token := rand.Text()
-		setCookie(w, r, cartCookie, token, cartLife)
-		owner = guestCart(token)
+	owner, err := s.cartOf(r, customer)
+	if err != nil {
+		return err
+	}
+	if customer == nil { // the cookie lives as long as the cart
+		guest := cmp.Or(guestToken(r), rand.Text())
+		setCookie(w, r, cartCookie, guest, cartLife)
+		owner = guestCart(guest)
 	}
 	if err := s.state.Carts.Add(r.Context(), owner, item.Product, item.Quantity, op); err != nil {
 		return err

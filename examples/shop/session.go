@@ -131,11 +131,11 @@ func sessionError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, session.ErrUnavailable):
-		return unavailable("use session", err)
+		return unavailable("use session store", err)
 	case errors.Is(err, session.ErrLimit):
 		return ErrCartFull
 	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReadOnly), errors.Is(err, session.ErrConflict):
 		return refuse(http.StatusConflict, "you have just logged in or out in another window, try again")
 	}
-	return fmt.Errorf("use session: %w", err)
+	return fmt.Errorf("use session store: %w", err)
 }

@@ -243,6 +243,32 @@ func TestLateAddsFollowTheLogin(t *testing.T) {
 	})
 }
 
+// A guest's cookie lasts as long as the cart, also when a login in between has shortened it.
+func TestAGuestKeepsTheCartAfterALogout(t *testing.T) {
+	v := visit(t, startShop(t, OpenMemory(), Options{}))
+	add := func() string {
+		a := v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
+		return a.header.Get("Set-Cookie")
+	}
+	const month = "; Max-Age=2592000;"
+	for range 2 {
+		if c := add(); !strings.HasPrefix(c, "shop_cart=") || !strings.Contains(c, month) {
+			t.Errorf("cookie: %s", c)
+		}
+	}
+	a := v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("dora"))
+	if c := a.header.Values("Set-Cookie"); !strings.Contains(strings.Join(c, " "), "; Max-Age=60;") {
+		t.Errorf("cookies at login: %v", c)
+	}
+	if c := add(); c != "" {
+		t.Errorf("cookie of a customer: %s", c)
+	}
+	v.want(http.StatusNoContent, nil, "POST", "/api/logout", "")
+	if c := add(); !strings.Contains(c, month) {
+		t.Errorf("cookie after the logout: %s", c)
+	}
+}
+
 func TestADoubleClickCountsOnce(t *testing.T) {
 	eachState(t, func(t *testing.T, state *State) {
 		node := startShop(t, state, Options{})
