@@ -26,7 +26,7 @@ func (h *rooms) Services() (all []console.Service) {
 			v.Kind = "worker"
 		}
 		if !s.Worker { // the gateway probes; the fleet knows only who was ready once
-			v.Ready = 0
+			v.Ready, v.Breaker = 0, h.gateway.Breaker(s.Service)
 			for _, n := range h.gateway.Nodes(s.Service) {
 				if n.State == node.Ready || n.State == node.Warming {
 					v.Ready++
@@ -53,6 +53,9 @@ func (h *rooms) Nodes() (all []console.Node) {
 			if g, ok := serving[n.ID]; ok {
 				v.State, v.Ejected = g.State.String(), g.Ejected
 				v.InFlight, v.Requests, v.Failures = g.InFlight, g.Requests, g.Failures
+				if g.ProbeErr != nil {
+					v.ProbeErr = g.ProbeErr.Error()
+				}
 				v.LatencyMS = float64(g.Latency.Microseconds()) / 1000
 			}
 			all = append(all, v)

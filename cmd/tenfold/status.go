@@ -65,6 +65,9 @@ func trouble(s console.Service, now time.Time) (text string) {
 	if s.Restarting {
 		text += ", restarting"
 	}
+	if s.Breaker == "open" || s.Breaker == "half-open" {
+		text += ", circuit breaker " + s.Breaker
+	}
 	if s.CrashLoop {
 		text += ", CRASH LOOP"
 	}
@@ -75,7 +78,10 @@ func trouble(s console.Service, now time.Time) (text string) {
 }
 
 func state(n console.Node) string {
-	if n.Ejected {
+	switch {
+	case n.ProbeErr != "":
+		return n.State + ", probe: " + n.ProbeErr
+	case n.Ejected:
 		return n.State + ", ejected"
 	}
 	return n.State

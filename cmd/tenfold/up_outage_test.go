@@ -48,6 +48,9 @@ func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 		t.Errorf("%v requests had to queue for nodes that are gone", n)
 	}
 	tries = x.tries() - tries
+	if said := x.verb("status"); strings.Count(said, "probe: ") != 3 {
+		t.Errorf("status does not say why three nodes are out:\n%s", said)
+	}
 
 	for _, address := range addresses {
 		otherNode(t, address)
@@ -155,6 +158,9 @@ func TestUpRetriesDoNotMultiplyFailure(t *testing.T) {
 		}
 		figure(t, "amplification-breaker-"+breaker, "requests", s.n, "rps", int(s.rate), "tries", tries,
 			"tries_per_request", float64(tries)/float64(s.n))
+		if said := x.verb("status"); strings.Contains(said, "circuit breaker") != (breaker == "on") {
+			t.Errorf("breaker %s: status says\n%s", breaker, said)
+		}
 		x.stop()
 	}
 }

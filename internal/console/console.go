@@ -29,9 +29,10 @@ import (
 type Node struct {
 	Service   string    `json:"service"`
 	ID        string    `json:"id"`
-	Address   string    `json:"address,omitempty"` // empty for a worker
-	State     string    `json:"state"`             // starting, warming, ready, draining
-	Ejected   bool      `json:"ejected"`           // taken out by live traffic, for now
+	Address   string    `json:"address,omitempty"`     // empty for a worker
+	State     string    `json:"state"`                 // starting, warming, ready, draining
+	Ejected   bool      `json:"ejected"`               // taken out by live traffic, for now
+	ProbeErr  string    `json:"probe_error,omitempty"` // why it does not pass its probe
 	InFlight  int64     `json:"in_flight"`
 	Requests  uint64    `json:"requests"`
 	Failures  uint64    `json:"failures"`
@@ -52,6 +53,7 @@ type Service struct {
 	Restarts   int       `json:"restarts"`
 	Restarting bool      `json:"restarting"`
 	CrashLoop  bool      `json:"crash_loop"`
+	Breaker    string    `json:"breaker,omitempty"` // closed, open, half-open; none for a worker
 	LastExit   *LastExit `json:"last_exit,omitempty"`
 }
 

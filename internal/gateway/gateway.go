@@ -255,6 +255,14 @@ func (g *Gateway) Nodes(service string) []upstream.Status {
 	return nil
 }
 
+// Breaker is the state of a service's circuit breaker: closed, open or half-open; "" for a service that gets no requests.
+func (g *Gateway) Breaker(service string) string {
+	if p := g.pools[service]; p != nil {
+		return p.Breaker().String()
+	}
+	return ""
+}
+
 // InFlight is how many requests and upgraded connections a node holds; 0 for one that is not known.
 func (g *Gateway) InFlight(id string) int {
 	for _, p := range g.pools {

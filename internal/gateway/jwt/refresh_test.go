@@ -334,6 +334,49 @@ func TestFloodOfUnknownKeys(t *testing.T) {
 	})
 }
 
+// Only a key that is not there can be there by now.
+func TestWhatReadsNoKeys(t *testing.T) {
+	a, b, ec := newSigner(t, "a", "EdDSA"), newSigner(t, "b", "EdDSA"), newSigner(t, "ec", "ES256")
+	in(t, says(200, jwks(t, a, b)), func(t *testing.T, v *Verifier, i *fakeIssuer) {
+		synctest.Wait()
+		for _, token := range []string{
+			"",
+			"opaque",
+			b.token(t, a.header(), goodClaims()),
+			b.token(t, b.header().with("kid", nil), goodClaims()),
+			b.token(t, b.header(), goodClaims().with("exp", 1)),
+			ec.good(t),
+		} {
+			if reasonOf(t, v, token) == "" {
+				t.Errorf("%q is accepted", token)
+			}
+			if n := len(i.times()); n != 1 {
+				t.Errorf("%q has the keys read again", token)
+			}
+		}
+	})
+}
+
+// A reading that begins for another reason is the one that was wanted.
+func TestWantedReadingIsTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReadings(time.Second)
+		for range 3 {
+			r.begin()
+			r.end()
+			got := make(chan bool)
+			go func() { got <- r.want(t.Context()) }()
+			synctest.Wait()
+			r.begin()
+			r.end()
+			if !<-got || len(r.wanted) > 0 {
+				t.Error("it was another one")
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
 // While the source hangs, unknown keys wait for 2 s and known ones do not.
 func TestUnknownKeyWhileTheSourceHangs(t *testing.T) {
 	a, b := newSigner(t, "a", "EdDSA"), newSigner(t, "b", "EdDSA")

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// badToken is a table's row: what is sent, and why it is refused; "" for a token that holds.
-type badToken struct {
+// row is one of a table: what is sent, and why it is refused; "" for a token that holds.
+type row struct {
 	name  string
 	token string
 	want  Reason
@@ -24,7 +24,7 @@ type badToken struct {
 
 // check runs a table against a verifier, twice each, because what is remembered must not differ; and sees that nothing of a
 // token is told.
-func check(t *testing.T, v *Verifier, log *bytes.Buffer, table []badToken) {
+func check(t *testing.T, v *Verifier, log *bytes.Buffer, table []row) {
 	t.Helper()
 	for _, c := range table {
 		for range 2 {
@@ -73,7 +73,7 @@ func TestWhoSigned(t *testing.T) {
 	unsigned := func(alg string) string {
 		return encode(t, fields{"alg": alg, "kid": "ed"}) + "." + encode(t, goodClaims()) + "."
 	}
-	check(t, v, &log, []badToken{
+	check(t, v, &log, []row{
 		{"EdDSA", ed.good(t), ""},
 		{"ES256", ec.good(t), ""},
 		{"RS256", rs.good(t), ""},
@@ -119,10 +119,21 @@ func swapClaims(t *testing.T, token string, claims any) string {
 func TestNoKidAndSeveralKeys(t *testing.T) {
 	a, b := newSigner(t, "a", "EdDSA"), newSigner(t, "b", "EdDSA")
 	v := verifier(t, accept(keyFile(t, jwks(t, a, b)), "EdDSA"), nil)
-	check(t, v, &bytes.Buffer{}, []badToken{
+	check(t, v, &bytes.Buffer{}, []row{
 		{"a", a.good(t), ""},
 		{"b", b.good(t), ""},
-		{"no kid", a.token(t, a.header().with("kid", nil), goodClaims()), Signature},
+		{"no kid, a's", a.token(t, a.header().with("kid", nil), goodClaims()), Signature},
+		{"no kid, b's", b.token(t, b.header().with("kid", nil), goodClaims()), Signature},
+	})
+}
+
+// A kid that is in the set means that key, also when another one would do.
+func TestKidOfAnotherKey(t *testing.T) {
+	ed, ec := newSigner(t, "ed", "EdDSA"), newSigner(t, "ec", "ES256")
+	v := verifier(t, accept(keyFile(t, jwks(t, ed.jwk().with("kid", nil), ec)), "EdDSA", "ES256"), nil)
+	check(t, v, &bytes.Buffer{}, []row{
+		{"a kid that is in no key", ed.good(t), ""},
+		{"that of another key", ed.token(t, ed.header().with("kid", "ec"), goodClaims()), Signature},
 	})
 }
 
@@ -130,7 +141,7 @@ func TestNoKidAndSeveralKeys(t *testing.T) {
 func TestPEM(t *testing.T) {
 	a, b := newSigner(t, "a", "EdDSA"), newSigner(t, "b", "ES256")
 	v := verifier(t, accept(keyFile(t, append(a.pem(t), b.pem(t)...)), "EdDSA", "ES256"), nil)
-	check(t, v, &bytes.Buffer{}, []badToken{
+	check(t, v, &bytes.Buffer{}, []row{
 		{"EdDSA", a.good(t), ""},
 		{"ES256", b.good(t), ""},
 		{"no kid", b.token(t, b.header().with("kid", nil), goodClaims()), ""},
@@ -169,7 +180,7 @@ func TestForm(t *testing.T) {
 		return string(b)
 	}
 	body := strings.TrimSuffix(text(goodClaims()), "}")
-	check(t, v, &bytes.Buffer{}, []badToken{
+	check(t, v, &bytes.Buffer{}, []row{
 		{"good", good, ""},
 		{"nothing", "", Missing},
 		{"a word", "token", Malformed},
@@ -231,7 +242,7 @@ func TestClaims(t *testing.T) {
 		now := time.Now().Unix()
 		with := func(pairs ...any) string { return s.token(t, s.header(), goodClaims().with(pairs...)) }
 		number := func(name, n string) string { return with(name, json.RawMessage(n)) }
-		check(t, v, &bytes.Buffer{}, []badToken{
+		check(t, v, &bytes.Buffer{}, []row{
 			{"expired a second ago, within the leeway", with("exp", now-1), ""},
 			{"the last moment", with("exp", float64(now)-29.999), ""},
 			{"expired", with("exp", now-30), Expired},

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
@@ -146,5 +148,52 @@ func TestRedisDiesAndHangs(t *testing.T) {
 				t.Errorf("a request waited %v", during)
 			}
 		})
+	}
+}
+
+// The script does the same on a real server as on the one in memory, on which the other tests of it own the time.
+func TestScriptOnBothStores(t *testing.T) {
+	server, embedded := connect(t, startRedis(t).address), connect(t, newMemory(t).Addr())
+	tell := func(words ...string) {
+		t.Helper()
+		for _, c := range []rueidis.Client{server, embedded} {
+			if err := c.Do(t.Context(), c.B().Arbitrary(words...).Build()).Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tell("SET", "k", "somebody else's")
+	for i, c := range []struct {
+		gateway string
+		burst   int
+		q       question
+	}{
+		{"a", 80, question{need: 1, extra: 100, lease: 1}},
+		{"b", 80, question{need: 1, extra: 100, lease: 1}},
+		{"a", 80, question{need: 2, extra: 5, lease: 2, closing: 1, spent: 4}},
+		{"c", 80, question{need: 100, extra: 3, lease: 1}},
+		{"b", 80, question{need: 1, closing: 1, spent: 0}},
+		{"c", 80, question{need: 100}},
+		{"a", 10_000_000, question{need: 10_000_000, extra: 1_250_000, lease: 3, closing: 2, spent: 1}},
+	} {
+		lim := newLimit(config.Rate{Requests: 1, Per: time.Hour}, c.burst)
+		if i == 3 {
+			tell("SCRIPT", "FLUSH")
+		}
+		got, err := ledger{server, c.gateway}.ask(t.Context(), "k", lim, c.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := ledger{embedded, c.gateway}.ask(t.Context(), "k", lim, c.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.need != want.need || got.extra != want.extra || (want.wait-got.wait).Abs() > time.Minute {
+			t.Errorf("step %d: %+v on the real one, %+v in memory", i, got, want)
+		}
+	}
+	ttl, err := server.Do(t.Context(), server.B().Pttl().Key("k").Build()).AsInt64()
+	if longest := time.Duration(deepest) + time.Hour; err != nil || ttl <= 0 || ttl > longest.Milliseconds() {
+		t.Errorf("it stays for %d ms, %v", ttl, err)
 	}
 }

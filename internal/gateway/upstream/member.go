@@ -135,7 +135,7 @@ func (m *member) status(now time.Time) Status {
 	case m.draining.Load():
 		s.State = node.Draining
 	case !m.passing:
-		s.State = node.Starting
+		s.State, s.ProbeErr = node.Starting, m.probeErr
 	case m.Share(sinceEpoch()) < 1:
 		s.State = node.Warming
 	default:

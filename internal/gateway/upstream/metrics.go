@@ -58,6 +58,7 @@ func newMetrics(r prometheus.Registerer, p *Pool) *metrics {
 		m.breakerOpen, m.ejections, m.probeFailures, m.queueWait,
 		gauge("tenfold_upstream_in_flight", "Requests that nodes are working on.", func() float64 { return float64(p.inFlight.Load()) }),
 		gauge("tenfold_upstream_queued", "Requests that wait for a free node.", func() float64 { return float64(p.queue.waiting.Load()) }),
+		gauge("tenfold_upstream_breaker", "The circuit breaker: 0 closed, 1 open, 2 half-open.", func() float64 { return float64(p.Breaker()) }),
 		gauge("tenfold_upstream_nodes_usable", "Nodes that get requests.", func() float64 { return float64(len(p.view.Load().members)) }),
 	)
 	return m

@@ -253,6 +253,7 @@ func (p *Pool) lastProbe(id string) string {
 type Status struct {
 	node.Node
 	Ejected  bool   // taken out by live traffic, for now
+	ProbeErr error  // why it does not pass its probe; nil when it does
 	InFlight int64  // requests, and upgraded connections, that it holds
 	Requests uint64 // tries that were sent to it
 	Failures uint64 // of these, how many it did not answer, or with 502, 503 or 504
@@ -269,6 +270,14 @@ func (p *Pool) Nodes() []Status {
 		all = append(all, m.status(now))
 	}
 	return all
+}
+
+// Breaker is the state of the circuit breaker; closed when it is switched off.
+func (p *Pool) Breaker() breaker.State {
+	if p.breaker == nil {
+		return breaker.Closed
+	}
+	return p.breaker.State()
 }
 
 // InFlight is how many requests and upgraded connections a node holds, if the pool knows it.

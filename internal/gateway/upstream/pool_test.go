@@ -273,6 +273,36 @@ func TestUnavailableAnswerIsRetriedOnlyWhereSafe(t *testing.T) {
 	}
 }
 
+// A service that lacks what it needs says so itself, on every node: that is its answer, and no fault of the nodes.
+func TestServiceThatAsksToComeLaterIsHeard(t *testing.T) {
+	var tries atomic.Int64
+	later := func() string {
+		return serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" { // the probe
+				return
+			}
+			tries.Add(1)
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(503)
+		})
+	}
+	p := newPool(t, "breaker: {min_requests: 2}\noutlier: {failures: 2}", later(), later(), later())
+	const requests = 60
+	for range requests {
+		if status, _, err := send(t.Context(), p, "GET", ""); status != 503 || err != nil {
+			t.Fatalf("%d %v", status, err)
+		}
+	}
+	if n := tries.Load(); n != requests {
+		t.Errorf("%d tries of %d requests", n, requests)
+	}
+	for _, n := range p.Nodes() {
+		if n.Ejected || n.Failures > 0 {
+			t.Errorf("%+v", n)
+		}
+	}
+}
+
 // While everything fails, the nodes see at most a tenth more requests than the clients sent.
 func TestRetryAmplification(t *testing.T) {
 	var tries atomic.Int64

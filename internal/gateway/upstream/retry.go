@@ -18,7 +18,7 @@ type result struct {
 
 // repeatable is the retry matrix. It reports whether a request may be sent again, and if not, why.
 //
-//	                         | nothing was sent | sent, no whole answer | 502, 503, 504
+//	                         | nothing was sent | sent, no whole answer | 502, 503 without Retry-After, 504
 //	idempotent method or key | again            | again                 | again
 //	any other                | again            | never                 | never
 //
@@ -43,14 +43,22 @@ func idempotent(method string) bool {
 	return false
 }
 
-// unavailable are the answers with which a node, or a proxy before it, says that it did not handle the request.
-func unavailable(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+// unavailable are the answers with which a node, or a proxy before it, says that it did not handle the request. A 503 with
+// Retry-After is none of them: that is the service's own word, about what it needs and lacks on every node, and about when to
+// come again. To try it elsewhere at once is what it asks not to do.
+func unavailable(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return true
+	case http.StatusServiceUnavailable:
+		return resp.Header.Get("Retry-After") == ""
+	}
+	return false
 }
 
 // judge decides whether a request is tried again. When it is not though the try failed, it says why, for the metric.
 func (p *Pool) judge(f *flight, tries int, resp *http.Response, err error) (again bool, why string) {
-	if err == nil && !unavailable(resp.StatusCode) {
+	if err == nil && !unavailable(resp) {
 		return false, ""
 	}
 	var body *http1.BodyError

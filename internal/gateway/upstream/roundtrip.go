@@ -133,7 +133,7 @@ func (p *Pool) settle(call breaker.Call, resp *http.Response, err error, ctx con
 	case ctx.Err() != nil, errors.As(err, &body), errors.Is(err, ErrNoNode), errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout):
 		p.breaker.Cancel(call)
 	default:
-		p.breaker.Done(call, err == nil && !unavailable(resp.StatusCode))
+		p.breaker.Done(call, err == nil && !unavailable(resp))
 	}
 }
 

@@ -112,14 +112,18 @@ func (t *try) bodySent(ended bool) {
 
 // observe draws what an answer's head says about the node.
 func (p *Pool) observe(t *try, resp *http.Response) {
-	if unavailable(resp.StatusCode) {
+	if unavailable(resp) {
 		t.member.failures.Add(1)
 		p.nodeFailed(t.member)
 		return
 	}
-	now := sinceEpoch()
-	t.member.latency.Observe(now, now-t.begun)
-	t.member.interval.ok.Add(1)
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		t.member.interval.failed.Add(1) // counts where its siblings do better; its speed is no reason to prefer it
+	} else {
+		now := sinceEpoch()
+		t.member.latency.Observe(now, now-t.begun)
+		t.member.interval.ok.Add(1)
+	}
 	if t.member.failuresInRow.Load() != 0 {
 		t.member.failuresInRow.Store(0)
 	}
