@@ -36,11 +36,12 @@ func TestModelAgreesWithScripts(t *testing.T) {
 
 func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass func(time.Duration)) {
 	ctx := t.Context()
+	looks := 0
 	for round := range rounds {
 		seed := uint64(round)
 		rng := rand.New(rand.NewPCG(seed, 1))
 		prefix := fmt.Sprintf("agree%d/1", round)
-		s := &redisStore{client: client, prefix: prefix}
+		s := newRedisStore(client, prefix)
 		epochs := 0
 		m := newModel(prefix, "", func() string { epochs++; return fmt.Sprint("e", epochs) })
 		m.now = start
@@ -51,7 +52,7 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 			name := fmt.Sprint("k", rng.IntN(3))
 			at := Position{uint64(rng.IntN(2)), uint64(rng.IntN(50))}
 			real, want := "", ""
-			op := rng.IntN(12)
+			op := rng.IntN(14)
 			switch op {
 			case 0, 1, 2:
 				q := question{token: fmt.Sprint("t", step), lease: time.Minute, early: float64(rng.IntN(3))}
@@ -110,7 +111,16 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 				real, want = fmt.Sprint(x.stamps(all, wall), need, err), fmt.Sprint(wall, wneed, error(nil))
 			case 10:
 				real, want = x.membership(ctx, s, m, rng)
-			case 11:
+			case 11, 12:
+				early := float64(rng.IntN(3))
+				a, ok, err := s.look(ctx, name, early)
+				b := m.look(name, early)
+				real, want = fmt.Sprint(ok), fmt.Sprint(b.found)
+				if ok {
+					looks++
+					real, want = x.text(a.epoch, b.epoch, x.answer(a, err), x.answer(b, nil), a.gen, b.gen)
+				}
+			case 13:
 				if pass != nil {
 					d := time.Duration(rng.IntN(90)) * time.Second
 					pass(d)
@@ -125,6 +135,9 @@ func agree(t *testing.T, client rueidis.Client, rounds int, start int64, pass fu
 				t.Fatalf("seed %d step %d:\nscript %s\nmodel  %s\n\n%s", seed, step, real, want, last)
 			}
 		}
+	}
+	if looks < rounds {
+		t.Errorf("%d looks found something: that shows nothing", looks)
 	}
 }
 

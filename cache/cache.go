@@ -95,7 +95,7 @@ func New[K comparable, V any](
 		return nil, fmt.Errorf("make cache %q: the name is not 1 to 64 letters, digits, dots, dashes, underscores", name)
 	}
 	prefix := name + "/" + options.Version
-	return assemble(&redisStore{client: client, prefix: prefix}, prefix, load, options)
+	return assemble(newRedisStore(client, prefix), prefix, load, options)
 }
 
 // assemble takes checked options and any store.
@@ -121,7 +121,8 @@ func assemble[K comparable, V any](s store, name string, load Loader[K, V], o Op
 // gets an older value.
 //
 // The value is shared: treat what it points to as read-only. The error is ErrNotFound, ErrOverloaded, ErrBehind, the
-// loader's, or ctx's when it ends first; the store's failure is no error, the loader answers then.
+// loader's, or ctx's when it ends first; the store's failure is no error, the loader answers then. A deadline is kept to the
+// moment; who cancels while the store hangs may wait for Options.StoreTimeout.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if c.l1 != nil {
 		if e, ok := c.l1.GetIfPresent(key); ok && c.usable(e) {
@@ -132,14 +133,30 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 			return e.value, nil
 		}
 	}
-	f := c.board(ctx, key)
+	var none V
+	name := c.o.Key(key)
+	if len(name) > maxKeyBytes {
+		return none, &KeyError{Bytes: len(name)}
+	}
+	f, first := c.board(ctx, key, name)
+	switch {
+	case first && c.unhurried(ctx):
+		c.depart(key, f)
+	case first:
+		go c.depart(key, f)
+	}
 	select {
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
-		var none V
 		return none, context.Cause(ctx)
 	}
+}
+
+// unhurried tells whether there is time for a call of the store before ctx's deadline.
+func (c *Cache[K, V]) unhurried(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() == nil && (!limited || time.Until(deadline) > c.o.StoreTimeout)
 }
 
 // usable tells whether an entry of the first level may be served now: no Invalidate that this process has not heard of can

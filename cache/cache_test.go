@@ -366,6 +366,25 @@ func TestLoaderThatPanicsIsAnError(t *testing.T) {
 	}
 }
 
+// TestDecodeThatPanicsLoadsAgain: a panic must not leave the key's other readers waiting for ever.
+func TestDecodeThatPanicsLoadsAgain(t *testing.T) {
+	server := miniredis.RunT(t)
+	db := newTable()
+	db.set("a", 1)
+	c, err := New(connect(t, server.Addr()), "test", db.load, &Options[string, int]{
+		Encode: func(int) ([]byte, error) { return nil, nil }, Decode: func(b []byte) (int, error) { return int(b[0]), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		get(t, c, "a")
+	}
+	if s := c.Stats(); s.Undecodable == 0 || s.Loads != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	server := miniredis.RunT(t)
 	client := connect(t, server.Addr())

@@ -141,6 +141,7 @@ func TestRedisCluster(t *testing.T) {
 	addresses := cluster(t)
 	db := newTable()
 	var nodes []*Cache[string, int]
+	var stores []*redisStore
 	for range 2 {
 		client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: addresses, DisableCache: true})
 		if err != nil {
@@ -155,7 +156,7 @@ func TestRedisCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		running(t, c)
-		nodes = append(nodes, c)
+		nodes, stores = append(nodes, c), append(stores, newRedisStore(client, "cluster/1"))
 	}
 	const keys = 60
 	all := func(version int) {
@@ -176,6 +177,11 @@ func TestRedisCluster(t *testing.T) {
 	write(1)
 	all(1)
 	all(1)
+	for i := range keys {
+		if !sees(t, stores[i%2], fmt.Sprintf("%02d", i)) {
+			t.Errorf("key %d is there, but a look does not see it", i)
+		}
+	}
 	if n := db.loads.Load(); n != keys {
 		t.Errorf("%d loads of %d keys", n, keys)
 	}

@@ -4,6 +4,7 @@ import "context"
 
 // flight is one read of a key below the first level, on behalf of all readers that board it.
 type flight[V any] struct {
+	name string          // the key's stored form
 	ctx  context.Context // the first reader's, for its values
 	done chan struct{}   // closed when value and err are set
 
@@ -15,6 +16,8 @@ type flight[V any] struct {
 	session  *session
 	tags     []*tag
 	detached bool // guarded by Cache.mu
+
+	missed int // calls of the store that were not answered, one after another
 }
 
 // lane is what goes on with one key in this process: at most one flight that readers wait for, one that starts when it has
@@ -31,8 +34,8 @@ func (l *lane[V]) detach() {
 	}
 }
 
-// board finds or starts the flight whose answer a read that begins now may use.
-func (c *Cache[K, V]) board(ctx context.Context, key K) *flight[V] {
+// board finds or makes the flight whose answer a read that begins now may use. Who is first has to start it.
+func (c *Cache[K, V]) board(ctx context.Context, key K, name string) (f *flight[V], first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.lanes[key]
@@ -42,32 +45,31 @@ func (c *Cache[K, V]) board(ctx context.Context, key K) *flight[V] {
 	}
 	switch f := l.running; {
 	case f == nil:
-		f = newFlight[V](ctx)
+		f = newFlight[V](ctx, name)
+		c.prepare(key, f)
 		l.running = f
-		c.depart(key, f)
-		return f
+		return f, true
 	case !f.detached && c.valid(f.session) && alive(f.tags):
 		c.stats.shared.add()
-		return f
+		return f, false
 	}
 	// What runs began before us and may have missed a write that was acknowledged before us.
 	if l.next == nil {
-		l.next = newFlight[V](ctx)
+		l.next = newFlight[V](ctx, name)
 	} else {
 		c.stats.shared.add()
 	}
-	return l.next
+	return l.next, false
 }
 
-func newFlight[V any](ctx context.Context) *flight[V] {
-	return &flight[V]{ctx: context.WithoutCancel(ctx), done: make(chan struct{})}
+func newFlight[V any](ctx context.Context, name string) *flight[V] {
+	return &flight[V]{name: name, ctx: context.WithoutCancel(ctx), done: make(chan struct{})}
 }
 
-// depart starts a flight; mu is held.
-func (c *Cache[K, V]) depart(key K, f *flight[V]) {
+// prepare notes what a flight that starts now can rely on; mu is held.
+func (c *Cache[K, V]) prepare(key K, f *flight[V]) {
 	f.session = c.session.Load()
 	f.tags = c.watch(key)
-	go c.fly(key, f)
 }
 
 // land gives a flight's answer to those on board and starts the next one. A flight that wants to go on and refresh the value
@@ -83,7 +85,8 @@ func (c *Cache[K, V]) land(key K, f *flight[V], value V, err error, refresh bool
 		l.refresh = f
 	}
 	if l.running != nil {
-		c.depart(key, l.running)
+		c.prepare(key, l.running)
+		go c.depart(key, l.running)
 	}
 	c.tidy(key, l)
 	return mayRefresh

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -11,6 +12,8 @@ import (
 var errDown = errors.New("the store did not answer a moment ago")
 
 const (
+	// tries is how often the store is asked one thing without an answer before the read goes on without it.
+	tries = 2
 	// downFor is how long the store is left alone after it did not answer: reads go to the loader at once meanwhile.
 	downFor = 500 * time.Millisecond
 	// What a read that waits for another node's load pauses between two looks.
@@ -19,18 +22,54 @@ const (
 	rejects = 4
 )
 
-// fly answers a flight: from the store, by filling it, or past it.
-func (c *Cache[K, V]) fly(key K, f *flight[V]) {
-	name := c.o.Key(key)
-	q := question{token: c.token(), lease: c.o.FillLease, early: c.earliness(), maxLag: c.o.MaxLag}
-	if len(name) > maxKeyBytes {
-		c.land(key, f, f.value, &KeyError{Bytes: len(name)}, false)
-		return
+// depart answers a flight by a look at the store, and lets it fly where that is not enough. A look is short and most reads end
+// with it: so it does without a goroutine, whose two changes of hands cost half as much again.
+func (c *Cache[K, V]) depart(key K, f *flight[V]) {
+	if reject, landed := c.glance(key, f); !landed {
+		go c.fly(key, f, reject)
 	}
+}
+
+// glance lands a flight with what stands in the store, or returns what is not to be had from there again.
+func (c *Cache[K, V]) glance(key K, f *flight[V]) (reject string, landed bool) {
+	if c.clock() < c.down.Load() {
+		return "", false
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, c.o.StoreTimeout)
+	defer cancel()
+	stamps, need, err := c.stamps(ctx, key)
+	if err != nil {
+		c.missed(f)
+		return "", false
+	}
+	a, ok, err := c.store.look(ctx, f.name, c.earliness())
+	if err != nil {
+		c.missed(f)
+	}
+	if err != nil || !ok {
+		return "", false
+	}
+	e, ok := c.decode(a, stamps)
+	if !ok {
+		return a.by, false
+	}
+	c.serve(key, f, "", e, a, need, stamps)
+	return "", true
+}
+
+// missed counts a call of the store that was not answered.
+func (c *Cache[K, V]) missed(f *flight[V]) {
+	f.missed++
+	c.stats.storeErrors.add()
+}
+
+// fly answers a flight: from the store, by filling it, or past it.
+func (c *Cache[K, V]) fly(key K, f *flight[V], reject string) {
+	q := question{token: c.token(), reject: reject, lease: c.o.FillLease, early: c.earliness(), maxLag: c.o.MaxLag}
 	patience := c.clock() + int64(c.o.FillWait)
 	pause := firstPause
 	for turned := 0; turned < rejects; {
-		stamps, need, a, err := c.ask(f.ctx, key, name, q)
+		stamps, need, a, err := c.ask(key, f, q)
 		switch {
 		case err != nil:
 			c.alone(key, f, c.blind())
@@ -42,10 +81,10 @@ func (c *Cache[K, V]) fly(key K, f *flight[V]) {
 				turned++
 				continue
 			}
-			c.serve(key, f, name, q.token, e, a, need, stamps)
+			c.serve(key, f, q.token, e, a, need, stamps)
 			return
 		case a.granted:
-			c.fill(key, f, name, q.token, a, need, stamps)
+			c.fill(key, f, q.token, a, need, stamps)
 			return
 		}
 		// Another has the lease. Where invalidations never stop, it may never fill: so there is an end to waiting.
@@ -68,37 +107,44 @@ func (c *Cache[K, V]) blind() Position {
 	return Position{}
 }
 
-// ask puts the question to the store, once more if the answer was lost: the token makes that the same question.
-func (c *Cache[K, V]) ask(ctx context.Context, key K, name string, q question) (stamps string, need Position, a answer, err error) {
+// ask puts the question to the store, again if an answer was lost: the token makes that the same question.
+func (c *Cache[K, V]) ask(key K, f *flight[V], q question) (stamps string, need Position, a answer, err error) {
 	if c.clock() < c.down.Load() {
 		return "", need, a, errDown
 	}
-	for range 2 {
-		stamps, need, a, err = c.askOnce(ctx, key, name, q)
+	for {
+		stamps, need, a, err = c.askOnce(key, f, q)
 		if err == nil {
+			f.missed = 0
 			return stamps, later(need, a.need), a, nil
 		}
-		c.stats.storeErrors.add()
-	}
-	c.down.Store(c.clock() + int64(downFor))
-	return "", need, a, err
-}
-
-func (c *Cache[K, V]) askOnce(
-	ctx context.Context, key K, name string, q question,
-) (stamps string, need Position, a answer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
-	defer cancel()
-	// Tags first: a value that is stored with these generations was loaded after they were read.
-	if c.o.Tags != nil {
-		if tags := c.o.Tags(key); len(tags) > 0 {
-			if stamps, need, err = c.store.stamps(ctx, tags, q.maxLag); err != nil {
-				return "", need, a, err
-			}
+		if c.missed(f); f.missed >= tries {
+			c.down.Store(c.clock() + int64(downFor))
+			return "", need, a, err
 		}
 	}
-	a, err = c.store.acquire(ctx, name, q)
+}
+
+func (c *Cache[K, V]) askOnce(key K, f *flight[V], q question) (stamps string, need Position, a answer, err error) {
+	ctx, cancel := context.WithTimeout(f.ctx, c.o.StoreTimeout)
+	defer cancel()
+	if stamps, need, err = c.stamps(ctx, key); err == nil {
+		a, err = c.store.acquire(ctx, f.name, q)
+	}
 	return stamps, need, a, err
+}
+
+// stamps are the generations of a key's tags. They come first: a value that is stored with them was loaded after they were
+// read.
+func (c *Cache[K, V]) stamps(ctx context.Context, key K) (stamps string, need Position, err error) {
+	if c.o.Tags == nil {
+		return "", need, nil
+	}
+	tags := c.o.Tags(key)
+	if len(tags) == 0 {
+		return "", need, nil
+	}
+	return c.store.stamps(ctx, tags, c.o.MaxLag)
 }
 
 // decode makes a value of a stored one, unless it belongs to other generations of its tags or is of another make.
@@ -110,17 +156,26 @@ func (c *Cache[K, V]) decode(a answer, stamps string) (*local[V], bool) {
 	if a.negative {
 		return e, true
 	}
-	v, err := c.o.Decode(a.value)
-	if err != nil {
+	var err error
+	if e.value, err = c.decoded(a.value); err != nil {
 		c.stats.undecodable.add()
 		return nil, false
 	}
-	e.value = v
 	return e, true
 }
 
+// decoded makes an error of a panic, which would leave a flight without an end, or end the process.
+func (c *Cache[K, V]) decoded(b []byte) (v V, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("decode: panic: %v", p)
+		}
+	}()
+	return c.o.Decode(b)
+}
+
 // serve answers with a value of the store and refreshes it if that has fallen to this flight.
-func (c *Cache[K, V]) serve(key K, f *flight[V], name, token string, e *local[V], a answer, need Position, stamps string) {
+func (c *Cache[K, V]) serve(key K, f *flight[V], token string, e *local[V], a answer, need Position, stamps string) {
 	c.stats.hitsL2.add()
 	if a.soft <= 0 {
 		c.stats.staleServed.add()
@@ -132,19 +187,19 @@ func (c *Cache[K, V]) serve(key K, f *flight[V], name, token string, e *local[V]
 	}
 	if !c.land(key, f, e.value, err, a.granted) {
 		if a.granted {
-			c.release(f.ctx, name, token, 0)
+			c.release(f, token, 0)
 		}
 		return
 	}
 	defer c.refreshed(key, f)
 	c.stats.refreshes.add()
-	c.loadAndStore(key, f, name, token, a, need, stamps)
+	c.loadAndStore(key, f, token, a, need, stamps)
 }
 
 // fill answers with what the loader returns, and stores it.
-func (c *Cache[K, V]) fill(key K, f *flight[V], name, token string, a answer, need Position, stamps string) {
+func (c *Cache[K, V]) fill(key K, f *flight[V], token string, a answer, need Position, stamps string) {
 	c.stats.misses.add()
-	value, err := c.loadAndStore(key, f, name, token, a, need, stamps)
+	value, err := c.loadAndStore(key, f, token, a, need, stamps)
 	c.land(key, f, value, err, false)
 }
 
@@ -157,7 +212,7 @@ func (c *Cache[K, V]) alone(key K, f *flight[V], need Position) {
 
 // loadAndStore is a load under a lease. What it returns is for the readers on board, who all came before any invalidation
 // that makes the store refuse it.
-func (c *Cache[K, V]) loadAndStore(key K, f *flight[V], name, token string, a answer, need Position, stamps string) (V, error) {
+func (c *Cache[K, V]) loadAndStore(key K, f *flight[V], token string, a answer, need Position, stamps string) (V, error) {
 	loaded, took, err := c.callLoader(f.ctx, key, need)
 	fresh := c.jittered(c.o.TTL)
 	fl := filling{
@@ -169,7 +224,7 @@ func (c *Cache[K, V]) loadAndStore(key K, f *flight[V], name, token string, a an
 		fl.value, err = c.o.Encode(loaded.Value)
 		if err != nil || len(fl.value) > c.o.MaxValueBytes {
 			c.stats.unstorable.add()
-			c.release(f.ctx, name, token, c.o.Retry)
+			c.release(f, token, c.o.Retry)
 			return loaded.Value, nil
 		}
 	case errors.Is(err, ErrNotFound): // also when it is not remembered: it ends an older value
@@ -177,20 +232,20 @@ func (c *Cache[K, V]) loadAndStore(key K, f *flight[V], name, token string, a an
 		fl.soft = c.jittered(c.o.NegativeTTL)
 		fl.hard = fl.soft
 	default:
-		c.release(f.ctx, name, token, c.o.Retry)
+		c.release(f, token, c.o.Retry)
 		return loaded.Value, err
 	}
-	if c.put(f.ctx, name, fl) {
+	if c.put(f, fl) {
 		c.keep(key, f, &local[V]{value: loaded.Value, negative: fl.negative, made: c.clock(), gen: a.gen, filler: token}, fl.soft)
 	}
 	return loaded.Value, err
 }
 
 // put stores a filling, trying again if the reply was lost, and counts what was refused.
-func (c *Cache[K, V]) put(ctx context.Context, name string, f filling) bool {
-	for range 2 {
-		ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
-		v, err := c.store.fill(ctx, name, f)
+func (c *Cache[K, V]) put(f *flight[V], fl filling) bool {
+	for range tries {
+		ctx, cancel := context.WithTimeout(f.ctx, c.o.StoreTimeout)
+		v, err := c.store.fill(ctx, f.name, fl)
 		cancel()
 		if err != nil {
 			c.stats.storeErrors.add()
@@ -203,10 +258,10 @@ func (c *Cache[K, V]) put(ctx context.Context, name string, f filling) bool {
 }
 
 // release gives a lease back; if that fails, the lease runs out by itself.
-func (c *Cache[K, V]) release(ctx context.Context, name, token string, backOff time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
+func (c *Cache[K, V]) release(f *flight[V], token string, backOff time.Duration) {
+	ctx, cancel := context.WithTimeout(f.ctx, c.o.StoreTimeout)
 	defer cancel()
-	if err := c.store.release(ctx, name, token, backOff); err != nil {
+	if err := c.store.release(ctx, f.name, token, backOff); err != nil {
 		c.stats.storeErrors.add()
 	}
 }

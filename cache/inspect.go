@@ -81,12 +81,8 @@ func (c *Cache[K, V]) Inspect(ctx context.Context, key K) (Info, error) {
 }
 
 func (c *Cache[K, V]) inspectStore(ctx context.Context, key K, name string) (rec record, stamps string, err error) {
-	if c.o.Tags != nil {
-		if tags := c.o.Tags(key); len(tags) > 0 {
-			if stamps, _, err = c.store.stamps(ctx, tags, c.o.MaxLag); err != nil {
-				return rec, "", err
-			}
-		}
+	if stamps, _, err = c.stamps(ctx, key); err != nil {
+		return rec, "", err
 	}
 	rec, err = c.store.inspect(ctx, name)
 	return rec, stamps, err

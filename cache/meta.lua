@@ -7,16 +7,19 @@ local now = t[1] * 1000000 + t[2]
 
 local function str(n) return string.format('%.0f', n) end
 
+local function field(info, name)
+  local _, i = string.find(info, name .. ':', 1, true)
+  return i and string.match(info, '^%w+', i + 1) or ''
+end
+
 -- server names the process that answers and its term as a master: run_id changes with a restart, master_replid with a
--- promotion, so that a master that was demoted and promoted again, with another's data, is seen too.
+-- promotion, so that a master that was demoted and promoted again, with another's data, is seen too. Nothing counts as
+-- written by a replica. look.go says the same in Go.
 local function server()
-  local info = redis.pcall('INFO', 'server', 'replication')
-  if type(info) ~= 'string' then -- before Redis 7: one section a call
-    local one, two = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
-    if type(one) ~= 'string' or type(two) ~= 'string' then return '' end
-    info = one .. two
-  end
-  return (string.match(info, 'run_id:(%w+)') or '') .. (string.match(info, 'master_replid:(%w+)') or '')
+  local process, term = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+  if type(process) ~= 'string' or type(term) ~= 'string' then return '' end
+  if field(term, 'role') ~= 'master' then return field(process, 'run_id') .. 'replica' end
+  return field(process, 'run_id') .. field(term, 'master_replid')
 end
 
 -- meta returns epoch, sequence, highest position, birth (in microseconds).

@@ -21,6 +21,13 @@ type model struct {
 	publish func(channel, text string)
 	prefix  string
 	flaw    string // a guard that is left out, for tests of the simulator itself
+	seen    *sight // for a flaw
+}
+
+// sight is a server's identity as somebody saw it last.
+type sight struct {
+	run string
+	at  int64
 }
 
 type modelMeta struct {
@@ -49,7 +56,7 @@ type modelEntry struct {
 func newModel(prefix, run string, epochs func() string) *model {
 	return &model{
 		prefix: prefix, run: run, epochs: epochs, buckets: map[string]*modelMeta{}, entries: map[object]*modelEntry{},
-		publish: func(string, string) {},
+		publish: func(string, string) {}, seen: &sight{},
 	}
 }
 
@@ -70,14 +77,29 @@ func (m *model) clone() *model {
 }
 
 func (m *model) meta(o object) *modelMeta {
-	bucket := (&redisStore{prefix: m.prefix}).keys(o)[0]
-	b := m.buckets[bucket]
-	if b == nil || b.run != m.run && m.flaw != "epoch" {
-		b = &modelMeta{run: m.run, epoch: m.epochs(), seq: m.now, born: m.now}
-		m.buckets[bucket] = b
+	b := m.buckets[m.bucket(o)]
+	if b == nil || m.foreign(b) {
+		b = &modelMeta{run: m.server(), epoch: m.epochs(), seq: m.now, born: m.now}
+		m.buckets[m.bucket(o)] = b
 	}
 	return b
 }
+
+func (m *model) bucket(o object) string { return (&redisStore{prefix: m.prefix}).keys(o)[0] }
+
+// server is the identity that a call goes by.
+func (m *model) server() string {
+	if m.flaw != "identity" {
+		return m.run
+	}
+	if m.now-m.seen.at > 100_000 {
+		*m.seen = sight{m.run, m.now}
+	}
+	return m.seen.run
+}
+
+// foreign tells whether another server, or an earlier term of this one, wrote b.
+func (m *model) foreign(b *modelMeta) bool { return b.run != m.server() && m.flaw != "epoch" }
 
 // entry is what stands under a name, nil if nothing of this epoch does.
 func (m *model) entry(o object, epoch string) *modelEntry {
@@ -93,7 +115,27 @@ func (e *modelEntry) live(now int64, d time.Duration) {
 	e.expires = max(e.expires, now+d.Microseconds())
 }
 
+func (e *modelEntry) answer(now int64) answer {
+	return answer{
+		found: true, epoch: e.epoch, gen: strconv.FormatInt(e.gen, 10), by: e.by, value: e.value, negative: e.negative, tags: e.tags,
+		age: us(now - e.born), soft: us(e.soft - now), hard: us(e.hard - now),
+	}
+}
+
 func us(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// look finds nothing where a script has something to do.
+func (m *model) look(name string, early float64) answer {
+	o := object{'k', name}
+	b, e := m.buckets[m.bucket(o)], m.entries[o]
+	if b == nil || m.foreign(b) || e == nil || e.expires <= m.now || e.epoch != b.epoch {
+		return answer{}
+	}
+	if e.by == "" || e.hard <= m.now || float64(e.soft-m.now) <= float64(e.took)*early {
+		return answer{}
+	}
+	return e.answer(m.now)
+}
 
 func (m *model) acquire(name string, q question) answer {
 	o := object{'k', name}
@@ -108,7 +150,11 @@ func (m *model) acquire(name string, q question) answer {
 	} else {
 		v = *e
 	}
-	a := answer{epoch: b.epoch, gen: strconv.FormatInt(v.gen, 10), need: v.pos}
+	var a answer
+	if v.by != "" && v.by != q.reject && v.hard > m.now {
+		a = v.answer(m.now)
+	}
+	a.epoch, a.gen, a.need = b.epoch, strconv.FormatInt(v.gen, 10), v.pos
 	if m.now-b.born < q.maxLag.Microseconds() {
 		a.need = Primary
 	}
@@ -117,7 +163,6 @@ func (m *model) acquire(name string, q question) answer {
 	}
 	mine := v.token != "" && v.token == q.token
 	taken := v.token != "" && !mine && v.until > m.now
-	a.found = v.by != "" && v.by != q.reject && v.hard > m.now
 	a.granted = !taken
 	if a.found {
 		due := float64(v.soft-m.now) <= float64(v.took)*q.early
@@ -132,10 +177,6 @@ func (m *model) acquire(name string, q question) answer {
 	}
 	if taken {
 		a.wait = us(v.until - m.now)
-	}
-	if a.found {
-		a.by, a.value, a.negative, a.tags = v.by, v.value, v.negative, v.tags
-		a.age, a.soft, a.hard = us(m.now-v.born), us(v.soft-m.now), us(v.hard-m.now)
 	}
 	return a
 }
@@ -209,8 +250,8 @@ func (m *model) stamps(tags []string, maxLag time.Duration) (all string, need Po
 }
 
 func (m *model) list() map[string]bool {
-	if m.nodes == nil || m.nodeRun != m.run {
-		m.nodeRun, m.nodes = m.run, map[string]bool{lostNodes + strconv.FormatInt(m.now, 10): false}
+	if m.nodes == nil || m.nodeRun != m.server() {
+		m.nodeRun, m.nodes = m.server(), map[string]bool{lostNodes + strconv.FormatInt(m.now, 10): false}
 	}
 	return m.nodes
 }

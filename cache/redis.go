@@ -53,8 +53,13 @@ var (
 
 // redisStore runs the scripts on a Redis or Valkey server, Sentinel group or Cluster.
 type redisStore struct {
-	client rueidis.Client
-	prefix string
+	client  rueidis.Client
+	prefix  string
+	looking looking
+}
+
+func newRedisStore(client rueidis.Client, prefix string) *redisStore {
+	return &redisStore{client: client, prefix: prefix, looking: newLooking(client.B())}
 }
 
 // keys are the bucket's meta hash and the entry, in one slot.
@@ -234,7 +239,7 @@ func flag(b bool) string {
 	return "0"
 }
 
-// reader takes a script's answer apart, field by field; its first error stays.
+// reader takes an answer apart, field by field; its first error stays.
 type reader struct {
 	r   []rueidis.RedisMessage
 	err error
@@ -245,18 +250,21 @@ func (f *reader) text() string {
 		return ""
 	}
 	if len(f.r) == 0 {
-		f.err = errors.New("read script answer: too short")
+		f.err = errors.New("read answer: too short")
 		return ""
 	}
 	m := f.r[0]
 	f.r = f.r[1:]
-	if m.IsInt64() {
+	switch {
+	case m.IsNil():
+		return ""
+	case m.IsInt64():
 		n, _ := m.AsInt64()
 		return strconv.FormatInt(n, 10)
 	}
 	s, err := m.ToString()
 	if err != nil {
-		f.err = fmt.Errorf("read script answer: %w", err)
+		f.err = fmt.Errorf("read answer: %w", err)
 	}
 	return s
 }
@@ -268,7 +276,7 @@ func (f *reader) number() int64 {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil && f.err == nil {
-		f.err = fmt.Errorf("read script answer: %w", err)
+		f.err = fmt.Errorf("read answer: %w", err)
 	}
 	return n
 }

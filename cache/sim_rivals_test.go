@@ -88,6 +88,7 @@ var rivals = []struct {
 	{name: "ours without the token and generation of a fill", flaw: "lease", build: ours},
 	{name: "ours without positions", flaw: "position", build: ours},
 	{name: "ours without epochs", flaw: "epoch", build: ours},
+	{name: "ours with the server's identity of a tenth of a second ago", flaw: "identity", build: ours},
 	{name: "ours without waiting for every first level", flaw: "confirmation", build: ours},
 }
 

@@ -35,6 +35,11 @@ type simNode struct {
 
 // The store that a node's cache sees.
 
+func (n *simNode) look(ctx context.Context, name string, early float64) (answer, bool, error) {
+	a, err := call(ctx, n, "look "+name, func() answer { return n.m.look(name, early) })
+	return a, a.found, err
+}
+
 func (n *simNode) acquire(ctx context.Context, name string, q question) (answer, error) {
 	return call(ctx, n, "acquire "+name, func() answer { return n.m.acquire(name, q) })
 }
@@ -178,7 +183,11 @@ func (n *simNode) read(ctx context.Context, rng *rand.Rand, keys []string) {
 		began := time.Since(n.start)
 		var floor int
 		n.locked(func() { floor = n.acked[key] })
-		patience, cancel := context.WithTimeout(ctx, time.Second)
+		most := time.Second
+		if rng.IntN(5) == 0 {
+			most = 60 * time.Millisecond // less than StoreTimeout
+		}
+		patience, cancel := context.WithTimeout(ctx, most)
 		ver, err := n.Get(patience, key)
 		cancel()
 		n.locked(func() {
@@ -251,7 +260,7 @@ func TestFailingSeedsStayMended(t *testing.T) {
 // TestNoStaleReadInAnySchedule is the package's promise: after Invalidate has returned nil, no read returns less, whatever
 // breaks. As many schedules as fit into 20 seconds; with TENFOLD_SOAK=1 a hundred thousand.
 func TestNoStaleReadInAnySchedule(t *testing.T) {
-	var seeds, reads, loads, failed, limit atomic.Int64
+	var seeds, reads, loads, failed, stale, limit atomic.Int64
 	budget := time.Now().Add(20 * time.Second)
 	limit.Store(100_000)
 	soak := os.Getenv("TENFOLD_SOAK") != ""
@@ -268,6 +277,7 @@ func TestNoStaleReadInAnySchedule(t *testing.T) {
 					reads.Add(int64(out.reads))
 					loads.Add(int64(out.loads))
 					failed.Add(int64(out.failed))
+					stale.Add(int64(out.stale))
 					if out.stale > 0 {
 						t.Errorf("seed %d: %d stale reads: %s", seed, out.stale, out.complaint)
 					}
@@ -276,5 +286,5 @@ func TestNoStaleReadInAnySchedule(t *testing.T) {
 		}
 	})
 	n := min(seeds.Load(), limit.Load())
-	t.Logf("%d schedules, %d reads, %d loads, %d reads failed, 0 stale", n, reads.Load(), loads.Load(), failed.Load())
+	t.Logf("%d schedules, %d reads, %d loads, %d reads failed, %d stale", n, reads.Load(), loads.Load(), failed.Load(), stale.Load())
 }

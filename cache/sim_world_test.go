@@ -277,7 +277,7 @@ func (w *world) trouble(ctx context.Context, nodes func() []*simNode) {
 				w.takeOver(d, &savedStore{m: newModel("sim", "", w.m.epochs), plain: map[string]plainEntry{}})
 			case 2: // FLUSHALL
 				empty := newModel("sim", w.m.run, w.m.epochs)
-				empty.publish, empty.flaw = w.publish, w.flaw
+				empty.publish, empty.flaw, empty.seen = w.publish, w.flaw, w.m.seen
 				w.m, w.plain = empty, map[string]plainEntry{}
 			case 3: // eviction
 				for _, o := range w.m.names() {
@@ -320,8 +320,9 @@ func (w *world) save() {
 // takeOver puts another server in the store's place; mu is held.
 func (w *world) takeOver(d dice, s *savedStore) {
 	w.runs++
+	seen := w.m.seen
 	w.m = s.m.clone()
-	w.m.run, w.m.publish, w.m.flaw = fmt.Sprint("run", w.runs), w.publish, w.flaw
+	w.m.run, w.m.publish, w.m.flaw, w.m.seen = fmt.Sprint("run", w.runs), w.publish, w.flaw, seen
 	w.plain = map[string]plainEntry{}
 	for k, v := range s.plain {
 		w.plain[k] = v

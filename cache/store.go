@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// store is the second level: what the Lua scripts do, each call atomic. Its calls are safe for concurrent use; an error
+// store is the second level. Each call is atomic. Its calls are safe for concurrent use; an error
 // means that it is not known whether the call took effect.
 type store interface {
+	// look reads a value as acquire would; ok is false where none is there or it is due for a refresh. It changes nothing.
+	look(ctx context.Context, name string, early float64) (a answer, ok bool, err error)
 	// acquire looks a key up and, where nothing fresh is there, hands out the one lease to fill it. The same token again
 	// gives the same lease again.
 	acquire(ctx context.Context, name string, q question) (answer, error)
