@@ -26,7 +26,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
-// redisServer is a redis-server of the test's own, on loopback, that keeps what it has said yes to when it is killed.
+// redisServer is a redis-server of the test's own, on loopback.
 type redisServer struct {
 	t       testing.TB
 	address string
@@ -35,7 +35,10 @@ type redisServer struct {
 	cmd     *exec.Cmd
 }
 
-func newRedis(t testing.TB) *redisServer {
+// durable makes a server keep what it has said yes to when it is killed.
+var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
+
+func newRedis(t testing.TB, more ...string) *redisServer {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -53,9 +56,8 @@ func newRedis(t testing.TB) *redisServer {
 	}
 	l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	s := &redisServer{t: t, address: l.Addr().String(), argv: []string{"-c", `"$@" </dev/null & read _; kill -9 $!; wait`, "sh",
-		program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-		"--dir", t.TempDir(), "--logfile", "log"}}
+	s := &redisServer{t: t, address: l.Addr().String(), argv: append([]string{"-c", `"$@" </dev/null & read _; kill -9 $!; wait`, "sh",
+		program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir(), "--logfile", "log"}, more...)}
 	s.start()
 	t.Cleanup(func() { s.kill() })
 	return s
@@ -501,7 +503,7 @@ func TestStoreHangs(t *testing.T) {
 
 // A store that dies while a node works is told of the answer when it is back.
 func TestStoreKilledWhileANodeWorks(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
+	redis, shop := newRedis(t, durable...), newShop(t)
 	f := hasty(t, redis, shop.address)
 	insist(t, redis, f, shop, "before", 0)
 	shop.whileWorking(func(*http.Request) { redis.kill() })
