@@ -126,9 +126,15 @@ func oneLimit(t *testing.T, fleets []*running) {
 			t.Errorf("status %d, %v", resp.StatusCode, resp.Header)
 		}
 	}
-	figure(t, "one limit", "limit", rate, "gateways", 2, "admitted", admitted, "refused", refused)
-	if admitted > rate+1 || admitted < rate/2 {
-		t.Errorf("%d of %d were admitted", admitted, rate)
+	most := rate
+	for _, x := range fleets {
+		if x.metric(`tenfold_rate_limit_store_requests_total{result="failed"}`) > 0 {
+			most = len(fleets) * rate // the machine is so busy that a gateway had no answer in 50ms and counted alone
+		}
+	}
+	figure(t, "one limit", "limit", rate, "gateways", len(fleets), "admitted", admitted, "refused", refused, "at most", most)
+	if admitted > most || admitted < rate/2 {
+		t.Errorf("%d of %d were admitted", admitted, most)
 	}
 }
 
