@@ -355,6 +355,26 @@ func TestGetHonoursItsOwnContext(t *testing.T) {
 	}
 }
 
+// TestDeadlineIsNotSpentOnTheStore: who has less time than a call of the store may take, does not make it himself.
+func TestDeadlineIsNotSpentOnTheStore(t *testing.T) {
+	c, _ := embedded(t, newTable(), &Options[string, int]{StoreTimeout: time.Minute})
+	for _, until := range []struct {
+		deadline  time.Duration
+		unhurried bool
+	}{{0, true}, {time.Second, false}, {time.Hour, true}, {-time.Second, false}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if until.deadline != 0 {
+			ctx, cancel = context.WithTimeout(t.Context(), until.deadline)
+		}
+		if c.unhurried(ctx) != until.unhurried {
+			t.Errorf("deadline in %s: unhurried %t", until.deadline, !until.unhurried)
+		}
+		if cancel(); c.unhurried(ctx) {
+			t.Error("a read that was cancelled asks the store")
+		}
+	}
+}
+
 func TestLoaderThatPanicsIsAnError(t *testing.T) {
 	server := miniredis.RunT(t)
 	c, err := New(connect(t, server.Addr()), "test", func(context.Context, int, Position) (Loaded[int], error) { panic("no") }, nil)

@@ -19,7 +19,7 @@ func newLooking(b rueidis.Builder) looking {
 	}
 }
 
-// look is one transaction of plain commands, a quarter of a script's work for the server, and most reads of the store end
+// look is one transaction of plain commands, less than half of a script's work for the server; most reads of the store end
 // with it. It has to be one: with the server's identity of a moment ago, it would let pass what a failover has brought back
 // since. To rueidis, the commands are arbitrary ones: what it knows to be reads it may send again by themselves, or to a
 // replica.
