@@ -50,7 +50,7 @@ func (e *ExitError) Error() string { return e.Reason }
 //
 // When it also has a method InFlight(id string) int, the fleet scales in the node with the fewest requests in flight.
 type Traffic interface {
-	// AwaitReady returns nil once the node answers its probe, and an error when ctx ends.
+	// AwaitReady returns nil once the node answers its probe, and when ctx ends its cause, with why the node is not ready.
 	AwaitReady(ctx context.Context, service, id string) error
 	// Drain sends nothing new to the node and returns when its old requests are finished, or, once ctx ends, after
 	// cancelling them.

@@ -117,6 +117,11 @@ func (f *Fleet) Run(ctx context.Context) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	var slots sync.WaitGroup
+	for _, s := range f.services {
+		if s.static() {
+			slots.Go(func() { f.look(ctx, s) })
+		}
+	}
 	for ctx.Err() == nil {
 		f.reconcile(func(s *slot) {
 			ctx, cancel := context.WithCancel(ctx)

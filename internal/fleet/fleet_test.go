@@ -204,10 +204,13 @@ func TestANodeThatDoesNotBecomeReadyIsReplaced(t *testing.T) {
 			}
 			return -1
 		}
-		r := start(t, w, shop(1))
+		s := shop(1)
+		s.Probe = config.Probe{Path: "/up", Status: []config.StatusRange{{From: 200, To: 299}}}
+		r := start(t, w, s)
 		time.Sleep(time.Minute)
 		equal(t, "events", w.happened(), []string{"start shop-1", "drain shop-1", "stop shop-1", "end shop-1", "start shop-2"})
-		if st := r.Services()[0]; st.LastExit.Reason != "not ready in time" || st.LastExit.Node != "shop-1" {
+		const why = "not ready in time; expected: it listens on shop-1:80, which its environment names as HOST and PORT, and answers GET /up with 2xx"
+		if st := r.Services()[0]; st.LastExit.Reason != why || st.LastExit.Node != "shop-1" {
 			t.Errorf("last exit is %+v", st.LastExit)
 		}
 		time.Sleep(10 * time.Minute) // it goes on trying: what it waits for may yet come

@@ -345,7 +345,7 @@ func TestStaticNodesAreShownAndMarked(t *testing.T) {
 		if st := r.Services()[0]; !st.Static || st.Wanted != 2 || st.Running != 2 || st.Draining != 1 {
 			t.Errorf("status is %+v", st)
 		}
-		equal(t, "events", w.happened(), []string{"drain db-2"})
+		equal(t, "events", w.happened("start", "drain", "stop", "end"), []string{"drain db-2"})
 		r.stop(t, w)
 		if len(w.specs) > 0 {
 			t.Errorf("started were %v", w.specs)

@@ -23,6 +23,7 @@ type service struct {
 	ids        int       // how many were given out; an id is never reused
 	restarts   int
 	wasReady   bool // one of its nodes worked in this run
+	toldLate   bool // that one of its nodes takes long to become ready
 	restarting bool
 	lastExit   *Exit
 	loopSince  time.Time // since when it is in a crash loop

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -117,11 +118,14 @@ func (s *slot) awaitReady(ctx context.Context, instance Instance) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.fleet.opts.StartTimeout, errNotReady)
 	defer cancel()
 	ready := make(chan error, 1)
-	go func() { ready <- s.probe(ctx) }()
+	go func() { ready <- s.probe(ctx, instance.Address()) }()
 	select {
 	case err := <-ready:
 		if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
-			return context.Cause(ctx)
+			err = context.Cause(ctx)
+		}
+		if errors.Is(err, errNotReady) && !s.service.Worker {
+			err = fmt.Errorf("%w; expected: %s", err, s.service.expected(instance.Address()))
 		}
 		return err
 	case <-instance.Done():
@@ -132,9 +136,9 @@ func (s *slot) awaitReady(ctx context.Context, instance Instance) error {
 }
 
 // probe waits until a node is ready. A worker has nothing to answer with: it is ready when it did not end at once.
-func (s *slot) probe(ctx context.Context) error {
+func (s *slot) probe(ctx context.Context, address string) error {
 	if !s.service.Worker {
-		return s.fleet.traffic.AwaitReady(ctx, s.service.Name, s.id)
+		return s.fleet.awaitServing(ctx, s.service, s.id, address)
 	}
 	select {
 	case <-time.After(steadyMin):

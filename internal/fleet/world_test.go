@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -226,6 +227,16 @@ func (w *world) logged(message string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.Count(w.logs.String(), message)
+}
+
+// wrote checks that a record matches a regular expression.
+func (w *world) wrote(t *testing.T, expression string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !regexp.MustCompile(expression).MatchString(w.logs.String()) {
+		t.Errorf("no record matches %s in\n%s", expression, w.logs.String())
+	}
 }
 
 type lockedLog struct{ w *world }
