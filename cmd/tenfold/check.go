@@ -17,7 +17,7 @@ import (
 )
 
 type checkCmd struct {
-	File      string `short:"f" default:"tenfold.yaml" placeholder:"FILE" help:"File to check; - reads standard input."`
+	File      string `short:"f" default:"tenfold.yaml" placeholder:"FILE" help:"File to check; default tenfold.yaml. - reads standard input."`
 	Effective bool   `xor:"form" help:"Print the file with every default filled in and secrets masked."`
 	JSON      bool   `name:"json" xor:"form" help:"Print problems and notes as JSON."`
 }
@@ -28,7 +28,7 @@ func (checkCmd) Help() string {
 Reads the file and starts nothing. Every problem is shown at once, with its place and what would be right; the exit code
 is then 2. Notes are no problems: they name what is allowed and probably not meant.
 
-This file runs two to five nodes of a shop and one worker, and sends every request to the shop:
+This file runs two nodes of a shop, which tenfold scale can make five, and one worker; every request goes to the shop:
 
     listen: :8080
     services:

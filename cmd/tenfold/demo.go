@@ -11,11 +11,11 @@ import (
 )
 
 type demoCmd struct {
-	Listen string `default:":8080" placeholder:"ADDR" help:"Address of the gateway."`
-	Admin  string `default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address."`
-	Nodes  string `default:"3" placeholder:"N" help:"Nodes of the shop."`
-	State  string `enum:"shared,memory" default:"shared" help:"Where the shop keeps its state: shared, or memory to see what goes wrong."`
-	Access string `enum:"on,off" default:"off" help:"Log a record per request: on or off."`
+	Listen string `default:":8080" placeholder:"ADDR" help:"Address of the gateway; default :8080."`
+	Admin  string `default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090."`
+	Nodes  string `default:"3" placeholder:"N" help:"Nodes of the shop; default 3."`
+	State  string `enum:"shared,memory" default:"shared" placeholder:"shared|memory" help:"Where the shop keeps its state; default shared. With memory, see what goes wrong."`
+	Access string `enum:"on,off" default:"off" placeholder:"on|off" help:"Log a record per request; default off."`
 }
 
 // Help says what there is to see.

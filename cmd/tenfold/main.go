@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -68,7 +70,6 @@ func run(t *terminal, args []string) (code int) {
 	parser, err := kong.New(&c,
 		kong.Name("tenfold"),
 		kong.Description("Takes an HTTP service from one node to a fleet, and proves that it holds."),
-		kong.UsageOnError(),
 		kong.Writers(t.stdout, t.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
@@ -83,12 +84,40 @@ func run(t *terminal, args []string) (code int) {
 	if exited >= 0 { // --help printed itself
 		return exited
 	}
-	if err == nil {
-		err = parsed.Run(t)
-	} else {
-		err = usageError(err, "tenfold --help shows every verb, tenfold VERB --help its flags")
+	if err != nil {
+		return report(t.stderr, misused(err))
 	}
-	return report(t.stderr, err)
+	return report(t.stderr, parsed.Run(t))
+}
+
+// misused says which help helps with a command line that kong refused.
+func misused(err error) error {
+	verb := ""
+	if e := (*kong.ParseError)(nil); errors.As(err, &e) && e.Context.Selected() != nil {
+		verb = e.Context.Selected().Name
+	}
+	said := err.Error()
+	if flag, _, cut := strings.Cut(said, ": expected "); cut && strings.HasSuffix(said, "(<EOL>)") {
+		err = fmt.Errorf("%s wants a value", flag)
+	}
+	file, unexpected := strings.CutPrefix(said, "unexpected argument ")
+	switch {
+	case verb == "" && isFile(file):
+		return usageError(err, "tenfold up -f "+file+" runs it, tenfold check -f "+file+" checks it")
+	case verb == "":
+		return usageError(err, "tenfold --help shows every verb")
+	case verb == "check" && unexpected:
+		return usageError(err, "the file comes after -f: tenfold check -f "+file)
+	case verb == "up" && strings.HasPrefix(said, "unknown flag "):
+		return usageError(err, "tenfold up --help; a command with flags of its own comes after --: tenfold up -- COMMAND --FLAG")
+	}
+	return usageError(err, "tenfold "+verb+" --help")
+}
+
+// isFile tells a file of services from a command or a verb.
+func isFile(argument string) bool {
+	ext := filepath.Ext(argument)
+	return ext == ".yaml" || ext == ".yml"
 }
 
 // report says what went wrong, a hint where one is known, and returns the exit code.

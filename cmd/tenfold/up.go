@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -13,12 +14,12 @@ import (
 
 type upCmd struct {
 	File    string   `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
-	Listen  []string `placeholder:"ADDR" help:"Address of the gateway; wins over the file."`
-	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; wins over the file."`
-	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; wins over the file."`
+	Listen  []string `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Wins over the file."`
+	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090. Wins over the file."`
+	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Wins over the file."`
 	Nodes   string   `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
-	Log     string   `enum:"auto,text,json" default:"auto" help:"How to log: text, json, or text on a terminal and json elsewhere."`
-	Access  string   `enum:"on,off" default:"on" help:"Log a record per request: on or off."`
+	Log     string   `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere."`
+	Access  string   `enum:"on,off" default:"on" placeholder:"on|off" help:"Log a record per request; default on."`
 	Command []string `arg:"" optional:"" placeholder:"COMMAND" help:"The service to run, after --; it must listen on $$PORT."`
 }
 
@@ -62,8 +63,10 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 	case len(cmd.Command) > 0 && cmd.File != "":
 		return nil, usageError(errors.New("both a file and a command"), "put the command into the file as run:, or leave -f out")
 	case len(cmd.Command) > 0:
-		cfg, err = config.Command(cmd.Command, cmd.Nodes)
-		if err != nil {
+		if err := misread(cmd.Command); err != nil {
+			return nil, err
+		}
+		if cfg, err = config.Command(cmd.Command, cmd.Nodes); err != nil {
 			return nil, usageError(err, "for example: tenfold up --nodes 3 -- python3 app.py")
 		}
 	case cmd.Nodes != "":
@@ -81,6 +84,25 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 		return nil, usageError(err, "")
 	}
 	return cfg, nil
+}
+
+// misread says what was probably meant where nobody has such a command.
+func misread(command []string) error {
+	first := command[0]
+	if _, err := exec.LookPath(first); err == nil {
+		return nil
+	}
+	switch {
+	case isFile(first):
+		return usageError(fmt.Errorf("%q is a file of services, not a command", first), "tenfold up -f "+first)
+	case len(command) == 1 && strings.Contains(first, " "):
+		return usageError(fmt.Errorf("%q is one word, because of its quotes", first), "without them: tenfold up -- "+first)
+	case strings.HasPrefix(first, "PORT=") || strings.HasPrefix(first, "HOST="):
+		return usageError(fmt.Errorf("%q is a variable, not a command", first), "leave it out: each node is given a PORT of its own, and HOST")
+	case strings.Contains(first, "="):
+		return usageError(fmt.Errorf("%q is a variable, not a command", first), "tenfold up -- env "+strings.Join(command, " "))
+	}
+	return nil
 }
 
 // announce tells people what runs where. It goes to standard error: standard output is the nodes'.

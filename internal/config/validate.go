@@ -53,7 +53,7 @@ func (v *validation) listeners(c *Config) {
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		v.problem("admin.token", "", "has a character that an Authorization header cannot have")
 	case token == "" && c.Admin.Listen != "off" && !loopback(c.Admin.Listen):
-		v.problem("admin", "{listen: ..., token: \"${ADMIN_TOKEN}\"}, or listen on 127.0.0.1",
+		v.problem("admin", "in the file, admin: {listen: \""+c.Admin.Listen+"\", token: \"${ADMIN_TOKEN}\"}; or listen on 127.0.0.1",
 			"%s is reached from outside of this machine, so it needs a token", quote(c.Admin.Listen))
 	}
 }

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/console"
+)
+
+// TestAdminTokenIsAskedFor calls verbs at an admin address that wants a token.
+func TestAdminTokenIsAskedFor(t *testing.T) {
+	c := console.New(config.Admin{Listen: "127.0.0.1:0", Token: "s3cret"}, (*rooms)(&house{cfg: &config.Config{}}), http.NotFoundHandler())
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	address := c.Addr().String()
+	for _, x := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, exitError, "tenfold: tenfold at " + address + " wants a token\nhint: the one of admin: {token: ...} in its file; set TENFOLD_ADMIN_TOKEN, or --token\n"},
+		{[]string{"--token", "guess"}, exitError, "tenfold: tenfold at " + address + " does not accept this token\nhint: the one of admin"},
+	} {
+		var out, errs strings.Builder
+		term := &terminal{ctx: t.Context(), now: t.Context(), stdout: &out, stderr: &errs}
+		code := run(term, append([]string{"restart", "shop", "--admin", address}, x.args...))
+		if code != x.code || !strings.HasPrefix(errs.String(), x.says) {
+			t.Errorf("restart %v: %d %q; want %d %q", x.args, code, &errs, x.code, x.says)
+		}
+	}
+	if err := (adminFlags{Admin: address, Token: "s3cret"}).call(t.Context(), http.MethodGet, "/api/routes", nil, nil); err != nil {
+		t.Errorf("with the token: %v", err)
+	}
+}
+
+func TestAdminAddresses(t *testing.T) {
+	for _, x := range []struct{ admin, want string }{
+		{"127.0.0.1:9090", "http://127.0.0.1:9090"},
+		{":9090", "http://127.0.0.1:9090"},
+		{"[::1]:9090", "http://[::1]:9090"},
+		{"admin.internal:9090", "http://admin.internal:9090"},
+		{"https://admin.internal/", "https://admin.internal"},
+		{"off", ""}, {"9090", ""}, {"127.0.0.1", ""}, {"127.0.0.1:", ""}, {"", ""}, {"a b:1", ""}, {"http://a b", ""},
+	} {
+		got, err := adminFlags{Admin: x.admin}.base()
+		if got != x.want || (err == nil) != (x.want != "") {
+			t.Errorf("%q: %q, %v; want %q", x.admin, got, err, x.want)
+		}
+	}
+}
