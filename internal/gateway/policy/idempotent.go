@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,14 +32,7 @@ type Idempotency struct {
 	log      *slog.Logger
 	requests *prometheus.CounterVec
 	taken    prometheus.Counter
-
-	ending context.Context // over when nothing may go on for which no client waits
-	end    context.CancelFunc
-
-	mu   sync.Mutex
-	over bool           // nothing may be begun in the background
-	busy sync.WaitGroup // what is
-	room chan struct{}  // bounds it
+	late     *late
 }
 
 // IdempotencyOptions tune an Idempotency. Zero fields mean their defaults.
@@ -50,6 +41,7 @@ type IdempotencyOptions struct {
 	Metrics prometheus.Registerer // default: none
 }
 
+// results are all that a request is counted as.
 var results = []string{
 	"recorded",     // sent to the service, and its answer kept
 	"unkept",       // sent, and its answer too large to keep, or broken off
@@ -64,15 +56,12 @@ var results = []string{
 	"unkeyed",      // without a key where it is optional
 }
 
-// maxBackground is how many answers and claims may wait for the store to come back. More are left to their leases.
-const maxBackground = 1024
-
 // NewIdempotency returns what the routes of a gateway share. It starts nothing; Cut ends what its policies start.
 func NewIdempotency(claims *claim.Claims, o *IdempotencyOptions) *Idempotency {
 	if o == nil {
 		o = &IdempotencyOptions{}
 	}
-	i := &Idempotency{claims: claims, log: o.Log, room: make(chan struct{}, maxBackground),
+	i := &Idempotency{claims: claims, log: o.Log, late: newLate(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenfold_idempotency_requests_total", Help: "Requests that may need an Idempotency-Key, by how they ended."}, []string{"result"}),
 		taken: prometheus.NewCounter(prometheus.CounterOpts{
@@ -87,7 +76,6 @@ func NewIdempotency(claims *claim.Claims, o *IdempotencyOptions) *Idempotency {
 	if o.Metrics != nil {
 		o.Metrics.MustRegister(i.requests, i.taken)
 	}
-	i.ending, i.end = context.WithCancel(context.Background())
 	return i
 }
 
@@ -95,32 +83,7 @@ func (i *Idempotency) count(result string) { i.requests.WithLabelValues(result).
 
 // Cut ends the requests that go on without their clients, and gives up what waits for the store. It returns when nothing is
 // left of the latter.
-func (i *Idempotency) Cut() {
-	i.end()
-	i.mu.Lock()
-	i.over = true
-	i.mu.Unlock()
-	i.busy.Wait()
-}
-
-// background runs what may be done after the answer, and reports whether it does.
-func (i *Idempotency) background(do func(context.Context)) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.over {
-		return false
-	}
-	select {
-	case i.room <- struct{}{}:
-	default:
-		return false
-	}
-	i.busy.Go(func() {
-		defer func() { <-i.room }()
-		do(i.ending)
-	})
-	return true
-}
+func (i *Idempotency) Cut() { i.late.cut() }
 
 // Policy is that of one route to a service. A request whose client has left goes on for at most patience, so that the answer
 // is there when the client asks again; 0 means a minute.
@@ -166,7 +129,7 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		claim.Print(idempotency.FingerprintOf(r, body)), p.config.TTL)
 	switch {
 	case err != nil:
-		p.background(func(ctx context.Context) { found.Claim.Abandon(ctx) }) // or its lease ends it
+		p.late.begin(func(ctx context.Context) { found.Claim.Abandon(ctx) }) // once: or its lease ends it
 		p.unavailable(w, r, err)
 	case found.State == claim.InFlight, found.State == claim.Mismatch, found.State == claim.Done && !found.Answer.Kept:
 		p.repeated(found).Write(w, r)
@@ -185,8 +148,6 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // admit reads the body of a request that may be done once. A Status in the Problem refuses it; badKey is what is wrong with
 // its key.
 func (p *idempotent) admit(r *http.Request, badKey error) ([]byte, Problem) {
-	tooLarge := Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
-		Detail: fmt.Sprintf("the body of a request with an Idempotency-Key may have %d bytes here", p.config.BodyBytes)}
 	switch {
 	case upstream.IsGRPC(r):
 		return nil, Problem{Status: http.StatusUnsupportedMediaType, Reason: "key_with_grpc",
@@ -197,7 +158,7 @@ func (p *idempotent) admit(r *http.Request, badKey error) ([]byte, Problem) {
 	case badKey != nil:
 		return nil, Problem{Status: http.StatusBadRequest, Reason: "key_malformed", Detail: badKey.Error()}
 	case r.ContentLength > int64(p.config.BodyBytes):
-		return nil, tooLarge
+		return nil, p.tooLarge()
 	case r.Body == nil || r.ContentLength == 0:
 		return nil, Problem{}
 	}
@@ -215,9 +176,14 @@ func (p *idempotent) admit(r *http.Request, badKey error) ([]byte, Problem) {
 		problem.Err = err
 		return nil, problem
 	case body.Len() > p.config.BodyBytes:
-		return nil, tooLarge
+		return nil, p.tooLarge()
 	}
 	return body.Bytes(), Problem{}
+}
+
+func (p *idempotent) tooLarge() Problem {
+	return Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
+		Detail: fmt.Sprintf("the body of a request with an Idempotency-Key may have %d bytes here", p.config.BodyBytes)}
 }
 
 func (p *idempotent) refuse(w http.ResponseWriter, r *http.Request, problem Problem) {
@@ -266,54 +232,4 @@ func statusText(status int) string {
 		return ""
 	}
 	return " with status " + strconv.Itoa(status)
-}
-
-// replay gives a recorded answer.
-func replay(w http.ResponseWriter, r *http.Request, a claim.Answer) {
-	RecordOf(r).Reason = "replayed"
-	h := w.Header()
-	maps.Copy(h, a.Header)
-	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // or net/http would guess one
-	}
-	h.Set(idempotency.ReplayedHeader, "true")
-	if hasBody(a.Status) {
-		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
-	}
-	w.WriteHeader(a.Status)
-	w.Write(a.Body) // the only error is a client that left, and it can ask again
-}
-
-func hasBody(status int) bool {
-	return status != http.StatusNoContent && status != http.StatusNotModified
-}
-
-// run sends the request to the service, and keeps the claim while it works.
-func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim, body []byte) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	defer cancel(nil)
-	defer context.AfterFunc(r.Context(), func() {
-		patience := time.NewTimer(p.patience)
-		defer patience.Stop()
-		select {
-		case <-patience.C:
-		case <-p.ending.Done():
-		case <-ctx.Done():
-		}
-		cancel(context.Cause(r.Context()))
-	})()
-	t := p.begin(ctx, c)
-	defer t.release()
-	k := &keeper{w: w, rec: RecordOf(r), turn: t, header: http.Header{}, limit: p.config.AnswerBytes}
-	defer k.brokenOff()
-
-	out := r.WithContext(ctx)
-	out.Body, out.ContentLength, out.TransferEncoding = upstream.InMemory(body), int64(len(body)), nil
-	delete(out.Header, "Te") // trailers cannot be given again
-	p.next.ServeHTTP(k, out)
-	k.record()
-	if r.Context().Err() != nil {
-		clientGone(r, context.Cause(r.Context()))
-	}
-	k.finish()
 }

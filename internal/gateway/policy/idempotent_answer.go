@@ -2,93 +2,13 @@ package policy
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"strconv"
-	"sync"
-	"time"
 
 	"github.com/tenfold-go/tenfold/idempotency"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 )
-
-// turn is one request's time with its key. It ends once: with free, or with record.
-type turn struct {
-	*idempotent
-	claim *claim.Claim
-	ctx   context.Context // of the store's answers, which are worth waiting for whether or not the client does
-
-	stop context.CancelFunc
-	held sync.WaitGroup
-}
-
-// begin keeps the claim until release.
-func (p *idempotent) begin(ctx context.Context, c *claim.Claim) *turn {
-	t := &turn{idempotent: p, claim: c, ctx: context.WithoutCancel(ctx)}
-	ctx, t.stop = context.WithCancel(t.ctx)
-	t.held.Go(func() { c.Hold(ctx) }) // should it lose the claim, record will say so
-	return t
-}
-
-// release lets go of the claim: a lease that is renewed after free would hold the key for nobody.
-func (t *turn) release() {
-	t.stop()
-	t.held.Wait()
-}
-
-// free makes the key as good as new.
-func (t *turn) free() {
-	t.release()
-	t.count("freed")
-	if t.claim.Abandon(t.ctx) != nil {
-		t.background(func(ctx context.Context) { again(ctx, t.claim, t.claim.Abandon) })
-	}
-}
-
-// record stores the answer. Should the store be away, it goes on trying when the answer is on its way.
-func (t *turn) record(a claim.Answer) {
-	t.release()
-	complete := func(ctx context.Context) error { return t.claim.Complete(ctx, a) }
-	err := complete(t.ctx)
-	if err == nil || errors.Is(err, claim.ErrLost) ||
-		!t.background(func(ctx context.Context) { t.recorded(a, again(ctx, t.claim, complete)) }) {
-		t.recorded(a, err)
-	}
-}
-
-func (t *turn) recorded(a claim.Answer, err error) {
-	switch {
-	case err != nil:
-		t.count("lost")
-		t.log.Warn("answer not recorded: a repetition may have its effect again", "service", t.service, "err", err)
-	case a.Kept:
-		t.count("recorded")
-	default:
-		t.count("unkept")
-	}
-}
-
-// latePause is how often a store that was away is tried again.
-const latePause = 500 * time.Millisecond
-
-// again tries to tell the store how a request ended for as long as its claim may stand.
-func again(ctx context.Context, c *claim.Claim, tell func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.Lease())
-	defer cancel()
-	for {
-		err := tell(ctx)
-		if err == nil || errors.Is(err, claim.ErrLost) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(latePause):
-		}
-	}
-}
 
 // keeper is the http.ResponseWriter of a request that holds a claim: it decides by the header of the answer what becomes of
 // the claim, and keeps a copy of what is to be recorded. An answer of known length is held back until it is recorded; one of
@@ -258,4 +178,24 @@ func (k *keeper) brokenOff() {
 	case holding, copying:
 		k.pass()
 	}
+}
+
+// replay gives a recorded answer.
+func replay(w http.ResponseWriter, r *http.Request, a claim.Answer) {
+	RecordOf(r).Reason = "replayed"
+	h := w.Header()
+	maps.Copy(h, a.Header)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
+	h.Set(idempotency.ReplayedHeader, "true")
+	if hasBody(a.Status) {
+		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	}
+	w.WriteHeader(a.Status)
+	w.Write(a.Body) // the only error is a client that left, and it can ask again
+}
+
+func hasBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
 }

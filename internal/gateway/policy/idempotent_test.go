@@ -594,7 +594,7 @@ func TestStoreAwayWhenTheAnswerComes(t *testing.T) {
 			k.expect(order("key", "{}"), c.status, 1)
 			k.expect(order("key", "{}"), 503, 1)
 			k.away.Store(false)
-			k.busy.Wait()
+			k.late.busy.Wait()
 			if got := counterValue(t, k.requests.WithLabelValues(c.state)); got != 1 {
 				t.Errorf("%s: %d", c.state, got)
 			}
@@ -616,8 +616,8 @@ func TestAnswersThatAreLost(t *testing.T) {
 		case "cut":
 			k.Cut()
 		case "full":
-			for range maxBackground {
-				k.room <- struct{}{}
+			for range maxLate {
+				k.late.room <- struct{}{}
 			}
 		}
 		if w := k.expect(order("key", "{}"), 201, 1); w.Body.String() != "ok" {
