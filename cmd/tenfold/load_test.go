@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/tenfold-go/tenfold/internal/journey"
 	"github.com/tenfold-go/tenfold/internal/load"
@@ -166,24 +169,81 @@ func TestLoadInterrupted(t *testing.T) {
 	}
 }
 
-// The journeys that the documentation and the shop show are journeys.
-func TestLoadJourneysThatAreShown(t *testing.T) {
-	text, err := os.ReadFile("../../docs/load.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for i, block := range strings.Split(string(text), "```") {
+// writeShown writes the blocks of a document that have a file name into the current directory.
+func writeShown(t *testing.T, name string) {
+	t.Helper()
+	for i, block := range strings.Split(document(t, name), "```") {
 		head, body, _ := strings.Cut(block, "\n")
-		if _, name, ok := strings.Cut(head, " "); ok && i%2 == 1 {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(body), 0o600); err != nil {
+		if _, file, ok := strings.Cut(head, " "); ok && i%2 == 1 {
+			if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for _, file := range []string{filepath.Join(dir, "journey.yaml"), "../../examples/shop/journey.yaml"} {
-		if j, err := journey.Load(file); err != nil || len(j.Visitors) < 2 {
+}
+
+// The journeys that the documentation and the shop show are journeys, and its commands are commands.
+func TestLoadDocumentationIsRight(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeShown(t, "docs/load.md")
+	for file, kinds := range map[string]int{"journey.yaml": 2, "checkout.yaml": 1, filepath.Join(repository, "examples/shop/journey.yaml"): 3} {
+		if j, err := journey.Load(file); err != nil || len(j.Visitors) != kinds {
 			t.Errorf("%s: %v", file, err)
 		}
+	}
+	n := 0
+	for line := range strings.Lines(document(t, "docs/load.md")) {
+		args, ok := strings.CutPrefix(line, "$ tenfold ")
+		if !ok {
+			continue
+		}
+		n++
+		parser, err := kong.New(&cli{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse(strings.Fields(args)); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if n < 8 {
+		t.Errorf("only %d commands found", n)
+	}
+}
+
+// The session with the shop in docs/load.md: its file is fine, its journey buys in that shop, and its plan follows from the
+// curve that it shows.
+func TestLoadSessionOfTheShop(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	writeShown(t, "docs/load.md")
+	if out, err := exec.Command("tenfold", "check", "-f", "tenfold.yaml").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	shop := up(t, call{dir: dir, args: []string{"-f", "tenfold.yaml"}})
+	code, stdout, stderr := tenfoldLoad(t.Context(), "checkout.yaml", "--target", shop.url, "--rate", "4", "--duration", "3s", "--warmup", "0s",
+		"--arrivals", "even", "--timeout", "1m", "--json", "-")
+	var d load.Document
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
+	}
+	if s := d.Steps[0]; s.Requests < 4 || s.Errors > 0 || s.Max < 1000 { // a payment takes a second
+		t.Errorf("%d requests, %v failed: %v; the slowest took %v ms", s.Requests, s.Errors, s.Faults, s.Max)
+	}
+	shop.stop()
+
+	text := document(t, "docs/load.md")
+	planned := 0
+	for _, block := range strings.Split(text, "```console\n$ tenfold plan scaling.json ")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		args, want, _ := strings.Cut(block, "\n")
+		if _, stdout, stderr := runPlan(t, "", append([]string{"scaling.json"}, strings.Fields(args)...)...); want != "" && stdout != want {
+			t.Errorf("plan %s: %s\n%s\nshown is\n%s", args, stderr, stdout, want)
+		} else if want != "" {
+			planned++
+		}
+	}
+	if planned != 1 {
+		t.Errorf("%d plans are shown", planned)
 	}
 }

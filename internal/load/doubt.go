@@ -57,7 +57,7 @@ func (s *Step) doubt(r *run, t *tally) {
 
 // follow says how long the target took to recover from the step before. What it has not recovered from, it shows now.
 func (s *Step) follow(recovery time.Duration, recovered bool) {
-	if recovery > time.Second {
+	if recovery >= 100*time.Millisecond {
 		s.RecoverySeconds = recovery.Seconds()
 	}
 	if !recovered {

@@ -17,20 +17,21 @@ const (
 	failingFor = 10 * time.Second // a visit that fails quickly has its reasons, and is not waited for as long
 )
 
-// settle waits until a visit alone is about as quick as usual. It returns how long that took, and whether it came to it.
-func (g *Generator) settle(ctx context.Context, usual time.Duration) (took time.Duration, ok bool) {
+// settle waits until a visit alone is about as quick as usual. It returns how long it waited until such a visit began, and
+// whether it came to that.
+func (g *Generator) settle(ctx context.Context, usual time.Duration) (waited time.Duration, ok bool) {
 	for begin := time.Now(); ; {
+		waited = time.Since(begin)
 		slowest, failed := g.rehearse(ctx)
-		took = time.Since(begin)
 		calm := slowest <= calmFactor*usual+calmFloor
 		switch {
-		case ctx.Err() != nil, calm && !failed, calm && took > failingFor:
-			return took, true
-		case took > slowFor:
-			return took, false
+		case ctx.Err() != nil, calm && !failed, calm && waited > failingFor:
+			return waited, true
+		case waited > slowFor:
+			return waited, false
 		}
 		if g.options.Progress != nil {
-			g.options.Progress(Progress{Recovering: true, Elapsed: took})
+			g.options.Progress(Progress{Recovering: true, Elapsed: time.Since(begin)})
 		}
 		select {
 		case <-time.After(calmPause):

@@ -133,8 +133,12 @@ func (s *search) next() (float64, bool) {
 
 // tidy rounds a rate to three digits: nobody reads more.
 func tidy(rate float64) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(rate))-3)
-	return math.Round(rate/unit) * unit
+	digits := 3 - math.Floor(math.Log10(rate))
+	if unit := math.Pow(10, -digits); digits < 0 {
+		return math.Round(rate/unit) * unit
+	}
+	scale := math.Pow(10, digits) // whole, unlike its inverse: no 10.370000000000001
+	return math.Round(rate*scale) / scale
 }
 
 // knee says what the search came to.

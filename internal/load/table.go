@@ -142,7 +142,7 @@ func (s *Step) writeRemarks(b *strings.Builder) {
 	if !s.Valid {
 		fmt.Fprintf(b, "  at %s: not valid: %s\n", at, s.InvalidReason)
 	}
-	if s.RecoverySeconds > 0 {
+	if s.RecoverySeconds >= 1 {
 		fmt.Fprintf(b, "  at %s: the target took %.0f s to recover from the step before\n", at, s.RecoverySeconds)
 	}
 	if !s.Steady && !s.Incomplete {

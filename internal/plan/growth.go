@@ -92,6 +92,6 @@ func (q Question) inVisits(a *Answer, requests float64) float64 {
 			"taken for a visit")
 		return requests
 	}
-	a.because(aboutGrowth, "what was measured counts visits, of %s requests each: %s", number(each), q.rate(requests/each))
+	a.because(aboutGrowth, "what was measured counts visits, of %s requests each: %s", number(math.Round(10*each)/10), q.rate(requests/each))
 	return requests / each
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,11 +129,17 @@ func (m *Measured) steps() []Step {
 	return all
 }
 
+// counts says that the load generator stands by what it found: what it doubts of a step (that it was late itself, say) is
+// weighed in the verdict already.
+func (s Step) counts() bool {
+	return s.Valid || s.Verdict.Outcome == "held" || s.Verdict.Outcome == "broke"
+}
+
 // doubtful counts the steps that the load generator itself did not believe.
 func (m *Measured) doubtful() (n, of int) {
 	all := m.steps()
 	for _, s := range all {
-		if !s.Valid && s.Verdict.Outcome != "broke" {
+		if !s.counts() {
 			n++
 		}
 	}
@@ -143,7 +150,7 @@ func (m *Measured) doubtful() (n, of int) {
 func (m *Measured) perVisit() float64 {
 	requests, visits := 0.0, 0.0
 	for _, s := range m.steps() {
-		if s.Valid && s.RequestRate > 0 {
+		if s.counts() && s.Verdict.Outcome != "broke" && s.RequestRate > 0 { // a visit that fails is cut short
 			requests, visits = requests+s.RequestRate, visits+s.Achieved
 		}
 	}
@@ -155,7 +162,7 @@ func (m *Measured) perVisit() float64 {
 
 func (m *Measured) perVisitText() string {
 	if each := m.perVisit(); each > 0 {
-		return ", which made " + number(each) + " requests each"
+		return ", which made " + number(math.Round(10*each)/10) + " requests each"
 	}
 	return ""
 }

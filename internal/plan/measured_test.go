@@ -47,9 +47,10 @@ func TestMeasuredDocuments(t *testing.T) {
 func TestAStepThatBrokeIsNoDoubt(t *testing.T) {
 	const steps = `[
 	  {"offered": 100, "achieved": 100, "valid": true, "verdict": {"outcome": "held", "reason": "the objective held"}},
+	  {"offered": 110, "achieved": 110, "valid": false, "invalid_reason": "late", "verdict": {"outcome": "held"}},
 	  {"offered": 200, "achieved": 120, "valid": false, "verdict": {"outcome": "broke", "reason": "p99 4 s, limit 1 s"}}%s]`
 	const late = `, {"offered": 150, "achieved": 150, "valid": false, "verdict": {"outcome": "unknown", "reason": "late"}}`
-	for more, want := range map[string]string{"": "", late: "1 of the 3 load steps were invalid"} {
+	for more, want := range map[string]string{"": "", late: "1 of the 4 load steps were invalid"} {
 		list := fmt.Sprintf(steps, more)
 		for _, document := range []string{
 			`{"steps": ` + list + `, "knee": {"rate": 100, "low": 100, "high": 200}}`,
