@@ -238,8 +238,8 @@ func TestKeyOf(t *testing.T) {
 		}
 		seen[key] = true
 	}
-	if KeyOf("a", "b") != KeyOf("a", "b") {
-		t.Error("a key is not a function of its parts")
+	if again := KeyOf("a", "b"); !seen[again] {
+		t.Errorf("a key is not a function of its parts: %s", again)
 	}
 }
 
