@@ -52,8 +52,11 @@ type signer struct {
 	private   crypto.Signer
 }
 
-// made keeps the keys of all tests: an RSA key takes long to make.
-var made sync.Map
+// made keeps the keys of all tests. Those of RSA are one, which takes long to make.
+var (
+	made   sync.Map
+	rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+)
 
 func newSigner(t testing.TB, kid, algorithm string) *signer {
 	t.Helper()
@@ -78,7 +81,7 @@ func newPrivate(t testing.TB, algorithm string) (k crypto.Signer) {
 	case "ES512":
 		k, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	default:
-		k, err = rsa.GenerateKey(rand.Reader, 2048)
+		k, err = rsaKey()
 	}
 	if err != nil {
 		t.Fatal(err)

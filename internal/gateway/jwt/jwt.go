@@ -143,16 +143,16 @@ func (v *Verifier) check(ctx context.Context, token string) (id identity, set *k
 
 // keyOf finds the key of a token. For one that is not known it has the keys read again, when it is time for that.
 func (v *Verifier) keyOf(ctx context.Context, t token) (set *keySet, public any, refusal *Refusal) {
-	set = v.keys.Load()
-	if set == nil && v.readings.join(ctx) {
-		set = v.keys.Load()
-	}
-	if set == nil {
-		return nil, nil, errNoKeys
+	if set = v.keys.Load(); set == nil {
+		v.readings.join(ctx)
+		if set = v.keys.Load(); set == nil {
+			return nil, nil, errNoKeys
+		}
 	}
 	public, refusal = set.find(t.kid, t.algorithm)
-	if refusal == errUnknownKey && v.readings.want(ctx) {
-		set = v.keys.Load()
+	if refusal == errUnknownKey {
+		v.readings.want(ctx)
+		set = v.keys.Load() // perhaps others, also if there was nothing to wait for: a reading may just have ended
 		public, refusal = set.find(t.kid, t.algorithm)
 	}
 	return set, public, refusal

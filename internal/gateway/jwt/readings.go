@@ -44,16 +44,16 @@ func (r *readings) end() {
 	r.underWay = nil
 }
 
-// join waits for the reading that is under way, and tells whether one has ended.
-func (r *readings) join(ctx context.Context) bool {
+// join waits for the reading that is under way, if there is one.
+func (r *readings) join(ctx context.Context) {
 	r.mu.Lock()
 	underWay := r.underWay
 	r.mu.Unlock()
-	return wait(ctx, underWay)
+	wait(ctx, underWay)
 }
 
 // want is join that begins a reading if there is none and the window has room for one.
-func (r *readings) want(ctx context.Context) bool {
+func (r *readings) want(ctx context.Context) {
 	r.mu.Lock()
 	if now := time.Now(); r.underWay == nil && now.Sub(r.last) >= r.window {
 		r.last = now
@@ -62,20 +62,18 @@ func (r *readings) want(ctx context.Context) bool {
 	}
 	underWay := r.underWay
 	r.mu.Unlock()
-	return wait(ctx, underWay)
+	wait(ctx, underWay)
 }
 
-func wait(ctx context.Context, underWay <-chan struct{}) bool {
+func wait(ctx context.Context, underWay <-chan struct{}) {
 	if underWay == nil {
-		return false
+		return
 	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-underWay:
-		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return false
 }

@@ -234,6 +234,26 @@ func TestRotation(t *testing.T) {
 	})
 }
 
+// Whoever comes with a new key while the keys are read, or just after, is let in.
+func TestManyFirstTokensOfANewKey(t *testing.T) {
+	a, b := newSigner(t, "a", "EdDSA"), newSigner(t, "b", "EdDSA")
+	for range 20 {
+		in(t, says(200, jwks(t, a)), func(t *testing.T, v *Verifier, i *fakeIssuer) {
+			wantVerified(t, v, a.good(t), "", 0)
+			i.becomes(says(200, jwks(t, a, b)))
+			token := b.good(t)
+			var all sync.WaitGroup
+			for range 50 {
+				all.Go(func() { wantVerified(t, v, token, "", 0) })
+			}
+			all.Wait()
+			if n := len(i.times()); n != 2 {
+				t.Errorf("asked %d times", n)
+			}
+		})
+	}
+}
+
 // A file is read again, too, and one that becomes bad changes nothing.
 func TestRotationOfAFile(t *testing.T) {
 	a, b := newSigner(t, "a", "EdDSA"), newSigner(t, "b", "EdDSA")
@@ -364,13 +384,17 @@ func TestWantedReadingIsTheNextOne(t *testing.T) {
 		for range 3 {
 			r.begin()
 			r.end()
-			got := make(chan bool)
-			go func() { got <- r.want(t.Context()) }()
+			begun, waited := time.Now(), make(chan time.Duration)
+			go func() {
+				r.want(t.Context())
+				waited <- time.Since(begun)
+			}()
 			synctest.Wait()
+			time.Sleep(time.Millisecond)
 			r.begin()
 			r.end()
-			if !<-got || len(r.wanted) > 0 {
-				t.Error("it was another one")
+			if got := <-waited; got != time.Millisecond || len(r.wanted) > 0 {
+				t.Errorf("it was another one: waited %s", got)
 			}
 			time.Sleep(time.Second)
 		}
