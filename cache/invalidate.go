@@ -154,6 +154,7 @@ func (c *Cache[K, V]) confirm(ctx context.Context, open []*confirmation) error {
 			}
 			// The list is read again, but they need not be waited for a second time if removing them failed.
 			c.waiting.settle(open, expelled)
+			began = c.clock() // who joined meanwhile was not asked yet
 		case c.clock()-began > int64(patience) || !c.running.Load():
 			c.o.Log.Warn("nodes do not answer an invalidation and are expelled", "nodes", silent)
 			for range silent {

@@ -55,7 +55,9 @@ func ServeError(w http.ResponseWriter, _ *http.Request, err error) {
 	case is(err, ErrUnavailable, context.Canceled, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "your session cannot be read right now: try again in a moment", http.StatusServiceUnavailable)
-	case is(err, ErrReadOnly, ErrGone, ErrConflict, ErrOtherUser):
+	case is(err, ErrOtherUser):
+		http.Error(w, "somebody else is logged in here: log out first", http.StatusConflict)
+	case is(err, ErrReadOnly, ErrGone, ErrConflict):
 		http.Error(w, "your session has just changed: reload the page", http.StatusConflict)
 	case is(err, ErrLimit):
 		http.Error(w, "your session has no room for this", http.StatusRequestEntityTooLarge)
