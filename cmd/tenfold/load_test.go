@@ -102,21 +102,21 @@ func TestLoadSweepBecomesAPlan(t *testing.T) {
 	}
 }
 
-// With --nodes, a real fleet is measured at each size. Each node takes 4 requests at a time and 200 ms for each: 20 a second,
+// With --nodes, a real fleet is measured at each size. Each node takes 2 requests at a time and 100 ms for each: 20 a second,
 // however busy the machine is; what finds no place within 100 ms is refused. Lateness of anything else breaks no objective
 // that counts refusals alone.
 func TestLoadMeasuresAFleetAtEachSize(t *testing.T) {
 	const capacity, file = 20, `
 store: none
 services:
-  shop: {run: [service], nodes: 1, probe: /, outlier: off, retry: off, breaker: off, limit: {in_flight: 4, queue: 100, wait: 100ms}}
+  shop: {run: [service], nodes: 1, probe: /, outlier: off, retry: off, breaker: off, limit: {in_flight: 2, queue: 100, wait: 100ms}}
 routes: [{path: /, to: shop}]
 `
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "tenfold.yaml"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x := start(t, call{dir: dir, args: []string{"load", "/small?ms=200", "-f", "tenfold.yaml", "--nodes", "1,2,3", "--rates", "25..400",
+	x := start(t, call{dir: dir, args: []string{"load", "/small?ms=100", "-f", "tenfold.yaml", "--nodes", "1,2,3", "--rates", "25..400",
 		"--duration", "600ms", "--warmup", "0s", "--arrivals", "even", "--objective", "errors=25%", "--json", "scaling.json", "--html", "scaling.html"}})
 	<-x.exited
 	if code := x.wait(); code != 0 {
@@ -131,7 +131,7 @@ routes: [{path: /, to: shop}]
 	if err := json.Unmarshal(data, &d); err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Scaling) != 3 || !d.SharedCores || d.Knee != nil || d.Unit != "requests/s" || d.Target != "/small?ms=200 of tenfold.yaml" {
+	if len(d.Scaling) != 3 || !d.SharedCores || d.Knee != nil || d.Unit != "requests/s" || d.Target != "/small?ms=100 of tenfold.yaml" {
 		t.Fatalf("sizes %d, shared cores %v, knee %v, unit %s, target %s", len(d.Scaling), d.SharedCores, d.Knee, d.Unit, d.Target)
 	}
 	for i, s := range d.Scaling {

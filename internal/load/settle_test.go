@@ -11,7 +11,8 @@ import (
 // A target that goes on with what nobody waits for any more is waited for: 20 s of twice its capacity leave 20 s of work.
 func TestAStepWaitsForWhatTheStepBeforeLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newFake(gate(8, 50*time.Millisecond)).generator(t, Options{Duration: 20 * time.Second, Warmup: noWarmup(), Arrivals: Even, Timeout: time.Second})
+		o := Options{Duration: 20 * time.Second, Warmup: noWarmup(), Arrivals: Even, Timeout: time.Second}
+		g := newFake(gate(8, 50*time.Millisecond)).generator(t, o)
 		var steps []*Step
 		c, err := g.Sweep(t.Context(), 80, 320, objective(t, "p99=200ms"), func(s *Step) { steps = append(steps, s) })
 		if err != nil {

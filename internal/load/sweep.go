@@ -67,7 +67,8 @@ func (c *Curve) usual() time.Duration {
 }
 
 // decide measures a rate, and again where that does not decide.
-func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duration, o Objective, each func(*Step)) (steps []*Step, v Verdict, err error) {
+func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duration, o Objective, each func(*Step)) (
+	steps []*Step, v Verdict, err error) {
 	for n := 1; n <= repeats && ctx.Err() == nil; n++ {
 		recovery, recovered := time.Duration(0), true
 		if usual > 0 {
