@@ -10,23 +10,29 @@ import (
 	"github.com/redis/rueidis"
 )
 
+// follow makes a server a replica and waits for the master's data. A master takes a new replication id for its first replica,
+// and with it a new epoch: what a test wants to have on both has to come after.
+func follow(t *testing.T, client rueidis.Client, master *realRedis) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(master.address)
+	say(t, client, "REPLICAOF", host, port)
+	until(t, "the replica follows", func() bool {
+		return strings.Contains(say(t, client, "INFO", "replication"), "master_link_status:up")
+	})
+}
+
 // TestReplicaThatTakesOverBringsNothingBack kills a server after an invalidation that its replica has not got.
 func TestReplicaThatTakesOverBringsNothingBack(t *testing.T) {
 	master, replica := startRedis(t), startRedis(t)
 	db := newTable()
 	db.set("a", 1)
-	o := &Options[string, int]{L1Lease: 200 * time.Millisecond}
+	o := &Options[string, int]{L1Lease: 200 * time.Millisecond, StoreTimeout: patient}
 	atMaster, atReplica := connect(t, master.address), connect(t, replica.address)
 	before, err := New(atMaster, "failover", db.load, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, port, _ := net.SplitHostPort(master.address)
-	say(t, atReplica, "REPLICAOF", host, port)
-	// A master takes a new replication id for its first replica, and with it a new epoch: the value has to come after.
-	until(t, "the replica follows", func() bool {
-		return strings.Contains(say(t, atReplica, "INFO", "replication"), "master_link_status:up")
-	})
+	follow(t, atReplica, master)
 	get(t, before, "a")
 	until(t, "the replica has the value", func() bool {
 		entry := (&redisStore{prefix: "failover/1"}).keys(object{'k', "a"})[1]
@@ -57,27 +63,23 @@ func TestMasterThatComesBackBringsNothingBack(t *testing.T) {
 	db := newTable()
 	db.set("a", 1)
 	atMaster, atOther := connect(t, master.address), connect(t, other.address)
-	c, err := New(atMaster, "failback", db.load, &Options[string, int]{L1Lease: 200 * time.Millisecond})
+	c, err := New(atMaster, "failback", db.load, &Options[string, int]{L1Lease: 200 * time.Millisecond, StoreTimeout: patient})
 	if err != nil {
 		t.Fatal(err)
 	}
-	follow := func(client rueidis.Client, leader *realRedis) {
-		host, port, _ := net.SplitHostPort(leader.address)
-		say(t, client, "REPLICAOF", host, port)
-		entry := (&redisStore{prefix: "failback/1"}).keys(object{'k', "a"})[1]
-		until(t, "the replica has the value", func() bool {
-			return strings.Contains(say(t, client, "INFO", "replication"), "master_link_status:up") &&
-				strings.Contains(say(t, client, "HEXISTS", entry, "by"), "1")
-		})
-	}
+	follow(t, atOther, master)
 	get(t, c, "a")
-	follow(atOther, master)
+	entry := (&redisStore{prefix: "failback/1"}).keys(object{'k', "a"})[1]
+	until(t, "the replica has the value", func() bool { return strings.Contains(say(t, atOther, "HEXISTS", entry, "by"), "1") })
 	say(t, atOther, "REPLICAOF", "NO", "ONE")
 	db.set("a", 2)
 	if err := c.Invalidate(t.Context(), Position{}, "a"); err != nil {
 		t.Fatal(err)
 	}
-	follow(atMaster, other)
+	follow(t, atMaster, other)
+	if !strings.Contains(say(t, atMaster, "HEXISTS", entry, "by"), "1") {
+		t.Error("the other's data should still hold the old value")
+	}
 	say(t, atMaster, "REPLICAOF", "NO", "ONE")
 	if v := get(t, c, "a"); v != 2 {
 		t.Errorf("got %d after the write of 2", v)
@@ -90,7 +92,7 @@ func TestRestartFromAnOldFileBringsNothingBack(t *testing.T) {
 	db := newTable()
 	db.set("a", 1)
 	client := connect(t, server.address)
-	c, err := New(client, "restart", db.load, &Options[string, int]{L1Lease: 200 * time.Millisecond})
+	c, err := New(client, "restart", db.load, &Options[string, int]{L1Lease: 200 * time.Millisecond, StoreTimeout: patient})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func cluster(t *testing.T) (addresses []string) {
 		}
 		_, bus, _ := net.SplitHostPort(l.Addr().String())
 		l.Close()
-		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000")
+		r := startRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "15000")
 		client := connect(t, r.address)
 		first := len(nodes) * 16384 / 3
 		say(t, client, "CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(first), fmt.Sprint((len(nodes)+1)*16384/3-1))
@@ -149,7 +151,7 @@ func TestRedisCluster(t *testing.T) {
 		}
 		t.Cleanup(client.Close)
 		c, err := New(client, "cluster", db.load, &Options[string, int]{
-			L1Lease: 500 * time.Millisecond, StoreTimeout: time.Second,
+			L1Lease: 2 * time.Second, StoreTimeout: patient,
 			Tags: func(key string) []string { return []string{"tag" + key[:2], "all"} },
 		})
 		if err != nil {

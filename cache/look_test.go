@@ -37,23 +37,10 @@ func sees(t *testing.T, s *redisStore, name string) bool {
 func TestLookGoesByTheServersPresentTerm(t *testing.T) {
 	master, other := startRedis(t), startRedis(t)
 	here, there := newRedisStore(connect(t, master.address), "look/1"), newRedisStore(connect(t, other.address), "look/1")
-	follow := func(s *redisStore, leader *realRedis) {
-		host, port, _ := net.SplitHostPort(leader.address)
-		say(t, s.client, "REPLICAOF", host, port)
-	}
-	inSync := func(s *redisStore) {
-		t.Helper()
-		until(t, "the replica has the value", func() bool {
-			return strings.Contains(say(t, s.client, "INFO", "replication"), "master_link_status:up") &&
-				strings.Contains(say(t, s.client, "HEXISTS", s.keys(object{'k', "a"})[1], "by"), "1")
-		})
-	}
-	follow(there, master)
-	until(t, "the replica follows", func() bool {
-		return strings.Contains(say(t, there.client, "INFO", "replication"), "master_link_status:up")
-	})
+	follow(t, there.client, master)
 	put(t, here, "a", "one")
-	inSync(there)
+	entry := here.keys(object{'k', "a"})[1]
+	until(t, "the replica has the value", func() bool { return strings.Contains(say(t, there.client, "HEXISTS", entry, "by"), "1") })
 	if !sees(t, here, "a") {
 		t.Fatal("a fresh value is not seen")
 	}
@@ -70,7 +57,8 @@ func TestLookGoesByTheServersPresentTerm(t *testing.T) {
 	}
 	other.pause()
 	defer other.carryOn()
-	follow(here, other)
+	host, port, _ := net.SplitHostPort(other.address)
+	say(t, here.client, "REPLICAOF", host, port)
 	if sees(t, here, "a") {
 		t.Error("a master that was demoted answers while it waits for the other's data")
 	}
@@ -86,7 +74,7 @@ func TestDemotedMasterAnswersNobody(t *testing.T) {
 	db := newTable()
 	db.set("a", 1)
 	client := connect(t, server.address)
-	c, err := New(client, "demoted", db.load, nil)
+	c, err := New(client, "demoted", db.load, &Options[string, int]{StoreTimeout: patient})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +105,7 @@ func TestUserWithoutInfoIsServedByScripts(t *testing.T) {
 	t.Cleanup(client.Close)
 	db := newTable()
 	db.set("a", 1)
-	c, err := New(client, "limited", db.load, nil)
+	c, err := New(client, "limited", db.load, &Options[string, int]{StoreTimeout: patient})
 	if err != nil {
 		t.Fatal(err)
 	}
