@@ -40,7 +40,10 @@ func (f adminFlags) call(ctx context.Context, method, path string, body, result 
 		req.Header.Set("Authorization", "Bearer "+f.Token)
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return hinted(errors.New("interrupted"), "what the running tenfold has begun goes on: tenfold status shows it")
+	case err != nil:
 		if e := (*url.Error)(nil); errors.As(err, &e) {
 			err = e.Err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -38,6 +39,22 @@ func TestAdminTokenIsAskedFor(t *testing.T) {
 	}
 	if err := (adminFlags{Admin: address, Token: "s3cret"}).call(t.Context(), http.MethodGet, "/api/routes", nil, nil); err != nil {
 		t.Errorf("with the token: %v", err)
+	}
+}
+
+// TestAdminInterrupted is Ctrl-C during a restart, which takes its time.
+func TestAdminInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		interrupt()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	var out, errs strings.Builder
+	code := run(&terminal{ctx: ctx, now: t.Context(), stdout: &out, stderr: &errs}, []string{"restart", "shop", "--admin", server.URL})
+	want := "tenfold: interrupted\nhint: what the running tenfold has begun goes on: tenfold status shows it\n"
+	if code != exitError || errs.String() != want || out.String() != "" {
+		t.Errorf("%d %q %q; want %q", code, &out, &errs, want)
 	}
 }
 
