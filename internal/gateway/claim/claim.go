@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 // ErrLost is a claim that somebody else has: its lease had run out before it was renewed. What its owner has done may be
@@ -37,7 +39,7 @@ type Options struct {
 // Claims are all claims in one store. They are safe for concurrent use, by any number of processes.
 type Claims struct {
 	lease, timeout time.Duration
-	eval           func(ctx context.Context, s *script, key string, args ...string) ([]rueidis.RedisMessage, error)
+	eval           func(ctx context.Context, s *store.Script, key string, args ...string) ([]rueidis.RedisMessage, error)
 }
 
 // New returns the claims in the store that client connects to; it is asked before each use, and may say that there is none.
@@ -47,12 +49,12 @@ func New(client func() (rueidis.Client, error), o *Options) *Claims {
 	}
 	return &Claims{
 		lease: cmp.Or(o.Lease, 30*time.Second), timeout: cmp.Or(o.Timeout, time.Second),
-		eval: func(ctx context.Context, s *script, key string, args ...string) ([]rueidis.RedisMessage, error) {
+		eval: func(ctx context.Context, s *store.Script, key string, args ...string) ([]rueidis.RedisMessage, error) {
 			c, err := client()
 			if err != nil {
 				return nil, err
 			}
-			return s.run(ctx, c, key, args)
+			return s.Run(ctx, c, key, args...).ToArray()
 		},
 	}
 }
@@ -196,7 +198,7 @@ func (c *Claim) Abandon(ctx context.Context) error {
 func (c *Claim) Lease() time.Duration { return c.claims.lease }
 
 // tell runs a script that answers 1, or 0 if the claim is not ours any more.
-func (c *Claim) tell(ctx context.Context, doing string, s *script, args ...string) error {
+func (c *Claim) tell(ctx context.Context, doing string, s *store.Script, args ...string) error {
 	reply, err := c.claims.ask(ctx, s, c, args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -212,7 +214,7 @@ func (c *Claim) tell(ctx context.Context, doing string, s *script, args ...strin
 
 // ask runs a script for a claim, and once more if the connection broke before it was answered: a script that runs twice does
 // the same as one that runs once.
-func (c *Claims) ask(ctx context.Context, s *script, claim *Claim, args ...string) ([]rueidis.RedisMessage, error) {
+func (c *Claims) ask(ctx context.Context, s *store.Script, claim *Claim, args ...string) ([]rueidis.RedisMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	args = append([]string{claim.owner, string(claim.print[:])}, args...)

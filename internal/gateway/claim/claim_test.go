@@ -16,6 +16,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 // A key is free, then in flight, then done; its answer is kept as it was, whatever bytes it has.
@@ -143,7 +145,7 @@ func TestEveryCallCanBeRepeated(t *testing.T) {
 	each(t, func(t *testing.T, client rueidis.Client) {
 		c, key := claims(client), KeyOf("key")
 		twice := c.eval
-		c.eval = func(ctx context.Context, s *script, key string, args ...string) ([]rueidis.RedisMessage, error) {
+		c.eval = func(ctx context.Context, s *store.Script, key string, args ...string) ([]rueidis.RedisMessage, error) {
 			if _, err := twice(ctx, s, key, args...); err != nil {
 				return nil, err
 			}
@@ -244,9 +246,9 @@ func TestKeyOf(t *testing.T) {
 }
 
 // answering is a store that answers as it is told.
-func answering(answer func(s *script) error) *Claims {
+func answering(answer func(s *store.Script) error) *Claims {
 	c := New(nil, nil)
-	c.eval = func(_ context.Context, s *script, _ string, _ ...string) ([]rueidis.RedisMessage, error) {
+	c.eval = func(_ context.Context, s *store.Script, _ string, _ ...string) ([]rueidis.RedisMessage, error) {
 		return nil, answer(s)
 	}
 	return c
@@ -258,7 +260,7 @@ func TestHoldRenews(t *testing.T) {
 		begun := time.Now()
 		var at []time.Duration
 		away := errors.New("away")
-		c := answering(func(s *script) error {
+		c := answering(func(s *store.Script) error {
 			if s == &renewScript {
 				at = append(at, time.Since(begun))
 			}
@@ -312,7 +314,7 @@ func TestHoldOnTheServer(t *testing.T) {
 // A connection that breaks is not the end, but neither is anything tried for ever.
 func TestBrokenConnections(t *testing.T) {
 	calls, broken := 0, io.ErrUnexpectedEOF
-	c := answering(func(*script) error { calls++; return broken })
+	c := answering(func(*store.Script) error { calls++; return broken })
 	found, err := c.Take(t.Context(), "key", Print{}, time.Hour)
 	if !errors.Is(err, broken) || calls != 2 || found.Claim == nil {
 		t.Errorf("%v after %d calls, claim %v", err, calls, found.Claim)

@@ -1,30 +1,6 @@
 package claim
 
-import (
-	"context"
-	"crypto/sha1"
-	"encoding/hex"
-
-	"github.com/redis/rueidis"
-)
-
-// script is a Lua script over one key, which may so be in any slot of a cluster. Redis keeps the text; calls name it by its
-// SHA-1. Commands are pinned, which keeps rueidis from using their memory again: up to v1.0.79 it recycles a command that it
-// has sent again on a new connection while the old connection may still be writing it.
-type script struct{ text, sha string }
-
-func newScript(text string) script {
-	sum := sha1.Sum([]byte(text))
-	return script{text, hex.EncodeToString(sum[:])}
-}
-
-func (s *script) run(ctx context.Context, c rueidis.Client, key string, args []string) ([]rueidis.RedisMessage, error) {
-	reply := c.Do(ctx, c.B().Evalsha().Sha1(s.sha).Numkeys(1).Key(key).Arg(args...).Build().Pin())
-	if err, ok := rueidis.IsRedisErr(reply.Error()); ok && err.IsNoScript() {
-		reply = c.Do(ctx, c.B().Eval().Script(s.text).Numkeys(1).Key(key).Arg(args...).Build().Pin())
-	}
-	return reply.ToArray()
-}
+import "github.com/tenfold-go/tenfold/internal/store"
 
 // A claim is a Redis hash:
 //
@@ -37,7 +13,7 @@ func (s *script) run(ctx context.Context, c rueidis.Client, key string, args []s
 // ARGV: owner, print. Each does the same when it runs again.
 var (
 	// ARGV[3...]: lease in ms, how long to keep the claim in ms. The answers are those of State.
-	takeScript = newScript(prelude + `
+	takeScript = store.NewScript(prelude + `
 local held = redis.call('HMGET', k, 'print', 'owner', 'lease', 'answer')
 if held[1] and held[1] ~= ARGV[2] then return {4} end
 if held[4] then return {3, held[4]} end
@@ -51,21 +27,21 @@ hold(ARGV[3], ARGV[4])
 return {state}`)
 
 	// ARGV[3...]: as above.
-	renewScript = newScript(prelude + `
+	renewScript = store.NewScript(prelude + `
 local held = redis.call('HMGET', k, 'owner', 'answer')
 if held[2] or held[1] and held[1] ~= ARGV[1] then return {0} end
 hold(ARGV[3], ARGV[4])
 return {1}`)
 
 	// ARGV[3...]: answer, how long to keep it in ms.
-	completeScript = newScript(prelude + `
+	completeScript = store.NewScript(prelude + `
 local owner = redis.call('HGET', k, 'owner')
 if owner and owner ~= ARGV[1] then return {0} end
 redis.call('HSET', k, 'print', ARGV[2], 'owner', ARGV[1], 'answer', ARGV[3])
 redis.call('PEXPIRE', k, ARGV[4])
 return {1}`)
 
-	abandonScript = newScript(prelude + `
+	abandonScript = store.NewScript(prelude + `
 local held = redis.call('HMGET', k, 'owner', 'answer')
 if held[1] == ARGV[1] and not held[2] then redis.call('DEL', k) end
 return {1}`)

@@ -2,23 +2,20 @@ package ratelimit
 
 import (
 	"context"
-	"crypto/sha1"
 	_ "embed"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 //go:embed lease.lua
-var text string
+var leaseLua string
 
-var sha = func() string {
-	sum := sha1.Sum([]byte(text))
-	return hex.EncodeToString(sum[:])
-}()
+var leaseScript = store.NewScript(leaseLua)
 
 // portionTime is how long the store lets tokens of an exhausted caller gather, so that the caller gets them in portions and
 // not with a round trip each.
@@ -31,16 +28,9 @@ type ledger struct {
 }
 
 // ask runs the script, until ctx is cancelled. The client is one that does not repeat commands: a repetition would be
-// counted twice. The commands are pinned, which keeps rueidis from using their memory again: up to v1.0.79 it recycles a
-// command that it sends again on a new connection while the old one may still be writing it.
+// counted twice.
 func (l ledger) ask(ctx context.Context, key string, lim limit, q question) (answer, error) {
-	args := l.arguments(lim, q)
-	c := l.client
-	got := c.Do(ctx, c.B().Evalsha().Sha1(sha).Numkeys(1).Key(key).Arg(args...).Build().Pin())
-	if err, ok := rueidis.IsRedisErr(got.Error()); ok && err.IsNoScript() {
-		got = c.Do(ctx, c.B().Eval().Script(text).Numkeys(1).Key(key).Arg(args...).Build().Pin())
-	}
-	n, err := got.AsIntSlice()
+	n, err := leaseScript.Run(ctx, l.client, key, l.arguments(lim, q)...).AsIntSlice()
 	if err != nil {
 		return answer{}, err
 	}
