@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/journey"
 	"github.com/tenfold-go/tenfold/internal/load"
 )
 
@@ -45,8 +40,8 @@ type loadCmd struct {
 	File    string     `short:"f" group:"Fleet" placeholder:"FILE" help:"Where the service is described; default tenfold.yaml."`
 	Service string     `group:"Fleet" placeholder:"NAME" help:"Which service, where the file runs several."`
 
-	JSON string `name:"json" group:"Output" placeholder:"FILE" help:"Write what was found as one JSON document, which tenfold plan reads; - for standard output."`
-	HTML string `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curves."`
+	JSON output `name:"json" group:"Output" placeholder:"FILE" help:"Write what was found as one JSON document, which tenfold plan reads; - for standard output."`
+	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curves; - for standard output."`
 }
 
 // rateRange is LO..HI.
@@ -110,6 +105,9 @@ func (cmd loadCmd) Run(t *terminal) error {
 		return err
 	}
 	if err := cmd.checkMode(); err != nil {
+		return err
+	}
+	if err := checkOutputs(t, cmd.JSON, cmd.HTML); err != nil {
 		return err
 	}
 	if len(cmd.Nodes) > 0 {
@@ -215,108 +213,6 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 	return o, nil
 }
 
-// loadWork is what the load consists of.
-type loadWork struct {
-	url       *url.URL
-	generator *load.Generator
-	check     func(context.Context) (note string, err error) // once, before the load
-}
-
-// work makes a load of the journey's file, or of the one request.
-func (cmd loadCmd) work(o *load.Options) (*loadWork, error) {
-	if isJourney(cmd.Target) {
-		return cmd.journey(o, cmd.Base)
-	}
-	if cmd.Base != "" {
-		return nil, usageError(errors.New("--target is for journeys"), "tenfold load journey.yaml --target "+cmd.Base)
-	}
-	target, err := cmd.target()
-	if err != nil {
-		return nil, usageError(err, "")
-	}
-	g, err := load.New(target, o)
-	if err != nil {
-		return nil, usageError(err, "")
-	}
-	u, err := load.ParseURL(cmd.Target)
-	check := func(ctx context.Context) (note string, err error) {
-		status, err := target.Check(ctx, o)
-		if err == nil && status >= 400 {
-			note = fmt.Sprintf("the target answers %d: every such answer counts as an error", status)
-		}
-		return note, err
-	}
-	return &loadWork{u, g, check}, err
-}
-
-func isJourney(target string) bool {
-	return !strings.Contains(target, "://") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
-}
-
-func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
-	if cmd.Method != "" || cmd.Body != "" || len(cmd.Header) > 0 {
-		return nil, usageError(errors.New("--method, --body and --header are for a URL"), "a journey says them step by step")
-	}
-	j, err := journey.Load(cmd.Target)
-	if err != nil {
-		return nil, usageError(err, "")
-	}
-	base = or(base, j.Target)
-	if base == "" {
-		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "--target http://localhost:8080, or target: in the file")
-	}
-	u, err := load.ParseURL(base)
-	if err != nil {
-		return nil, usageError(err, "")
-	}
-	g, err := load.NewJourney(j, base, o)
-	if err != nil {
-		return nil, usageError(err, "")
-	}
-	check := func(ctx context.Context) (string, error) { return "", load.Rehearse(ctx, j, base, o) }
-	return &loadWork{u, g, check}, nil
-}
-
-// maxBody is how large a request body may be.
-const maxBody = 16 << 20
-
-func (cmd loadCmd) target() (*load.Target, error) {
-	header := http.Header{}
-	for _, h := range cmd.Header {
-		name, value, ok := strings.Cut(h, ":")
-		if !ok {
-			return nil, fmt.Errorf("header %q: want NAME: VALUE", h)
-		}
-		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
-	}
-	body := []byte(cmd.Body)
-	if file, ok := strings.CutPrefix(cmd.Body, "@"); ok {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		if body, err = io.ReadAll(io.LimitReader(f, maxBody+1)); err != nil {
-			return nil, err
-		}
-		if len(body) > maxBody {
-			return nil, fmt.Errorf("body %s: larger than 16 MiB", file)
-		}
-	}
-	return load.NewTarget(cmd.Target, cmd.Method, header, body)
-}
-
-// checkHost refuses a public address that was not meant: a load generator pointed at the wrong host is an attack.
-func (cmd loadCmd) checkHost(ctx context.Context, u *url.URL) error {
-	if cmd.Yes {
-		return nil
-	}
-	if a := load.Public(ctx, u); a != "" {
-		return usageError(fmt.Errorf("%s is a public address (%s)", u.Host, a), "add --yes if it is yours to load")
-	}
-	return nil
-}
-
 func (cmd loadCmd) document(target string, g *load.Generator) *load.Document {
 	d := &load.Document{Target: target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.Unit(), Seed: cmd.Seed, Steps: []*load.Step{}}
 	if cmd.Users == nil {
@@ -367,33 +263,22 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, 
 	return nil
 }
 
-// tell writes what was found, and says what it means for the exit code.
+// tell prints what was found, writes its documents, and says what it means for the exit code. What cannot be written takes
+// nothing from what can be.
 func (cmd loadCmd) tell(t *terminal, d *load.Document) error {
 	table := t.stdout
-	if cmd.JSON == "-" {
+	if cmd.JSON.isStdout(t) || cmd.HTML.isStdout(t) {
 		table = t.stderr
 	}
-	if cmd.JSON != "" && cmd.JSON != "-" {
-		if err := replaceFile(cmd.JSON, d.WriteJSON); err != nil {
-			return fmt.Errorf("write document: %w", err)
-		}
+	err := d.WriteText(table)
+	if e := cmd.JSON.write(t.now, t, d.WriteJSON); e != nil {
+		err = errors.Join(err, fmt.Errorf("write document: %w", e))
 	}
-	if cmd.HTML != "" {
-		if err := replaceFile(cmd.HTML, d.WriteHTML); err != nil {
-			return fmt.Errorf("write page: %w", err)
-		}
+	if e := cmd.HTML.write(t.now, t, d.WriteHTML); e != nil {
+		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
-	if err := d.WriteText(table); err != nil {
+	if err != nil {
 		return err
-	}
-	if cmd.JSON == "-" {
-		var b bytes.Buffer
-		if err := d.WriteJSON(&b); err != nil {
-			return err
-		}
-		if _, err := b.WriteTo(t.stdout); err != nil {
-			return err
-		}
 	}
 	return missed(d)
 }

@@ -169,6 +169,25 @@ func TestLoadInterrupted(t *testing.T) {
 	}
 }
 
+// A file that can no longer be written costs neither the table nor the other file.
+func TestLoadKeepsTheMeasurement(t *testing.T) {
+	dir := t.TempDir()
+	gone, page := filepath.Join(dir, "gone"), filepath.Join(dir, "a.html")
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { os.Remove(gone) }))
+	defer server.Close()
+	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rate", "50", "--duration", "200ms", "--warmup", "0s",
+		"--json", filepath.Join(gone, "a.json"), "--html", page)
+	if code != exitError || !strings.Contains(stderr, "write document: ") || !strings.Contains(stdout, "achieved") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "</html>") && !strings.Contains(string(text), "</table>") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 // writeShown writes the blocks of a document that have a file name into the current directory.
 func writeShown(t *testing.T, name string) {
 	t.Helper()

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/tenfold-go/tenfold/internal/plan"
 )
@@ -48,7 +46,7 @@ type planCmd struct {
 	Depends          plan.Dependencies `group:"Availability" placeholder:"NAME=SHARE,..." help:"What the service cannot work without: lb=99.99%,db=99.95%."`
 
 	JSON bool   `name:"json" group:"Output" help:"Print the plan as one JSON document."`
-	HTML string `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curve, its interval and the chosen fleet as well."`
+	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curve, its interval and the chosen fleet as well; - for standard output."`
 }
 
 // givenShare tells 0 % from a flag that was not given.
@@ -88,6 +86,13 @@ What does the database need? What does 99.99 % take? Where does growth lead?
 }
 
 func (cmd planCmd) Run(t *terminal) error {
+	outputs := []output{cmd.HTML}
+	if cmd.JSON {
+		outputs = append(outputs, "-")
+	}
+	if err := checkOutputs(t, outputs...); err != nil {
+		return err
+	}
 	q, err := cmd.question(t)
 	if err != nil {
 		return err
@@ -99,20 +104,21 @@ func (cmd planCmd) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	var out bytes.Buffer
-	write := a.WriteText
+	return cmd.tell(t, a)
+}
+
+// tell prints the plan and writes its page. What cannot be written takes nothing from what can be.
+func (cmd planCmd) tell(t *terminal, a *plan.Answer) error {
+	text, write := t.stdout, a.WriteText
 	if cmd.JSON {
 		write = a.WriteJSON
+	} else if cmd.HTML.isStdout(t) {
+		text = t.stderr
 	}
-	if err := write(&out); err != nil {
-		return err
+	err := write(text)
+	if e := cmd.HTML.write(t.ctx, t, a.WriteHTML); e != nil {
+		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
-	if cmd.HTML != "" {
-		if err := replaceFile(cmd.HTML, a.WriteHTML); err != nil {
-			return fmt.Errorf("write page: %w", err)
-		}
-	}
-	_, err = out.WriteTo(t.stdout)
 	return err
 }
 
@@ -154,21 +160,4 @@ func readInput[T any](t *terminal, file string, read func(io.Reader) (T, error))
 		err = usageError(fmt.Errorf("read %s: %w", name, err), "")
 	}
 	return value, err
-}
-
-// replaceFile writes a file beside its place and moves it there when it is whole.
-func replaceFile(file string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if err = errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }

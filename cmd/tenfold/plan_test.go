@@ -70,7 +70,7 @@ func TestPlanRefusesBadInput(t *testing.T) {
 func TestPlanPageIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	page := filepath.Join(dir, "plan.html")
-	if code, stdout, _ := runPlan(t, "", "--peak-rps", "100", "--node-rps", "10", "--html", filepath.Join(dir, "no", "plan.html")); code != exitError || stdout != "" {
+	if code, stdout, _ := runPlan(t, "", "--peak-rps", "100", "--node-rps", "10", "--html", filepath.Join(dir, "no", "plan.html")); code != exitUsage || stdout != "" {
 		t.Errorf("exit code %d, stdout %q", code, stdout)
 	}
 	if code, _, stderr := runPlan(t, "", "--peak-rps", "100", "--node-rps", "10", "--html", page); code != 0 {

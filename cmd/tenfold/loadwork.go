@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/journey"
+	"github.com/tenfold-go/tenfold/internal/load"
+)
+
+// loadWork is what the load consists of.
+type loadWork struct {
+	url       *url.URL
+	generator *load.Generator
+	check     func(context.Context) (note string, err error) // once, before the load
+}
+
+// work makes a load of the journey's file, or of the one request.
+func (cmd loadCmd) work(o *load.Options) (*loadWork, error) {
+	if isJourney(cmd.Target) {
+		return cmd.journey(o, cmd.Base)
+	}
+	if cmd.Base != "" {
+		return nil, usageError(errors.New("--target is for journeys"), "tenfold load journey.yaml --target "+cmd.Base)
+	}
+	target, err := cmd.target()
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	g, err := load.New(target, o)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	u, err := load.ParseURL(cmd.Target)
+	check := func(ctx context.Context) (note string, err error) {
+		status, err := target.Check(ctx, o)
+		if err == nil && status >= 400 {
+			note = fmt.Sprintf("the target answers %d: every such answer counts as an error", status)
+		}
+		return note, err
+	}
+	return &loadWork{u, g, check}, err
+}
+
+func isJourney(target string) bool {
+	return !strings.Contains(target, "://") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
+}
+
+func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
+	if cmd.Method != "" || cmd.Body != "" || len(cmd.Header) > 0 {
+		return nil, usageError(errors.New("--method, --body and --header are for a URL"), "a journey says them step by step")
+	}
+	j, err := journey.Load(cmd.Target)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	base = or(base, j.Target)
+	if base == "" {
+		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "--target http://localhost:8080, or target: in the file")
+	}
+	u, err := load.ParseURL(base)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	g, err := load.NewJourney(j, base, o)
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	check := func(ctx context.Context) (string, error) { return "", load.Rehearse(ctx, j, base, o) }
+	return &loadWork{u, g, check}, nil
+}
+
+// maxBody is how large a request body may be.
+const maxBody = 16 << 20
+
+func (cmd loadCmd) target() (*load.Target, error) {
+	header := http.Header{}
+	for _, h := range cmd.Header {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return nil, fmt.Errorf("header %q: want NAME: VALUE", h)
+		}
+		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	body := []byte(cmd.Body)
+	if file, ok := strings.CutPrefix(cmd.Body, "@"); ok {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if body, err = io.ReadAll(io.LimitReader(f, maxBody+1)); err != nil {
+			return nil, err
+		}
+		if len(body) > maxBody {
+			return nil, fmt.Errorf("body %s: larger than 16 MiB", file)
+		}
+	}
+	return load.NewTarget(cmd.Target, cmd.Method, header, body)
+}
+
+// checkHost refuses a public address that was not meant: a load generator pointed at the wrong host is an attack.
+func (cmd loadCmd) checkHost(ctx context.Context, u *url.URL) error {
+	if cmd.Yes {
+		return nil
+	}
+	if a := load.Public(ctx, u); a != "" {
+		return usageError(fmt.Errorf("%s is a public address (%s)", u.Host, a), "add --yes if it is yours to load")
+	}
+	return nil
+}
