@@ -113,10 +113,13 @@ func (cmd loadCmd) Run(t *terminal) error {
 	if len(cmd.Nodes) > 0 {
 		cmd.File = or(cmd.File, "tenfold.yaml")
 		d, err := cmd.scaling(ctx, t, options)
-		if err != nil {
+		if d == nil {
 			return err
 		}
-		return cmd.tell(t, d)
+		if err = errors.Join(err, cmd.write(t, d)); err != nil {
+			return err
+		}
+		return missed(d)
 	}
 	w, err := cmd.work(options)
 	if err != nil {
@@ -142,7 +145,10 @@ func (cmd loadCmd) Run(t *terminal) error {
 	if err != nil {
 		return usageError(err, "")
 	}
-	return cmd.tell(t, d)
+	if err := cmd.write(t, d); err != nil {
+		return err
+	}
+	return missed(d)
 }
 
 func hintOf(err error) string {
@@ -255,17 +261,18 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, 
 	if err != nil {
 		return err
 	}
-	if o.Asks() {
+	if o.Asks() && !s.Empty() {
 		v := o.Judge([]*load.Step{s}, true)
 		s.Verdict = &v
 	}
-	d.Steps, d.Incomplete = append(d.Steps, s), s.Incomplete
+	if d.Incomplete = s.Incomplete; !s.Empty() {
+		d.Steps = append(d.Steps, s)
+	}
 	return nil
 }
 
-// tell prints what was found, writes its documents, and says what it means for the exit code. What cannot be written takes
-// nothing from what can be.
-func (cmd loadCmd) tell(t *terminal, d *load.Document) error {
+// write prints what was found and writes its documents. What cannot be written takes nothing from what can be.
+func (cmd loadCmd) write(t *terminal, d *load.Document) error {
 	table := t.stdout
 	if cmd.JSON.isStdout(t) || cmd.HTML.isStdout(t) {
 		table = t.stderr
@@ -277,10 +284,7 @@ func (cmd loadCmd) tell(t *terminal, d *load.Document) error {
 	if e := cmd.HTML.write(t.now, t, d.WriteHTML); e != nil {
 		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
-	if err != nil {
-		return err
-	}
-	return missed(d)
+	return err
 }
 
 // missed is an error when the objective did not hold where it had to: at the one rate, or at the lowest.
@@ -288,10 +292,20 @@ func missed(d *load.Document) error {
 	switch {
 	case d.Incomplete:
 		return hinted(errors.New("interrupted: what is shown is incomplete"), "")
-	case d.Objective == "" || len(d.Steps) == 0 || d.Knee != nil:
+	case d.Objective == "" || d.Knee != nil:
 		return nil
 	}
-	last := d.Steps[len(d.Steps)-1]
+	steps := d.Steps
+	for _, s := range d.Scaling {
+		if s.Knee != nil {
+			return nil
+		}
+		steps = s.Steps
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	last := steps[len(steps)-1]
 	switch v := last.Verdict; {
 	case v == nil || v.Outcome == load.Held:
 		return nil

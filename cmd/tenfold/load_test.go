@@ -188,6 +188,58 @@ func TestLoadKeepsTheMeasurement(t *testing.T) {
 	}
 }
 
+// Ctrl-C during the measuring of a fleet keeps the fleets before it.
+func TestLoadInterruptedBetweenSizes(t *testing.T) {
+	const file = `
+store: none
+services: {shop: {run: [service], nodes: 1, probe: /}}
+routes: [{path: /, to: shop}]
+`
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tenfold.yaml"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x := start(t, call{dir: dir, args: []string{"load", "/small", "--nodes", "1,2,3,4,5,6,7,8", "--rates", "5..10", "--duration", "1s", "--warmup", "0s",
+		"--arrivals", "even", "--objective", "errors=90%", "--json", "scaling.json"}})
+	x.stderr.await(x, "\n2 nodes:")
+	x.signal(os.Interrupt)
+	if code := x.wait(); code != exitError || !strings.Contains(x.stderr.String(), "interrupted") {
+		t.Errorf("exit code %d", code)
+	}
+	x.nothingLeft()
+	var d load.Document
+	data, err := os.ReadFile(filepath.Join(dir, "scaling.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &d)
+	}
+	if err != nil || !d.Incomplete || len(d.Scaling) == 0 || len(d.Scaling) == 8 || d.Scaling[0].Nodes != 1 || len(d.Scaling[0].Steps) == 0 {
+		t.Fatalf("%v: %s", err, data)
+	}
+	if table := x.stdout.String(); !strings.Contains(table, "nodes") || !strings.Contains(table, "1 node: ") || !strings.Contains(table, "achieved") {
+		t.Errorf("the table lacks the first size:\n%s", table)
+	}
+}
+
+// Ctrl-C before anything was measured leaves no step of zeros behind.
+func TestLoadInterruptedInWarmup(t *testing.T) {
+	for _, kind := range [][]string{{"--rate", "100"}, {"--users", "2"}, {"--rates", "100..200"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var n atomic.Int64
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			if n.Add(1) == 3 { // the first is the one that looks whether anybody is there
+				cancel()
+			}
+		}))
+		defer server.Close()
+		code, stdout, stderr := tenfoldLoad(ctx, append([]string{server.URL, "--warmup", "1h", "--json", "-"}, kind...)...)
+		var d load.Document
+		err := json.Unmarshal([]byte(stdout), &d)
+		if err != nil || code != exitError || len(d.Steps) != 0 || !d.Incomplete || !strings.Contains(stderr, "nothing was measured") {
+			t.Errorf("%v: exit code %d, %v\n%s%s", kind, code, err, stdout, stderr)
+		}
+	}
+}
+
 // writeShown writes the blocks of a document that have a file name into the current directory.
 func writeShown(t *testing.T, name string) {
 	t.Helper()

@@ -37,34 +37,46 @@ func (f *fleetSizes) UnmarshalText(text []byte) error {
 const readyWithin = 2 * time.Minute
 
 // scaling measures the knee of a process service at each fleet size: it starts the whole house of the file, with that
-// many nodes, on a loopback address of its own.
-func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *load.Options) (*load.Document, error) {
+// many nodes, on a loopback address of its own. What was measured before an interruption or an error is returned.
+func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *load.Options) (_ *load.Document, err error) {
 	if (cmd.Rates == rateRange{}) {
 		return nil, usageError(errors.New("--nodes looks for the knee of each fleet size"), "--rates 10..2000")
 	}
 	var d *load.Document
 	for _, n := range cmd.Nodes {
-		c, err := cmd.size(ctx, t, o, n, &d)
-		if err != nil {
-			return nil, err
+		var c *load.Curve
+		c, err = cmd.size(ctx, t, o, n, &d)
+		if c != nil && len(c.Steps) > 0 {
+			d.Scaling = append(d.Scaling, load.NewSize(n, c))
+			d.Notes = append(d.Notes, unsure(n, c)...)
 		}
-		if ctx.Err() != nil {
-			d.Incomplete = true
+		if err != nil || ctx.Err() != nil {
 			break
 		}
-		if c.Knee == nil || c.Knee.High == 0 { // a knee without an upper end is a limit of the generator, not of the fleet
-			d.Notes = append(d.Notes, fmt.Sprintf("%s is left out: %s", count(n, "node"), c.End))
-			continue
-		}
-		d.Scaling = append(d.Scaling, load.Size{Nodes: n, Knee: *c.Knee, Steps: c.Steps})
 	}
-	if len(d.Scaling) == 0 && !d.Incomplete {
-		return nil, hinted(fmt.Errorf("no fleet size has a knee: %s", strings.Join(d.Notes, "; ")), "other --rates, or another --objective")
+	switch {
+	case d != nil && ctx.Err() != nil:
+		err = nil
+	case ctx.Err() != nil:
+		return nil, errors.New("interrupted before anything was measured")
+	case d == nil || len(d.Scaling) == 0:
+		return nil, err
 	}
-	d.SharedCores = true
+	d.Incomplete, d.SharedCores = err != nil || ctx.Err() != nil, true
 	d.Notes = append(d.Notes, "all nodes, the gateway and the generator shared the cores of this machine (shared_cores): "+
 		"the curve is that of the service only as far as its nodes wait and do not compute")
-	return d, nil
+	return d, err
+}
+
+// unsure says why the knee of a fleet is not known, or not from both sides.
+func unsure(n int, c *load.Curve) []string {
+	switch {
+	case c.Knee != nil && c.Knee.High > 0:
+		return nil
+	case load.NewSize(n, c).Knee == nil:
+		return []string{fmt.Sprintf("%s: no knee: %s", count(n, "node"), c.End)}
+	}
+	return []string{fmt.Sprintf("%s: the knee is a lower bound: %s", count(n, "node"), c.End)}
 }
 
 // size runs a fleet of n nodes and looks for its knee. The first size makes the document.
@@ -74,10 +86,10 @@ func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int
 		return nil, err
 	}
 	fmt.Fprintf(t.stderr, "%s:\n", count(n, "node"))
-	ctx, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(t.now) // longer than ctx: the step that is interrupted ends while its fleet is there
 	defer stop()
 	ready, ended := make(chan string, 1), make(chan error, 1)
-	inner := &terminal{ctx: ctx, now: t.now, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	inner := &terminal{ctx: running, now: t.now, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 	go func() {
 		ended <- serve(inner, cfg, serveOptions{log: "json", opened: func(*house) {}, ready: func(h *house) { ready <- h.urls()[0] }})
 	}()
@@ -91,6 +103,8 @@ func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int
 			err = context.Canceled
 		}
 		return nil, fmt.Errorf("run %s: %w", count(n, "node"), err)
+	case <-ctx.Done():
+		err = ctx.Err()
 	case <-limit.C:
 		err = hinted(fmt.Errorf("%s were not ready after %v", count(n, "node"), readyWithin), "tenfold up -f "+cmd.File+" shows what they say")
 	}

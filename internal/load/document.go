@@ -26,9 +26,23 @@ type Document struct {
 // Size is what a fleet of so many nodes carried.
 type Size struct {
 	Nodes int     `json:"nodes"`
-	Knee  Knee    `json:"knee"`
+	Knee  *Knee   `json:"knee,omitempty"` // without High a lower bound; nil when the objective held nowhere
 	Steps []*Step `json:"steps,omitempty"`
+	End   string  `json:"end,omitempty"` // why its sweep ended
 }
+
+// NewSize is what a sweep found of a fleet of so many nodes. Where it found no knee, the highest rate that held is a lower
+// bound of it.
+func NewSize(nodes int, c *Curve) Size {
+	s := Size{Nodes: nodes, Knee: c.Knee, Steps: c.Steps, End: c.End}
+	if s.Knee == nil && c.held > 0 {
+		s.Knee = &Knee{Rate: c.held, Low: c.held}
+	}
+	return s
+}
+
+// exact says that both ends of the knee are known. What lies behind another one is worth looking at.
+func (s *Size) exact() bool { return s.Knee != nil && s.Knee.High > 0 }
 
 // WriteJSON writes the document.
 func (d *Document) WriteJSON(w io.Writer) error {

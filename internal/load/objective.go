@@ -116,6 +116,12 @@ type Verdict struct {
 // nevertheless, it held. When latency or throughput did not, only steps that can be believed count, and those that broke
 // it by far more than they were late.
 func (o Objective) Judge(steps []*Step, final bool) Verdict {
+	v, _ := o.judgeJoined(steps, final)
+	return v
+}
+
+// judgeJoined is Judge, with the steps that the verdict is about.
+func (o Objective) judgeJoined(steps []*Step, final bool) (v Verdict, of []*Step) {
 	var whole, believed []*Step
 	for _, s := range steps {
 		if !s.Incomplete {
@@ -125,16 +131,16 @@ func (o Objective) Judge(steps []*Step, final bool) Verdict {
 			believed = append(believed, s)
 		}
 	}
-	if v := o.judge(whole, final); v.Outcome == Held {
-		return v
+	if v = o.judge(whole, final); v.Outcome == Held {
+		return v, whole
 	}
-	if v := o.judgeErrors(whole, final); v.Outcome == Broke { // a late request fails no more than one in time
-		return v
+	if v = o.judgeErrors(whole, final); v.Outcome == Broke { // a late request fails no more than one in time
+		return v, whole
 	}
 	if len(believed) == 0 && len(steps) > 0 {
-		return Verdict{Unknown, "no step can be believed: " + steps[len(steps)-1].InvalidReason}
+		return Verdict{Unknown, "no step can be believed: " + steps[len(steps)-1].InvalidReason}, nil
 	}
-	return o.judge(believed, final)
+	return o.judge(believed, final), believed
 }
 
 // brokeAnyway says that a step broke the objective by more than the lateness of the generator explains: being late delays

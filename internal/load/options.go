@@ -40,6 +40,23 @@ type Progress struct {
 	P50, P99   time.Duration // of them
 }
 
+// String is the state in a line.
+func (p Progress) String() string {
+	seconds := int(p.Elapsed.Seconds())
+	if p.Recovering {
+		return fmt.Sprintf("waiting until the target has recovered, %d s", seconds)
+	}
+	what, state := number(p.Offered)+"/s", "measuring"
+	if p.Users > 0 {
+		what = fmt.Sprintf("%d users", p.Users)
+	}
+	if p.Warming {
+		state = "warming up"
+	}
+	return fmt.Sprintf("%s, %s, %d s: %.0f answers/s, p50 %v, p99 %v, %.2f%% errors", what, state, seconds, p.Rate,
+		p.P50.Round(10*time.Microsecond), p.P99.Round(10*time.Microsecond), 100*p.Failed)
+}
+
 // Limits, so that a slip of the finger does not become an outage or fill the memory.
 const (
 	MaxRate        = 1e6

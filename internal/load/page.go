@@ -17,42 +17,33 @@ var page = template.Must(template.New("page").Parse(pageSource))
 
 // WriteHTML writes the document as one page that needs nothing else: no script, no style sheet, no font, no picture.
 func (d *Document) WriteHTML(w io.Writer) error {
-	type row struct {
-		Class   string
-		Cells   []string
-		Outcome string
-	}
 	v := struct {
 		Target, Started, Unit, Arrivals, Objective, Knee, End string
 
-		Plots     []*plot
-		Counted   string // what the rows are
-		Head      []string
-		Rows      []row
-		Latencies bool // in the rows
-		Remarks   []string
+		Plots   []*plot
+		Tables  []pageTable
+		Remarks []string
 	}{
 		Target: d.Target, Started: d.Started.Format(time.RFC1123), Unit: d.Unit, Arrivals: d.Arrivals, Objective: d.Objective, End: d.End,
-		Plots: d.plots(), Counted: "Steps", Head: d.head(), Latencies: true, Remarks: d.Notes,
+		Plots: d.plots(), Remarks: d.Notes,
 	}
 	if d.Knee != nil {
 		v.Knee = d.Knee.describe(d.Unit)
 	}
 	if len(d.Scaling) > 0 {
-		v.Head, v.Counted, v.Latencies = scalingHead, "Fleet sizes", false
+		sizes := pageTable{Title: "Fleet sizes", Head: scalingHead}
+		for _, s := range d.Scaling {
+			sizes.Rows = append(sizes.Rows, pageRow{Cells: s.cells()})
+		}
+		v.Tables = append(v.Tables, sizes)
 	}
 	for _, s := range d.Scaling {
-		v.Rows = append(v.Rows, row{Cells: s.cells()})
+		if !s.exact() && len(s.Steps) > 0 {
+			v.Tables = append(v.Tables, newPageTable(s.name()+": "+s.End, s.Steps))
+		}
 	}
-	var remarks strings.Builder
-	for _, s := range d.byRate() {
-		cells := s.cells()
-		last := len(cells) - 1
-		v.Rows = append(v.Rows, row{strings.ToLower(s.mark()), cells[:last], cells[last]})
-		s.writeRemarks(&remarks)
-	}
-	for line := range strings.Lines(remarks.String()) {
-		v.Remarks = append(v.Remarks, strings.TrimSpace(line))
+	if len(d.Steps) > 0 {
+		v.Tables = append(v.Tables, newPageTable("Steps", d.Steps))
 	}
 	var b bytes.Buffer // whole before the first byte is written
 	if err := page.Execute(&b, v); err != nil {
@@ -60,6 +51,38 @@ func (d *Document) WriteHTML(w io.Writer) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// pageTable is a table of the page.
+type pageTable struct {
+	Title     string
+	Head      []string
+	Rows      []pageRow
+	Latencies bool // in the rows
+	Remarks   []string
+}
+
+type pageRow struct {
+	Class   string
+	Cells   []string
+	Outcome string
+}
+
+func newPageTable(title string, steps []*Step) pageTable {
+	steps = byRate(steps)
+	t := pageTable{Title: title, Head: head(steps), Latencies: true}
+	for _, r := range rows(steps) {
+		word, _, _ := strings.Cut(r.mark, ",")
+		t.Rows = append(t.Rows, pageRow{strings.ToLower(word), r.cells, r.mark})
+	}
+	var remarks strings.Builder
+	for _, s := range steps {
+		s.writeRemarks(&remarks)
+	}
+	for line := range strings.Lines(remarks.String()) {
+		t.Remarks = append(t.Remarks, strings.TrimSpace(line))
+	}
+	return t
 }
 
 // plots are the curve of the fleet sizes, or latency and throughput over the rate.
@@ -73,7 +96,7 @@ func (d *Document) plots() (all []*plot) {
 		add(d.plotScaling())
 		return all
 	}
-	steps := deciding(d.byRate())
+	steps := deciding(byRate(d.Steps))
 	if len(steps) < 2 || steps[0].Users > 0 {
 		return nil
 	}
@@ -81,10 +104,11 @@ func (d *Document) plots() (all []*plot) {
 		series{name: "p99.9", class: "violet"}, series{name: "service p99", class: "grey"}
 	achieved, offered := series{name: "achieved", class: "blue"}, series{name: "offered", class: "grey"}
 	for _, s := range steps {
+		j := s.together()
 		for _, l := range []struct {
 			*series
 			y float64
-		}{{&p50, s.P50}, {&p99, s.P99}, {&p999, s.P999}, {&service, s.Service.P99}, {&achieved, s.Achieved}, {&offered, s.Offered}} {
+		}{{&p50, j.P50}, {&p99, j.P99}, {&p999, j.P999}, {&service, s.Service.P99}, {&achieved, j.Achieved}, {&offered, s.Offered}} {
 			l.x, l.series.y = append(l.x, s.Offered), append(l.series.y, l.y)
 		}
 	}
@@ -102,10 +126,16 @@ func (d *Document) plots() (all []*plot) {
 // plotScaling is the knee over the nodes, beside what as many lone nodes would carry.
 func (d *Document) plotScaling() *plot {
 	knees, linear := series{name: "knee", class: "blue"}, series{name: "linear", class: "grey", bare: true}
+	first := 0.0 // what a node of the first size carries
 	for _, s := range d.Scaling {
+		if s.Knee == nil {
+			continue
+		}
+		if first == 0 {
+			first = s.Knee.Rate / float64(s.Nodes)
+		}
 		knees.x, knees.y = append(knees.x, float64(s.Nodes)), append(knees.y, s.Knee.Rate)
-		linear.x = append(linear.x, float64(s.Nodes))
-		linear.y = append(linear.y, d.Scaling[0].Knee.Rate*float64(s.Nodes)/float64(d.Scaling[0].Nodes))
+		linear.x, linear.y = append(linear.x, float64(s.Nodes)), append(linear.y, first*float64(s.Nodes))
 	}
 	p := newPlot("Knee by nodes, in "+d.Unit, false, linear, knees)
 	if p != nil {

@@ -69,7 +69,7 @@ func TestPlotsHaveOnePointPerRate(t *testing.T) {
 func TestPageOfFleetSizes(t *testing.T) {
 	d := &Document{
 		Target: "/ of tenfold.yaml", Unit: "visits/s", SharedCores: true,
-		Scaling: []Size{{Nodes: 1, Knee: Knee{Rate: 2, Low: 2, High: 2.1}}, {Nodes: 2, Knee: Knee{Rate: 3.9, High: 4}}},
+		Scaling: []Size{{Nodes: 1, Knee: &Knee{Rate: 2, Low: 2, High: 2.1}}, {Nodes: 2, Knee: &Knee{Rate: 3.9, High: 4}}},
 	}
 	text := writePage(t, d)
 	for _, want := range []string{"Knee by nodes, in visits/s", "<td>1.95</td>", "<td>-</td>"} {

@@ -157,3 +157,22 @@ func countBelow(s *Step, d time.Duration) (n int64) {
 	}
 	return n
 }
+
+// On a short step the last visit often ends after the window. That is no sign of a target that does not keep up.
+func TestShortStepBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newFake(func(n int, _ time.Duration) (time.Duration, int) {
+			if n == 4 { // begins at 0.8 s of one
+				return 250 * time.Millisecond, 200
+			}
+			return 5 * time.Millisecond, 200
+		}).generator(t, Options{Duration: time.Second, Arrivals: Even, Warmup: noWarmup()})
+		s, err := g.Rate(t.Context(), 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Requests != 5 || s.Achieved != 4 || !s.Valid || s.InvalidReason != "" {
+			t.Errorf("%d requests, achieved %v, valid %v: %s", s.Requests, s.Achieved, s.Valid, s.InvalidReason)
+		}
+	})
+}

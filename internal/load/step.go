@@ -43,6 +43,7 @@ type Step struct {
 	Incomplete      bool             `json:"incomplete,omitempty"` // it was interrupted
 
 	Verdict *Verdict `json:"verdict,omitempty"` // about the objective, when there is one
+	Joined  *Joined  `json:"joined,omitempty"`  // what the verdict is about, where it took several steps at one rate
 
 	ours     bool // the doubt is about the generator, so the step says nothing of the target
 	lateOnly bool // and it is about nothing but lateness
@@ -99,13 +100,17 @@ func (r *run) step() *Step {
 	return s
 }
 
+// Empty says that the step was interrupted before anything was measured.
+func (s *Step) Empty() bool { return s.Incomplete && s.Requests == 0 }
+
 func share(part, all int64) float64 { return float64(part) / math.Max(1, float64(all)) }
 
 // chance is by how much arrivals and ends of visits may differ over a window although the target keeps up: those that
-// are under way at its edges. Their usual number comes from the quicker visits, which a growing queue does not blur.
+// are under way at its edges. Their usual number comes from the quicker visits, which a growing queue does not blur. One
+// visit that the end of the window cuts off shows nothing, however quick the others were.
 func chance(r *run, t *tally) float64 {
 	usual := r.rate * t.visits.quantile(0.25).Seconds()
-	edges := 3 * math.Sqrt(2*usual)
+	edges := max(1, 3*math.Sqrt(2*usual))
 	if r.note.warmup < 2*t.visits.quantile(0.25) { // it began empty
 		edges += usual
 	}

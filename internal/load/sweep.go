@@ -19,6 +19,8 @@ type Curve struct {
 	Steps []*Step
 	Knee  *Knee  // nil when the objective did not hold anywhere, or broke nowhere
 	End   string // why the sweep ended
+
+	held float64 // the highest rate that held below all that did not; 0 when there is none
 }
 
 const (
@@ -47,8 +49,12 @@ func (g *Generator) Sweep(ctx context.Context, low, high float64, o Objective, e
 			return nil, err
 		}
 		c.Steps = append(c.Steps, steps...)
-		s.seen = append(s.seen, tried{rate, verdict.Outcome, len(steps) == 1 || verdict.Outcome == Held && steps[0].Verdict.Outcome == Held})
+		if decided := verdict.Outcome == Held || verdict.Outcome == Broke; !decided && ctx.Err() != nil {
+			break
+		}
+		s.seen = append(s.seen, tried{rate, verdict, o.Judge(steps, false).Outcome == verdict.Outcome})
 	}
+	c.held, _ = s.limits()
 	c.Knee, c.End = s.knee()
 	if ctx.Err() != nil {
 		c.End = "it was interrupted: " + c.End
@@ -78,10 +84,17 @@ func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duratio
 		if err != nil {
 			return nil, v, err
 		}
+		if step.Empty() {
+			break
+		}
 		step.follow(recovery, recovered)
 		steps = append(steps, step)
-		v = o.Judge(steps, n == repeats)
-		step.Verdict = &v
+		var of []*Step
+		v, of = o.judgeJoined(steps, n == repeats)
+		step.Verdict = &Verdict{v.Outcome, v.Reason}
+		if len(of) > 1 {
+			step.Joined = join(of)
+		}
 		each(step)
 		if v.Outcome == Held || v.Outcome == Broke {
 			break
@@ -92,9 +105,9 @@ func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duratio
 
 // tried is a rate that was decided.
 type tried struct {
-	rate    float64
-	outcome Outcome
-	clear   bool // at once, without repeats
+	rate float64
+	Verdict
+	clear bool // by more than chance explains
 }
 
 // search decides what to offer next. It is a function of what was seen.
@@ -106,12 +119,12 @@ type search struct {
 // limits are the highest rate that held below the lowest that did not, and that one; 0 when there is none.
 func (s *search) limits() (held, not float64) {
 	for _, t := range s.seen {
-		if t.outcome != Held && (not == 0 || t.rate < not) {
+		if t.Outcome != Held && (not == 0 || t.rate < not) {
 			not = t.rate
 		}
 	}
 	for _, t := range s.seen {
-		if t.outcome == Held && t.rate > held && (not == 0 || t.rate < not) {
+		if t.Outcome == Held && t.rate > held && (not == 0 || t.rate < not) {
 			held = t.rate
 		}
 	}
@@ -146,10 +159,13 @@ func tidy(rate float64) float64 {
 func (s *search) knee() (*Knee, string) {
 	held, not := s.limits()
 	if held == 0 {
-		if len(s.seen) > 0 && s.seen[0].outcome == Broke {
+		if len(s.seen) > 0 && s.seen[0].Outcome == Broke {
 			return nil, fmt.Sprintf("the objective broke at the lowest rate already, %s", number(s.low))
 		}
-		return nil, "no step could be believed"
+		if len(s.seen) > 0 {
+			return nil, s.seen[0].Reason
+		}
+		return nil, "no rate was decided"
 	}
 	if not == 0 {
 		return nil, fmt.Sprintf("the objective held up to %s: where it breaks is beyond", number(held))
@@ -157,15 +173,15 @@ func (s *search) knee() (*Knee, string) {
 	k := &Knee{Rate: held}
 	for _, t := range s.seen {
 		switch {
-		case t.outcome == Held && t.clear && t.rate <= held:
+		case t.Outcome == Held && t.clear && t.rate <= held:
 			k.Low = max(k.Low, t.rate)
-		case t.outcome == Broke && (k.High == 0 || t.rate < k.High):
+		case t.Outcome == Broke && (k.High == 0 || t.rate < k.High):
 			k.High = t.rate
 		}
 	}
 	for _, t := range s.seen {
-		if t.rate == not && t.outcome != Broke {
-			return k, fmt.Sprintf("it held at %s; what this generator measured at %s cannot be believed, so the knee may be higher", number(held), number(not))
+		if t.rate == not && t.Outcome != Broke {
+			return k, fmt.Sprintf("it held at %s; at %s, %s, so the knee may be higher", number(held), number(not), t.Reason)
 		}
 	}
 	return k, fmt.Sprintf("it held at %s and broke at %s", number(held), number(not))

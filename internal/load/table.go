@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode/utf8"
 )
 
 // number shows a rate with three digits or all before the point.
@@ -38,10 +37,13 @@ func number(v float64) string {
 // WriteText writes the steps as a table, the curve as a drawing, and the knee.
 func (d *Document) WriteText(w io.Writer) error {
 	var b strings.Builder
-	if len(d.Scaling) > 0 {
+	switch {
+	case len(d.Scaling) > 0:
 		d.writeScaling(&b)
-	} else {
+	case len(d.Steps) > 0:
 		d.writeSteps(&b)
+	default:
+		b.WriteString("nothing was measured\n")
 	}
 	for _, n := range d.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
@@ -51,18 +53,8 @@ func (d *Document) WriteText(w io.Writer) error {
 }
 
 func (d *Document) writeSteps(b *strings.Builder) {
-	steps := d.byRate()
-	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, strings.Join(d.head(), "\t"))
-	for _, s := range steps {
-		cells := s.cells()
-		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(cells[:len(cells)-1], "\t"), cells[len(cells)-1])
-	}
-	tw.Flush()
-	fmt.Fprintf(b, "rates in %s, latencies in ms from the intended start; service: from when a request was sent\n", d.Unit)
-	for _, s := range steps {
-		s.writeRemarks(b)
-	}
+	steps := byRate(d.Steps)
+	d.writeTable(b, steps)
 	if len(steps) > 1 && steps[0].Users == 0 {
 		b.WriteString("\n")
 		drawCurve(b, deciding(steps), d.Knee)
@@ -75,6 +67,20 @@ func (d *Document) writeSteps(b *strings.Builder) {
 	}
 	if d.End != "" {
 		fmt.Fprintf(b, "%s\n", d.End)
+	}
+}
+
+// writeTable writes steps in the order of their rates, and below what a row has no room for.
+func (d *Document) writeTable(b *strings.Builder, steps []*Step) {
+	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, strings.Join(head(steps), "\t"))
+	for _, r := range rows(steps) {
+		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(r.cells, "\t"), r.mark)
+	}
+	tw.Flush()
+	fmt.Fprintf(b, "rates in %s, latencies in ms from the intended start; service: from when a request was sent\n", d.Unit)
+	for _, s := range steps {
+		s.writeRemarks(b)
 	}
 }
 
@@ -91,43 +97,82 @@ func (k Knee) describe(unit string) string {
 }
 
 // head names the cells of a step.
-func (d *Document) head() []string {
+func head(steps []*Step) []string {
 	first := "offered"
-	if len(d.Steps) > 0 && d.Steps[0].Users > 0 {
+	if len(steps) > 0 && steps[0].Users > 0 {
 		first = "users"
 	}
 	return []string{first, "achieved", "p50", "p90", "p99", "p99.9", "max", "service p99", "errors", ""}
 }
 
-func (s *Step) cells() []string {
-	offered := number(s.Offered)
-	if s.Users > 0 {
-		offered = strconv.Itoa(s.Users)
+// row is a line of a table of steps.
+type row struct {
+	cells []string
+	mark  string // one word or two on what to think of it
+}
+
+// rows are the steps, and what several of them came to together.
+func rows(steps []*Step) (all []row) {
+	for _, s := range steps {
+		offered := number(s.Offered)
+		if s.Users > 0 {
+			offered = strconv.Itoa(s.Users)
+		}
+		all = append(all, row{[]string{offered, number(s.Achieved), ms(s.P50), ms(s.P90), ms(s.P99), ms(s.P999), ms(s.Max),
+			ms(s.Service.P99), percent(s.Errors)}, s.mark()})
+		if j := s.Joined; j != nil {
+			mark := fmt.Sprintf("%s, the %d together", outcome(s.Verdict), j.Steps)
+			all = append(all, row{[]string{offered, number(j.Achieved), ms(j.P50), ms(j.P90), ms(j.P99), ms(j.P999), ms(j.Max), "",
+				percent(j.Errors)}, mark})
+		}
 	}
-	return []string{offered, number(s.Achieved), ms(s.P50), ms(s.P90), ms(s.P99), ms(s.P999), ms(s.Max), ms(s.Service.P99),
-		percent(s.Errors), s.mark()}
+	return all
 }
 
 func ms(v float64) string { return number(v) }
 
 // byRate is the steps in the order of their rates.
-func (d *Document) byRate() []*Step {
-	return slices.SortedStableFunc(slices.Values(d.Steps), func(a, b *Step) int { return cmp.Compare(a.Offered, b.Offered) })
+func byRate(steps []*Step) []*Step {
+	return slices.SortedStableFunc(slices.Values(steps), func(a, b *Step) int { return cmp.Compare(a.Offered, b.Offered) })
 }
 
-// mark is one word on what to think of a step.
+// mark is one word on what to think of a step alone.
 func (s *Step) mark() string {
 	switch {
 	case s.Incomplete:
 		return "incomplete"
-	case s.Verdict != nil && s.Verdict.Outcome == Broke:
-		return "BROKE"
+	case s.Verdict != nil && s.Verdict.Outcome == Broke && s.Joined == nil:
+		return outcome(s.Verdict)
 	case !s.Valid:
 		return "invalid"
-	case s.Verdict != nil:
-		return string(s.Verdict.Outcome)
+	case s.Verdict != nil && s.Joined == nil:
+		return outcome(s.Verdict)
 	}
 	return ""
+}
+
+// String is the step in a line, with what was decided and why.
+func (s *Step) String() string {
+	text := fmt.Sprintf("%s/s: p99 %s ms, %s errors", number(s.Offered), ms(s.P99), percent(s.Errors))
+	if s.Users > 0 {
+		text = fmt.Sprintf("%d users: p99 %s ms, %s errors", s.Users, ms(s.P99), percent(s.Errors))
+	}
+	switch v := s.Verdict; {
+	case v == nil:
+		return text
+	case v.Outcome == Held:
+		return text + ": held"
+	default:
+		return fmt.Sprintf("%s: %s: %s", text, v.Outcome, v.Reason)
+	}
+}
+
+// outcome is the verdict in a word: the one that matters most is the loudest.
+func outcome(v *Verdict) string {
+	if v.Outcome == Broke {
+		return "BROKE"
+	}
+	return string(v.Outcome)
 }
 
 // writeRemarks says below the table what a row has no room for.
@@ -139,7 +184,7 @@ func (s *Step) writeRemarks(b *strings.Builder) {
 	if s.Verdict != nil && s.Verdict.Outcome != Held {
 		fmt.Fprintf(b, "  at %s: %s\n", at, s.Verdict.Reason)
 	}
-	if !s.Valid {
+	if said := s.Verdict != nil && strings.HasSuffix(s.Verdict.Reason, s.InvalidReason); !s.Valid && !said {
 		fmt.Fprintf(b, "  at %s: not valid: %s\n", at, s.InvalidReason)
 	}
 	if s.RecoverySeconds >= 1 {
@@ -163,68 +208,56 @@ func (s *Step) writeRemarks(b *strings.Builder) {
 	}
 }
 
-const barWidth = 40
-
-// drawCurve draws the 99th percentile over the rate, on a logarithmic scale so that the knee shows.
-func drawCurve(b *strings.Builder, steps []*Step, k *Knee) {
-	largest, smallest := 0.0, 0.0
-	for _, s := range steps {
-		if s.P99 > 0 && (smallest == 0 || s.P99 < smallest) {
-			smallest = s.P99
-		}
-		largest = max(largest, s.P99)
-	}
-	if smallest == 0 {
-		return
-	}
-	rates := make([]string, len(steps))
-	width := len("offered")
-	for i, s := range steps {
-		rates[i] = number(s.Offered)
-		width = max(width, utf8.RuneCountInString(rates[i]))
-	}
-	fmt.Fprintf(b, "%*s  p99, ms (logarithmic)\n", width, "offered")
-	for i, s := range steps {
-		n := 0
-		if s.P99 > 0 {
-			n = 1 + int(float64(barWidth-1)*logShare(s.P99, smallest, largest))
-		}
-		fill := "#"
-		if s.Verdict != nil && s.Verdict.Outcome == Broke {
-			fill = "!"
-		}
-		note := ""
-		if k != nil && s.Offered == k.Rate {
-			note = "  <- knee"
-		}
-		fmt.Fprintf(b, "%*s  %s %s%s\n", width, rates[i], strings.Repeat(fill, n), ms(s.P99), note)
-	}
-}
-
 func (d *Document) writeScaling(b *strings.Builder) {
 	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(tw, "%s\t\n", strings.Join(scalingHead, "\t"))
 	largest := 0.0
 	for _, s := range d.Scaling {
-		largest = max(largest, s.Knee.Rate)
+		if s.Knee != nil {
+			largest = max(largest, s.Knee.Rate)
+		}
 	}
 	for _, s := range d.Scaling {
-		bar := strings.Repeat("#", max(1, int(barWidth*s.Knee.Rate/largest)))
+		bar := ""
+		if s.Knee != nil {
+			bar = strings.Repeat("#", max(1, int(barWidth*s.Knee.Rate/largest)))
+		}
 		fmt.Fprintf(tw, "%s\t  %s\n", strings.Join(s.cells(), "\t"), bar)
 	}
 	tw.Flush()
 	fmt.Fprintf(b, "rates in %s, objective %s\n", d.Unit, d.Objective)
+	for _, s := range d.Scaling {
+		if !s.exact() && len(s.Steps) > 0 {
+			fmt.Fprintf(b, "\n%s: %s\n", s.name(), s.End)
+			d.writeTable(b, byRate(s.Steps))
+		}
+	}
 }
 
 // scalingHead names the cells of a fleet size.
 var scalingHead = []string{"nodes", "knee", "held at", "broke at", "per node"}
 
 func (s *Size) cells() []string {
+	nodes, k := strconv.Itoa(s.Nodes), s.Knee
+	if k == nil {
+		return []string{nodes, "-", "-", "-", "-"}
+	}
 	known := func(rate float64) string {
 		if rate == 0 {
 			return "-"
 		}
 		return number(rate)
 	}
-	return []string{strconv.Itoa(s.Nodes), number(s.Knee.Rate), known(s.Knee.Low), known(s.Knee.High), number(s.Knee.Rate / float64(s.Nodes))}
+	bound := ""
+	if k.High == 0 {
+		bound = "≥ "
+	}
+	return []string{nodes, bound + number(k.Rate), known(k.Low), known(k.High), bound + number(k.Rate/float64(s.Nodes))}
+}
+
+func (s *Size) name() string {
+	if s.Nodes == 1 {
+		return "1 node"
+	}
+	return strconv.Itoa(s.Nodes) + " nodes"
 }

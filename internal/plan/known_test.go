@@ -250,7 +250,7 @@ func wantNote(t *testing.T, notes []Note, text string) {
 func TestSharedCoresAreNoScalingMeasurement(t *testing.T) {
 	m := &Measured{SharedCores: true}
 	for _, p := range cisco[:6] {
-		m.Scaling = append(m.Scaling, Size{Nodes: p.Nodes, Knee: Knee{Rate: p.RPS}})
+		m.Scaling = append(m.Scaling, Size{Nodes: p.Nodes, Knee: &Knee{Rate: p.RPS}})
 	}
 	a := mustAnswer(t, Question{PeakRPS: 5000, Measured: m})
 	wantNote(t, a.Warnings, "shared the cores of one machine")

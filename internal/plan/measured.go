@@ -50,7 +50,7 @@ type Knee struct {
 // Size is the knee of a fleet of so many nodes.
 type Size struct {
 	Nodes int    `json:"nodes"`
-	Knee  Knee   `json:"knee"`
+	Knee  *Knee  `json:"knee,omitempty"` // nil: its load found none
 	Steps []Step `json:"steps,omitempty"`
 }
 
@@ -89,6 +89,9 @@ func (m *Measured) check() error {
 	}
 	if len(m.Scaling) > 0 {
 		for _, s := range m.Scaling {
+			if s.Knee == nil {
+				continue
+			}
 			if err := s.Knee.check(); err != nil {
 				return fmt.Errorf("scaling, nodes %d: %w", s.Nodes, err)
 			}
@@ -115,9 +118,16 @@ func (k Knee) check() error {
 
 func (m *Measured) points() (points []Point) {
 	for _, s := range m.Scaling {
-		points = append(points, Point{Nodes: s.Nodes, RPS: s.Knee.Rate})
+		if s.Knee != nil {
+			points = append(points, Point{Nodes: s.Nodes, RPS: s.Knee.Rate})
+		}
 	}
 	return points
+}
+
+// atLeast says that the load generator found no rate at which this size breaks.
+func (s Size) atLeast() bool {
+	return s.Knee != nil && s.Knee.High == 0 && (s.Knee.Low > 0 || len(s.Steps) > 0)
 }
 
 // steps are those of all fleet sizes.

@@ -40,11 +40,17 @@ func (q Question) doubt(a *Answer, m *Measured) {
 		a.warn(aboutNodes, "the nodes of this curve shared the cores of one machine: as far as they compute, it shows the machine's "+
 			"scheduler, and only as far as they wait, how the service scales over machines")
 	}
-	var bounded []string
+	var bounded, without []string
 	for _, s := range m.Scaling {
-		if s.Knee.Low > 0 && s.Knee.High == 0 {
+		switch {
+		case s.Knee == nil:
+			without = append(without, number(float64(s.Nodes)))
+		case s.atLeast():
 			bounded = append(bounded, number(float64(s.Nodes)))
 		}
+	}
+	if len(without) > 0 {
+		a.warn(aboutNodes, "the load found no knee at %s nodes, which are left out", strings.Join(without, ", "))
 	}
 	if len(bounded) > 0 {
 		a.warn(aboutNodes, "the knee of %s nodes is a lower bound: the load did not find where it breaks, so the curve lies too low there",
