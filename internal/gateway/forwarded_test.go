@@ -55,6 +55,8 @@ func TestForwardedHeader(t *testing.T) {
 			"X-Forwarded-Port", "443", "Forwarded", "for=1.2.3.4;proto=https"},
 			`Forwarded: for=1.2.3.4;proto=https, for=127.0.0.1;proto=https;host="shop.example"` +
 				"\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\nX-Forwarded-Host: www.example\nX-Forwarded-Port: 443\nX-Forwarded-Proto: https\nX-Real-Ip: 1.2.3.4"},
+		{"but not with another URL or method than the one that was routed", trusting, []string{"X-Original-Url", "/admin",
+			"X-Rewrite-Url", "/admin", "X-HTTP-Method-Override", "DELETE", "X-Method-Override", "DELETE", "X-HTTP-Method", "DELETE"}, plain},
 		{"but not for more than it saw", trusting, []string{"X-Forwarded-For", "6.6.6.6, 1.2.3.4, 10.1.1.1", "X-Real-Ip", "6.6.6.6"},
 			ours("6.6.6.6, 1.2.3.4, 10.1.1.1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
 		{"over several lines", trusting, []string{"X-Forwarded-For", "6.6.6.6, 1.2.3.4", "X-Forwarded-For", "10.1.1.1", "X-Forwarded-For", "fd00::1"},

@@ -123,8 +123,13 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := router.find(r)
-		if m.route == nil {
+		switch {
+		case m.route == nil:
 			noRoute(m).Write(w, r)
+			return
+		case m.twofold:
+			policy.Problem{Status: http.StatusBadRequest, Reason: "path",
+				Detail: "the path can be read in two ways, and other rules hold in the second"}.Write(w, r)
 			return
 		}
 		policy.RecordOf(r).Service = m.route.To

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 )
@@ -17,6 +18,8 @@ type router struct {
 	exact    map[string]*paths // by host
 	wildcard map[string]*paths // by what follows "*."
 	any      *paths
+
+	loose *router // the same routes by their loose paths; nil when none of them has policies
 }
 
 // paths are the routes of one host, by their path.
@@ -31,7 +34,18 @@ type route struct {
 	handler http.Handler
 }
 
+// guarded reports whether the route asks anything of its requests.
+func (r *route) guarded() bool { return r.Auth == "jwt" || r.RateLimit != nil || r.Idempotency != nil }
+
 func newRouter(routes []route) *router {
+	rt := indexed(routes, func(path string) string { return path })
+	if slices.ContainsFunc(routes, func(r route) bool { return r.guarded() }) {
+		rt.loose = indexed(routes, loosePath)
+	}
+	return rt
+}
+
+func indexed(routes []route, key func(path string) string) *router {
 	rt := &router{exact: map[string]*paths{}, wildcard: map[string]*paths{}, any: &paths{}}
 	for _, r := range routes {
 		p := rt.any
@@ -41,7 +55,7 @@ func newRouter(routes []route) *router {
 		case host != "":
 			p = entry(rt.exact, host)
 		}
-		p.add(r)
+		p.add(key(r.Path), r)
 	}
 	return rt
 }
@@ -53,11 +67,11 @@ func entry(m map[string]*paths, host string) *paths {
 	return m[host]
 }
 
-func (p *paths) add(r route) {
+func (p *paths) add(path string, r route) {
 	if p.routes == nil {
 		p.routes = map[string][]route{}
 	}
-	key := strings.TrimSuffix(r.Path, "/")
+	key := strings.TrimSuffix(path, "/")
 	p.routes[key] = append(p.routes[key], r)
 	slices.SortStableFunc(p.routes[key], func(a, b route) int { return cmp.Compare(conditions(b), conditions(a)) })
 	p.depth = max(p.depth, strings.Count(key, "/"))
@@ -69,10 +83,37 @@ func conditions(r route) int { return min(1, len(r.Methods)) + len(r.Headers) }
 type match struct {
 	route   *route
 	allowed []string
+	twofold bool // the service may read the path in another way, in which another route has policies for it
 }
 
-func (rt *router) find(r *http.Request) (m match) {
+func (rt *router) find(r *http.Request) match {
 	host, path := hostName(r.Host), routingPath(r)
+	m := rt.lookUp(r, host, path)
+	if rt.loose == nil || m.route == nil {
+		return m
+	}
+	other := rt.loose.lookUp(r, host, loosePath(path)).route
+	m.twofold = other != nil && other.guarded() && other.Route != m.route.Route && other.To == m.route.To
+	return m
+}
+
+// loosePath is a path as the most lenient servers read it: a decoded slash or a backslash is a slash, several are one, a
+// segment ends at its parameters, and case does not count.
+func loosePath(path string) string {
+	if !strings.ContainsAny(path, `%\;`) && !strings.Contains(path, "//") && strings.IndexFunc(path, unicode.IsUpper) < 0 {
+		return path
+	}
+	path = strings.ReplaceAll(strings.ToLower(path), "%2f", "/")
+	var b strings.Builder
+	for s := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if s, _, _ = strings.Cut(s, ";"); s != "" {
+			b.WriteString("/" + s)
+		}
+	}
+	return b.String()
+}
+
+func (rt *router) lookUp(r *http.Request, host, path string) (m match) {
 	if p := rt.exact[host]; p != nil && p.find(r, path, &m) {
 		return m
 	}

@@ -97,6 +97,58 @@ routes:
 	}
 }
 
+// Servers read a path in more ways than one. None of them may lead past what a route asks of requests.
+func TestPathOfTwoReadings(t *testing.T) {
+	shop, web := named(t, "shop"), named(t, "web")
+	f := startFile(t, fmt.Sprintf(`
+services: {shop: {nodes: [%q]}, web: {nodes: [%q]}}
+routes:
+  - {path: /, to: shop}
+  - {path: /api, to: shop, rate_limit: {rate: 1000/s, scope: gateway}}
+  - {path: /api/public, to: shop}
+  - {path: /api/Big, methods: [POST], to: shop, rate_limit: {rate: 1000/s, scope: gateway}}
+  - {path: /web, to: web}
+  - {path: /web/in, to: web, rate_limit: {rate: 1000/s, scope: gateway}}
+  - {host: open.example, to: shop}
+`, shop, web))
+	const refused = "400"
+	for _, row := range []struct{ method, host, path, want string }{
+		{"GET", "a", "/api/orders", "shop"},
+		{"GET", "a", "/api", "shop"},
+		{"GET", "a", "/Orders/%2F;x=1//A", "shop"}, // no other rule in any reading
+		{"GET", "a", "/api%2Forders", refused},
+		{"GET", "a", "/api%2forders", refused},
+		{"GET", "a", "/%2Fapi", refused},
+		{"GET", "a", "/%2Fapi%2f", refused},
+		{"GET", "a", "//api/orders", refused},
+		{"GET", "a", "/api;v=1/orders", refused},
+		{"GET", "a", "/;v=1/api", refused},
+		{"GET", "a", "/API/orders", refused},
+		{"GET", "a", "/aPi", refused},
+		{"GET", "a", "/%41pi", refused},
+		{"GET", "a", `/%5Capi`, refused},
+		{"GET", "a", `/\api`, refused},
+		{"GET", "a", "/api/orders%2F1", "shop"}, // the same route either way
+		{"GET", "a", "/api/Orders", "shop"},
+		{"GET", "a", "/API/public", "shop"},
+		{"GET", "a", "/api//public", "shop"}, // more is asked than would be
+		{"POST", "a", "/api/Big", "shop"},
+		{"POST", "a", "/api/big", refused},
+		{"GET", "a", "/api/big", "shop"},
+		{"GET", "a", "/WEB/in", "shop"}, // another service's rules mean nothing to this one
+		{"GET", "a", "/web//in", refused},
+		{"GET", "open.example", "/API", "shop"},
+		{"post", "a", "/api/Big", "405"},
+		{"Get", "a", "/", "405"},
+		{"brew", "a", "/", "shop"},
+	} {
+		got := exchange(t, f.addr, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", row.method, row.path, row.host))
+		if !strings.HasPrefix(got, "HTTP/1.1 "+row.want+" ") && !(strings.HasPrefix(got, "HTTP/1.1 200 ") && strings.HasSuffix(got, "\r\n\r\n"+row.want)) {
+			t.Errorf("%s %s: got %q, want %s", row.method, row.path, got, row.want)
+		}
+	}
+}
+
 // What no route takes is 404, and 405 with Allow when it is only the method that no route takes.
 func TestNoRoute(t *testing.T) {
 	f := startFile(t, fmt.Sprintf(`

@@ -182,6 +182,7 @@ func TestGuardRules(t *testing.T) {
 		{"other authority", "GET http://b/ HTTP/1.1\r\n" + h + "\r\n", "400 Host differs from the request target"},
 		{"nominates framing", "GET / HTTP/1.1\r\n" + h + "Connection: close, Content-Length\r\n\r\n", "400 Connection names"},
 		{"nominates identity", "GET / HTTP/1.1\r\n" + h + "Connection: AUTHORIZATION\r\n\r\n", "400 Connection names"},
+		{"nominates a key", "GET / HTTP/1.1\r\n" + h + "Connection: idempotency-key\r\n\r\n", "400 Connection names"},
 		{"nominates forwarded", "GET / HTTP/1.1\r\n" + h + "Connection: x-forwarded-for\r\n\r\n", "400 Connection names"},
 		{"bad Connection", "GET / HTTP/1.1\r\n" + h + "Connection: a b\r\n\r\n", "400 invalid Connection"},
 		{"unknown expectation", "GET / HTTP/1.1\r\n" + h + "Expect: 200-ok\r\n\r\n", "417 unknown expectation"},

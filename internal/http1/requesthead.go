@@ -182,7 +182,8 @@ func nominates(value []byte) (f *fault) {
 			f = faultConnection
 		case fold(name, "content-length"), fold(name, "transfer-encoding"), fold(name, "host"), fold(name, "trailer"),
 			fold(name, "authorization"), fold(name, "cookie"), fold(name, "forwarded"), fold(name, "via"),
-			fold(name, "x-real-ip"), len(name) > 12 && fold(name[:12], "x-forwarded-"):
+			fold(name, "x-real-ip"), fold(name, "idempotency-key"), fold(name, "origin"), fold(name, "access-control-request-method"),
+			len(name) > 12 && fold(name[:12], "x-forwarded-"):
 			f = faultNominated
 		}
 		return f == nil

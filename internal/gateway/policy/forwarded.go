@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 			rec := RecordOf(r)
 			peer, h := rec.Client, r.Header
 			believed := contains(trusted, peer)
+			for _, name := range disguises {
+				delete(h, name)
+			}
 			if !believed {
 				dropHearsay(h)
 			}
@@ -61,16 +65,18 @@ func dropHearsay(h http.Header) {
 	}
 }
 
-// hearsay are the fields in which a proxy speaks for a client, and those with which a client could make a service see
-// another URL or another method than the one that was routed.
+// disguises are fields that make some services see another URL or another method than the one that was routed. No proxy has
+// to send them, and those that are trusted pass on what came from their clients.
+var disguises = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// hearsay are the fields in which a proxy speaks for a client.
 func hearsay(name string) bool {
 	switch name {
 	case "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix",
-		"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip", "Forwarded", "X-Original-Url", "X-Rewrite-Url",
-		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
+		"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip", "Forwarded":
 		return true
 	}
-	return false
+	return slices.Contains(disguises, name) // in another spelling
 }
 
 // clientOf walks X-Forwarded-For from the right, over the proxies that are trusted, to the first address that is not:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -45,6 +46,9 @@ func unacceptable(r *http.Request, limits config.Limits) (Problem, bool) {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
 		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Allow: served,
 			Detail: "CONNECT and TRACE are not for this server"}, true
+	case r.Method != strings.ToUpper(r.Method) && slices.Contains(served, strings.ToUpper(r.Method)):
+		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Allow: served,
+			Detail: "methods are written in upper case"}, true // some servers do not mind, and what asks for POST would not see it
 	case len(r.RequestURI) > limits.URIBytes:
 		return Problem{Status: http.StatusRequestURITooLong, Reason: "uri_too_long", Detail: "the request target is too long"}, true
 	case headerLines(r.Header) > limits.HeaderLines:
