@@ -27,7 +27,7 @@ type planCmd struct {
 	RequestsPerUser float64    `group:"Growth" placeholder:"N" help:"A day. Default: 100."`
 	PeakFactor      float64    `group:"Growth" placeholder:"N" help:"The busiest minute over the day's mean. Default: 3."`
 
-	Stateless bool   `group:"Strategy" help:"Any node can answer any request; tenfold audit finds out."`
+	Stateless bool   `group:"Strategy" help:"Any node can answer any request: none keeps sessions, files or jobs of its own."`
 	Instance  string `group:"Strategy" placeholder:"TYPE" help:"What a node runs on, and with it what the plan costs. Default: t3.medium."`
 	Prices    string `group:"Strategy" placeholder:"FILE" help:"Your prices: CSV with type,vcpu,usd_hour,as_of; also gib,arch,provider,region,source."`
 
@@ -82,6 +82,8 @@ What does the database need? What does 99.99 % take? Where does growth lead?
     tenfold plan --read-ratio 0.9 --data-size 5TB --write-rate 10000
     tenfold plan --availability 99.99%
     tenfold plan --users 10000 --growth 10% --months 6
+
+Exit codes: 0 fine, 1 error, 2 the command line or a file is wrong, 3 the plan does not reach the peak or the availability.
 `
 }
 
@@ -104,7 +106,13 @@ func (cmd planCmd) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	return cmd.tell(t, a)
+	if err := cmd.tell(t, a); err != nil {
+		return err
+	}
+	if missed := a.Missed(); missed != "" {
+		return &failure{errors.New(missed), "", exitMissed}
+	}
+	return nil
 }
 
 // tell prints the plan and writes its page. What cannot be written takes nothing from what can be.

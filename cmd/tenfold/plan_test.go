@@ -38,7 +38,7 @@ func TestPlanRefusesBadInput(t *testing.T) {
 		{"--peak-rps -5 --node-rps 10", "", "--peak-rps"},
 		{"--peak-rps NaN --node-rps 10", "", `"NaN" is not a number`},
 		{"--peak-rps 100 --node-rps Inf", "", "too large"},
-		{"--peak-rps 100 --scaling 1=100,2=190", "", "2 measured fleet size(s)"},
+		{"--peak-rps 100 --scaling 1=100,2=190", "", "2 measured fleet sizes cannot"},
 		{"--peak-rps 100 --scaling 1=100,2", "", `"2" is not a point`},
 		{"--peak-rps 100 --node-rps 10 --margin 30", "", "30%"},
 		{"--peak-rps 100 --node-rps 10 --efficiency 0", "", "an efficiency is more than 0"},

@@ -50,10 +50,10 @@ func (g *Generator) Close() error {
 // incomplete. An error means that nothing was measured.
 func (g *Generator) Rate(ctx context.Context, rate float64) (*Step, error) {
 	if !(rate > 0 && rate <= MaxRate) {
-		return nil, fmt.Errorf("a rate of %g: want above 0, up to %g %s", rate, MaxRate, g.unit)
+		return nil, fmt.Errorf("a rate of %s: want above 0, up to %s %s", number(rate), number(MaxRate), g.unit)
 	}
 	if n := rate * g.options.Duration.Seconds(); n < 1 {
-		return nil, fmt.Errorf("a rate of %g %s for %v is less than one visit", rate, g.unit, g.options.Duration)
+		return nil, fmt.Errorf("a rate of %s %s for %v is less than one visit", number(rate), g.unit, g.options.Duration)
 	}
 	wake, err := g.options.alarm()
 	if err != nil {

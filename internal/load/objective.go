@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -44,7 +45,7 @@ func (o *Objective) UnmarshalText(text []byte) error {
 		case name == "errors":
 			share, err := parseShare(value)
 			if err != nil {
-				return fmt.Errorf("objective %q: want a share of 0 to below 100%%: errors=0.1%%", part)
+				return fmt.Errorf("objective %q: %w", part, err)
 			}
 			o.errors = &share
 		default:
@@ -63,16 +64,20 @@ func (o *Objective) has(name string) bool {
 	return name == "errors" && o.errors != nil
 }
 
+// parseShare reads a share of errors. Without a percent sign it has two readings: errors=0.1 is 10 % to one and 0.1 % to
+// another.
 func parseShare(text string) (float64, error) {
-	number, percent := strings.CutSuffix(text, "%")
-	v, err := strconv.ParseFloat(number, 64)
-	if percent {
-		v /= 100
+	digits, sign := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(digits, 64)
+	switch {
+	case err == nil && !sign && v > 0 && v < 1:
+		return 0, fmt.Errorf("want a percent sign: errors=%s, or errors=%s%%", percent(v), digits)
+	case err == nil && !sign && v >= 1 && v < 100:
+		return 0, fmt.Errorf("want a percent sign: errors=%s%%", digits)
+	case err != nil || !(v >= 0 && v < 100):
+		return 0, errors.New("want a share of 0% to below 100%: errors=0.1%")
 	}
-	if err == nil && !(v >= 0 && v < 1) {
-		err = strconv.ErrRange
-	}
-	return v, err
+	return v / 100, nil
 }
 
 // Asks reports whether there is anything to keep.

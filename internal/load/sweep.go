@@ -32,10 +32,10 @@ const (
 // sweep returns what it has.
 func (g *Generator) Sweep(ctx context.Context, low, high float64, o Objective, each func(*Step)) (*Curve, error) {
 	if !(low > 0 && low <= high) {
-		return nil, fmt.Errorf("rates %g..%g: the first must be above 0 and not above the second", low, high)
+		return nil, fmt.Errorf("rates %s..%s: the first must be above 0 and not above the second", number(low), number(high))
 	}
 	if high > MaxRate {
-		return nil, fmt.Errorf("rates up to %g: want at most %g", high, MaxRate)
+		return nil, fmt.Errorf("rates up to %s: want at most %s", number(high), number(MaxRate))
 	}
 	s := search{low: low, high: high}
 	c := &Curve{}

@@ -15,6 +15,8 @@ import (
 func number(v float64) string {
 	digits := 0
 	switch {
+	case v > 0 && v < 0.01:
+		return strconv.FormatFloat(v, 'g', 2, 64)
 	case v < 10:
 		digits = 2
 	case v < 100:

@@ -1,6 +1,9 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Answer is a plan. What was not asked, or could not be answered, is nil, and absent from the JSON document.
 type Answer struct {
@@ -66,6 +69,18 @@ func texts(notes []Note) (texts []string) {
 		texts = append(texts, n.Text)
 	}
 	return texts
+}
+
+// Missed says which goal of the question the plan does not reach; "" when it reaches all.
+func (a *Answer) Missed() string {
+	var missed []string
+	if a.Fleet != nil && !a.Fleet.Reachable {
+		missed = append(missed, a.Fleet.headline(a.Inputs))
+	}
+	if a.Uptime != nil && a.Uptime.Met != nil && !*a.Uptime.Met {
+		missed = append(missed, fmt.Sprintf("the target of %s is missed: it is %s", nines(a.Uptime.Target), nines(a.Availability)))
+	}
+	return strings.Join(missed, "; ")
 }
 
 func (a *Answer) answersAnything() bool {

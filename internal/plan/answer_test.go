@@ -144,7 +144,7 @@ func TestQuestionsThatContradictThemselves(t *testing.T) {
 	for want, q := range map[string]Question{
 		"rates upside down":          {CurrentRPS: 500, PeakRPS: 50},
 		"given more than once":       {PeakRPS: 1, NodeRPS: 1, Scaling: cisco},
-		"2 measured fleet size(s)":   {PeakRPS: 1, Scaling: cisco[:2]},
+		"2 measured fleet sizes cannot":   {PeakRPS: 1, Scaling: cisco[:2]},
 		"no place beside a measured": {PeakRPS: 1, Scaling: cisco, Efficiency: share(0.9)},
 		"an efficiency is":           {PeakRPS: 1, NodeRPS: 1, Efficiency: share(1.2)},
 		"needs --months":             {PeakRPS: 1, NodeRPS: 1, Growth: share(0.1)},

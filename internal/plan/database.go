@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -81,10 +83,18 @@ func (q Question) explainReplicas(a *Answer, l load, replicas int) {
 		a.warn(aboutDatabase, "beyond %s each further one spends more on repeating writes than on reads: cache first",
 			count(l.useful(), "replica"))
 	}
+	if at := l.full(); at != "" {
+		warnFull(a, "the primary", at, "decide now what comes after it")
+	}
 	a.warn(aboutDatabase, "replicas lag: what was just written has to be read from the primary")
 	a.change(aboutDatabase, "more than %s of data or %s writes a second: then one primary is not enough, and replicas do not "+
 		"help", Bytes(primaryBytes), number(primaryWrites))
 	a.change(aboutDatabase, "a shared cache in front: at 90%% hits a tenth of the reads is left")
+}
+
+// warnFull says of databases that the plan leaves them no room.
+func warnFull(a *Answer, who, at, advice string) {
+	a.warn(aboutDatabase, "%s: full from the first day, at %s that one primary is given: %s", who, at, advice)
 }
 
 func orUnknown(v float64, known, unknown string) string {
@@ -101,7 +111,7 @@ func (q Question) federate(a *Answer, db *Database, l load) {
 		len(q.Domains))
 	db.ShardAbove, db.Primaries = primaryBytes, 0
 	shares := q.shares(a, l)
-	sharded := []string{}
+	sharded, full := []string{}, map[string][]string{}
 	for i, d := range q.Domains {
 		part := l.part(shares[i])
 		one := DomainPlan{Name: d.Name, Bytes: part.bytes, Writes: part.writes, Shards: part.shards()}
@@ -110,13 +120,20 @@ func (q Question) federate(a *Answer, db *Database, l load) {
 		}
 		db.Domains = append(db.Domains, one)
 		db.Primaries += one.Shards
-		db.Replicas = max(db.Replicas, part.part(1/float64(one.Shards)).replicas())
+		each := part.part(1 / float64(one.Shards))
+		db.Replicas = max(db.Replicas, each.replicas())
+		if at := each.full(); at != "" {
+			full[at] = append(full[at], one.Name)
+		}
 		if one.Shards > 1 {
 			sharded = append(sharded, fmt.Sprintf("%s over %d", one.Name, one.Shards))
 		}
 	}
 	if len(sharded) > 0 {
 		a.because(aboutDatabase, "still above the limits of one primary and sharded: %s", strings.Join(sharded, ", "))
+	}
+	for _, at := range slices.Sorted(maps.Keys(full)) {
+		warnFull(a, strings.Join(full[at], ", "), at, "begin with twice as many databases there, which leaves room to grow")
 	}
 	a.because(aboutDatabase, "a domain is sharded in its turn above %s or %s writes a second; orders usually come first",
 		Bytes(primaryBytes), number(primaryWrites))

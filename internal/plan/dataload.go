@@ -85,6 +85,22 @@ func (l load) shards() int {
 	return max(1, int(math.Ceil(max(l.bytes/primaryBytes, l.writes/primaryWrites, reads)-1e-9)))
 }
 
+// fullAt is the share of its limits from which a database is called full: what is added until somebody has bought, built
+// and filled the next one needs a place.
+const fullAt = 0.8
+
+// full says how much of one primary's limits the load takes; "" when there is room to grow.
+func (l load) full() string {
+	var of []string
+	if share := l.bytes / primaryBytes; share >= fullAt {
+		of = append(of, fmt.Sprintf("%s of the %s", percent(share), Bytes(primaryBytes)))
+	}
+	if share := l.writes / primaryWrites; share >= fullAt {
+		of = append(of, fmt.Sprintf("%s of the %s writes a second", percent(share), number(primaryWrites)))
+	}
+	return strings.Join(of, " and ")
+}
+
 // whyMore says what one primary cannot do.
 func (l load) whyMore() string {
 	var why []string

@@ -34,7 +34,7 @@ func number(v float64) string {
 
 // percent writes a share for people.
 func percent(share float64) string {
-	return strconv.FormatFloat(share*100, 'g', 4, 64) + "%"
+	return number(share*100) + "%"
 }
 
 // nines writes an availability, rounded down, with as many digits as its downtime needs: 99.9702%.

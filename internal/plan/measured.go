@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,12 +76,35 @@ func ReadMeasured(r io.Reader) (*Measured, error) {
 		if err == io.EOF {
 			return nil, errors.New("it is empty")
 		}
-		return nil, fmt.Errorf("it is not a load document: %w", err)
+		return nil, fmt.Errorf("it is not a load document: %w", inWords(err))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("it goes on after the end of the JSON document")
 	}
 	return &m, m.check()
+}
+
+// inWords says of a JSON value of the wrong kind what was wanted, without the names of Go's types.
+func inWords(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	what, want := "it", "an object, as tenfold load --json writes it"
+	if wrong.Field != "" {
+		what, want = wrong.Field, "an object"
+	}
+	switch wrong.Type.Kind() {
+	case reflect.Float64, reflect.Int:
+		want = "a number"
+	case reflect.String:
+		want = "a string"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Slice:
+		want = "a list"
+	}
+	return fmt.Errorf("%s is of kind %s: want %s", what, wrong.Value, want)
 }
 
 func (m *Measured) check() error {
@@ -99,15 +123,30 @@ func (m *Measured) check() error {
 		return checkPoints(m.points())
 	}
 	if m.Knee == nil {
-		return errors.New(`it has neither a "scaling" curve nor a "knee": was the load too low to find where it breaks?`)
+		return fmt.Errorf(`it has neither a "scaling" curve nor a "knee": %s`, m.whyNoKnee())
 	}
 	return m.Knee.check()
+}
+
+// whyNoKnee says what to measure, by how the steps ended.
+func (m *Measured) whyNoKnee() string {
+	held, broke := false, false
+	for _, s := range m.Steps {
+		held, broke = held || s.Verdict.Outcome == "held", broke || s.Verdict.Outcome == "broke"
+	}
+	switch {
+	case held && len(m.Steps) > 1:
+		return "the objective held at every rate: measure higher --rates"
+	case broke:
+		return "the objective broke at the lowest rate: measure lower --rates, or with another --objective"
+	}
+	return "tenfold load --rates LO..HI looks for one"
 }
 
 func (k Knee) check() error {
 	switch {
 	case k.Rate <= 0 || k.Rate > 1e12:
-		return fmt.Errorf("a knee of %g rps is not one: want a rate above 0", k.Rate)
+		return fmt.Errorf("a knee of %s rps is not one: want a rate above 0", number(k.Rate))
 	case k.Low < 0 || k.Low > k.Rate:
 		return fmt.Errorf("the knee's low end %g is not between 0 and its rate %g", k.Low, k.Rate)
 	case k.High != 0 && k.High < k.Rate:
@@ -228,8 +267,8 @@ func checkPoints(points []Point) error {
 		sizes[pt.Nodes] = true
 	}
 	if len(sizes) < Fewest {
-		return fmt.Errorf("%d measured fleet size(s) cannot carry a fit of three parameters: measure at least %d, better %d",
-			len(sizes), Fewest, FewestTrusted)
+		return fmt.Errorf("%s cannot carry a fit of three parameters: measure at least %d, better %d",
+			count(len(sizes), "measured fleet size"), Fewest, FewestTrusted)
 	}
 	return nil
 }
@@ -243,7 +282,7 @@ func checkSizes(points []Point) error {
 			return fmt.Errorf("a fleet of %d nodes is not one: want 1 to %d", pt.Nodes, maxNodes)
 		}
 		if !(pt.RPS > 0 && pt.RPS <= 1e12) {
-			return fmt.Errorf("%d nodes with %g rps: want a rate above 0, up to 1e12", pt.Nodes, pt.RPS)
+			return fmt.Errorf("%s with %s rps: want a rate above 0, up to 1e12", count(pt.Nodes, "node"), number(pt.RPS))
 		}
 	}
 	return nil

@@ -112,6 +112,17 @@ func TestAKneeWithoutAHighEndIsALowerBound(t *testing.T) {
 	wantNote(t, a.Warnings, "the knee of 2 nodes is a lower bound")
 }
 
+// A size at which the load found no knee, or only a lower bound, is said to be one.
+func TestSizesWithoutAKnee(t *testing.T) {
+	a := mustAnswer(t, Question{PeakRPS: 300, Margin: share(0), Measured: mustRead(t, `{"scaling": [{"nodes": 1, "knee": {"rate": 100, "high": 103}},
+	  {"nodes": 2, "knee": {"rate": 190, "high": 195}}, {"nodes": 3, "knee": {"rate": 270}, "steps": [{"offered": 270}]}, {"nodes": 4, "steps": [{"offered": 10}]}]}`)})
+	wantNote(t, a.Warnings, "no knee at 4 nodes, which are left out")
+	wantNote(t, a.Warnings, "the knee of 3 nodes is a lower bound")
+	if len(a.Fit.Points) != 3 {
+		t.Errorf("points %v", a.Fit.Points)
+	}
+}
+
 func mustRead(t *testing.T, document string) *Measured {
 	t.Helper()
 	m, err := ReadMeasured(strings.NewReader(document))
@@ -123,9 +134,13 @@ func mustRead(t *testing.T, document string) *Measured {
 
 func TestDocumentsThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                     "it is empty",
-		"{":                                    "unexpected EOF",
-		"[]":                                   "not a load document",
+		"":                              "it is empty",
+		"{":                             "unexpected EOF",
+		"[]":                            "it is of kind array: want an object",
+		`{"steps": [{"offered": "5"}]}`: "steps.offered is of kind string: want a number",
+		`{"steps": [{"verdict": {"outcome": "broke"}}]}`:                                  "broke at the lowest rate",
+		`{"steps": [{"verdict": {"outcome": "held"}}, {"verdict": {"outcome": "held"}}]}`: "held at every rate: measure higher --rates",
+		`{"steps": [{"verdict": {"outcome": "held"}}]}`:                                   "tenfold load --rates LO..HI",
 		"null":                                 `neither a "scaling" curve nor a "knee"`,
 		"{}":                                   `neither a "scaling" curve nor a "knee"`,
 		`{"knee": null}`:                       `neither a "scaling" curve nor a "knee"`,
@@ -138,7 +153,7 @@ func TestDocumentsThatAreNone(t *testing.T) {
 		`{"unit": "rpm", "knee": {"rate": 5}}`: `its unit is "rpm"`,
 		`{"knee": {"rate": 5}} {}`:             "goes on after the end",
 		`{"knee": {"rate": 1e999}}`:            "not a load document",
-		`{"scaling": [{"nodes": 1, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}]}`:                                    "2 measured fleet size(s)",
+		`{"scaling": [{"nodes": 1, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}]}`:                                    "2 measured fleet sizes cannot",
 		`{"scaling": [{"nodes": 0, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}, {"nodes": 3, "knee": {"rate": 9}}]}`: "a fleet of 0 nodes",
 		`{"scaling": [{"nodes": 1, "knee": {"rate": 0}}]}`:                                                                       "nodes 1: a knee of 0",
 		strings.Repeat(" ", maxDocument+1):                                                                                       "larger than 16 MiB",

@@ -139,7 +139,7 @@ func (q Question) problems() (problems []string) {
 		{"--cores", q.Cores, 100_000}, {"--pool", q.Pool, 1_000_000}, {"--max-connections", q.MaxConnections, 10_000_000},
 		{"--users", q.Users, 2_000_000_000}, {"--months", q.Months, 600},
 	} {
-		problem(n.value < 0 || n.value > n.largest, "%s %d: want a number from 1 to %d", n.flag, n.value, n.largest)
+		problem(n.value < 0 || n.value > n.largest, "%s %s: want a number from 1 to %s", n.flag, number(float64(n.value)), number(float64(n.largest)))
 	}
 	for _, n := range []struct {
 		flag  string
@@ -147,7 +147,7 @@ func (q Question) problems() (problems []string) {
 	}{
 		{"--burstiness", q.Burstiness}, {"--requests-per-user", q.RequestsPerUser}, {"--peak-factor", q.PeakFactor},
 	} {
-		problem(!(n.value >= 0 && n.value <= 1e6), "%s %g: want a number above 0, up to 1,000,000", n.flag, n.value)
+		problem(!(n.value >= 0 && n.value <= 1e6), "%s %s: want a number above 0, up to 1,000,000", n.flag, number(n.value))
 	}
 	return problems
 }

@@ -69,6 +69,7 @@ func ReadPrices(r io.Reader) (Prices, error) {
 		return nil, err
 	}
 	var prices Prices
+	lines := map[[3]string]int{} // of what has a price already
 	for {
 		row, err := rows.Read()
 		if err == io.EOF {
@@ -81,10 +82,15 @@ func ReadPrices(r io.Reader) (Prices, error) {
 			return nil, fmt.Errorf("it has more than %d rows", maxPriceRows)
 		}
 		one, err := parseInstance(row, columns)
+		line, _ := rows.FieldPos(0)
 		if err != nil {
-			line, _ := rows.FieldPos(0)
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
+		key := [3]string{one.Provider, one.Region, one.Type}
+		if first, twice := lines[key]; twice {
+			return nil, fmt.Errorf("line %d: type %q has a price on line %d already", line, one.Type, first)
+		}
+		lines[key] = line
 		prices = append(prices, one)
 	}
 	if len(prices) == 0 {
@@ -109,7 +115,7 @@ func priceColumns(header []string) (map[string]int, error) {
 	}
 	for _, name := range []string{"type", "vcpu", "usd_hour", "as_of"} {
 		if _, ok := columns[name]; !ok {
-			return nil, fmt.Errorf("line 1: column %q is missing: want %s", name, strings.Join(known, ","))
+			return nil, fmt.Errorf("line 1: column %q is missing: want type,vcpu,usd_hour,as_of", name)
 		}
 	}
 	return columns, nil

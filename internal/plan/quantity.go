@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,7 @@ import (
 // Rate is a number of things per second, above zero. The zero value means that it was not given.
 type Rate float64
 
-// UnmarshalText reads "2000" or "2e3".
+// UnmarshalText reads "2000", "2,000" or "2e3".
 func (r *Rate) UnmarshalText(text []byte) error {
 	v, err := parseNumber(string(text))
 	if err != nil {
@@ -27,40 +28,51 @@ func (r *Rate) UnmarshalText(text []byte) error {
 // Share is a part of a whole: 0.3 is 30 %.
 type Share float64
 
-// UnmarshalText reads "0.3" or "30%". A bare number above 2 is refused: who writes --growth 10 means 10 %, not 1,000 %.
+// UnmarshalText reads "0.3" or "30%".
 func (s *Share) UnmarshalText(text []byte) error {
-	digits, percent := strings.CutSuffix(string(text), "%")
-	v, err := parseNumber(strings.TrimSpace(digits))
-	if err != nil {
-		return err
-	}
+	v, err := parseShare(string(text))
 	switch {
+	case err != nil:
+		return err
 	case v < 0:
 		return fmt.Errorf("%q is negative", text)
-	case percent:
-		v /= 100
-	case v > 2:
-		return fmt.Errorf("%q would be %g%%: write %g%% if that is meant, or %g%%", text, v*100, v*100, v)
-	}
-	if v > 1000 {
+	case v > 1000:
 		return fmt.Errorf("%q is more than a share can be", text)
 	}
 	*s = Share(v)
 	return nil
 }
 
+// parseShare reads a part of a whole: a bare number up to 1, or one with a percent sign. A bare number above 1 has two
+// readings and is refused: who writes --growth 10 means 10 %, not 1,000 %.
+func parseShare(text string) (float64, error) {
+	digits, percent := strings.CutSuffix(text, "%")
+	v, err := parseNumber(strings.TrimSpace(digits))
+	switch {
+	case err != nil:
+		return 0, err
+	case percent:
+		return v / 100, nil
+	case v > 1:
+		return 0, fmt.Errorf("%q has no percent sign: write %s%%, or %s%% if that is meant", text, number(v), number(v*100))
+	}
+	return v, nil
+}
+
 // Availability is a share of time, above 0 and below 1. The zero value means that it was not given.
 type Availability float64
 
-// UnmarshalText reads "0.9999", "99.99" or "99.99%".
+// UnmarshalText reads "0.9999" or "99.99%".
 func (a *Availability) UnmarshalText(text []byte) error {
 	digits, percent := strings.CutSuffix(string(text), "%")
 	v, err := parseNumber(strings.TrimSpace(digits))
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if percent || v > 1 {
+	case percent:
 		v /= 100
+	case v > 1 && v < 100:
+		return fmt.Errorf("%q has no percent sign: write %g%%", text, v)
 	}
 	if v <= 0 || v >= 1 {
 		return fmt.Errorf("%q is not an availability: want more than 0 and less than 100%%, for example 99.9%%", text)
@@ -109,8 +121,14 @@ func (b Bytes) String() string {
 	return "0 B"
 }
 
+// thousands are a number as people write it: 50,000. A single comma of another meaning (0,5) is not.
+var thousands = regexp.MustCompile(`^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$`)
+
 // parseNumber reads a finite decimal number.
 func parseNumber(text string) (float64, error) {
+	if thousands.MatchString(text) {
+		text = strings.ReplaceAll(text, ",", "")
+	}
 	v, err := strconv.ParseFloat(text, 64)
 	if errors.Is(err, strconv.ErrRange) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%q is too large", text)

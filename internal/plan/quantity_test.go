@@ -14,8 +14,10 @@ func TestQuantities(t *testing.T) {
 		want float64
 	}{
 		{new(Rate), "2000", 2000}, {new(Rate), "2e3", 2000}, {new(Rate), "0.5", 0.5},
+		{new(Rate), "50,000", 50_000}, {new(Rate), "1,250,000.5", 1_250_000.5},
 		{new(Share), "0.3", 0.3}, {new(Share), "30%", 0.3}, {new(Share), "30 %", 0.3}, {new(Share), "0", 0}, {new(Share), "250%", 2.5},
-		{new(Availability), "0.9999", 0.9999}, {new(Availability), "99.99", 0.9999}, {new(Availability), "99.99%", 0.9999},
+		{new(Share), "1", 1}, {new(Share), "1.2%", 0.012},
+		{new(Availability), "0.9999", 0.9999}, {new(Availability), "99.99%", 0.9999},
 		{new(Bytes), "5TB", 5e12}, {new(Bytes), "500 gb", 5e11}, {new(Bytes), "1GiB", 1 << 30}, {new(Bytes), "4096", 4096},
 	} {
 		if err := c.into.UnmarshalText([]byte(c.text)); err != nil {
@@ -47,9 +49,11 @@ func TestQuantitiesThatAreNone(t *testing.T) {
 	}{
 		{new(Rate), "", "not a number"}, {new(Rate), "-5", "not a rate"}, {new(Rate), "0", "not a rate"}, {new(Rate), "NaN", "not a number"},
 		{new(Rate), "inf", "too large"}, {new(Rate), "1e400", "too large"}, {new(Rate), "1e13", "not a rate"}, {new(Rate), "5 rps", "not a number"},
-		{new(Share), "-0.1", "negative"}, {new(Share), "10", "write 1000% if that is meant, or 10%"}, {new(Share), "%", "not a number"},
+		{new(Share), "-0.1", "negative"}, {new(Share), "10", "write 10%, or 1,000% if that is meant"}, {new(Share), "1.2", "write 1.2%, or 120% if"}, {new(Share), "%", "not a number"},
 		{new(Share), "1e9%", "more than a share"},
 		{new(Availability), "1", "not an availability"}, {new(Availability), "100%", "not an availability"},
+		{new(Availability), "1.2", "write 1.2%"}, {new(Availability), "99.99", "write 99.99%"},
+		{new(Rate), "0,500", "not a number"}, {new(Rate), "50,00", "not a number"}, {new(Rate), "5,000,00", "not a number"},
 		{new(Availability), "0", "not an availability"}, {new(Availability), "-1", "not an availability"}, {new(Availability), "101", "not an availability"},
 		{new(Bytes), "TB", "not a size"}, {new(Bytes), "-1TB", "not a size"}, {new(Bytes), "5XB", "not a size"}, {new(Bytes), "1e30", "not a size"},
 		{new(Points), "", "not a point"}, {new(Points), "1=1,", "not a point"}, {new(Points), "1", "not a point"}, {new(Points), "1.5=3", "not a point"},
@@ -68,7 +72,7 @@ func TestQuantitiesThatAreNone(t *testing.T) {
 
 // Whatever is typed either is refused or makes a question that has an answer or a clear error, and never a panic.
 func FuzzQuestion(f *testing.F) {
-	f.Add("50000", "1=955,2=1879,3=2688,4=3549", "30%", "99.9", "5TB", "orders=3TB,users", "lb=99.99%")
+	f.Add("50000", "1=955,2=1879,3=2688,4=3549", "30%", "99.9%", "5TB", "orders=3TB,users", "lb=99.99%")
 	f.Add("1e12", "1=1,2=1,3=1000000,3=1", "0", "0.5", "1", "1000", "db=1e-9")
 	f.Fuzz(func(t *testing.T, rate, points, share, availability, bytes, domains, depends string) {
 		var q Question

@@ -36,8 +36,12 @@ func (q Question) explainFleet(a *Answer, s *supply, d demand) {
 			q.otherwise(scaled(s, 0.9), d))
 		a.change(aboutNodes, "a curve measured at 1, 2, 3, 4, 6 and 8 nodes, which shows that fall: tenfold load --nodes")
 	} else {
-		a.because(aboutNodes, "%s carry %s (95%%: %s), and one fewer %s; each works at %s of a lone one",
-			count(f.Carrying, "node"), q.rate(s.at(n)), s.interval(n), q.rate(s.at(n-1)), percent(s.at(n)/n/s.node))
+		if f.Carrying == 1 {
+			a.because(aboutNodes, "1 node carries %s (95%%: %s)", q.rate(s.at(1)), s.interval(1))
+		} else {
+			a.because(aboutNodes, "%s carry %s (95%%: %s), and one fewer %s; each works at %s of a lone one",
+				count(f.Carrying, "node"), q.rate(s.at(n)), s.interval(n), q.rate(s.at(n-1)), percent(s.at(n)/n/s.node))
+		}
 		a.change(aboutNodes, "one more measurement, at %s, where the curve is still guessed",
 			count(2*s.measured, "node"))
 	}
@@ -141,7 +145,7 @@ func (q Question) explainUnreachable(a *Answer, s *supply, d demand) {
 	if nodes, rps := a.Fit.Peak(); math.IsInf(nodes, 1) {
 		a.because(aboutNodes, "contention alone holds the fleet under γ/α = %s, however many nodes", q.rate(rps))
 	} else {
-		a.because(aboutNodes, "the fitted law peaks at %s nodes with %s: more nodes are slower", number(nodes), q.rate(rps))
+		a.because(aboutNodes, "the fitted law peaks at %s nodes with %s: more nodes are slower", number(math.Round(nodes)), q.rate(rps))
 	}
 	if low, ok := firstFrom(1, s, d, func(i Interval) float64 { return i.High }); ok && a.Fit.DF > 0 {
 		f.NodesLow = low + q.sparesFor(low)

@@ -166,7 +166,8 @@ func (q Question) decide(a *Answer, d *Direction, worth float64) {
 		d.Strategy, d.Moves = RefactorFirst, moves
 		a.because(aboutStrategy, "%s and the service is not known to be stateless: a second node would not know what the first "+
 			"one keeps", q.whyNotUp(d, redundant))
-		a.change(aboutStrategy, "proof that any node can answer any request (tenfold audit), then --stateless")
+		a.change(aboutStrategy, "proof that any node can answer any request, then --stateless: run two nodes (tenfold up --nodes 2 -- COMMAND), and "+
+			"see whether logins, carts and uploads are still there when a request meets the other one")
 	case a.Fleet != nil && !a.Fleet.Reachable:
 		d.Strategy = RefactorFirst
 		a.because(aboutStrategy, "%s and no number of nodes reaches the peak either: what the nodes share has to go first",

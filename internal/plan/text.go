@@ -143,7 +143,7 @@ func (f *Fleet) headline(q Question) string {
 
 func (f *Fit) headline(q Question) string {
 	if nodes, rps := f.Peak(); !math.IsInf(nodes, 1) {
-		return fmt.Sprintf("the curve peaks at %s nodes with %s", number(nodes), q.rate(rps))
+		return fmt.Sprintf("the curve peaks at %s nodes with %s", number(math.Round(nodes)), q.rate(rps))
 	} else if !math.IsInf(rps, 1) {
 		return "the curve never passes " + q.rate(rps)
 	}
