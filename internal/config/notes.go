@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Notes returns what is allowed and probably not meant, or has a price that is easy to miss. They have no place in a file,
@@ -25,8 +26,23 @@ func (c *Config) Notes() []Problem {
 		if r.RateLimit != nil && r.RateLimit.Scope == "fleet" && c.Store == "none" {
 			n.add(at("routes", i)+".rate_limit", "scope: gateway says so", "each gateway counts alone: without a store they know nothing of each other")
 		}
+		if j := c.around(&c.Routes[i]); j >= 0 {
+			n.add(at("routes", i)+".host", "auth: jwt there too, or no host here",
+				"asks for a token on %s only: under any other name a client comes to the same path of %s by routes[%d], without", r.Host, r.To, j)
+		}
 	}
 	return n
+}
+
+// around returns a route by which a client reaches what r guards without a token, if it names another host; or -1.
+func (c *Config) around(r *Route) int {
+	if r.Auth != "jwt" || r.Host == "" {
+		return -1
+	}
+	return slices.IndexFunc(c.Routes, func(other Route) bool {
+		below := strings.TrimSuffix(other.Path, "/") + "/"
+		return other.To == r.To && other.Host == "" && other.Auth == "off" && strings.HasPrefix(r.Path+"/", below)
+	})
 }
 
 type notes []Problem
