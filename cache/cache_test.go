@@ -24,6 +24,7 @@ type table struct {
 	loads atomic.Int64
 	fail  atomic.Bool
 	slow  time.Duration
+	hold  chan struct{} // a load waits until it is closed
 }
 
 func newTable() *table { return &table{rows: map[string]int{}} }
@@ -32,6 +33,9 @@ func (t *table) load(ctx context.Context, key string, need Position) (Loaded[int
 	t.loads.Add(1)
 	if t.slow > 0 && !rest(ctx, t.slow) {
 		return Loaded[int]{}, ctx.Err()
+	}
+	if t.hold != nil {
+		<-t.hold
 	}
 	if t.fail.Load() {
 		return Loaded[int]{}, errors.New("database is away")
@@ -202,13 +206,15 @@ func TestRefreshComesEarlyAndAlone(t *testing.T) {
 	db := newTable()
 	db.set("a", 1)
 	db.slow = 50 * time.Millisecond
-	c, pass := embedded(t, db, &Options[string, int]{TTL: time.Minute, Jitter: -1, Early: 1e6})
+	c, pass := embedded(t, db, &Options[string, int]{TTL: time.Minute, Jitter: -1, Early: 1e6, FillLease: time.Minute})
 	get(t, c, "a")
 	pass(30 * time.Second)
+	db.hold = make(chan struct{})
+	defer close(db.hold)
 	for range 20 {
 		get(t, c, "a")
 	}
-	until(t, "the refresh", func() bool { return db.loads.Load() >= 2 })
+	until(t, "the refresh", func() bool { return db.loads.Load() == 2 })
 	if s := c.Stats(); s.StaleServed != 0 || s.Refreshes != 1 {
 		t.Errorf("%+v", s)
 	}
