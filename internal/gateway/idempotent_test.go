@@ -409,6 +409,53 @@ func TestClientLeavesAndAsksAgain(t *testing.T) {
 	}
 }
 
+// A body that is kept in memory must be there in the service's timeout, however it comes.
+func TestBodyThatNeverEndsUnderAKey(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	f := startOn(t, sharedStore(t, redis.address), "limits: {body_rate: 0}\n"+
+		strings.Replace(orders(shop.address), "slow_start: 0s", "slow_start: 0s, timeout: 100ms", 1))
+	nc := dial(t, f.addr)
+	fmt.Fprintf(nc, "POST /orders HTTP/1.1\r\nHost: x\r\nIdempotency-Key: key\r\nContent-Length: 1000\r\n\r\nb")
+	resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 408 || problemOf(t, resp, string(text)) != "body_too_slow" {
+		t.Errorf("%s %s", resp.Status, text)
+	}
+	shop.wantPlaced(t, "key", 0)
+}
+
+// A body that was announced to be empty over HTTP/2, and is not, is no request: neither with a key nor without.
+func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
+	redis, shop := newRedis(t), newShop(t)
+	ca, lines := secure(t)
+	f := startOn(t, sharedStore(t, redis.address), lines+strings.Replace(orders(shop.address), "required", "optional", 1))
+	for i, key := range []string{"", "key"} {
+		for _, body := range []string{"", "book"} {
+			c := dialFrames(t, f.addr, ca)
+			fields := []string{":method", "POST", ":scheme", "https", ":authority", "a", ":path", "/orders", "content-length", "0"}
+			if key != "" {
+				fields = append(fields, "idempotency-key", key)
+			}
+			c.request(t, false, fields...)
+			if err := c.WriteData(1, true, []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("201 order %d", i+1)
+			if body != "" {
+				want = "reset PROTOCOL_ERROR"
+			}
+			if got := c.answer(); got != want {
+				t.Errorf("key %q, body %q: %s, want %s", key, body, got, want)
+			}
+		}
+		f.access.wait(t, 2*(i+1))
+		shop.wantPlaced(t, key, 1)
+	}
+}
+
 // A gateway that is cut off does not wait for requests that go on without their clients.
 func TestCutEndsRequestsWithoutClients(t *testing.T) {
 	redis, shop := newRedis(t), newShop(t)

@@ -43,7 +43,7 @@ func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
 			return nil, err
 		}
 		service := slices.IndexFunc(p.cfg.Services, func(s config.Service) bool { return s.Name == r.To })
-		all = append(all, p.once.Policy(*r.Idempotency, r.To, p.cfg.Services[service].Timeout))
+		all = append(all, p.once.Policy(*r.Idempotency, &p.cfg.Services[service]))
 	}
 	return all, nil
 }

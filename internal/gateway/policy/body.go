@@ -20,7 +20,7 @@ import (
 func Body(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+			if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 && !mayLie(r) {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -39,9 +39,36 @@ func Body(limits config.Limits) Policy {
 				Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large", Detail: "the request body is too large"}.Write(w, r)
 				return
 			}
+			if r.ContentLength == 0 {
+				if err := b.wantEmpty(); err != nil {
+					problem := BodyProblem(err)
+					problem.Err = err
+					problem.Write(w, r)
+					return
+				}
+				r.Body = http.NoBody
+			}
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// mayLie reports whether a body may follow that was announced to be empty. HTTP/2 has another end of a body than its length,
+// and net/http tells a body that is longer only to who reads it.
+func mayLie(r *http.Request) bool { return r.ProtoMajor == 2 && r.Header["Content-Length"] != nil }
+
+var errNotEmpty = errors.New("body is longer than its content-length of 0")
+
+// wantEmpty waits for the end of a body that was announced to be empty.
+func (b *body) wantEmpty() error {
+	n, err := b.Read(make([]byte, 1))
+	switch {
+	case n > 0:
+		return errNotEmpty
+	case err == io.EOF:
+		return nil
+	}
+	return err
 }
 
 // body is a request's body, paced. It is read by another goroutine than the handler's while it is passed on.
@@ -56,7 +83,8 @@ type body struct {
 	conn  *http.ResponseController
 	http1 bool
 	grace time.Duration
-	rate  int // bytes per second; 0 for no pace
+	rate  int       // bytes per second; 0 for no pace
+	until time.Time // when it must be there, however fast it comes; zero for never
 
 	reading sync.Mutex // held by the read that is under way
 	begun   time.Time  // when the first read was
@@ -116,17 +144,33 @@ func (b *body) begin() bool {
 	if b.begun.IsZero() {
 		b.begun = time.Now()
 	}
-	if b.rate > 0 { // a connection without deadlines has no slow bodies: it is a test's
-		b.conn.SetReadDeadline(b.begun.Add(b.grace + time.Duration(b.n)*time.Second/time.Duration(b.rate)))
+	deadline := b.until
+	if b.rate > 0 {
+		paced := b.begun.Add(b.grace + time.Duration(b.n)*time.Second/time.Duration(b.rate))
+		if deadline.IsZero() || paced.Before(deadline) {
+			deadline = paced
+		}
+	}
+	if !deadline.IsZero() { // a connection without deadlines has no slow bodies: it is a test's
+		b.conn.SetReadDeadline(deadline)
 	}
 	return true
+}
+
+// wantBy makes reading a request's body fail after t, whatever its pace: for who keeps it in memory meanwhile.
+func wantBy(r *http.Request, t time.Time) {
+	if b, ok := r.Body.(*body); ok {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.until = t
+	}
 }
 
 func (b *body) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.whole = true
-	if b.rate > 0 && !b.over {
+	if (b.rate > 0 || !b.until.IsZero()) && !b.over {
 		// Else it would fire in net/http's watch for the client's going away, and cancel the request.
 		b.conn.SetReadDeadline(time.Time{})
 	}

@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -16,8 +14,6 @@ import (
 	"github.com/tenfold-go/tenfold/idempotency"
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
-	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1"
 )
 
 // Idempotency gives requests under one Idempotency-Key one effect and one answer, for services that do not do so themselves.
@@ -33,6 +29,8 @@ type Idempotency struct {
 	requests *prometheus.CounterVec
 	taken    prometheus.Counter
 	late     *late
+	room     room             // for the bodies of all requests
+	left     map[string]*left // by service
 }
 
 // IdempotencyOptions tune an Idempotency. Zero fields mean their defaults.
@@ -53,6 +51,7 @@ var results = []string{
 	"mismatch",     // 422
 	"refused",      // another 4xx
 	"unavailable",  // the store is away
+	"overloaded",   // no room for the body
 	"unkeyed",      // without a key where it is optional
 }
 
@@ -61,12 +60,13 @@ func NewIdempotency(claims *claim.Claims, o *IdempotencyOptions) *Idempotency {
 	if o == nil {
 		o = &IdempotencyOptions{}
 	}
-	i := &Idempotency{claims: claims, log: o.Log, late: newLate(),
+	i := &Idempotency{claims: claims, log: o.Log, late: newLate(), left: map[string]*left{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tenfold_idempotency_requests_total", Help: "Requests that may need an Idempotency-Key, by how they ended."}, []string{"result"}),
 		taken: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tenfold_idempotency_takeovers_total", Help: "Keys whose gateway vanished and whose request was sent again: it may have had its effect twice."}),
 	}
+	i.room.free.Store(roomBytes)
 	for _, result := range results {
 		i.requests.WithLabelValues(result)
 	}
@@ -85,17 +85,21 @@ func (i *Idempotency) count(result string) { i.requests.WithLabelValues(result).
 // left of the latter.
 func (i *Idempotency) Cut() { i.late.cut() }
 
-// Policy is that of one route to a service. A request whose client has left goes on for at most patience, so that the answer
-// is there when the client asks again; 0 means a minute.
+// Policy is that of one route to a service. A request whose client has left goes on for at most the service's Timeout, so
+// that the answer is there when the client asks again; 0 means a minute. A body has as long to come in. It is not safe for
+// concurrent use; what it returns is.
 //
 // It counts for POST and PATCH, the methods that are not idempotent by themselves. It must come behind what refuses callers: a
 // recorded answer is given without asking the service.
-func (i *Idempotency) Policy(c config.Idempotency, service string, patience time.Duration) Policy {
-	if patience == 0 {
-		patience = time.Minute
+func (i *Idempotency) Policy(c config.Idempotency, service *config.Service) Policy {
+	if i.left[service.Name] == nil {
+		i.left[service.Name] = newLeft(service.Limit.InFlight)
 	}
+	p := idempotent{Idempotency: i, config: c, service: service.Name, patience: cmp.Or(service.Timeout, time.Minute), left: i.left[service.Name]}
 	return func(next http.Handler) http.Handler {
-		return &idempotent{Idempotency: i, config: c, service: service, patience: patience, next: next}
+		p := p
+		p.next = next
+		return &p
 	}
 }
 
@@ -105,6 +109,7 @@ type idempotent struct {
 	config   config.Idempotency
 	service  string
 	patience time.Duration
+	left     *left
 	next     http.Handler
 }
 
@@ -119,14 +124,15 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.next.ServeHTTP(w, r)
 		return
 	}
-	body, problem := p.admit(r, err)
-	if problem.Status != 0 {
+	body := kept{room: &p.room}
+	defer body.release()
+	if problem := p.admit(r, err, &body); problem.Status != 0 {
 		p.refuse(w, r, problem)
 		return
 	}
 	// Whoever leaves now has sent everything: it is done, and he may ask for it.
 	found, err := p.claims.Take(context.WithoutCancel(r.Context()), claim.KeyOf(p.service, callerOf(r, p.config.Caller), key),
-		claim.Print(idempotency.FingerprintOf(r, body)), p.config.TTL)
+		claim.Print(idempotency.FingerprintOf(r, body.b)), p.config.TTL)
 	switch {
 	case err != nil:
 		p.late.begin(func(ctx context.Context) { found.Claim.Abandon(ctx) }) // once: or its lease ends it
@@ -141,53 +147,16 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.taken.Inc()
 			p.log.Warn("key taken over: its request may have its effect twice", "service", p.service, "path", clip(r.URL.Path))
 		}
-		p.run(w, r, found.Claim, body)
+		p.run(w, r, found.Claim, body.b)
 	}
-}
-
-// admit reads the body of a request that may be done once. A Status in the Problem refuses it; badKey is what is wrong with
-// its key.
-func (p *idempotent) admit(r *http.Request, badKey error) ([]byte, Problem) {
-	switch {
-	case upstream.IsGRPC(r):
-		return nil, Problem{Status: http.StatusUnsupportedMediaType, Reason: "key_with_grpc",
-			Detail: "the answers of gRPC are streams, which cannot be given again under an Idempotency-Key"}
-	case errors.Is(badKey, idempotency.ErrNoKey):
-		return nil, Problem{Status: http.StatusBadRequest, Reason: "key_missing", Detail: "this path wants an Idempotency-Key header, " +
-			"so that a request that is sent twice is done once"}
-	case badKey != nil:
-		return nil, Problem{Status: http.StatusBadRequest, Reason: "key_malformed", Detail: badKey.Error()}
-	case r.ContentLength > int64(p.config.BodyBytes):
-		return nil, p.tooLarge()
-	case r.Body == nil || r.ContentLength == 0:
-		return nil, Problem{}
-	}
-	var body bytes.Buffer
-	if n := r.ContentLength; n > 0 {
-		body.Grow(int(min(n, 64<<10)) + bytes.MinRead) // the rest when it comes: who only announces it costs nothing
-	}
-	_, err := body.ReadFrom(io.LimitReader(r.Body, int64(p.config.BodyBytes)+1))
-	if status, why, refused := http1.Refusal(r); refused {
-		return nil, Problem{Status: status, Reason: "malformed", Detail: why}
-	}
-	switch {
-	case err != nil:
-		problem := BodyProblem(err)
-		problem.Err = err
-		return nil, problem
-	case body.Len() > p.config.BodyBytes:
-		return nil, p.tooLarge()
-	}
-	return body.Bytes(), Problem{}
-}
-
-func (p *idempotent) tooLarge() Problem {
-	return Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
-		Detail: fmt.Sprintf("the body of a request with an Idempotency-Key may have %d bytes here", p.config.BodyBytes)}
 }
 
 func (p *idempotent) refuse(w http.ResponseWriter, r *http.Request, problem Problem) {
-	p.count("refused")
+	if problem.Status == http.StatusServiceUnavailable {
+		p.count("overloaded")
+	} else {
+		p.count("refused")
+	}
 	if problem.Status == StatusClientGone {
 		clientGone(r, problem.Err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -32,7 +33,7 @@ type keyed struct {
 	last    atomic.Pointer[Record]
 
 	*Idempotency
-	patience time.Duration
+	shop     config.Service
 	store    *miniredis.Miniredis
 	away     atomic.Bool // the store is
 	warnings bytes.Buffer
@@ -43,7 +44,7 @@ const patience = time.Minute // far more than anything takes
 
 func newKeyed(t testing.TB, service http.HandlerFunc) *keyed {
 	t.Helper()
-	k := &keyed{t: t, service: service, store: miniredis.RunT(t), metrics: prometheus.NewRegistry(), config: config.Idempotency{
+	k := &keyed{t: t, service: service, store: miniredis.RunT(t), metrics: prometheus.NewRegistry(), shop: config.Service{Name: "shop"}, config: config.Idempotency{
 		Mode: "required", Caller: config.Caller{By: "authorization"}, TTL: time.Hour, BodyBytes: 1 << 10, AnswerBytes: 1 << 10}}
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{k.store.Addr()}, DisableCache: true, DisableRetry: true, ForceSingleClient: true})
@@ -70,7 +71,7 @@ func (k *keyed) handler() http.Handler {
 		k.served.Add(1)
 		k.service(w, r)
 	})
-	return Chain(Recorded(end), k.Policy(k.config, "shop", k.patience))(service)
+	return Chain(Recorded(end), k.Policy(k.config, &k.shop))(service)
 }
 
 // do sends a request and returns its answer.
@@ -283,7 +284,7 @@ func TestCallersHaveTheirOwnKeys(t *testing.T) {
 	nobody := order("key", "{}")
 	nobody.Header.Del("Authorization")
 	k.expect(nobody, 201, 3)
-	mail := Chain(Recorded(), k.Policy(k.config, "mail", 0))(http.HandlerFunc(created))
+	mail := Chain(Recorded(), k.Policy(k.config, &config.Service{Name: "mail"}))(http.HandlerFunc(created))
 	w := httptest.NewRecorder()
 	if mail.ServeHTTP(w, order("key", "{}")); w.Header().Get("Idempotency-Replayed") != "" {
 		t.Error("another service's answer")
@@ -362,6 +363,83 @@ func aborts(t testing.TB, f func()) {
 		}
 	}()
 	f()
+}
+
+// The bodies of all requests have room for so many bytes together. Who finds no room is told to come again, and all of it is
+// given back, however a request ends.
+func TestRoomForBodies(t *testing.T) {
+	k := newKeyed(t, created)
+	k.config.BodyBytes = 64 << 10
+	const room = 100 << 10
+	k.room.free.Store(room)
+	h := k.handler()
+	hold := func(key string) (body *io.PipeWriter, done chan *httptest.ResponseRecorder) {
+		r := order(key, "")
+		come, body := io.Pipe()
+		r.Body, r.ContentLength = come, 64<<10
+		done = make(chan *httptest.ResponseRecorder, 1)
+		go func() {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			done <- w
+		}()
+		return body, done
+	}
+	first, firstDone := hold("first")
+	if _, err := first.Write(make([]byte, 64<<10)); err != nil { // all but the end, and so all read
+		t.Fatal(err)
+	}
+	second, secondDone := hold("second")
+	go second.Write(make([]byte, 64<<10))
+	w := <-secondDone
+	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"reason":"bodies_full"`) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	second.CloseWithError(io.ErrClosedPipe)
+	k.counts(map[string]int{"overloaded": 1})
+	if w := k.do(order("small", "{}")); w.Code != 201 {
+		t.Errorf("a small one: %d %s", w.Code, w.Body)
+	}
+	first.Close()
+	if w := <-firstDone; w.Code != 201 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+
+	broken := order("broken", "")
+	broken.Body, broken.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("x"), errReader{io.ErrUnexpectedEOF})), 10
+	aborts(t, func() { k.do(broken) })
+	large := order("large", "")
+	large.Body, large.ContentLength = io.NopCloser(bytes.NewReader(make([]byte, 64<<10+1))), -1
+	if w := k.do(large); w.Code != 413 {
+		t.Errorf("%d", w.Code)
+	}
+	if free := k.room.free.Load(); free != room {
+		t.Errorf("%d bytes are free, want %d", free, room)
+	}
+}
+
+// A body arrives whole, however it is cut and whatever its length is said to be.
+func TestBodiesAreKeptWhole(t *testing.T) {
+	for _, n := range []int{0, 1, firstBytes - 1, firstBytes, firstBytes + 1, 3 * firstBytes, 40_000} {
+		for _, most := range []int{n, n + 1, 1 << 20} {
+			for _, length := range []int64{int64(n), -1, 0, 1} {
+				for _, cut := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.DataErrReader, iotest.HalfReader} {
+					want := make([]byte, n)
+					for i := range want {
+						want[i] = byte(i * i >> 3)
+					}
+					k := kept{room: &room{}}
+					k.room.free.Store(4 << 20)
+					if err := k.read(cut(bytes.NewReader(want)), length, most); err != nil || !bytes.Equal(k.b, want) || cap(k.b) > most+1 {
+						t.Fatalf("%d bytes, said to be %d of at most %d: %d in %d, %v", n, length, most, len(k.b), cap(k.b), err)
+					}
+					if free := k.room.free.Load(); free != int64(4<<20-cap(k.b)) {
+						t.Fatalf("%d bytes are free beside %d", free, cap(k.b))
+					}
+				}
+			}
+		}
+	}
 }
 
 // An answer that is too large to keep reaches the client whole, and its effect is not had twice.
@@ -538,9 +616,9 @@ func TestClientThatLeavesIsNotWaitedForForLong(t *testing.T) {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		})
-		k.patience = time.Millisecond
+		k.shop.Timeout = time.Millisecond
 		if cut {
-			k.patience = time.Hour
+			k.shop.Timeout = time.Hour
 			go func() {
 				<-waits
 				k.Cut()
@@ -550,6 +628,53 @@ func TestClientThatLeavesIsNotWaitedForForLong(t *testing.T) {
 		k.counts(map[string]int{"freed": 1})
 		if keys := k.store.Keys(); len(keys) > 0 {
 			t.Errorf("stored %v", keys)
+		}
+	}
+}
+
+// Requests that go on without their clients are few. One more ends at once, and its key is free.
+func TestClientsThatLeaveAreBounded(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	k := newKeyed(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		select {
+		case <-answer:
+			created(w, r)
+		case <-r.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	})
+	k.shop.Limit.InFlight = 29
+	const requests, goOn = 7, 2
+	ctx, leave := context.WithCancel(t.Context())
+	done := make(chan bool)
+	for i := range requests {
+		h := k.handler() // a route of its own to the same service
+		go func() {
+			defer func() {
+				recover()
+				done <- true
+			}()
+			h.ServeHTTP(&leftClient{http.Header{}}, order(fmt.Sprint(i), "{}").WithContext(ctx))
+		}()
+		<-asked
+	}
+	leave()
+	for range requests - goOn {
+		<-done
+	}
+	k.counts(map[string]int{"freed": requests - goOn})
+	close(answer)
+	for range goOn {
+		<-done
+	}
+	k.counts(map[string]int{"freed": requests - goOn, "recorded": goOn})
+	if stored := len(k.store.Keys()); stored != goOn {
+		t.Errorf("%d keys are stored", stored)
+	}
+	for inFlight, want := range map[int]int{0: 64, 1: 1, 9: 1, 64: 6, 1024: 64} {
+		if got := cap(newLeft(inFlight).places); got != want {
+			t.Errorf("of %d in flight %d may go on, want %d", inFlight, got, want)
 		}
 	}
 }
@@ -648,7 +773,7 @@ func TestSlowOwner(t *testing.T) {
 	<-asked
 	k.store.HSet(k.store.Keys()[0], "lease", "1")
 	k.expect(order("key", "[]"), http.StatusUnprocessableEntity, 1)
-	fast := Chain(Recorded(), k.Policy(k.config, "shop", 0))(http.HandlerFunc(created))
+	fast := Chain(Recorded(), k.Policy(k.config, &k.shop))(http.HandlerFunc(created))
 	fast.ServeHTTP(httptest.NewRecorder(), order("key", "{}"))
 	close(answer)
 	if w := <-done; w.Body.String() != "slow" {

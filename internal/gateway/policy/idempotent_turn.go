@@ -16,13 +16,7 @@ func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim,
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	defer cancel(nil)
 	defer context.AfterFunc(r.Context(), func() {
-		patience := time.NewTimer(p.patience)
-		defer patience.Stop()
-		select {
-		case <-patience.C:
-		case <-p.late.ctx.Done():
-		case <-ctx.Done():
-		}
+		p.goOn(ctx)
 		cancel(context.Cause(r.Context()))
 	})()
 	t := p.begin(ctx, c)
@@ -31,7 +25,10 @@ func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim,
 	defer k.brokenOff()
 
 	out := r.WithContext(ctx)
-	out.Body, out.ContentLength, out.TransferEncoding = upstream.InMemory(body), int64(len(body)), nil
+	out.Body, out.ContentLength, out.TransferEncoding = http.NoBody, int64(len(body)), nil
+	if len(body) > 0 {
+		out.Body = upstream.InMemory(body)
+	}
 	delete(out.Header, "Te") // trailers cannot be given again
 	p.next.ServeHTTP(k, out)
 	k.record()
@@ -40,6 +37,48 @@ func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim,
 	}
 	k.finish()
 }
+
+// goOn returns when a request whose client has left must end: at once if there are too many of them.
+func (p *idempotent) goOn(ctx context.Context) {
+	if !p.left.enter() {
+		return
+	}
+	defer p.left.leave()
+	patience := time.NewTimer(p.patience)
+	defer patience.Stop()
+	select {
+	case <-patience.C:
+	case <-p.late.ctx.Done():
+	case <-ctx.Done():
+	}
+}
+
+// left are the requests of a service that go on without their clients. They are few: a client that resets what it has sent
+// costs itself nothing, and could take all places of the service, and of its queue, from those that wait for their answers.
+type left struct{ places chan struct{} }
+
+// maxLeft is how many there are at most; fewer, a tenth of the places of one node, where these are bounded.
+const maxLeft = 64
+
+func newLeft(inFlight int) *left {
+	n := maxLeft
+	if inFlight > 0 {
+		n = min(n, max(1, inFlight/10))
+	}
+	return &left{make(chan struct{}, n)}
+}
+
+// enter reports whether there is room for one more.
+func (l *left) enter() bool {
+	select {
+	case l.places <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *left) leave() { <-l.places }
 
 // turn is one request's time with its key. It ends once: with free, or with record.
 type turn struct {
