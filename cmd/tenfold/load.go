@@ -17,24 +17,24 @@ import (
 type loadCmd struct {
 	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: http:// or https://; or a file with a journey, *.yaml."`
 
-	Rate      *float64        `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
-	Rates     rateRange       `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %%."`
-	Users     *int            `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
-	Objective *load.Objective `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%%."`
-	Duration  time.Duration   `group:"Load" default:"10s" help:"What is measured of each step."`
-	Warmup    string          `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
-	Arrivals  load.Arrivals   `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
-	Seed      uint64          `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
+	Rate      amount[float64]       `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
+	Rates     amount[rateRange]     `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %."`
+	Users     amount[int]           `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
+	Objective *load.Objective       `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%."`
+	Duration  amount[time.Duration] `group:"Load" default:"10s" help:"What is measured of each step."`
+	Warmup    string                `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
+	Arrivals  load.Arrivals         `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
+	Seed      uint64                `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
 
-	Base        string        `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; wins over the one in its file."`
-	Method      string        `group:"Request" placeholder:"METHOD" help:"Default GET, or POST with a body."`
-	Body        string        `group:"Request" placeholder:"TEXT|@FILE" help:"Body of each request."`
-	Header      []string      `group:"Request" sep:"none" placeholder:"NAME: VALUE" help:"Header of each request; may be repeated."`
-	Connections int           `group:"Request" placeholder:"N" help:"At most so many at a time; a request without a free one waits, and its wait counts. Default: 4096, or what the limit of descriptors allows."`
-	Timeout     time.Duration `group:"Request" default:"10s" help:"Of a request."`
-	Insecure    bool          `group:"Request" help:"Accept any certificate."`
-	CA          string        `name:"ca" group:"Request" placeholder:"FILE" help:"Certificates of authorities to trust, in PEM."`
-	Yes         bool          `group:"Request" help:"Yes, load a public address: it is mine, or I may."`
+	Base        string                `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; wins over the one in its file."`
+	Method      string                `group:"Request" placeholder:"METHOD" help:"Default GET, or POST with a body."`
+	Body        string                `group:"Request" placeholder:"TEXT|@FILE" help:"Body of each request."`
+	Header      []string              `group:"Request" sep:"none" placeholder:"NAME: VALUE" help:"Header of each request; may be repeated."`
+	Connections amount[int]           `group:"Request" placeholder:"N" help:"At most so many at a time; a request without a free one waits, and its wait counts. Default: 4096, or what the limit of descriptors allows."`
+	Timeout     amount[time.Duration] `group:"Request" default:"10s" help:"Of a request."`
+	Insecure    bool                  `group:"Request" help:"Accept any certificate."`
+	CA          string                `name:"ca" group:"Request" placeholder:"FILE" help:"Certificates of authorities to trust, in PEM."`
+	Yes         bool                  `group:"Request" help:"Yes, load a public address: it is mine, or I may."`
 
 	Nodes   fleetSizes `group:"Fleet" placeholder:"1,2,3,..." help:"Measure the knee of a service at each number of nodes; started from the file, on this machine. The argument is then a path, or a journey."`
 	File    string     `short:"f" group:"Fleet" placeholder:"FILE" help:"Where the service is described; default tenfold.yaml."`
@@ -50,8 +50,8 @@ type rateRange struct{ low, high float64 }
 func (r *rateRange) UnmarshalText(text []byte) error {
 	low, high, ok := strings.Cut(string(text), "..")
 	var errLow, errHigh error
-	r.low, errLow = strconv.ParseFloat(low, 64)
-	r.high, errHigh = strconv.ParseFloat(high, 64)
+	r.low, errLow = strconv.ParseFloat(ungrouped(low), 64)
+	r.high, errHigh = strconv.ParseFloat(ungrouped(high), 64)
 	switch {
 	case !ok || errLow != nil || errHigh != nil:
 		return fmt.Errorf("rates %q: want LO..HI, for example 100..5000", text)
@@ -161,7 +161,7 @@ func hintOf(err error) string {
 // checkMode makes sure that exactly one kind of load is asked for.
 func (cmd loadCmd) checkMode() error {
 	asked := 0
-	for _, given := range []bool{cmd.Rate != nil, cmd.Users != nil, cmd.Rates != rateRange{}} {
+	for _, given := range []bool{cmd.Rate.given, cmd.Users.given, cmd.Rates.given} {
 		if given {
 			asked++
 		}
@@ -185,14 +185,8 @@ func (cmd loadCmd) checkMode() error {
 }
 
 func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
-	if cmd.Connections < 0 {
-		return nil, usageError(fmt.Errorf("%d connections: want 1 or more", cmd.Connections), "")
-	}
-	if cmd.Duration <= 0 || cmd.Timeout <= 0 {
-		return nil, usageError(errors.New("a duration and a timeout must be above 0"), "--duration 10s --timeout 10s")
-	}
 	o := &load.Options{
-		Duration: cmd.Duration, Timeout: cmd.Timeout, Connections: cmd.Connections,
+		Duration: cmd.Duration.value, Timeout: cmd.Timeout.value, Connections: cmd.Connections.value,
 		Arrivals: cmd.Arrivals, Seed: cmd.Seed,
 		Progress: newProgress(t.stderr).show,
 	}
@@ -221,7 +215,7 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 
 func (cmd loadCmd) document(target string, g *load.Generator) *load.Document {
 	d := &load.Document{Target: target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.Unit(), Seed: cmd.Seed, Steps: []*load.Step{}}
-	if cmd.Users == nil {
+	if !cmd.Users.given {
 		d.Arrivals = cmd.Arrivals.String()
 	}
 	if o := cmd.objective(); o.Asks() {
@@ -235,7 +229,7 @@ func (cmd loadCmd) objective() (o load.Objective) {
 	switch {
 	case cmd.Objective != nil:
 		return *cmd.Objective
-	case cmd.Rates != rateRange{}:
+	case cmd.Rates.given:
 		o.UnmarshalText([]byte(defaultObjective)) // is right: a test reads it
 	}
 	return o
@@ -244,8 +238,8 @@ func (cmd loadCmd) objective() (o load.Objective) {
 // measure makes the load and puts what it found into d.
 func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, d *load.Document) (err error) {
 	o := cmd.objective()
-	if (cmd.Rates != rateRange{}) {
-		c, err := g.Sweep(ctx, cmd.Rates.low, cmd.Rates.high, o, newProgress(t.stderr).step)
+	if cmd.Rates.given {
+		c, err := g.Sweep(ctx, cmd.Rates.value.low, cmd.Rates.value.high, o, newProgress(t.stderr).step)
 		if err != nil {
 			return err
 		}
@@ -253,10 +247,10 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, 
 		return nil
 	}
 	var s *load.Step
-	if cmd.Users != nil {
-		s, err = g.Users(ctx, *cmd.Users)
+	if cmd.Users.given {
+		s, err = g.Users(ctx, cmd.Users.value)
 	} else {
-		s, err = g.Rate(ctx, *cmd.Rate)
+		s, err = g.Rate(ctx, cmd.Rate.value)
 	}
 	if err != nil {
 		return err

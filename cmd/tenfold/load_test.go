@@ -282,6 +282,20 @@ func TestLoadDocumentationIsRight(t *testing.T) {
 	}
 }
 
+// The journey of docs/load.md shops in the demo, as it says.
+func TestLoadJourneyShopsInTheDemo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeShown(t, "docs/load.md")
+	x := demo(t, "--nodes", "1")
+	code, stdout, stderr := tenfoldLoad(t.Context(), "journey.yaml", "--target", x.url, "--rate", "4", "--duration", "2s", "--warmup", "0s",
+		"--objective", "errors=0%", "--timeout", "1m", "--json", "-")
+	var d load.Document
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 || d.Steps[0].Requests == 0 || d.Steps[0].Errors > 0 {
+		t.Errorf("exit code %d, %v\n%s%s", code, err, stderr, stdout)
+	}
+	x.stop()
+}
+
 // The session with the shop in docs/load.md: its file is fine, its journey buys in that shop, and its plan follows from the
 // curve that it shows.
 func TestLoadSessionOfTheShop(t *testing.T) {

@@ -39,7 +39,7 @@ const readyWithin = 2 * time.Minute
 // scaling measures the knee of a process service at each fleet size: it starts the whole house of the file, with that
 // many nodes, on a loopback address of its own. What was measured before an interruption or an error is returned.
 func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *load.Options) (_ *load.Document, err error) {
-	if (cmd.Rates == rateRange{}) {
+	if !cmd.Rates.given {
 		return nil, usageError(errors.New("--nodes looks for the knee of each fleet size"), "--rates 10..2000")
 	}
 	var d *load.Document
@@ -162,5 +162,5 @@ func (cmd loadCmd) sweepAt(ctx context.Context, t *terminal, o *load.Options, ur
 	if *d == nil {
 		*d = cmd.document(or(cmd.Target, "/")+" of "+cmd.File, w.generator)
 	}
-	return w.generator.Sweep(ctx, cmd.Rates.low, cmd.Rates.high, cmd.objective(), newProgress(t.stderr).step)
+	return w.generator.Sweep(ctx, cmd.Rates.value.low, cmd.Rates.value.high, cmd.objective(), newProgress(t.stderr).step)
 }

@@ -12,49 +12,41 @@ import (
 type planCmd struct {
 	File string `arg:"" optional:"" placeholder:"FILE" help:"What tenfold load found (its JSON); - reads standard input."`
 
-	CurrentRPS plan.Rate   `name:"current-rps" group:"Load" placeholder:"N" help:"What the service carries today, in requests a second."`
-	PeakRPS    plan.Rate   `name:"peak-rps" group:"Load" placeholder:"N" help:"What it has to carry."`
-	NodeRPS    plan.Rate   `name:"node-rps" group:"Load" placeholder:"N" help:"What one node carries."`
-	Scaling    plan.Points `group:"Load" placeholder:"1=N,2=N,..." help:"What fleets of 1, 2, ... nodes carry, measured."`
-	Efficiency givenShare  `group:"Load" placeholder:"SHARE" help:"What is left of a node in a fleet: 0.85 or 85%."`
-	Margin     givenShare  `group:"Load" placeholder:"SHARE" help:"On top of the peak: 0.3 or 30%. Default: from queueing theory."`
-	Cores      int         `group:"Load" placeholder:"N" help:"Cores of a node. Default: its instance's, else 2."`
-	Burstiness float64     `group:"Load" placeholder:"CV2" help:"Squared coefficient of variation of the time between requests. Default: 1."`
+	CurrentRPS amount[plan.Rate]  `name:"current-rps" group:"Load" placeholder:"N" help:"What the service carries today, in requests a second."`
+	PeakRPS    amount[plan.Rate]  `name:"peak-rps" group:"Load" placeholder:"N" help:"What it has to carry."`
+	NodeRPS    amount[plan.Rate]  `name:"node-rps" group:"Load" placeholder:"N" help:"What one node carries."`
+	Scaling    plan.Points        `group:"Load" placeholder:"1=N,2=N,..." help:"What fleets of 1, 2, ... nodes carry, measured."`
+	Efficiency amount[plan.Share] `group:"Load" placeholder:"SHARE" help:"What is left of a node in a fleet: 0.85 or 85%."`
+	Margin     amount[plan.Share] `group:"Load" placeholder:"SHARE" help:"On top of the peak: 0.3 or 30%. Default: from queueing theory."`
+	Cores      amount[int]        `group:"Load" placeholder:"N" help:"Cores of a node. Default: its instance's, else 2."`
+	Burstiness amount[float64]    `group:"Load" placeholder:"CV2" help:"Squared coefficient of variation of the time between requests. Default: 1."`
 
-	Users           int        `group:"Growth" placeholder:"N" help:"Users today."`
-	Growth          givenShare `group:"Growth" placeholder:"SHARE" help:"A month, of users, else of the peak, else of today's rate: 10%."`
-	Months          int        `group:"Growth" placeholder:"N" help:"How far to look ahead."`
-	RequestsPerUser float64    `group:"Growth" placeholder:"N" help:"A day. Default: 100."`
-	PeakFactor      float64    `group:"Growth" placeholder:"N" help:"The busiest minute over the day's mean. Default: 3."`
+	Users           amount[int]        `group:"Growth" placeholder:"N" help:"Users today."`
+	Growth          amount[plan.Share] `group:"Growth" placeholder:"SHARE" help:"A month, of users, else of the peak, else of today's rate: 10%."`
+	Months          amount[int]        `group:"Growth" placeholder:"N" help:"How far to look ahead."`
+	RequestsPerUser amount[float64]    `group:"Growth" placeholder:"N" help:"A day. Default: 100."`
+	PeakFactor      amount[float64]    `group:"Growth" placeholder:"N" help:"The busiest minute over the day's mean. Default: 3."`
 
 	Stateless bool   `group:"Strategy" help:"Any node can answer any request: none keeps sessions, files or jobs of its own."`
 	Instance  string `group:"Strategy" placeholder:"TYPE" help:"What a node runs on, and with it what the plan costs. Default: t3.medium."`
 	Prices    string `group:"Strategy" placeholder:"FILE" help:"Your prices: CSV with type,vcpu,usd_hour,as_of; also gib,arch,provider,region,source."`
 
-	ReadRatio       givenShare   `group:"Database" placeholder:"SHARE" help:"Share of its calls that only read: 0.9."`
-	DataSize        plan.Bytes   `group:"Database" placeholder:"SIZE" help:"500GB, 5TB, ..."`
-	WriteRate       plan.Rate    `group:"Database" placeholder:"N" help:"Writes a second."`
-	Domains         plan.Domains `group:"Database" placeholder:"N|NAMES" help:"Parts that could live apart: 5, or orders=30TB,users=2TB,..."`
-	ClearBoundaries bool         `group:"Database" help:"No transaction and no join crosses domains."`
-	Pool            int          `group:"Database" placeholder:"N" help:"Connections that each node opens."`
-	MaxConnections  int          `group:"Database" placeholder:"N" help:"Connections that one database server accepts."`
+	ReadRatio       amount[plan.Share] `group:"Database" placeholder:"SHARE" help:"Share of its calls that only read: 0.9."`
+	DataSize        amount[plan.Bytes] `group:"Database" placeholder:"SIZE" help:"500GB, 5TB, ..."`
+	WriteRate       amount[plan.Rate]  `group:"Database" placeholder:"N" help:"Writes a second."`
+	Domains         plan.Domains       `group:"Database" placeholder:"N|NAMES" help:"Parts that could live apart: 5, or orders=30TB,users=2TB,..."`
+	ClearBoundaries bool               `group:"Database" help:"No transaction and no join crosses domains."`
+	Pool            amount[int]        `group:"Database" placeholder:"N" help:"Connections that each node opens."`
+	MaxConnections  amount[int]        `group:"Database" placeholder:"N" help:"Connections that one database server accepts."`
 
-	HA               bool              `name:"ha" group:"Availability" help:"At least one spare node."`
-	Availability     plan.Availability `group:"Availability" placeholder:"SHARE" help:"The target: 99.99% or 0.9999; spares are solved from it."`
-	NodeAvailability plan.Availability `group:"Availability" placeholder:"SHARE" help:"Of one node. Default: 99%."`
-	CommonCause      plan.Share        `group:"Availability" placeholder:"SHARE" help:"Share of a node's failures that take all nodes down. Default: 0."`
-	Depends          plan.Dependencies `group:"Availability" placeholder:"NAME=SHARE,..." help:"What the service cannot work without: lb=99.99%,db=99.95%."`
+	HA               bool                      `name:"ha" group:"Availability" help:"At least one spare node."`
+	Availability     amount[plan.Availability] `group:"Availability" placeholder:"SHARE" help:"The target: 99.99% or 0.9999; spares are solved from it."`
+	NodeAvailability amount[plan.Availability] `group:"Availability" placeholder:"SHARE" help:"Of one node. Default: 99%."`
+	CommonCause      amount[plan.Share]        `group:"Availability" placeholder:"SHARE" help:"Share of a node's failures that take all nodes down. Default: 0."`
+	Depends          plan.Dependencies         `group:"Availability" placeholder:"NAME=SHARE,..." help:"What the service cannot work without: lb=99.99%,db=99.95%."`
 
 	JSON bool   `name:"json" group:"Output" help:"Print the plan as one JSON document."`
 	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curve, its interval and the chosen fleet as well; - for standard output."`
-}
-
-// givenShare tells 0 % from a flag that was not given.
-type givenShare struct{ *plan.Share }
-
-func (g *givenShare) UnmarshalText(text []byte) error {
-	g.Share = new(plan.Share)
-	return g.Share.UnmarshalText(text)
 }
 
 // Help teaches the verb by examples.
@@ -133,16 +125,16 @@ func (cmd planCmd) tell(t *terminal, a *plan.Answer) error {
 // question gathers the flags and reads the files that they name.
 func (cmd planCmd) question(t *terminal) (q plan.Question, err error) {
 	q = plan.Question{
-		CurrentRPS: cmd.CurrentRPS, PeakRPS: cmd.PeakRPS, NodeRPS: cmd.NodeRPS, Scaling: cmd.Scaling,
-		Efficiency: cmd.Efficiency.Share, Margin: cmd.Margin.Share, Cores: cmd.Cores, Burstiness: cmd.Burstiness,
-		Users: cmd.Users, Growth: cmd.Growth.Share, Months: cmd.Months,
-		RequestsPerUser: cmd.RequestsPerUser, PeakFactor: cmd.PeakFactor,
+		CurrentRPS: cmd.CurrentRPS.value, PeakRPS: cmd.PeakRPS.value, NodeRPS: cmd.NodeRPS.value, Scaling: cmd.Scaling,
+		Efficiency: cmd.Efficiency.pointer(), Margin: cmd.Margin.pointer(), Cores: cmd.Cores.value, Burstiness: cmd.Burstiness.value,
+		Users: cmd.Users.value, Growth: cmd.Growth.pointer(), Months: cmd.Months.value,
+		RequestsPerUser: cmd.RequestsPerUser.value, PeakFactor: cmd.PeakFactor.value,
 		Stateless: cmd.Stateless, Instance: cmd.Instance,
-		ReadRatio: cmd.ReadRatio.Share, DataSize: cmd.DataSize, WriteRate: cmd.WriteRate,
+		ReadRatio: cmd.ReadRatio.pointer(), DataSize: cmd.DataSize.value, WriteRate: cmd.WriteRate.value,
 		Domains: cmd.Domains, ClearBoundaries: cmd.ClearBoundaries,
-		Pool: cmd.Pool, MaxConnections: cmd.MaxConnections,
-		HA: cmd.HA, Availability: cmd.Availability, NodeAvailability: cmd.NodeAvailability,
-		CommonCause: cmd.CommonCause, Depends: cmd.Depends,
+		Pool: cmd.Pool.value, MaxConnections: cmd.MaxConnections.value,
+		HA: cmd.HA, Availability: cmd.Availability.value, NodeAvailability: cmd.NodeAvailability.value,
+		CommonCause: cmd.CommonCause.value, Depends: cmd.Depends,
 	}
 	if cmd.File != "" {
 		q.Measured, err = readInput(t, cmd.File, plan.ReadMeasured)

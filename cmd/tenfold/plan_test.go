@@ -34,8 +34,8 @@ func TestPlanRefusesBadInput(t *testing.T) {
 	for _, c := range []struct{ args, stdin, want string }{
 		{"", "", "nothing can be planned from this"},
 		{"--current-rps 500 --peak-rps 50", "", "rates upside down"},
-		{"--peak-rps=-5 --node-rps 10", "", `"-5" is not a rate`},
-		{"--peak-rps -5 --node-rps 10", "", "--peak-rps"},
+		{"--peak-rps=-5 --node-rps 10", "", `"-5": it cannot be negative`},
+		{"--peak-rps -5 --node-rps 10", "", "tenfold: --peak-rps: \"-5\": it cannot be negative\n"},
 		{"--peak-rps NaN --node-rps 10", "", `"NaN" is not a number`},
 		{"--peak-rps 100 --node-rps Inf", "", "too large"},
 		{"--peak-rps 100 --scaling 1=100,2=190", "", "2 measured fleet sizes cannot"},

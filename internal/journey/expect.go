@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // expectation is what an answer has to be.
@@ -66,20 +67,19 @@ func (a *answered) json() (any, error) {
 
 // check returns what is wrong with the answer: in short, to be counted, and in full.
 func (e expectation) check(a *answered, value func(string) (string, bool)) (short, full string) {
-	switch {
-	case len(e.status) == 0 && a.Status >= 400, len(e.status) > 0 && !slices.Contains(e.status, a.Status):
+	if !e.allows(a.Status) {
 		short = fmt.Sprintf("status %d", a.Status)
-		return short, fmt.Sprintf("%s, want %s; the answer begins %s", short, e.wantStatus(), quote(string(a.Body)))
+		return short, fmt.Sprintf("%s, want %s; %s", short, e.wantStatus(), begins(a.Body))
 	}
 	for _, text := range e.contains {
 		if !bytes.Contains(a.Body, []byte(text)) {
-			return "body lacks a text", fmt.Sprintf("the body lacks %s; it begins %s", quote(text), quote(string(a.Body)))
+			return "body lacks a text", fmt.Sprintf("the body lacks %s; %s", quote(text), begins(a.Body))
 		}
 	}
 	for _, j := range e.json {
 		doc, err := a.json()
 		if err != nil {
-			return err.Error(), fmt.Sprintf("%v; it begins %s", err, quote(string(a.Body)))
+			return err.Error(), fmt.Sprintf("%v; %s", err, begins(a.Body))
 		}
 		got, ok := j.path.find(doc)
 		if !ok {
@@ -96,11 +96,26 @@ func (e expectation) check(a *answered, value func(string) (string, bool)) (shor
 	return "", ""
 }
 
+func (e expectation) allows(status int) bool {
+	if len(e.status) == 0 {
+		return status < 400
+	}
+	return slices.Contains(e.status, status)
+}
+
 func (e expectation) wantStatus() string {
 	if len(e.status) == 0 {
 		return "below 400"
 	}
-	return fmt.Sprint(e.status)
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(e.status), "[]"), " ", " or ")
+}
+
+// begins shows the beginning of a body.
+func begins(body []byte) string {
+	if len(body) == 0 {
+		return "the answer is empty"
+	}
+	return "the answer begins " + quote(string(body))
 }
 
 // take returns the value that the source names.

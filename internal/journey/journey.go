@@ -44,9 +44,10 @@ type headerField struct {
 	value template
 }
 
-// ReadsBody reports whether Answer looks at the body of this step's answer.
-func (s *Step) ReadsBody() bool {
-	if len(s.expect.contains) > 0 || len(s.expect.json) > 0 {
+// ReadsBody reports whether Answer looks at the body of an answer of that status: where the step expects something of the
+// body, or takes something from it, and to show what came instead of the status that it expects.
+func (s *Step) ReadsBody(status int) bool {
+	if !s.expect.allows(status) || len(s.expect.contains) > 0 || len(s.expect.json) > 0 {
 		return true
 	}
 	for _, e := range s.extract {
@@ -74,6 +75,28 @@ func (t Think) Pause(random *rand.Rand) time.Duration {
 		return t.Min + time.Duration(random.Int64N(int64(t.Max-t.Min)+1))
 	}
 	return t.Min
+}
+
+// mean is how long the pause is on average.
+func (t Think) mean() time.Duration {
+	if t.Max > t.Min {
+		return (t.Min + t.Max) / 2
+	}
+	return t.Min
+}
+
+// MeanPause is how long a visit pauses on average, over all visitors.
+func (j *Journey) MeanPause() time.Duration {
+	sum := 0.0
+	for _, v := range j.Visitors {
+		for i, s := range v.Steps {
+			if i == len(v.Steps)-1 {
+				break // after the last one the visit is over
+			}
+			sum += v.Weight / j.weight * float64(s.Think.mean())
+		}
+	}
+	return time.Duration(sum)
 }
 
 // pick chooses a kind of visitor by weight.

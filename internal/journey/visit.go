@@ -109,7 +109,11 @@ func (v *Visit) Answer(s *Step, sent *Request, r *Response) error {
 	for _, e := range s.extract {
 		text, err := e.from.take(a, v.jar.Cookies(sent.URL))
 		if err != nil {
-			return &Error{s, "extract " + e.name, fmt.Sprintf("extract %s: %v; it begins %s", e.name, err, quote(string(r.Body)))}
+			full := fmt.Sprintf("extract %s: %v", e.name, err)
+			if e.from.readsBody() {
+				full += "; " + begins(r.Body)
+			}
+			return &Error{s, "extract " + e.name, full}
 		}
 		v.values[e.name] = text
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -58,6 +59,8 @@ func (e *UnreachableError) Hint() string {
 		return "--insecure accepts any certificate, --ca FILE one of your own authority"
 	case errors.As(e.Err, &dns):
 		return "is the name right?"
+	case strings.HasPrefix(e.Target, "http://") && (errors.Is(e.Err, io.EOF) || strings.Contains(e.Err.Error(), "malformed HTTP")):
+		return "it does not speak HTTP in the clear there: https:// instead of http://?"
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		return "nothing came within the --timeout"
 	}

@@ -17,6 +17,7 @@ type Generator struct {
 	unit    string
 	call    func(r *run, number int) caller
 	close   func()
+	pauses  time.Duration // in a visit, on average
 	steps   uint64 // so far: each has a schedule of its own
 }
 

@@ -106,12 +106,13 @@ func (s *Step) Empty() bool { return s.Incomplete && s.Requests == 0 }
 func share(part, all int64) float64 { return float64(part) / math.Max(1, float64(all)) }
 
 // chance is by how much arrivals and ends of visits may differ over a window although the target keeps up: those that
-// are under way at its edges. Their usual number comes from the quicker visits, which a growing queue does not blur. One
-// visit that the end of the window cuts off shows nothing, however quick the others were.
+// are under way at its edges. Their usual number comes from the quicker visits and from the visitors' own pauses, which a
+// growing queue does not blur. One visit that the end of the window cuts off shows nothing, however quick the others were.
 func chance(r *run, t *tally) float64 {
-	usual := r.rate * t.visits.quantile(0.25).Seconds()
+	each := max(t.visits.quantile(0.25), r.g.pauses)
+	usual := r.rate * each.Seconds()
 	edges := max(1, 3*math.Sqrt(2*usual))
-	if r.note.warmup < 2*t.visits.quantile(0.25) { // it began empty
+	if r.note.warmup < 2*each { // it began empty
 		edges += usual
 	}
 	return edges

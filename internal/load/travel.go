@@ -27,7 +27,7 @@ func NewJourney(j *journey.Journey, base string, o *Options) (*Generator, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &Generator{options: o, url: u, unit: "visits/s", close: func() {}}
+	g := &Generator{options: o, url: u, unit: "visits/s", close: func() {}, pauses: j.MeanPause()}
 	var client *http.Transport
 	if u.Scheme == "https" {
 		client = newTransport(o)
@@ -136,7 +136,7 @@ func exchange(ctx context.Context, v *journey.Visit, s *journey.Step, send func(
 	defer resp.Body.Close()
 	var body bytes.Buffer
 	var n int64
-	if s.ReadsBody() || resp.StatusCode >= 400 {
+	if s.ReadsBody(resp.StatusCode) {
 		if n, err = io.CopyN(&body, resp.Body, maxRead); err == io.EOF {
 			err = nil
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/journey"
@@ -239,4 +240,73 @@ func TestInterruptedStep(t *testing.T) {
 	if err != nil || !s.Incomplete || s.Valid || !strings.Contains(s.InvalidReason, "interrupted") {
 		t.Errorf("%+v, %v", s, err)
 	}
+}
+
+// A rehearsal shows the answer that it did not expect.
+func TestRehearsalShowsTheAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "no order was made") }))
+	defer server.Close()
+	j, err := journey.Parse("j.yaml", []byte("steps: [{path: /, expect: {status: 201}}]"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Rehearse(t.Context(), j, server.URL, nil); err == nil || !strings.Contains(err.Error(), `status 200, want 201; the answer begins "no order was made"`) {
+		t.Error(err)
+	}
+}
+
+// A request in the clear to a port that speaks TLS is a common slip.
+func TestCheckKnowsTLS(t *testing.T) {
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, io.EOF }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.(*tls.Conn).Handshake()
+			c.Close()
+		}
+	}()
+	target, err := NewTarget("http://"+l.Addr().String(), "", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = target.Check(t.Context(), nil)
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) || !strings.Contains(unreachable.Hint(), "https:// instead of http://?") {
+		t.Errorf("%v, hint %q", err, unreachable.Hint())
+	}
+}
+
+// Visitors who think are under way for long without anybody being slow, also where most visitors do not think at all.
+func TestThinkingVisitorsAreNotBehind(t *testing.T) {
+	const text = "visitors: [{weight: 3, steps: [{path: /}]}, {steps: [{path: /, think: 4s}, {path: /}]}]"
+	j, err := journey.Parse("j.yaml", []byte(text), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pause := j.MeanPause(); pause != time.Second {
+		t.Errorf("mean pause %v", pause)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(func(int, time.Duration) (time.Duration, int) { return 5 * time.Millisecond, 200 })
+		o := &Options{Duration: 5 * time.Second, Warmup: noWarmup(), Dial: f.dial, alarm: func() (alarm, error) { return timerAlarm{}, nil }}
+		g, err := NewJourney(j, "http://fake.test/", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := g.Rate(t.Context(), 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.conns.Wait()
+		if s.Errors > 0 || strings.Contains(s.InvalidReason, "achieved") {
+			t.Errorf("%v errors: %s", s.Errors, s.InvalidReason)
+		}
+	})
 }

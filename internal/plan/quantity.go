@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -12,7 +11,7 @@ import (
 // Rate is a number of things per second, above zero. The zero value means that it was not given.
 type Rate float64
 
-// UnmarshalText reads "2000", "2,000" or "2e3".
+// UnmarshalText reads "2000" or "2e3".
 func (r *Rate) UnmarshalText(text []byte) error {
 	v, err := parseNumber(string(text))
 	if err != nil {
@@ -121,14 +120,8 @@ func (b Bytes) String() string {
 	return "0 B"
 }
 
-// thousands are a number as people write it: 50,000. A single comma of another meaning (0,5) is not.
-var thousands = regexp.MustCompile(`^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?$`)
-
 // parseNumber reads a finite decimal number.
 func parseNumber(text string) (float64, error) {
-	if thousands.MatchString(text) {
-		text = strings.ReplaceAll(text, ",", "")
-	}
 	v, err := strconv.ParseFloat(text, 64)
 	if errors.Is(err, strconv.ErrRange) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%q is too large", text)

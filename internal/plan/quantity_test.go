@@ -14,7 +14,6 @@ func TestQuantities(t *testing.T) {
 		want float64
 	}{
 		{new(Rate), "2000", 2000}, {new(Rate), "2e3", 2000}, {new(Rate), "0.5", 0.5},
-		{new(Rate), "50,000", 50_000}, {new(Rate), "1,250,000.5", 1_250_000.5},
 		{new(Share), "0.3", 0.3}, {new(Share), "30%", 0.3}, {new(Share), "30 %", 0.3}, {new(Share), "0", 0}, {new(Share), "250%", 2.5},
 		{new(Share), "1", 1}, {new(Share), "1.2%", 0.012},
 		{new(Availability), "0.9999", 0.9999}, {new(Availability), "99.99%", 0.9999},
@@ -53,7 +52,6 @@ func TestQuantitiesThatAreNone(t *testing.T) {
 		{new(Share), "1e9%", "more than a share"},
 		{new(Availability), "1", "not an availability"}, {new(Availability), "100%", "not an availability"},
 		{new(Availability), "1.2", "write 1.2%"}, {new(Availability), "99.99", "write 99.99%"},
-		{new(Rate), "0,500", "not a number"}, {new(Rate), "50,00", "not a number"}, {new(Rate), "5,000,00", "not a number"},
 		{new(Availability), "0", "not an availability"}, {new(Availability), "-1", "not an availability"}, {new(Availability), "101", "not an availability"},
 		{new(Bytes), "TB", "not a size"}, {new(Bytes), "-1TB", "not a size"}, {new(Bytes), "5XB", "not a size"}, {new(Bytes), "1e30", "not a size"},
 		{new(Points), "", "not a point"}, {new(Points), "1=1,", "not a point"}, {new(Points), "1", "not a point"}, {new(Points), "1.5=3", "not a point"},
