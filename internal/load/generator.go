@@ -18,7 +18,8 @@ type Generator struct {
 	call    func(r *run, number int) caller
 	close   func()
 	pauses  time.Duration // in a visit, on average
-	steps   uint64 // so far: each has a schedule of its own
+	parts   []string      // what the steps of the journey are called
+	steps   uint64        // so far: each has a schedule of its own
 }
 
 // New makes a generator that sends the target's request: a visit is one request.

@@ -9,11 +9,22 @@ import (
 
 // histogram keeps durations from a microsecond to an hour to three digits, in about 190 KiB however many they are. Longer
 // ones count as an hour. The zero value is empty and takes memory with the first value.
-type histogram struct{ h *hdr.Histogram }
+type histogram struct {
+	h      *hdr.Histogram
+	coarse bool // to two digits, in an eighth of the memory
+}
+
+func (h *histogram) make() {
+	digits := 3
+	if h.coarse {
+		digits = 2
+	}
+	h.h = hdr.New(int64(time.Microsecond), int64(time.Hour), digits)
+}
 
 func (h *histogram) record(d time.Duration) {
 	if h.h == nil {
-		h.h = hdr.New(int64(time.Microsecond), int64(time.Hour), 3)
+		h.make()
 	}
 	h.h.RecordValue(int64(min(max(d, 0), time.Hour))) // cannot fail within its bounds
 }
@@ -23,7 +34,7 @@ func (h *histogram) merge(other histogram) {
 		return
 	}
 	if h.h == nil {
-		h.h = hdr.New(int64(time.Microsecond), int64(time.Hour), 3)
+		h.make()
 	}
 	h.h.Merge(other.h)
 }

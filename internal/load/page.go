@@ -45,6 +45,13 @@ func (d *Document) WriteHTML(w io.Writer) error {
 	if len(d.Steps) > 0 {
 		v.Tables = append(v.Tables, newPageTable("Steps", d.Steps))
 	}
+	if s := d.telling(); s != nil {
+		t := pageTable{Title: s.partsTitle(), Head: partHead, Latencies: true}
+		for _, p := range s.Parts {
+			t.Rows = append(t.Rows, pageRow{Cells: p.cells(), Outcome: p.Name})
+		}
+		v.Tables = append(v.Tables, t)
+	}
 	var b bytes.Buffer // whole before the first byte is written
 	if err := page.Execute(&b, v); err != nil {
 		return err

@@ -42,6 +42,8 @@ type Step struct {
 	MeasuredSeconds float64          `json:"measured_s"`
 	Incomplete      bool             `json:"incomplete,omitempty"` // it was interrupted
 
+	Parts []Part `json:"journey,omitempty"` // of the requests, those of each step of the journey
+
 	Verdict *Verdict `json:"verdict,omitempty"` // about the objective, when there is one
 	Joined  *Joined  `json:"joined,omitempty"`  // what the verdict is about, where it took several steps at one rate
 
@@ -89,6 +91,7 @@ func (r *run) step() *Step {
 		MeasuredSeconds: r.note.took.Seconds(), Incomplete: r.note.incomplete,
 		latency: t.latency, failed: t.failed, finished: float64(t.finished),
 	}
+	s.Parts = t.named(r.g.parts)
 	low, high := t.latency.interval(0.99)
 	s.P99Low, s.P99High = milliseconds(low), milliseconds(high)
 	if r.line != nil {

@@ -61,6 +61,7 @@ func (d *Document) writeSteps(b *strings.Builder) {
 		b.WriteString("\n")
 		drawCurve(b, deciding(steps), d.Knee)
 	}
+	d.writeParts(b)
 	if d.Objective != "" {
 		fmt.Fprintf(b, "\nobjective %s\n", d.Objective)
 	}

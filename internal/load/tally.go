@@ -59,7 +59,8 @@ type tally struct {
 	spent            time.Duration // in those
 	present          time.Duration // in all visits, as far as they lie in the window
 	bytes            int64
-	unserved         int64 // visits that never began
+	unserved         int64       // visits that never began
+	parts            []partTally // of journeys: by their steps
 
 	recent     histogram // latency since the last look
 	recentDone int64     // requests since the last look
@@ -72,6 +73,7 @@ type answer struct {
 	cut   bool   // the step ended before the answer came: it is neither good nor bad
 	none  bool   // there was no answer and no wait for one: no latency to speak of
 	bytes int64
+	part  int // of a journey: the number of its step from 1; 0 for none
 }
 
 // request counts a request that should have left at intended, left at sent, and was over at done. free is when its user
@@ -107,6 +109,16 @@ func (t *tally) request(intended, free, sent, done time.Duration, a answer) {
 	if !a.none {
 		t.latency.record(done - intended)
 		t.service.record(done - sent)
+	}
+	if a.part > 0 {
+		p := t.part(a.part)
+		p.requests++
+		if a.fault != "" {
+			p.failed++
+		}
+		if !a.none {
+			p.latency.record(done - intended)
+		}
 	}
 }
 
@@ -170,6 +182,7 @@ func (t *tally) add(other *tally) {
 	t.present += other.present
 	t.bytes += other.bytes
 	t.unserved += other.unserved
+	t.addParts(other)
 	for kind, n := range maps.All(other.faults) {
 		t.fault(kind, n)
 	}

@@ -98,3 +98,15 @@ func TestIntervalOfAPercentile(t *testing.T) {
 	near(t, "high", float64(high.Milliseconds()), 997, 0.002)
 	near(t, "p99", float64(h.quantile(0.99).Milliseconds()), 990, 0.002)
 }
+
+// Counting a request is on the hot path of the generator.
+func BenchmarkTallyRequest(b *testing.B) {
+	var w window
+	w.reset()
+	w.set(0, time.Hour)
+	t := &tally{window: &w}
+	for i := range b.N {
+		d := time.Duration(i%1000) * time.Microsecond
+		t.request(d, d, d, d+5*time.Millisecond, answer{bytes: 10})
+	}
+}

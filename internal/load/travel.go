@@ -33,10 +33,12 @@ func NewJourney(j *journey.Journey, base string, o *Options) (*Generator, error)
 		client = newTransport(o)
 		g.close = client.CloseIdleConnections
 	}
+	names, numbers := parts(j)
+	g.parts = names
 	var visits atomic.Int64
 	g.call = func(r *run, number int) caller {
 		t := &traveller{
-			journey: j, base: u, visits: &visits,
+			journey: j, base: u, visits: &visits, parts: numbers,
 			random: rand.New(rand.NewPCG(o.Seed^g.steps, uint64(number))),
 		}
 		if client != nil {
@@ -59,6 +61,7 @@ type traveller struct {
 	journey *journey.Journey
 	base    *url.URL
 	visits  *atomic.Int64 // begun by all users
+	parts   map[*journey.Step]int
 	random  *rand.Rand
 	send    func(*http.Request) (*http.Response, error)
 	link    link // unused over TLS
@@ -72,6 +75,7 @@ func (t *traveller) visit(u *user, intended, free time.Duration) (done time.Dura
 	for i, s := range v.Steps {
 		sent := u.run.now()
 		a := t.step(u.run, v, s)
+		a.part = t.parts[s]
 		done = u.run.now()
 		u.tally.request(intended, free, sent, done, a)
 		switch {

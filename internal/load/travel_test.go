@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -307,6 +308,61 @@ func TestThinkingVisitorsAreNotBehind(t *testing.T) {
 		f.conns.Wait()
 		if s.Errors > 0 || strings.Contains(s.InvalidReason, "achieved") {
 			t.Errorf("%v errors: %s", s.Errors, s.InvalidReason)
+		}
+	})
+}
+
+// Each step of a journey has figures of its own: which is slow, which fails.
+func TestPartsOfAJourney(t *testing.T) {
+	const text = "visitors: [{name: buyer, steps: [{name: look, path: /}, {name: pay, path: /}, {name: thank, path: /}]}, {name: looker, steps: [{path: /}]}]"
+	j, err := journey.Parse("j.yaml", []byte("steps: [{name: look, path: /}, {name: pay, path: /}, {name: thank, path: /}]"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := journey.Parse("j.yaml", []byte(text), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names, numbers := parts(two); !slices.Equal(names, []string{"buyer: look", "buyer: pay", "buyer: thank", "looker: GET /"}) || len(numbers) != 4 {
+		t.Errorf("%q, %d numbers", names, len(numbers))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(func(n int, _ time.Duration) (time.Duration, int) {
+			switch n {
+			case 7: // the third payment fails, so its visitor does not thank
+				return 100 * time.Millisecond, 500
+			case 1, 4, 9:
+				return 100 * time.Millisecond, 200
+			}
+			return 10 * time.Millisecond, 200
+		})
+		o := &Options{Duration: 4 * time.Second, Warmup: noWarmup(), Arrivals: Even, Dial: f.dial, alarm: func() (alarm, error) { return timerAlarm{}, nil }}
+		g, err := NewJourney(j, "http://fake.test/", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := g.Rate(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.conns.Wait()
+		if len(s.Parts) != 3 {
+			t.Fatalf("%+v", s.Parts)
+		}
+		look, pay, thank := s.Parts[0], s.Parts[1], s.Parts[2]
+		if look.Requests != 4 || pay.Requests != 4 || thank.Requests != 3 || pay.Errors != 0.25 || thank.Errors != 0 {
+			t.Errorf("%+v", s.Parts)
+		}
+		if pay.Name != "pay" || pay.P50 < 99 || pay.P50 > 102 || look.P99 > 11 {
+			t.Errorf("%+v", s.Parts)
+		}
+		d := &Document{Unit: g.Unit(), Steps: []*Step{s}}
+		var b strings.Builder
+		if err := d.WriteText(&b); err != nil || !strings.Contains(b.String(), "the journey at 1/s:") || !strings.Contains(b.String(), "pay  <- slowest") {
+			t.Errorf("%v:\n%s", err, b.String())
+		}
+		if page := writePage(t, d); !strings.Contains(page, "the journey at 1/s") || !strings.Contains(page, "thank") {
+			t.Errorf("the page lacks the journey:\n%s", page)
 		}
 	})
 }
