@@ -18,7 +18,8 @@
 // node that is cut off stops by itself before anybody goes on without it.
 //
 // The store's data has an epoch: it changes when the data is lost, or another server answers for it. Nothing stored under an
-// earlier epoch counts, so a failover that loses invalidations, or a restart from an old file, brings nothing back.
+// earlier epoch counts, so a failover that loses invalidations, or a restart from an old file, brings nothing back. Every read
+// and write learns at its own instant who answers, and since when as a master: a replica answers nobody.
 //
 // # What it does not do
 //

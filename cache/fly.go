@@ -23,7 +23,7 @@ const (
 )
 
 // depart answers a flight by a look at the store, and lets it fly where that is not enough. A look is short and most reads end
-// with it: so it does without a goroutine, whose two changes of hands cost half as much again.
+// with it: so it does without a goroutine, whose two changes of hands would cost a third more.
 func (c *Cache[K, V]) depart(key K, f *flight[V]) {
 	if reject, landed := c.glance(key, f); !landed {
 		go c.fly(key, f, reject)

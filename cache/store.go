@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// store is the second level. Each call is atomic. Its calls are safe for concurrent use; an error
-// means that it is not known whether the call took effect.
+// store is the second level. Each call is atomic and safe for concurrent use; an error means that it is not known whether it
+// took effect.
 type store interface {
 	// look reads a value as acquire would; ok is false where none is there or it is due for a refresh. It changes nothing.
 	look(ctx context.Context, name string, early float64) (a answer, ok bool, err error)
