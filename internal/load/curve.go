@@ -17,7 +17,7 @@ func drawCurve(b *strings.Builder, steps []*Step, k *Knee) {
 	largest, held, width := 0.0, 0.0, len("offered")
 	for _, s := range steps {
 		largest = max(largest, s.together().P99)
-		if s.Verdict == nil || s.Verdict.Outcome != Broke {
+		if s.Verdict == nil || s.Verdict.Outcome == Held {
 			held = max(held, s.together().P99)
 		}
 		width = max(width, utf8.RuneCountInString(number(s.Offered)))
@@ -33,8 +33,12 @@ func drawCurve(b *strings.Builder, steps []*Step, k *Knee) {
 	for _, s := range steps {
 		p99 := s.together().P99
 		fill, end, note := "#", "", ""
-		if s.Verdict != nil && s.Verdict.Outcome == Broke {
+		switch {
+		case s.Verdict == nil || s.Verdict.Outcome == Held:
+		case s.Verdict.Outcome == Broke:
 			fill = "!"
+		default:
+			fill = "?"
 		}
 		n := int(barWidth*p99/largest + 0.5)
 		if p99 > largest {

@@ -41,7 +41,7 @@ func (s *Step) doubt(r *run, t *tally) {
 		s.lateOnly = only
 	}
 	if s.Missed > 0 {
-		blame("the generator missed %d visits", s.Missed)
+		blame("the generator missed %s", visits(s.Missed))
 	}
 	for _, short := range []string{outOfPorts, outOfDescriptors} {
 		if n := s.Faults[short]; n > 0 {
@@ -73,9 +73,16 @@ func (s *Step) fallBehind() string {
 	case s.Missed > 0:
 		return ""
 	case s.Unserved > 0:
-		return fmt.Sprintf(": the target did not keep up, and %d visits found no free connection", s.Unserved)
+		return fmt.Sprintf(": the target did not keep up, and %s found no free connection", visits(s.Unserved))
 	}
 	return ": the target did not keep up"
+}
+
+func visits(n int64) string {
+	if n == 1 {
+		return "1 visit"
+	}
+	return number(float64(n)) + " visits"
 }
 
 // lagLimit is how late one request in a hundred may be, in milliseconds: 1 ms, or a tenth of what is usual.

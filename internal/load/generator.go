@@ -215,6 +215,10 @@ func (r *run) warmUp(ctx context.Context) {
 	if r.line != nil {
 		from = r.line.follow(r.g.schedule(r.rate, r.options.Duration))
 	}
+	if ctx.Err() != nil {
+		r.window.set(from, from) // nothing is measured any more
+		return
+	}
 	r.window.set(from, from+r.options.Duration)
 }
 
@@ -242,7 +246,7 @@ func (r *run) watch(ctx context.Context) {
 	r.note.cpu = (cpuTime() - cpu).Seconds() / max(r.now()-begin, 1).Seconds() / float64(cores())
 	if ctx.Err() != nil {
 		r.note.incomplete = true
-		to = max(from, r.now())
+		to = min(to, max(from, r.now()))
 		r.window.set(from, to)
 	}
 	r.note.warmup, r.note.took = from, to-from

@@ -92,8 +92,8 @@ func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duratio
 		var of []*Step
 		v, of = o.judgeJoined(steps, n == repeats)
 		step.Verdict = &Verdict{v.Outcome, v.Reason}
-		if len(of) > 1 {
-			step.Joined = join(of)
+		if n > 1 && len(of) > 0 {
+			step.Joined = join(of, n)
 		}
 		each(step)
 		if v.Outcome == Held || v.Outcome == Broke {

@@ -199,7 +199,7 @@ func TestRepeatedStepsAreShownTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := c.Steps[len(c.Steps)-1]
-		if len(c.Steps) != 3 || last.Joined == nil || last.Joined.Steps != 3 || last.Joined.Requests != 1500 {
+		if len(c.Steps) != 3 || last.Joined == nil || last.Joined.Steps != 3 || last.Joined.Of != 3 || last.Joined.Requests != 1500 {
 			t.Fatalf("%d steps, last %+v, joined %+v", len(c.Steps), last, last.Joined)
 		}
 		if first := c.Steps[0].Verdict; first.Outcome != Undecided || c.Steps[0].Joined != nil {

@@ -124,7 +124,7 @@ func rows(steps []*Step) (all []row) {
 		all = append(all, row{[]string{offered, number(s.Achieved), ms(s.P50), ms(s.P90), ms(s.P99), ms(s.P999), ms(s.Max),
 			ms(s.Service.P99), percent(s.Errors)}, s.mark()})
 		if j := s.Joined; j != nil {
-			mark := fmt.Sprintf("%s, the %d together", outcome(s.Verdict), j.Steps)
+			mark := outcome(s.Verdict) + ", " + j.text()
 			all = append(all, row{[]string{offered, number(j.Achieved), ms(j.P50), ms(j.P90), ms(j.P99), ms(j.P999), ms(j.Max), "",
 				percent(j.Errors)}, mark})
 		}
