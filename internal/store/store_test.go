@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,6 +196,133 @@ func TestClientIsSharedAndEndsWithTheStore(t *testing.T) {
 	}
 	if _, err := s.Client(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// redis starts a server without a password.
+func redis(t *testing.T) (address string) {
+	t.Helper()
+	requireRedis(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	address = l.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	p, err := start(t.Context(), "", []string{"redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Stop(context.Background()) })
+	await(t, "redis-server", func() bool { return ping(t.Context(), rueidis.ClientOption{InitAddress: []string{address}}) == nil })
+	return address
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// forwarder is an address that leads to one of several servers, as a floating IP does: connections that stand stay.
+type forwarder struct {
+	address string
+	to      atomic.Value // string
+}
+
+func forward(t *testing.T, to string) *forwarder {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &forwarder{address: l.Addr().String()}
+	f.to.Store(to)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer in.Close()
+				out, err := net.Dial("tcp", f.to.Load().(string))
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				all.Go(func() {
+					io.Copy(out, in)
+					out.Close()
+				})
+				io.Copy(in, out)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	return f
+}
+
+// After a failover behind one address the old master is a replica, whose connections stand. The client does not stay with it.
+func TestClientLeavesADemotedStore(t *testing.T) {
+	first, second := redis(t), redis(t)
+	vip := forward(t, first)
+	s := open(t, "redis://"+vip.address, nil)
+	old, err := s.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := NewScript("return redis.call('INCR', KEYS[1])")
+	if n, err := script.Run(t.Context(), old, "k").AsInt64(); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	host, port, _ := net.SplitHostPort(second)
+	admin := client(t, "redis://"+first)
+	if err := admin.Do(t.Context(), admin.B().Arbitrary("REPLICAOF", host, port).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	vip.to.Store(second)
+	var all sync.WaitGroup
+	for range 10 { // it is closed while others use it
+		all.Go(func() {
+			await(t, "the new master", func() bool {
+				c, err := s.Client()
+				if err != nil {
+					return false
+				}
+				err = script.Run(t.Context(), c, "k").Error()
+				answer, ok := rueidis.IsRedisErr(err)
+				if ok && !strings.HasPrefix(answer.Error(), "READONLY") {
+					t.Error(err)
+				}
+				return err == nil
+			})
+		})
+	}
+	all.Wait()
+	if now, err := s.Client(); now == old || err != nil {
+		t.Errorf("the old client is still shared, %v", err)
+	}
+	if err := old.Do(t.Context(), old.B().Ping().Build()).Error(); !errors.Is(err, rueidis.ErrClosing) {
+		t.Errorf("the old client is still open: %v", err)
+	}
+	for text, want := range map[string]bool{
+		"READONLY You can't write against a read only replica.":                                                                           true,
+		"ERR Error running script (call to f_1): @user_script:3: @user_script: 3: -READONLY You can't write against a read only replica.": true,
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.":                                                true,
+		"NOSCRIPT No matching script.": false,
+	} {
+		if demoted(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
 	}
 }
 
