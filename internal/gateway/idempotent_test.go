@@ -456,6 +456,39 @@ func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
 	}
 }
 
+// A client that has closed its sending side alone gets its answer, of known length or not.
+func TestClientThatHalfCloses(t *testing.T) {
+	redis, arrived, release := newRedis(t), make(chan bool), make(chan bool)
+	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		arrived <- true
+		<-release
+		if r.URL.Path == "/sized" {
+			w.Header().Set("Content-Length", "5")
+		}
+		io.WriteString(w, "or")
+		http.NewResponseController(w).Flush()
+		io.WriteString(w, "der")
+	})
+	f := startKeyed(t, redis.address, address(node))
+	for _, path := range []string{"/sized", "/unsized"} {
+		nc := dial(t, f.addr)
+		fmt.Fprintf(nc, "POST %s HTTP/1.1\r\nHost: x\r\nIdempotency-Key: %s\r\nContent-Length: 4\r\n\r\nbook", path, path[1:])
+		receive(t, "the request", arrived)
+		if err := nc.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		release <- true
+		resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if resp.Body.Close(); resp.StatusCode != 200 || string(text) != "order" || err != nil {
+			t.Errorf("%s: %s %q, %v", path, resp.Status, text, err)
+		}
+	}
+}
+
 // A gateway that is cut off does not wait for requests that go on without their clients.
 func TestCutEndsRequestsWithoutClients(t *testing.T) {
 	redis, shop := newRedis(t), newShop(t)

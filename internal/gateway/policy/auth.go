@@ -9,7 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 )
 
-// Auth lets only requests with a bearer token that v accepts pass (RFC 6750), and notes whom it speaks for. The service
+// Auth lets only requests with a bearer token that v accepts pass (RFC 6750), and notes whom it speaks for: without a subject,
+// for itself. The service
 // gets the token as it came. A CORS preflight passes: a browser sends it without credentials, and asks there whether it may
 // send the request that has them.
 func Auth(v *jwt.Verifier) Policy {
@@ -19,15 +20,25 @@ func Auth(v *jwt.Verifier) Policy {
 				next.ServeHTTP(w, r)
 				return
 			}
-			subject, err := v.Verify(r.Context(), bearer(r.Header))
+			token := bearer(r.Header)
+			subject, err := v.Verify(r.Context(), token)
 			if err != nil {
 				refuse(w, r, err)
 				return
+			}
+			if subject == "" {
+				subject = itself(token)
 			}
 			RecordOf(r).Subject = subject
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// itself names a good token that has no subject by what is signed of it, because fields and signatures can be written in
+// more than one way. No issuer begins with a NUL.
+func itself(token string) string {
+	return "\x00" + digest(token[:strings.LastIndexByte(token, '.')])
 }
 
 // preflight follows the Fetch standard's definition of a CORS-preflight request.

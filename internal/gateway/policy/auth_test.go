@@ -171,15 +171,16 @@ func wantProblem(t *testing.T, name string, w *httptest.ResponseRecorder, status
 func TestAuthWithoutSubject(t *testing.T) {
 	i := newTokens(t)
 	var callers []string
-	for _, jti := range []string{"1", "2"} {
+	one, two := i.token(t, "sub", nil, "jti", "1"), i.token(t, "sub", nil, "jti", "2")
+	for _, field := range []string{"Bearer " + one, "bearer " + one, "BEARER   " + one, "Bearer " + two} {
 		h := Chain(Recorded(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			callers = append(callers, callerOf(r, config.Caller{By: "authorization"}))
 		}))
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("Authorization", "Bearer "+i.token(t, "sub", nil, "jti", jti))
+		r.Header.Set("Authorization", field)
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	if len(callers) != 2 || callers[0] == callers[1] {
+	if len(callers) != 4 || callers[0] != callers[1] || callers[0] != callers[2] || callers[0] == callers[3] {
 		t.Errorf("callers %q", callers)
 	}
 }

@@ -11,6 +11,9 @@ import (
 
 // callerOf names whose request this is, as c says. The name has no secret in it: what a client sent is hashed. It is never
 // empty; clients without an IP address (those of a Unix socket) are one caller.
+//
+// Nobody becomes another caller by what a service would not tell apart: a field or cookie that comes twice is none, and so are
+// the credentials of a CORS preflight, which nobody checks.
 func callerOf(r *http.Request, c config.Caller) string {
 	rec := RecordOf(r)
 	value := ""
@@ -21,18 +24,27 @@ func callerOf(r *http.Request, c config.Caller) string {
 		if rec.Subject != "" {
 			return "subject:" + digest(rec.Subject)
 		}
-		value = r.Header.Get("Authorization")
+		if !preflight(r) {
+			value = only(r.Header.Values("Authorization"))
+		}
 	case "header":
-		value = r.Header.Get(c.Name)
+		value = only(r.Header.Values(c.Name))
 	case "cookie":
-		if cookie, err := r.Cookie(c.Name); err == nil {
-			value = cookie.Value
+		if cookies := r.CookiesNamed(c.Name); len(cookies) == 1 {
+			value = cookies[0].Value
 		}
 	}
 	if value != "" {
 		return c.By + ":" + digest(value)
 	}
 	return "ip:" + network(rec.Client).String()
+}
+
+func only(values []string) string {
+	if len(values) != 1 {
+		return ""
+	}
+	return values[0]
 }
 
 func digest(s string) string {

@@ -30,7 +30,22 @@ func TestCallerOf(t *testing.T) {
 	auth, ip, all, byCookie := config.Caller{By: "authorization"}, config.Caller{By: "ip"}, config.Caller{By: "all"}, config.Caller{By: "cookie", Name: "id"}
 	header := config.Caller{By: "header", Name: "X-Key"}
 
+	twice := func(name string) func(*http.Request) {
+		return func(r *http.Request) { r.Header[name] = []string{"id=a", "id=b"} }
+	}
+	preflight := func(r *http.Request) {
+		r.Method = "OPTIONS"
+		r.Header.Set("Origin", "https://a.example")
+		r.Header.Set("Access-Control-Request-Method", "POST")
+	}
+
 	same := [][2]string{
+		{name(auth, twice("Authorization")), name(ip)},
+		{name(header, twice("X-Key")), name(ip)},
+		{name(byCookie, twice("Cookie")), name(ip)},
+		{name(byCookie, func(r *http.Request) { r.Header.Set("Cookie", "id=a; id=a") }), name(ip)},
+		{name(auth, alice, preflight), name(ip)},
+		{name(auth, preflight), name(ip)},
 		{name(auth), name(ip)}, // nobody in particular
 		{name(byCookie), name(ip)},
 		{name(header), name(ip)},

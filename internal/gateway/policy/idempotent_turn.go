@@ -32,10 +32,11 @@ func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim,
 	delete(out.Header, "Te") // trailers cannot be given again
 	p.next.ServeHTTP(k, out)
 	k.record()
-	if r.Context().Err() != nil {
-		clientGone(r, context.Cause(r.Context()))
-	}
 	k.finish()
+	if r.Context().Err() != nil { // perhaps it has closed its sending side alone, and reads the answer
+		rec := RecordOf(r)
+		rec.Status, rec.Reason, rec.Err = StatusClientGone, "client_gone", context.Cause(r.Context())
+	}
 }
 
 // goOn returns when a request whose client has left must end: at once if there are too many of them.
