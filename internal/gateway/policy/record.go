@@ -16,7 +16,7 @@ type Record struct {
 	upstream.Report            // the node that answered
 	Service         string     // "" when no route matched
 	Client          netip.Addr // who sent it: the peer, or whom trusted proxies vouch for; invalid without an IP address
-	Subject         string     // issuer and subject of the token that Auth accepted; "" without one
+	Subject         string     // of the token that Auth accepted: issuer and subject, or the token itself if it has none; "" without one
 	Secure          bool       // it came to us, or to a trusted proxy, over TLS
 	Reason          string     // why the gateway answered itself; "" when a service did
 	Err             error
