@@ -93,7 +93,10 @@ func newShared(ctx context.Context, client rueidis.Client, db *database, log *sl
 	if err != nil {
 		return nil, err
 	}
-	ping := func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
+	ping := func(ctx context.Context) error {
+		// Pinned: up to v1.0.79 rueidis recycles a command that it sends again while the broken connection may still write it.
+		return client.Do(ctx, client.B().Ping().Build().Pin()).Error()
+	}
 	return &State{
 		Users:        cachedUsers{sqliteUsers{db}, caches},
 		Logins:       logins,
