@@ -2,6 +2,9 @@
 
 GO ?= go
 
+# Both modules: the application and the libraries that a service imports.
+PACKAGES := ./... ./kit/...
+
 .PHONY: demo test build setup soak bench fuzz check
 
 demo: build
@@ -20,10 +23,10 @@ setup:
 # What CI says beyond the tests.
 check:
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
-	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) vet $(PACKAGES)
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PACKAGES)
 	./.ci/vulncheck
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES)
 
 # The long runs: faults for minutes, ten thousand connections.
 soak: setup
@@ -36,7 +39,7 @@ bench: build
 
 # Every fuzzer for a minute.
 fuzz:
-	@for pkg in $$($(GO) list ./...); do \
+	@for pkg in $$($(GO) list $(PACKAGES)); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 1m $$pkg || exit 1; \
 	  done; \

@@ -115,10 +115,10 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/breaker"
-	"github.com/tenfold-go/tenfold/cache"
-	"github.com/tenfold-go/tenfold/idempotency"
-	"github.com/tenfold-go/tenfold/session"
+	"github.com/tenfold-go/tenfold/kit/breaker"
+	"github.com/tenfold-go/tenfold/kit/cache"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
 func _(ctx context.Context, client rueidis.Client, db *sql.DB, tx *sql.Tx, mux *http.ServeMux, w http.ResponseWriter, r *http.Request,

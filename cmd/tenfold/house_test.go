@@ -19,11 +19,11 @@ const module = "github.com/tenfold-go/tenfold"
 var arrows = map[string][]string{
 	"cmd/tenfold": {"*"},
 
-	"breaker":          {},
-	"cache":            {},
-	"idempotency":      {},
-	"session":          {},
-	"session/scsstore": {"session"},
+	"kit/breaker":          {},
+	"kit/cache":            {},
+	"kit/idempotency":      {},
+	"kit/session":          {},
+	"kit/session/scsstore": {"kit/session"},
 
 	"internal/config":            {},
 	"internal/node":              {},
@@ -31,12 +31,12 @@ var arrows = map[string][]string{
 	"internal/store":             {},
 	"internal/gateway":           {"internal/gateway/...", "internal/node", "internal/config", "internal/http1", "internal/store"},
 	"internal/gateway/balance":   {},
-	"internal/gateway/upstream":  {"internal/gateway/balance", "breaker", "internal/http1", "internal/node", "internal/config"},
+	"internal/gateway/upstream":  {"internal/gateway/balance", "kit/breaker", "internal/http1", "internal/node", "internal/config"},
 	"internal/gateway/claim":     {"internal/store"},
 	"internal/gateway/jwt":       {"internal/config"},
 	"internal/gateway/ratelimit": {"internal/config", "internal/store"},
 	"internal/gateway/policy": {"internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/upstream",
-		"idempotency", "internal/config", "internal/http1"},
+		"kit/idempotency", "internal/config", "internal/http1"},
 	"internal/fleet":           {"internal/node", "internal/config"},
 	"internal/fleet/process":   {"internal/fleet"},
 	"internal/fleet/fleettest": {"internal/fleet"},
@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"internal/load":            {"internal/journey", "internal/http1", "internal/config"},
 	"internal/plan":            {},
 	"internal/console":         {"internal/config"},
-	"examples/shop":            {"breaker", "cache", "idempotency", "session"},
+	"examples/shop":            {"kit/breaker", "kit/cache", "kit/idempotency", "kit/session"},
 	"examples/shop/cmd/shop":   {"examples/shop"},
 	"bench/load":               {},
 	"bench/proxy":              {},
@@ -57,10 +57,10 @@ var leaves = map[string][]string{
 	"internal/http1":           {},
 	"internal/journey":         {"github.com/goccy/go-yaml"},
 	"internal/gateway/balance": {},
-	"breaker":                  {},
-	"cache":                    {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
-	"idempotency":              {},
-	"session":                  {"github.com/redis/rueidis"},
+	"kit/breaker":              {},
+	"kit/cache":                {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
+	"kit/idempotency":          {},
+	"kit/session":              {"github.com/redis/rueidis"},
 }
 
 type goPackage struct {
@@ -70,7 +70,7 @@ type goPackage struct {
 
 func listPackages(t *testing.T) (all []goPackage) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...", "./kit/...")
 	cmd.Dir = "../.."
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/cache"
+	"github.com/tenfold-go/tenfold/kit/cache"
 )
 
 // How old an answer may be, give or take a tenth.

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/tenfold-go/tenfold/cache"
+	"github.com/tenfold-go/tenfold/kit/cache"
 )
 
 // priceOfClips reads the price where a path shows it.

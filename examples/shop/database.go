@@ -14,7 +14,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // database is one SQLite file, which any number of processes of one machine may share. Only one connection in all of

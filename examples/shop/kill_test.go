@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // mortal is a step of an order at which its process kills itself, as kill -9 would; "" for none.

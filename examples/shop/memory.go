@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // maxInMemory bounds the users, carts and orders that a process holds, each: it is a shop for a demonstration.

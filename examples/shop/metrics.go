@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/tenfold-go/tenfold/cache"
+	"github.com/tenfold-go/tenfold/kit/cache"
 )
 
 // metrics is what GET /metrics tells. Routes are the mux's patterns, so that the labels are a closed set.

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // Order is a cart that was bought: what it holds no longer changes with the catalog.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/session"
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
 // sessionLogins keeps logins as sessions in Redis, so that every node knows them, and a logout on one node holds on all.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/cache"
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/cache"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // State is everything that the shop remembers, one interface per noun. All methods may be called concurrently.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 func TestCarts(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tenfold-go/tenfold/idempotency"
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // Idempotency gives requests under one Idempotency-Key one effect and one answer, for services that do not do so themselves.

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/tenfold-go/tenfold/idempotency"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // keeper is the http.ResponseWriter of a request that holds a claim: it decides by the header of the answer what becomes of

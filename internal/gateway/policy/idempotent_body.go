@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tenfold-go/tenfold/idempotency"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // roomBytes is what the bodies of all requests with a key may take of a gateway's memory. Whoever wants to fill it must send

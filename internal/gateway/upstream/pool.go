@@ -19,10 +19,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tenfold-go/tenfold/breaker"
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/node"
+	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
 // Options tune a Pool. Zero fields mean their defaults.

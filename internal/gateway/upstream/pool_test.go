@@ -15,10 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/breaker"
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/http1"
 	"github.com/tenfold-go/tenfold/internal/node"
+	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
 // newPool runs a pool over the addresses, and returns when all of them are ready. extra is more of the service's YAML.

@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tenfold-go/tenfold/breaker"
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
 // flight is one request on its way through the pool, over all its tries.

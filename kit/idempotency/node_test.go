@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // node is a process of its own that serves the shop: this test binary, run again.

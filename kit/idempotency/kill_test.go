@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // A node is killed with SIGKILL before and after each step of a request. Whatever the step, the client's retry, at another

@@ -17,7 +17,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 func TestMain(m *testing.M) {

@@ -13,7 +13,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/session"
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
 // connect stands for rueidis.NewClient with the options of rueidis.ParseURL(os.Getenv("REDIS_URL")).

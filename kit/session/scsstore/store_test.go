@@ -15,7 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/session/scsstore"
+	"github.com/tenfold-go/tenfold/kit/session/scsstore"
 )
 
 var _ interface {

@@ -11,7 +11,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/session/scsstore"
+	"github.com/tenfold-go/tenfold/kit/session/scsstore"
 )
 
 // A service on scs changes one line, and any node can answer any request.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/tenfold-go/tenfold/breaker"
+	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
 func Example() {

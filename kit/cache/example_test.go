@@ -10,7 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/cache"
+	"github.com/tenfold-go/tenfold/kit/cache"
 )
 
 // store stands for the Redis that all nodes share.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tenfold-go/tenfold/idempotency"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // BenchmarkOrder is what a key costs: an order in a bare transaction, the same under a key with one more row, as an HTTP
