@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // adminFlags are how a verb finds the tenfold that it speaks to.
@@ -161,7 +163,7 @@ func (cmd scaleCmd) Run(t *terminal) error {
 		}
 		return err
 	}
-	_, err := fmt.Fprintf(t.stdout, "%s goes to %s\n", cmd.Service, count(int(cmd.Nodes), "node"))
+	_, err := fmt.Fprintf(t.stdout, "%s goes to %s\n", cmd.Service, report.Count(int(cmd.Nodes), "node"))
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway"
+	"github.com/tenfold-go/tenfold/internal/report"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
@@ -124,24 +125,17 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 
 func describe(s *config.Service) string {
 	if len(s.Addresses) > 0 {
-		return count(len(s.Addresses), "node") + " at " + list(s.Addresses)
+		return report.Count(len(s.Addresses), "node") + " at " + list(s.Addresses)
 	}
 	what := "node"
 	if s.Worker {
 		what = "worker"
 	}
-	nodes := count(s.MinNodes, what)
+	nodes := report.Count(s.MinNodes, what)
 	if s.MaxNodes > s.MinNodes {
-		nodes = fmt.Sprintf("%d to %s", s.MinNodes, count(s.MaxNodes, what))
+		nodes = fmt.Sprintf("%d to %s", s.MinNodes, report.Count(s.MaxNodes, what))
 	}
 	return nodes + " of " + strings.Join(s.Run, " ")
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func list(all []string) string {
@@ -158,7 +152,7 @@ func conditions(r *config.Route) string {
 	}
 	parts := r.Methods
 	if len(r.Headers) > 0 {
-		parts = append(parts[:len(parts):len(parts)], count(len(r.Headers), "header")+" match")
+		parts = append(parts[:len(parts):len(parts)], report.Count(len(r.Headers), "header")+" match")
 	}
 	return " if " + strings.Join(parts, ", ")
 }
@@ -204,7 +198,7 @@ func printCheck(w io.Writer, file string, c *config.Config, err error) error {
 	result := checkResult{File: file, OK: err == nil, Problems: []config.Problem{}, Notes: []config.Problem{}}
 	if problems := (config.Problems)(nil); errors.As(err, &problems) {
 		result.Problems = problems
-		err = usageError(fmt.Errorf("%s in %s", count(len(problems), "problem"), file), "")
+		err = usageError(fmt.Errorf("%s in %s", report.Count(len(problems), "problem"), file), "")
 	} else if err != nil {
 		return err
 	} else {

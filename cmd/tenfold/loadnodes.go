@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // fleetSizes are the numbers of nodes to measure, as in 1,2,3,4.
@@ -74,9 +75,9 @@ func unsure(n int, c *load.Curve) []string {
 	case c.Knee != nil && c.Knee.High > 0:
 		return nil
 	case load.NewSize(n, c).Knee == nil:
-		return []string{fmt.Sprintf("%s: no knee: %s", count(n, "node"), c.End)}
+		return []string{fmt.Sprintf("%s: no knee: %s", report.Count(n, "node"), c.End)}
 	}
-	return []string{fmt.Sprintf("%s: the knee is a lower bound: %s", count(n, "node"), c.End)}
+	return []string{fmt.Sprintf("%s: the knee is a lower bound: %s", report.Count(n, "node"), c.End)}
 }
 
 // size runs a fleet of n nodes and looks for its knee. The first size makes the document.
@@ -85,7 +86,7 @@ func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(t.stderr, "%s:\n", count(n, "node"))
+	fmt.Fprintf(t.stderr, "%s:\n", report.Count(n, "node"))
 	running, stop := context.WithCancel(t.now) // longer than ctx: the step that is interrupted ends while its fleet is there
 	defer stop()
 	ready, ended := make(chan string, 1), make(chan error, 1)
@@ -102,11 +103,11 @@ func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int
 		if err == nil {
 			err = context.Canceled
 		}
-		return nil, fmt.Errorf("run %s: %w", count(n, "node"), err)
+		return nil, fmt.Errorf("run %s: %w", report.Count(n, "node"), err)
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-limit.C:
-		err = hinted(fmt.Errorf("%s were not ready after %v", count(n, "node"), readyWithin), "tenfold up -f "+cmd.File+" shows what they say")
+		err = hinted(fmt.Errorf("%s were not ready after %v", report.Count(n, "node"), readyWithin), "tenfold up -f "+cmd.File+" shows what they say")
 	}
 	stop()
 	return c, errors.Join(err, <-ended)

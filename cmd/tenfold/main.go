@@ -85,9 +85,9 @@ func run(t *terminal, args []string) (code int) {
 		return exited
 	}
 	if err != nil {
-		return report(t.stderr, misused(err))
+		return printError(t.stderr, misused(err))
 	}
-	return report(t.stderr, parsed.Run(t))
+	return printError(t.stderr, parsed.Run(t))
 }
 
 // misused says which help helps with a command line that kong refused.
@@ -120,8 +120,8 @@ func isFile(argument string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// report says what went wrong, a hint where one is known, and returns the exit code.
-func report(w io.Writer, err error) int {
+// printError writes err and its hint, and returns the exit code.
+func printError(w io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 type statusCmd struct {
@@ -72,7 +73,7 @@ func trouble(s console.Service, now time.Time) (text string) {
 		text += ", CRASH LOOP"
 	}
 	if e := s.LastExit; e != nil {
-		text += fmt.Sprintf("; %s so far, the last %s ago: %s, %s", count(s.Restarts, "restart"), age(e.At, now), e.Node, e.Reason)
+		text += fmt.Sprintf("; %s so far, the last %s ago: %s, %s", report.Count(s.Restarts, "restart"), age(e.At, now), e.Node, e.Reason)
 	}
 	return text
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // chart is the curve of a plan, in the coordinates of an SVG: what the page template needs, and no more.
@@ -11,17 +13,12 @@ type chart struct {
 	Width, Height            float64
 	Unit                     string  // of rates
 	Left, Right, Top, Bottom float64 // of the plot
-	XTicks, YTicks           []tick
+	XTicks, YTicks           []report.Tick
 	Curve, Band              string // SVG paths; Band is empty when no interval is known
 	Points                   []mark
 	Measured, Trusted        float64 // x of the largest measured fleet and of twice it; 0 for no curve
 	Required                 mark    // the line to reach; Y is 0 for none
 	Chosen                   mark    // the fleet that carries it; X is 0 for none
-}
-
-type tick struct {
-	At   float64
-	Text string
 }
 
 type mark struct {
@@ -37,18 +34,14 @@ func newChart(a *Answer) *chart {
 	}
 	c := &chart{Unit: a.Inputs.unit(), Width: 860, Height: 420, Left: 80, Right: 840, Top: 20, Bottom: 370}
 	nodes, rps := c.extent(a, s)
-	x := func(n float64) float64 { return c.Left + (c.Right-c.Left)*n/nodes }
-	y := func(v float64) float64 { return c.Bottom - (c.Bottom-c.Top)*min(v, rps)/rps }
-	for _, v := range ticks(nodes) {
-		c.XTicks = append(c.XTicks, tick{x(v), number(v)})
-	}
-	for _, v := range ticks(rps) {
-		c.YTicks = append(c.YTicks, tick{y(v), number(v)})
-	}
+	xAxis := report.Axis{High: nodes, From: c.Left, To: c.Right}
+	yAxis := report.Axis{High: rps, From: c.Bottom, To: c.Top}
+	x, y := xAxis.At, yAxis.At
+	c.XTicks, c.YTicks = xAxis.Ticks(), yAxis.Ticks()
 	c.draw(s, nodes, x, y)
 	if a.Fit != nil {
 		for _, p := range a.Fit.Points {
-			text := fmt.Sprintf("measured: %s, %s", count(p.Nodes, "node"), a.Inputs.rate(p.RPS))
+			text := fmt.Sprintf("measured: %s, %s", report.Count(p.Nodes, "node"), a.Inputs.rate(p.RPS))
 			c.Points = append(c.Points, mark{x(float64(p.Nodes)), y(p.RPS), text})
 		}
 		c.Measured, c.Trusted = x(float64(s.measured)), min(x(float64(2*s.measured)), c.Right)
@@ -57,7 +50,7 @@ func newChart(a *Answer) *chart {
 		c.Required = mark{0, y(f.RequiredRPS), a.Inputs.rate(f.RequiredRPS) + " required"}
 		if f.Reachable {
 			n := float64(f.Carrying)
-			c.Chosen = mark{x(n), y(s.at(n)), count(f.Carrying, "node") + " for the peak"}
+			c.Chosen = mark{x(n), y(s.at(n)), report.Count(f.Carrying, "node") + " for the peak"}
 		}
 	}
 	return c
@@ -101,19 +94,4 @@ func (c *chart) draw(s *supply, nodes float64, x, y func(float64) float64) {
 	if known {
 		c.Band = "M" + strings.Join(append(upper, lower...), " L") + " Z"
 	}
-}
-
-// ticks are about six round numbers from 0 to largest.
-func ticks(largest float64) (at []float64) {
-	step := math.Pow(10, math.Floor(math.Log10(largest/5)))
-	for _, f := range []float64{5, 2} {
-		if largest/(step*f) >= 4 {
-			step *= f
-			break
-		}
-	}
-	for v := 0.0; v <= largest; v += step {
-		at = append(at, v)
-	}
-	return at
 }

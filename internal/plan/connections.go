@@ -1,6 +1,10 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tenfold-go/tenfold/internal/report"
+)
 
 // Connections are those that all nodes together open to one database server.
 type Connections struct {
@@ -26,18 +30,18 @@ func (q Question) connections(a *Answer) *Connections {
 	c.Total = c.Nodes * c.Pool
 	c.LargestPool = c.Max * 9 / 10 / c.Nodes // a tenth is left to replication, migrations and people
 	c.Fits = c.Max == 0 || c.Pool <= c.LargestPool && c.LargestPool > 0
-	text := fmt.Sprintf("%s, one more during a deploy", count(a.Fleet.Nodes, "node"))
+	text := fmt.Sprintf("%s, one more during a deploy", report.Count(a.Fleet.Nodes, "node"))
 	switch {
 	case c.Max == 0:
 		a.because(aboutDatabase, "%s, with %s each open up to %s to one server: max_connections has to be above that",
-			text, count(c.Pool, "connection"), number(float64(c.Total)))
+			text, report.Count(c.Pool, "connection"), report.Number(float64(c.Total)))
 	case c.Fits:
 		a.because(aboutDatabase, "%s: a pool of up to %s each stays under nine tenths of %s connections",
-			text, number(float64(c.LargestPool)), number(float64(c.Max)))
+			text, report.Number(float64(c.LargestPool)), report.Number(float64(c.Max)))
 	default:
 		a.warn(aboutDatabase, "%s, with %s each are %s: more than nine tenths of the %s that the server accepts. Adding nodes "+
 			"makes it worse: use pools of at most %d, or a pooler between (PgBouncer)",
-			text, count(c.Pool, "connection"), number(float64(c.Total)), number(float64(c.Max)), c.LargestPool)
+			text, report.Count(c.Pool, "connection"), report.Number(float64(c.Total)), report.Number(float64(c.Max)), c.LargestPool)
 	}
 	return c
 }

@@ -1,5 +1,7 @@
 package plan
 
+import "github.com/tenfold-go/tenfold/internal/report"
+
 // Cost is what the plan costs by list price. It is never shown without the date of the price.
 type Cost struct {
 	PerHour  float64 `json:"cost_per_hour"`     // US dollars
@@ -42,10 +44,10 @@ func (q Question) cost(a *Answer) error {
 		a.Cost = newCost(a.to, 1)
 	}
 	c := a.Cost
-	a.because(aboutCost, "%s × %s at $%g an hour", number(float64(c.Machines)), c.Type, c.Each)
+	a.because(aboutCost, "%s × %s at $%g an hour", report.Number(float64(c.Machines)), c.Type, c.Each)
 	if up && fleet {
 		a.because(aboutCost, "scaling out to %s × %s would be $%s an hour",
-			number(float64(out.Machines)), out.Type, number(out.PerHour))
+			report.Number(float64(out.Machines)), out.Type, report.Number(out.PerHour))
 	}
 	a.because(aboutCost, "prices of %s, %s", c.AsOf, source(c.Source))
 	if q.Prices == nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // The ways in which a database can grow.
@@ -50,7 +52,7 @@ func (q Question) database(a *Answer) {
 	a.Database = db
 	a.assume(aboutDatabase, "one database server may be given %s reads or %s writes a second and holds %s; a write costs as "+
 		"much as %g reads, on every replica again: measure yours",
-		number(serverWork), number(primaryWrites), Bytes(primaryBytes), writeWork)
+		report.Number(serverWork), report.Number(primaryWrites), Bytes(primaryBytes), writeWork)
 	switch {
 	case load.onOnePrimary():
 		db.Strategy, db.Replicas = ReadReplicas, load.replicas()
@@ -67,28 +69,28 @@ func (q Question) database(a *Answer) {
 
 func (q Question) explainReplicas(a *Answer, l load, replicas int) {
 	a.because(aboutDatabase, "one primary holds %s and takes %s", orUnknown(l.bytes, Bytes(l.bytes).String(), "the data"),
-		orUnknown(l.writes, number(l.writes)+" writes a second", "the writes"))
+		orUnknown(l.writes, report.Number(l.writes)+" writes a second", "the writes"))
 	switch {
 	case l.writes == 0:
 		a.because(aboutDatabase, "with %s reads, %s: beyond that a replica spends more on repeating writes than on reads",
-			percent(l.ratio), count(replicas, "replica"))
+			report.Percent(l.ratio), report.Count(replicas, "replica"))
 	case l.writes*writeWork+l.reads <= serverWork/2:
-		a.because(aboutDatabase, "it would serve the %s reads a second as well: the replica is there to take over", number(l.reads))
+		a.because(aboutDatabase, "it would serve the %s reads a second as well: the replica is there to take over", report.Number(l.reads))
 	default:
 		work := l.writes*writeWork + l.reads/float64(replicas)
 		a.because(aboutDatabase, "%s reads a second over %s, each with the writes to repeat: %s of %s a server may be given",
-			number(l.reads), count(replicas, "replica"), number(work), number(serverWork))
+			report.Number(l.reads), report.Count(replicas, "replica"), report.Number(work), report.Number(serverWork))
 	}
 	if l.writes > 0 && replicas > l.useful() {
 		a.warn(aboutDatabase, "beyond %s each further one spends more on repeating writes than on reads: cache first",
-			count(l.useful(), "replica"))
+			report.Count(l.useful(), "replica"))
 	}
 	if at := l.full(); at != "" {
 		warnFull(a, "the primary", at, "decide now what comes after it")
 	}
 	a.warn(aboutDatabase, "replicas lag: what was just written has to be read from the primary")
 	a.change(aboutDatabase, "more than %s of data or %s writes a second: then one primary is not enough, and replicas do not "+
-		"help", Bytes(primaryBytes), number(primaryWrites))
+		"help", Bytes(primaryBytes), report.Number(primaryWrites))
 	a.change(aboutDatabase, "a shared cache in front: at 90%% hits a tenth of the reads is left")
 }
 
@@ -136,7 +138,7 @@ func (q Question) federate(a *Answer, db *Database, l load) {
 		warnFull(a, strings.Join(full[at], ", "), at, "begin with twice as many databases there, which leaves room to grow")
 	}
 	a.because(aboutDatabase, "a domain is sharded in its turn above %s or %s writes a second; orders usually come first",
-		Bytes(primaryBytes), number(primaryWrites))
+		Bytes(primaryBytes), report.Number(primaryWrites))
 	a.change(aboutDatabase, "a transaction or a join across domains: then the boundaries are not clear, and it is SHARDING")
 }
 
@@ -158,7 +160,7 @@ func (q Question) shard(a *Answer, db *Database, l load) {
 	db.Primaries = db.Shards
 	db.Replicas = l.part(1 / float64(db.Shards)).replicas()
 	a.because(aboutDatabase, "%s are needed, %d are planned: a power of two splits evenly and leaves room",
-		count(needed, "shard"), db.Shards)
+		report.Count(needed, "shard"), db.Shards)
 	a.warn(aboutDatabase, "choose the key so that a request needs one shard, and so that no key is a tenth of the load: "+
 		"resharding later is a migration")
 }

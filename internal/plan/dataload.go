@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // What one database server carries: a rule of thumb for 16 to 32 vCPUs with the busy part of the data in memory. It is
@@ -30,7 +32,7 @@ func (q Question) load(a *Answer) load {
 	if q.ReadRatio != nil {
 		l.ratio = float64(*q.ReadRatio)
 	} else {
-		a.assume(aboutDatabase, "%s of the calls only read (--read-ratio)", percent(l.ratio))
+		a.assume(aboutDatabase, "%s of the calls only read (--read-ratio)", report.Percent(l.ratio))
 	}
 	if l.writes > 0 && l.ratio < 1 {
 		l.reads = l.writes * l.ratio / (1 - l.ratio)
@@ -93,10 +95,10 @@ const fullAt = 0.8
 func (l load) full() string {
 	var of []string
 	if share := l.bytes / primaryBytes; share >= fullAt {
-		of = append(of, fmt.Sprintf("%s of the %s", percent(share), Bytes(primaryBytes)))
+		of = append(of, fmt.Sprintf("%s of the %s", report.Percent(share), Bytes(primaryBytes)))
 	}
 	if share := l.writes / primaryWrites; share >= fullAt {
-		of = append(of, fmt.Sprintf("%s of the %s writes a second", percent(share), number(primaryWrites)))
+		of = append(of, fmt.Sprintf("%s of the %s writes a second", report.Percent(share), report.Number(primaryWrites)))
 	}
 	return strings.Join(of, " and ")
 }
@@ -108,10 +110,10 @@ func (l load) whyMore() string {
 		why = append(why, fmt.Sprintf("%s are more than the %s of one primary", Bytes(l.bytes), Bytes(primaryBytes)))
 	}
 	if l.writes > primaryWrites {
-		why = append(why, fmt.Sprintf("%s writes a second are more than its %s", number(l.writes), number(primaryWrites)))
+		why = append(why, fmt.Sprintf("%s writes a second are more than its %s", report.Number(l.writes), report.Number(primaryWrites)))
 	}
 	if len(why) == 0 {
-		why = append(why, fmt.Sprintf("%s reads a second are more than %d replicas serve", number(l.reads), mostReplicas))
+		why = append(why, fmt.Sprintf("%s reads a second are more than %d replicas serve", report.Number(l.reads), mostReplicas))
 	}
 	return strings.Join(why, ", and ")
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "math"
+import (
+	"math"
+
+	"github.com/tenfold-go/tenfold/internal/report"
+)
 
 // Forecast is where monthly growth leads.
 type Forecast struct {
@@ -41,15 +45,15 @@ func (q Question) forecast(a *Answer) (peak float64) {
 		peak = today * f.Factor
 		f.PeakRPS = peak
 		a.because(aboutGrowth, "%s today, growing %s a month for %d months, are %s × %s = %s",
-			q.rate(today), percent(f.Growth), f.Months, number(today), number(f.Factor), q.rate(peak))
+			q.rate(today), report.Percent(f.Growth), f.Months, report.Number(today), report.Number(f.Factor), q.rate(peak))
 	default:
 		return peak
 	}
 	a.Forecast = &f
 	if f.Growth > 0 && f.Months > 0 {
 		a.change(aboutGrowth, "the pace: at %s a month the factor is %s, at %s it is %s",
-			percent(f.Growth/2), number(math.Pow(1+f.Growth/2, float64(f.Months))),
-			percent(f.Growth*1.5), number(math.Pow(1+f.Growth*1.5, float64(f.Months))))
+			report.Percent(f.Growth/2), report.Number(math.Pow(1+f.Growth/2, float64(f.Months))),
+			report.Percent(f.Growth*1.5), report.Number(math.Pow(1+f.Growth*1.5, float64(f.Months))))
 	}
 	return peak
 }
@@ -58,11 +62,11 @@ func (q Question) forecastUsers(a *Answer, f *Forecast) {
 	each, busiest := q.RequestsPerUser, q.PeakFactor
 	if each == 0 {
 		each = requestsPerUser
-		a.assume(aboutGrowth, "a user sends %s requests a day (--requests-per-user)", number(each))
+		a.assume(aboutGrowth, "a user sends %s requests a day (--requests-per-user)", report.Number(each))
 	}
 	if busiest == 0 {
 		busiest = peakFactor
-		a.assume(aboutGrowth, "the busiest minute has %s times the day's mean rate (--peak-factor)", number(busiest))
+		a.assume(aboutGrowth, "the busiest minute has %s times the day's mean rate (--peak-factor)", report.Number(busiest))
 	}
 	users := float64(q.Users) * f.Factor
 	f.Users = int(math.Ceil(users - 1e-6))
@@ -71,10 +75,10 @@ func (q Question) forecastUsers(a *Answer, f *Forecast) {
 	f.PeakRPS = f.MeanRPS * busiest
 	if f.Months > 0 {
 		a.because(aboutGrowth, "%s users, growing %s a month for %d months, are %s users",
-			number(float64(q.Users)), percent(f.Growth), f.Months, number(float64(f.Users)))
+			report.Number(float64(q.Users)), report.Percent(f.Growth), f.Months, report.Number(float64(f.Users)))
 	}
 	a.because(aboutGrowth, "%s users with %s requests a day each are %s requests a day: %s rps in the mean, %s rps at the peak",
-		number(float64(f.Users)), number(each), number(f.RequestsPerDay), number(f.MeanRPS), number(f.PeakRPS))
+		report.Number(float64(f.Users)), report.Number(each), report.Number(f.RequestsPerDay), report.Number(f.MeanRPS), report.Number(f.PeakRPS))
 	if q.unit() == visitsUnit {
 		f.PeakRPS = q.inVisits(a, f.PeakRPS)
 	}
@@ -92,6 +96,6 @@ func (q Question) inVisits(a *Answer, requests float64) float64 {
 			"taken for a visit")
 		return requests
 	}
-	a.because(aboutGrowth, "what was measured counts visits, of %s requests each: %s", number(math.Round(10*each)/10), q.rate(requests/each))
+	a.because(aboutGrowth, "what was measured counts visits, of %s requests each: %s", report.Number(math.Round(10*each)/10), q.rate(requests/each))
 	return requests / each
 }

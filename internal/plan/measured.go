@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // Measured is what `tenfold load` found out and a plan stands on: the JSON document that one writes and the other reads.
@@ -146,7 +148,7 @@ func (m *Measured) whyNoKnee() string {
 func (k Knee) check() error {
 	switch {
 	case k.Rate <= 0 || k.Rate > 1e12:
-		return fmt.Errorf("a knee of %s rps is not one: want a rate above 0", number(k.Rate))
+		return fmt.Errorf("a knee of %s rps is not one: want a rate above 0", report.Number(k.Rate))
 	case k.Low < 0 || k.Low > k.Rate:
 		return fmt.Errorf("the knee's low end %g is not between 0 and its rate %g", k.Low, k.Rate)
 	case k.High != 0 && k.High < k.Rate:
@@ -211,7 +213,7 @@ func (m *Measured) perVisit() float64 {
 
 func (m *Measured) perVisitText() string {
 	if each := m.perVisit(); each > 0 {
-		return ", which made " + number(math.Round(10*each)/10) + " requests each"
+		return ", which made " + report.Number(math.Round(10*each)/10) + " requests each"
 	}
 	return ""
 }
@@ -268,7 +270,7 @@ func checkPoints(points []Point) error {
 	}
 	if len(sizes) < Fewest {
 		return fmt.Errorf("%s cannot carry a fit of three parameters: measure at least %d, better %d",
-			count(len(sizes), "measured fleet size"), Fewest, FewestTrusted)
+			report.Count(len(sizes), "measured fleet size"), Fewest, FewestTrusted)
 	}
 	return nil
 }
@@ -282,7 +284,7 @@ func checkSizes(points []Point) error {
 			return fmt.Errorf("a fleet of %d nodes is not one: want 1 to %d", pt.Nodes, maxNodes)
 		}
 		if !(pt.RPS > 0 && pt.RPS <= 1e12) {
-			return fmt.Errorf("%s with %s rps: want a rate above 0, up to 1e12", count(pt.Nodes, "node"), number(pt.RPS))
+			return fmt.Errorf("%s with %s rps: want a rate above 0, up to 1e12", report.Count(pt.Nodes, "node"), report.Number(pt.RPS))
 		}
 	}
 	return nil

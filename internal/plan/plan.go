@@ -9,6 +9,8 @@ package plan
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // Question is what is known and what is asked. A zero field was not given, and what needs it is not answered.
@@ -101,7 +103,7 @@ func (q Question) unit() string {
 }
 
 // rate writes a rate with its unit.
-func (q Question) rate(v float64) string { return number(v) + " " + q.unit() }
+func (q Question) rate(v float64) string { return report.Number(v) + " " + q.unit() }
 
 // problems are all contradictions of a question. Single values were checked when they were read.
 func (q Question) problems() (problems []string) {
@@ -139,7 +141,7 @@ func (q Question) problems() (problems []string) {
 		{"--cores", q.Cores, 100_000}, {"--pool", q.Pool, 1_000_000}, {"--max-connections", q.MaxConnections, 10_000_000},
 		{"--users", q.Users, 2_000_000_000}, {"--months", q.Months, 600},
 	} {
-		problem(n.value < 0 || n.value > n.largest, "%s %s: want a number from 1 to %s", n.flag, number(float64(n.value)), number(float64(n.largest)))
+		problem(n.value < 0 || n.value > n.largest, "%s %s: want a number from 1 to %s", n.flag, report.Number(float64(n.value)), report.Number(float64(n.largest)))
 	}
 	for _, n := range []struct {
 		flag  string
@@ -147,7 +149,7 @@ func (q Question) problems() (problems []string) {
 	}{
 		{"--burstiness", q.Burstiness}, {"--requests-per-user", q.RequestsPerUser}, {"--peak-factor", q.PeakFactor},
 	} {
-		problem(!(n.value >= 0 && n.value <= 1e6), "%s %s: want a number above 0, up to 1,000,000", n.flag, number(n.value))
+		problem(!(n.value >= 0 && n.value <= 1e6), "%s %s: want a number above 0, up to 1,000,000", n.flag, report.Number(n.value))
 	}
 	return problems
 }

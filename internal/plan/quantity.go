@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // Rate is a number of things per second, above zero. The zero value means that it was not given.
@@ -53,7 +55,7 @@ func parseShare(text string) (float64, error) {
 	case percent:
 		return v / 100, nil
 	case v > 1:
-		return 0, fmt.Errorf("%q has no percent sign: write %s%%, or %s%% if that is meant", text, number(v), number(v*100))
+		return 0, fmt.Errorf("%q has no percent sign: write %s%%, or %s%% if that is meant", text, report.Number(v), report.Number(v*100))
 	}
 	return v, nil
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "math"
+import (
+	"math"
+
+	"github.com/tenfold-go/tenfold/internal/report"
+)
 
 // The directions in which a service can grow.
 const (
@@ -115,7 +119,7 @@ func (q Question) direction(a *Answer, peak float64, s *supply) error {
 	}
 	a.assume(aboutStrategy, "inside one machine the service scales with α = %g and β = %g per vCPU, as good published ones do: "+
 		"the best in the catalogue, %s, is worth %s times the %s",
-		insideBox.Alpha, insideBox.Beta, d.to, number(d.Ceiling), from.Type)
+		insideBox.Alpha, insideBox.Beta, d.to, report.Number(d.Ceiling), from.Type)
 	for _, one := range kin {
 		if reaches(boxed(one), d.Growth) {
 			d.ScaleUpTo, d.to = one.Type, one
@@ -140,7 +144,7 @@ func (q Question) growth(a *Answer, peak float64, s *supply) float64 {
 			q.rate(base))
 	}
 	a.because(aboutStrategy, "%s are %s times %s (%s)",
-		q.rate(peak*(1+margin)), number(peak*(1+margin)/base), what, q.rate(base))
+		q.rate(peak*(1+margin)), report.Number(peak*(1+margin)/base), what, q.rate(base))
 	return peak * (1 + margin) / base
 }
 
@@ -155,13 +159,13 @@ func (q Question) decide(a *Answer, d *Direction, worth float64) {
 	case !redundant && d.ScaleUpTo != "":
 		d.Strategy = ScaleUp
 		a.because(aboutStrategy, "one %s is worth %s times today's machine: the smallest step, since state may stay where it is",
-			d.to, number(math.Floor(100*worth)/100))
+			d.to, report.Number(math.Floor(100*worth)/100))
 		if a.Fleet != nil && a.Fleet.Nodes > 1 {
 			a.because(aboutStrategy, "the other way is the %s of today's size above, once any of them can answer any request",
-				count(a.Fleet.Nodes, "node"))
+				report.Count(a.Fleet.Nodes, "node"))
 		}
 		a.change(aboutStrategy, "more than %s times the growth, or high availability (--ha): one machine is never redundant",
-			number(math.Floor(100*d.Ceiling/d.Growth)/100))
+			report.Number(math.Floor(100*d.Ceiling/d.Growth)/100))
 	case !q.Stateless:
 		d.Strategy, d.Moves = RefactorFirst, moves
 		a.because(aboutStrategy, "%s and the service is not known to be stateless: a second node would not know what the first "+
@@ -183,5 +187,5 @@ func (q Question) whyNotUp(d *Direction, redundant bool) string {
 	if redundant && d.ScaleUpTo != "" {
 		return "one machine is never redundant,"
 	}
-	return "no machine of the catalogue is worth more than " + number(d.Ceiling) + " of today's,"
+	return "no machine of the catalogue is worth more than " + report.Number(d.Ceiling) + " of today's,"
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
+)
 
 // supply is what a fleet of n nodes carries, in the question's unit, as far as it is known.
 type supply struct {
@@ -44,9 +48,9 @@ func (q Question) doubt(a *Answer, m *Measured) {
 	for _, s := range m.Scaling {
 		switch {
 		case s.Knee == nil:
-			without = append(without, number(float64(s.Nodes)))
+			without = append(without, report.Number(float64(s.Nodes)))
 		case s.atLeast():
-			bounded = append(bounded, number(float64(s.Nodes)))
+			bounded = append(bounded, report.Number(float64(s.Nodes)))
 		}
 	}
 	if len(without) > 0 {
@@ -101,7 +105,7 @@ func (q Question) linear(a *Answer, k Knee) *supply {
 			q.rate(k.Rate))
 		high = k.Rate
 	case low < high:
-		a.because(aboutNodes, "the knee lies between %s and %s", number(low), q.rate(high))
+		a.because(aboutNodes, "the knee lies between %s and %s", report.Number(low), q.rate(high))
 	}
 	return &supply{
 		atLeast:  k.High == 0,

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // WriteText writes the plan for people: a section per topic, each with its answer, its reasons and what would change it.
@@ -103,7 +105,7 @@ func (a *Answer) headline(about string) string {
 		return fmt.Sprintf("%s: away for %s a year", nines(a.Availability), span(a.DowntimeYear))
 	case about == aboutCost && a.Cost != nil:
 		return fmt.Sprintf("about $%s an hour, $%s a month (%d hours), at prices of %s",
-			number(a.PerHour), number(a.Cost.PerMonth), hoursPerMonth, a.AsOf)
+			report.Number(a.PerHour), report.Number(a.Cost.PerMonth), hoursPerMonth, a.AsOf)
 	}
 	return ""
 }
@@ -111,7 +113,7 @@ func (a *Answer) headline(about string) string {
 func (f *Forecast) headline(q Question) string {
 	text := "a peak of " + q.rate(f.PeakRPS)
 	if f.Users > 0 {
-		text = fmt.Sprintf("%s users, %s requests a day, ", number(float64(f.Users)), number(f.RequestsPerDay)) + text
+		text = fmt.Sprintf("%s users, %s requests a day, ", report.Number(float64(f.Users)), report.Number(f.RequestsPerDay)) + text
 	}
 	return text
 }
@@ -120,9 +122,9 @@ func (f *Fleet) headline(q Question) string {
 	if !f.Reachable {
 		return "no number of nodes reaches " + q.rate(f.RequiredRPS)
 	}
-	text := count(f.Nodes, "node")
+	text := report.Count(f.Nodes, "node")
 	if f.Spares > 0 {
-		text += fmt.Sprintf(" (%d for the peak, %s)", f.Carrying, count(f.Spares, "spare"))
+		text += fmt.Sprintf(" (%d for the peak, %s)", f.Carrying, report.Count(f.Spares, "spare"))
 	}
 	switch {
 	case f.atMost && f.NodesHigh != f.Nodes:
@@ -143,7 +145,7 @@ func (f *Fleet) headline(q Question) string {
 
 func (f *Fit) headline(q Question) string {
 	if nodes, rps := f.Peak(); !math.IsInf(nodes, 1) {
-		return fmt.Sprintf("the curve peaks at %s nodes with %s", number(math.Round(nodes)), q.rate(rps))
+		return fmt.Sprintf("the curve peaks at %s nodes with %s", report.Number(math.Round(nodes)), q.rate(rps))
 	} else if !math.IsInf(rps, 1) {
 		return "the curve never passes " + q.rate(rps)
 	}
@@ -160,24 +162,24 @@ func (d *Direction) headline() string {
 func (d *Database) headline() string {
 	switch d.Strategy {
 	case ReadReplicas:
-		return fmt.Sprintf("%s: a primary and %s", d.Strategy, count(d.Replicas, "replica"))
+		return fmt.Sprintf("%s: a primary and %s", d.Strategy, report.Count(d.Replicas, "replica"))
 	case Federation:
 		return fmt.Sprintf("%s: %d databases on %s, %s each; a domain is sharded above %s",
-			d.Strategy, len(d.Domains), primaries(d.Primaries), count(d.Replicas, "replica"), Bytes(d.ShardAbove))
+			d.Strategy, len(d.Domains), primaries(d.Primaries), report.Count(d.Replicas, "replica"), Bytes(d.ShardAbove))
 	case Sharding:
-		return fmt.Sprintf("%s: %s, %s each", d.Strategy, count(d.Shards, "shard"), count(d.Replicas, "replica"))
+		return fmt.Sprintf("%s: %s, %s each", d.Strategy, report.Count(d.Shards, "shard"), report.Count(d.Replicas, "replica"))
 	}
 	if d.Connections.Pool > 0 {
-		return "up to " + count(d.Connections.Total, "connection") + " to one server"
+		return "up to " + report.Count(d.Connections.Total, "connection") + " to one server"
 	}
-	return "pools of up to " + count(d.Connections.LargestPool, "connection")
+	return "pools of up to " + report.Count(d.Connections.LargestPool, "connection")
 }
 
 func primaries(n int) string {
 	if n == 1 {
 		return "1 primary"
 	}
-	return number(float64(n)) + " primaries"
+	return report.Number(float64(n)) + " primaries"
 }
 
 const (

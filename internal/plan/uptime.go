@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // Uptime is the share of time that the planned service is there.
@@ -103,7 +105,7 @@ func (q Question) explainSpares(a *Answer, k int) {
 			without = "just too little"
 		}
 		a.because(aboutNodes, "%s: with them, %d of %d nodes at %s each are there for %s of the time; with one fewer, for %s",
-			count(spares, "spare"), k, k+spares, nines(q.nodeAvailability()), with, without)
+			report.Count(spares, "spare"), k, k+spares, nines(q.nodeAvailability()), with, without)
 	}
 }
 
@@ -171,7 +173,7 @@ func (q Question) uptimeOfFleet(a *Answer, u *Uptime) {
 		a.change(aboutAvailability, "what it depends on, and cannot be better than (--depends lb=99.99%%,db=99.95%%)")
 	}
 	if q.CommonCause > 0 {
-		a.because(aboutAvailability, "of a node's failures %s take all nodes down at once", percent(float64(q.CommonCause)))
+		a.because(aboutAvailability, "of a node's failures %s take all nodes down at once", report.Percent(float64(q.CommonCause)))
 	} else {
 		common := Redundant(f.Carrying, f.Nodes, q.nodeAvailability(), 0.05) * q.Depends.availability()
 		a.assume(aboutAvailability, "nodes fail one by one; if 5%% of their failures were common (rack, release, database) it "+
