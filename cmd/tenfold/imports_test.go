@@ -40,6 +40,7 @@ var allowedImports = map[string][]string{
 	"internal/fleet":           {"internal/node", "internal/config"},
 	"internal/fleet/process":   {"internal/fleet"},
 	"internal/fleet/fleettest": {"internal/fleet"},
+	"internal/curve":           {},
 	"internal/journey":         {},
 	"internal/load":            {"internal/journey", "internal/http1"},
 	"internal/plan":            {"internal/report"},
@@ -55,6 +56,7 @@ var allowedImports = map[string][]string{
 // that are named here.
 var leafLibraries = map[string][]string{
 	"internal/config":          {"github.com/goccy/go-yaml"},
+	"internal/curve":           {},
 	"internal/node":            {},
 	"internal/http1":           {},
 	"internal/journey":         {"github.com/goccy/go-yaml"},

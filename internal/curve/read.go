@@ -1,0 +1,97 @@
+package curve
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+)
+
+const (
+	maxBytes = 16 << 20 // a test of one day with one step per second stays far below
+	maxRate  = 1e12
+)
+
+// Read reads one JSON document of at most 16 MiB. It ignores fields that it does not know, so that it can read the
+// documents of later versions. It fails if the text is not one JSON document, if a value has the wrong type, or if the
+// unit, an outcome, the objective or a knee is out of range.
+func Read(r io.Reader) (*Document, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxBytes {
+		return nil, fmt.Errorf("larger than %d MiB", maxBytes>>20)
+	}
+	d := Document{Unit: Requests}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&d); err != nil {
+		if err == io.EOF {
+			return nil, errors.New("the document is empty")
+		}
+		return nil, fmt.Errorf("not a load document: %w", plainError(err))
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("more text after the end of the JSON document")
+	}
+	return &d, d.check()
+}
+
+// plainError rewrites the error about a JSON value of the wrong type without the names of Go's types.
+func plainError(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	what, want := "the document", "an object, as tenfold load writes it"
+	if wrong.Field != "" {
+		what, want = wrong.Field, "an object"
+	}
+	switch wrong.Type.Kind() {
+	case reflect.Float64, reflect.Int, reflect.Int64, reflect.Uint64:
+		want = "a number"
+	case reflect.String:
+		want = "a string"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Slice:
+		want = "a list"
+	}
+	return fmt.Errorf("%s has the type %s: want %s", what, wrong.Value, want)
+}
+
+func (d *Document) check() error {
+	switch d.Unit {
+	case Requests, Visits:
+	case "":
+		d.Unit = Requests
+	default:
+		return fmt.Errorf("unit %q: want %s or %s", d.Unit, Requests, Visits)
+	}
+	for _, s := range d.Scaling {
+		if s.Knee == nil {
+			continue
+		}
+		if err := s.Knee.check(); err != nil {
+			return fmt.Errorf("scaling, nodes %d: %w", s.Nodes, err)
+		}
+	}
+	if d.Knee != nil {
+		return d.Knee.check()
+	}
+	return nil
+}
+
+func (k Knee) check() error {
+	switch {
+	case !(k.Rate > 0 && k.Rate <= maxRate):
+		return fmt.Errorf("knee rate %g: want above 0, up to %g", k.Rate, maxRate)
+	case k.Low < 0 || k.Low > k.Rate:
+		return fmt.Errorf("knee low %g: want 0 to the knee rate %g", k.Low, k.Rate)
+	case k.High != 0 && k.High < k.Rate:
+		return fmt.Errorf("knee high %g: want at least the knee rate %g", k.High, k.Rate)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package curve
+
+import "fmt"
+
+// Verdict says whether a step met the objective, and why.
+type Verdict struct {
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason"` // of an invalid verdict: includes the InvalidReason of the step
+}
+
+// Outcome is the result of comparing a step with the objective.
+type Outcome string
+
+const (
+	Pass         Outcome = "pass"
+	Fail         Outcome = "fail"
+	Inconclusive Outcome = "inconclusive" // the limit lies within the confidence interval
+	Invalid      Outcome = "invalid"      // the step is not credible
+)
+
+// oldOutcomes are the values that documents had before the first release.
+var oldOutcomes = map[string]Outcome{"held": Pass, "broke": Fail, "undecided": Inconclusive, "unknown": Invalid}
+
+// UnmarshalText reads an outcome. It also accepts the old values held, broke, undecided and unknown. It fails on any
+// other text.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	switch v := Outcome(text); v {
+	case Pass, Fail, Inconclusive, Invalid:
+		*o = v
+		return nil
+	}
+	v, ok := oldOutcomes[string(text)]
+	if !ok {
+		return fmt.Errorf("outcome %q: want pass, fail, inconclusive or invalid", text)
+	}
+	*o = v
+	return nil
+}
+
+// Decided reports whether the outcome is pass or fail.
+func (o Outcome) Decided() bool { return o == Pass || o == Fail }
