@@ -22,6 +22,7 @@ var allowedImports = map[string][]string{
 	"kit/breaker":          {},
 	"kit/cache":            {},
 	"kit/idempotency":      {},
+	"kit/position":         {},
 	"kit/session":          {},
 	"kit/session/scsstore": {},
 
@@ -65,6 +66,7 @@ var leafLibraries = map[string][]string{
 	"kit/breaker":              {},
 	"kit/cache":                {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
 	"kit/idempotency":          {},
+	"kit/position":             {},
 	"kit/session":              {"github.com/redis/rueidis"},
 }
 
