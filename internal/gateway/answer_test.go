@@ -211,7 +211,7 @@ func TestServerSentEvents(t *testing.T) {
 					rc.Flush()
 				}
 			})))
-			c, url := client(t), f.url("/p")
+			c, url := newClient(t), f.url("/p")
 			if proto == "HTTP/2.0" {
 				c, url = secureClient(t, a, true), "https://"+f.addr+"/p"
 			}

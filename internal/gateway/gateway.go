@@ -25,7 +25,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
@@ -96,7 +96,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		metrics.connState(s)
 		g.newcomers.connState(nc, s)
 	}
-	http1.GuardServer(g.server)
+	guard.GuardServer(g.server)
 	return g, nil
 }
 

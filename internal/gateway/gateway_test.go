@@ -232,8 +232,8 @@ func exchange(t testing.TB, addr, send string) string {
 	return string(all)
 }
 
-// client is an HTTP client with connections of its own.
-func client(t testing.TB) *http.Client {
+// newClient returns an HTTP client with its own connections.
+func newClient(t testing.TB) *http.Client {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{
@@ -261,7 +261,7 @@ func (f *front) do(t testing.TB, method, path string, body io.Reader, header ...
 		}
 		req.Header.Add(header[i], header[i+1])
 	}
-	resp, err := client(t).Do(req)
+	resp, err := newClient(t).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

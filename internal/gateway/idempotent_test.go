@@ -92,7 +92,7 @@ func (s *redisServer) kill() {
 }
 
 // client is one of the test's own.
-func (s *redisServer) client() rueidis.Client {
+func (s *redisServer) newClient() rueidis.Client {
 	s.t.Helper()
 	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true})
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *redisServer) client() rueidis.Client {
 // endLease makes it the end of the lease of a claim on this machine's shop, as if its owner had not been heard of for long.
 func (s *redisServer) endLease(key string) {
 	s.t.Helper()
-	c := s.client()
+	c := s.newClient()
 	claimed := string(claim.KeyOf("shop", "ip:127.0.0.1", key))
 	if err := c.Do(context.Background(), c.B().Hset().Key(claimed).FieldValue().FieldValue("lease", "1").Build()).Error(); err != nil {
 		s.t.Fatal(err)
@@ -150,7 +150,7 @@ func order(t testing.TB, url, key string, body io.Reader) (*http.Response, strin
 	}
 	req.Header.Set("Idempotency-Key", key)
 	req.Close = true
-	resp, err := client(t).Do(req)
+	resp, err := newClient(t).Do(req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -369,7 +369,7 @@ func TestEarlyHintsUnderAKey(t *testing.T) {
 		}})
 		req, _ := http.NewRequestWithContext(ctx, "POST", f.url("/"), strings.NewReader("book"))
 		req.Header.Set("Idempotency-Key", "key")
-		resp, err := client(t).Do(req)
+		resp, err := newClient(t).Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -563,7 +563,7 @@ func TestStoreHangs(t *testing.T) {
 	redis, shop := newRedis(t), newShop(t)
 	f := hasty(t, redis, shop.address)
 	insist(t, redis, f, shop, "before", 0)
-	admin := redis.client()
+	admin := redis.newClient()
 	shop.whileWorking(func(*http.Request) {
 		if err := admin.Do(t.Context(), admin.B().ClientPause().Timeout(2500).All().Build()).Error(); err != nil {
 			t.Error(err)

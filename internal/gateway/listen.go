@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
 // ListenError is an address that cannot be listened on.
@@ -60,14 +60,14 @@ func listen(address string, cfg *config.Config, certificates *tls.Config, logger
 	if len(cfg.ProxyProtocol) > 0 {
 		l = newProxyListener(l, cfg.ProxyProtocol, cfg.Limits.HeaderTimeout, logger)
 	}
-	o := &http1.GuardOptions{
+	o := &guard.Options{
 		MaxHeaderBytes: cfg.Limits.HeaderBytes, MaxHeaderLines: cfg.Limits.HeaderLines, MaxTarget: cfg.Limits.URIBytes,
 		HeaderTimeout: cfg.Limits.HeaderTimeout, KeepUnderscores: cfg.Limits.Underscores, AllowH2C: cfg.H2C,
 	}
 	if certificates == nil {
-		return http1.NewGuard(l, o), nil
+		return guard.NewGuard(l, o), nil
 	}
-	return http1.NewTLSGuard(l, certificates, o, func(nc net.Conn, err error) { // anybody can cause these
+	return guard.NewTLSGuard(l, certificates, o, func(nc net.Conn, err error) { // anybody can cause these
 		logger.Debug("tls handshake failed", "peer", nc.RemoteAddr().String(), "err", err)
 	}), nil
 }

@@ -14,7 +14,8 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
 // proxy passes requests to one service and its answers back.
@@ -212,12 +213,12 @@ func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (p *proxy) problem(r *http.Request, err error) policy.Problem {
 	var open *upstream.OpenError
-	var body *http1.BodyError
-	if status, why, refused := http1.Refusal(r); refused { // in the middle of the body
+	var body *client.BodyError
+	if status, why, refused := guard.Refusal(r); refused { // in the middle of the body
 		return policy.Problem{Status: status, Reason: "malformed", Detail: why}
 	}
 	if fault := policy.BodyFault(r); fault != nil {
-		err = &http1.BodyError{Err: fault}
+		err = &client.BodyError{Err: fault}
 	}
 	switch {
 	case errors.As(err, &body):

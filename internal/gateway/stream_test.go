@@ -270,8 +270,8 @@ func TestLargeBodiesInLittleMemory(t *testing.T) {
 		size   int
 		length int64
 	}{
-		{"HTTP/1.1 by length", client(t), plain.url("/"), 100_000_000, 100_000_000},
-		{"HTTP/1.1 in chunks", client(t), plain.url("/"), 100_000_000, -1},
+		{"HTTP/1.1 by length", newClient(t), plain.url("/"), 100_000_000, 100_000_000},
+		{"HTTP/1.1 in chunks", newClient(t), plain.url("/"), 100_000_000, -1},
 		{"HTTP/2", secureClient(t, a, true), "https://" + tls.addr, 50_000_000, 50_000_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -425,7 +425,7 @@ func TestNodeBreaksOffItsAnswer(t *testing.T) {
 			t.Run(name+"/"+proto, func(t *testing.T) {
 				t.Parallel()
 				addr := serveRaw(t, answers(text))
-				c, url := client(t), "http://"
+				c, url := newClient(t), "http://"
 				var f *front
 				if proto == "HTTP/2" {
 					f, c, url = start(t, top, "", addr), secureClient(t, a, true), "https://"

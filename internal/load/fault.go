@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // Faults that doubt the generator rather than the target.
@@ -25,12 +25,12 @@ const timedOut = "timeout"
 // faultOf puts the error of a request into one of a few kinds.
 func faultOf(err error) string {
 	var (
-		malformed *http1.MalformedError
+		malformed *client.MalformedError
 		record    tls.RecordHeaderError
 		verify    *tls.CertificateVerificationError
 		host      x509.HostnameError
 		dns       *net.DNSError
-		broken    *http1.Error
+		broken    *client.Error
 	)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):

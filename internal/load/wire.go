@@ -5,14 +5,14 @@ import (
 	"net"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // wire is the fast caller: one ready-made request over HTTP/1.1 in the clear, again and again, without an allocation.
 type wire struct {
 	target *Target
 	link   link
-	head   http1.Head
+	head   client.Head
 }
 
 func (w *wire) visit(u *user, intended, free time.Duration) (done time.Duration, cut bool) {
@@ -54,7 +54,7 @@ func failed(r *run, err error) answer {
 
 // link is a connection to the target that is made when it is needed.
 type link struct {
-	conn    *http1.Conn
+	conn    *client.Conn
 	nc      net.Conn
 	release func() bool
 	limit   time.Duration // when the deadline was set
@@ -76,7 +76,7 @@ func (l *link) ready(r *run, now time.Duration) error {
 		if err != nil {
 			return err
 		}
-		l.nc, l.conn, l.limit = nc, http1.NewConn(nc, nil), 0
+		l.nc, l.conn, l.limit = nc, client.NewConn(nc, nil), 0
 		l.release = context.AfterFunc(r.cut, func() { nc.Close() })
 	}
 	l.used = now

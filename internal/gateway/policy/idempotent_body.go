@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
@@ -108,7 +108,7 @@ func (p *idempotent) admit(r *http.Request, badKey error, body *kept) Problem {
 	}
 	wantBy(r, time.Now().Add(p.patience))
 	err := body.read(r.Body, r.ContentLength, p.config.BodyBytes)
-	if status, why, refused := http1.Refusal(r); refused {
+	if status, why, refused := guard.Refusal(r); refused {
 		return Problem{Status: status, Reason: "malformed", Detail: why}
 	}
 	switch {

@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
 // Strict refuses what could mean one thing to us and another to a service. The wire's own ambiguities are caught before,
-// by http1.Guard for HTTP/1 and by net/http for HTTP/2; this answers for what the guard refused, too.
+// by guard.Guard for HTTP/1 and by net/http for HTTP/2; this answers for what the guard refused, too.
 func Strict(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if status, why, refused := http1.Refusal(r); refused {
+			if status, why, refused := guard.Refusal(r); refused {
 				w.Header().Set("Connection", "close")
 				p := Problem{Status: status, Reason: "malformed", Detail: why}
 				if status == http.StatusMethodNotAllowed {
@@ -55,7 +56,7 @@ func unacceptable(r *http.Request, limits config.Limits) (Problem, bool) {
 		return Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "header_too_large", Detail: "too many header lines"}, true
 	case r.Host == "" || r.ProtoMajor == 2 && !oneHost(r):
 		return Problem{Status: http.StatusBadRequest, Reason: "host", Detail: "the request does not name one host"}, true
-	case r.ProtoMajor == 2 && (r.URL.Host != "" || !http1.ValidLine(r)):
+	case r.ProtoMajor == 2 && (r.URL.Host != "" || !client.ValidLine(r)):
 		return Problem{Status: http.StatusBadRequest, Reason: "malformed", Detail: "invalid method, path or authority"}, true
 	case r.URL.Path != "*" && !strings.HasPrefix(r.URL.Path, "/"):
 		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path does not begin with a slash"}, true

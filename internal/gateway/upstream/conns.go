@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 const (
@@ -29,12 +29,12 @@ type conns struct {
 }
 
 type idleConn struct {
-	*http1.Conn
+	*client.Conn
 	since time.Duration // since epoch
 }
 
-// get returns a kept connection that is still open, or dials. Errors of dialling are *http1.Error in stage NotSent.
-func (c *conns) get(ctx context.Context, repeatable bool) (*http1.Conn, error) {
+// get returns a kept connection that is still open, or dials. Errors of dialling are *client.Error in stage NotSent.
+func (c *conns) get(ctx context.Context, repeatable bool) (*client.Conn, error) {
 	for {
 		k, ok := c.pop(repeatable)
 		if !ok {
@@ -48,9 +48,9 @@ func (c *conns) get(ctx context.Context, repeatable bool) (*http1.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	nc, err := d.DialContext(ctx, "tcp", c.address)
 	if err != nil {
-		return nil, &http1.Error{Stage: http1.NotSent, Err: err}
+		return nil, &client.Error{Stage: client.NotSent, Err: err}
 	}
-	return http1.NewConn(nc, nil), nil
+	return client.NewConn(nc, nil), nil
 }
 
 func (c *conns) pop(repeatable bool) (k idleConn, ok bool) {
@@ -69,13 +69,13 @@ func (c *conns) pop(repeatable bool) (k idleConn, ok bool) {
 }
 
 // put keeps a connection that can carry another request, and closes any other.
-func (c *conns) put(k *http1.Conn) {
+func (c *conns) put(k *client.Conn) {
 	if !k.Reusable() {
 		k.Close()
 		return
 	}
 	now := sinceEpoch()
-	var old *http1.Conn
+	var old *client.Conn
 	c.mu.Lock()
 	switch {
 	case c.closed:
@@ -131,7 +131,7 @@ type connBody struct {
 		Read([]byte) (int, error)
 		Close() error
 	}
-	conn   *http1.Conn
+	conn   *client.Conn
 	member *member
 }
 

@@ -5,7 +5,7 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // newGRPCTransport speaks HTTP/2 without TLS to the nodes. gRPC needs it (trailers, streams in both directions); everything
@@ -27,11 +27,11 @@ func (p *Pool) exchangeGRPC(m *member, req *http.Request) (*http.Response, error
 	req.URL = &u
 	resp, err := p.grpc.RoundTrip(req)
 	if err != nil {
-		stage := http1.Sent
+		stage := client.Sent
 		if e := (*net.OpError)(nil); errors.As(err, &e) && e.Op == "dial" {
-			stage = http1.NotSent
+			stage = client.NotSent
 		}
-		return nil, &http1.Error{Stage: stage, Err: err}
+		return nil, &client.Error{Stage: stage, Err: err}
 	}
 	return resp, nil
 }

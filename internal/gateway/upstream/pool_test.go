@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/kit/breaker"
 )
@@ -157,21 +157,21 @@ func TestRetryMatrix(t *testing.T) {
 		want bool
 		why  string
 	}{
-		{result{method: "GET", replayable: true, stage: http1.NotSent}, true, ""},
-		{result{method: "GET", replayable: true, stage: http1.Sent}, true, ""},
-		{result{method: "GET", replayable: true, stage: http1.Answered}, true, ""},
+		{result{method: "GET", replayable: true, stage: client.NotSent}, true, ""},
+		{result{method: "GET", replayable: true, stage: client.Sent}, true, ""},
+		{result{method: "GET", replayable: true, stage: client.Answered}, true, ""},
 		{result{method: "GET", replayable: true, status: 503}, true, ""},
-		{result{method: "PUT", replayable: true, stage: http1.Sent}, true, ""},
-		{result{method: "PUT", stage: http1.Sent}, false, "body"},
+		{result{method: "PUT", replayable: true, stage: client.Sent}, true, ""},
+		{result{method: "PUT", stage: client.Sent}, false, "body"},
 		{result{method: "DELETE", replayable: true, status: 502}, true, ""},
-		{result{method: "POST", replayable: true, stage: http1.NotSent}, true, ""},
-		{result{method: "POST", stage: http1.NotSent}, false, "body"},
-		{result{method: "POST", replayable: true, stage: http1.Sent}, false, "unsafe"},
+		{result{method: "POST", replayable: true, stage: client.NotSent}, true, ""},
+		{result{method: "POST", stage: client.NotSent}, false, "body"},
+		{result{method: "POST", replayable: true, stage: client.Sent}, false, "unsafe"},
 		{result{method: "POST", replayable: true, status: 503}, false, "unsafe"},
-		{result{method: "POST", replayable: true, keyed: true, stage: http1.Sent}, true, ""},
+		{result{method: "POST", replayable: true, keyed: true, stage: client.Sent}, true, ""},
 		{result{method: "POST", replayable: true, keyed: true, status: 504}, true, ""},
-		{result{method: "PATCH", replayable: true, stage: http1.Sent}, false, "unsafe"},
-		{result{method: "BREW", replayable: true, stage: http1.Sent}, false, "unsafe"},
+		{result{method: "PATCH", replayable: true, stage: client.Sent}, false, "unsafe"},
+		{result{method: "BREW", replayable: true, stage: client.Sent}, false, "unsafe"},
 	} {
 		if got, why := c.r.repeatable(); got != c.want || why != c.why {
 			t.Errorf("%+v: %v %q, want %v %q", c.r, got, why, c.want, c.why)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 const (
@@ -65,7 +65,7 @@ func checkNode(ctx context.Context, c config.Probe, address string) error {
 	if err != nil {
 		return err
 	}
-	conn := http1.NewConn(nc, nil)
+	conn := client.NewConn(nc, nil)
 	defer conn.Close()
 	if c.Off {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // replay is a request's body over several tries. Whether it can be sent again is decided before the first one: a body of
@@ -30,7 +30,7 @@ type memoryBody struct {
 
 func (*memoryBody) Close() error { return nil }
 
-// keepBody takes req's body over. Its error is an *http1.BodyError.
+// keepBody takes req's body over. Its error is an *client.BodyError.
 func keepBody(req *http.Request, limit int) (*replay, error) {
 	b := &replay{}
 	if m, ok := req.Body.(*memoryBody); ok {
@@ -46,7 +46,7 @@ func keepBody(req *http.Request, limit int) (*replay, error) {
 	}
 	b.kept = make([]byte, req.ContentLength)
 	if _, err := io.ReadFull(req.Body, b.kept); err != nil {
-		return nil, &http1.BodyError{Err: fmt.Errorf("of %d bytes: %w", req.ContentLength, err)}
+		return nil, &client.BodyError{Err: fmt.Errorf("of %d bytes: %w", req.ContentLength, err)}
 	}
 	return b, nil
 }

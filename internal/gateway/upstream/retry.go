@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // result is what a retry is decided by: what is known of a try that did not go well, and of the request.
@@ -12,7 +12,7 @@ type result struct {
 	method     string
 	keyed      bool // it carries an Idempotency-Key
 	replayable bool // its body can be sent from the start again
-	stage      http1.Stage
+	stage      client.Stage
 	status     int // 0 when there is no answer
 }
 
@@ -26,7 +26,7 @@ type result struct {
 func (r result) repeatable() (bool, string) {
 	safe := idempotent(r.method) || r.keyed
 	switch {
-	case (r.status != 0 || r.stage != http1.NotSent) && !safe:
+	case (r.status != 0 || r.stage != client.NotSent) && !safe:
 		return false, "unsafe"
 	case !r.replayable:
 		return false, "body"
@@ -61,7 +61,7 @@ func (p *Pool) judge(f *flight, tries int, resp *http.Response, err error) (agai
 	if err == nil && !unavailable(resp) {
 		return false, ""
 	}
-	var body *http1.BodyError
+	var body *client.BodyError
 	if f.req.Context().Err() != nil || errors.As(err, &body) || errors.Is(err, ErrTimeout) {
 		return false, "" // nobody waits any more, or there is nothing to send
 	}
@@ -83,9 +83,9 @@ func (p *Pool) judge(f *flight, tries int, resp *http.Response, err error) (agai
 }
 
 // stageOf tells how far a failed request got. Not knowing means that it may have been sent.
-func stageOf(err error) http1.Stage {
+func stageOf(err error) client.Stage {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e.Stage
 	}
-	return http1.Sent
+	return client.Sent
 }

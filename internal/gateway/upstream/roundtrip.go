@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
@@ -128,7 +128,7 @@ func (p *Pool) settle(call breaker.Call, resp *http.Response, err error, ctx con
 	if p.breaker == nil {
 		return
 	}
-	var body *http1.BodyError
+	var body *client.BodyError
 	switch {
 	case ctx.Err() != nil, errors.As(err, &body), errors.Is(err, ErrNoNode), errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout):
 		p.breaker.Cancel(call)

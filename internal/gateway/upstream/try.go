@@ -11,13 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/http1"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // Error is a try that failed: on which node, and how much of the request had left by then.
 type Error struct {
 	Node  string
-	Stage http1.Stage
+	Stage client.Stage
 	Err   error
 }
 
@@ -131,11 +131,11 @@ func (p *Pool) observe(t *try, resp *http.Response) {
 
 // failed says what a try's error means, and counts it against the node when it is the node's.
 func (t *try) failed(err error) error {
-	stage := http1.Sent
-	if e := (*http1.Error)(nil); errors.As(err, &e) {
+	stage := client.Sent
+	if e := (*client.Error)(nil); errors.As(err, &e) {
 		stage, err = e.Stage, e.Err
 	}
-	var body *http1.BodyError
+	var body *client.BodyError
 	if cause := context.Cause(t.ctx); cause != nil && !errors.As(err, &body) { // a broken body ends the context, too
 		err = cause
 	}
@@ -228,7 +228,7 @@ func (b *liveBody) Read(p []byte) (int, error) {
 		if cause := context.Cause(b.try.ctx); cause != nil {
 			err = cause
 		}
-		err = &Error{Node: b.try.member.id, Stage: http1.Answered, Err: err}
+		err = &Error{Node: b.try.member.id, Stage: client.Answered, Err: err}
 	}
 	return n, err
 }

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // message is one request and its response on a connection. It is the response's body, too.
@@ -72,7 +74,7 @@ func (m *message) deliver(status, n int) error {
 	}
 	var err error
 	if trace := httptrace.ContextClientTrace(m.ctx); trace != nil && trace.Got1xxResponse != nil {
-		h := header(string(c.buf[c.r:c.r+n]), c.head.fields)
+		h := wire.Header(string(c.buf[c.r:c.r+n]), c.head.Fields)
 		err = trace.Got1xxResponse(status, textproto.MIMEHeader(h))
 	}
 	c.r += n
@@ -91,7 +93,7 @@ func (m *message) Read(p []byte) (int, error) {
 	n := 0
 	for n == 0 && m.err == nil {
 		if f := c.advance(); f != nil {
-			m.err = m.fail(Answered, &MalformedError{f.reason})
+			m.err = m.fail(Answered, &MalformedError{f.Reason})
 			break
 		}
 		var err error
@@ -100,7 +102,7 @@ func (m *message) Read(p []byte) (int, error) {
 			m.complete()
 		case c.in.left > 0 && c.r < c.w:
 			n = copy(p, c.data(len(p)))
-		case c.in.left >= bufferSize && len(p) >= bufferSize/2:
+		case c.in.left >= wire.BufferSize && len(p) >= wire.BufferSize/2:
 			// Past the buffer. The tail of a body goes through it, so that what follows the body is noticed.
 			n, err = c.nc.Read(p[:min(int64(len(p)), c.in.left)])
 			c.used(n)
@@ -117,7 +119,7 @@ func (m *message) Read(p []byte) (int, error) {
 	if n > 0 && c.in.left == 0 {
 		// What follows the last data may be here already.
 		if f := c.advance(); f != nil {
-			m.err = m.fail(Answered, &MalformedError{f.reason})
+			m.err = m.fail(Answered, &MalformedError{f.Reason})
 			return n, nil // the data was in order; the next call fails
 		}
 		if c.in.step == stepOver {
@@ -131,7 +133,7 @@ func (m *message) Read(p []byte) (int, error) {
 func (m *message) complete() {
 	c := m.c
 	m.err = io.EOF
-	if c.head.line == 0 && len(c.head.fields) > 0 { // the last that was parsed is a trailer section
+	if c.head.IsTrailer() && len(c.head.Fields) > 0 { // the last that was parsed is a trailer section
 		m.mergeTrailer()
 	}
 	m.end(true)
@@ -151,7 +153,7 @@ func (m *message) Close() error {
 		if f := c.advance(); f != nil || c.in.step != stepOver && (c.in.left == 0 || c.r == c.w) {
 			break
 		}
-		c.data(bufferSize)
+		c.data(wire.BufferSize)
 	}
 	m.err = errReadClosed
 	m.end(c.in.step == stepOver)

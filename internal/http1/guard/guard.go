@@ -1,4 +1,4 @@
-package http1
+package guard
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// GuardOptions are the limits that a Guard sets. The zero value, and nil, mean the defaults.
-type GuardOptions struct {
+// Options are the limits that a Guard sets. The zero value, and nil, mean the defaults.
+type Options struct {
 	MaxHeaderBytes int // of a request head; default 32 KiB; above it 431
 	MaxHeaderLines int // of a request head; default 128; above it 431
 	MaxTarget      int // of the request target, in bytes; default 8 KiB; above it 414
@@ -40,12 +40,12 @@ type GuardOptions struct {
 // line before a request.
 type Guard struct {
 	net.Listener
-	o GuardOptions
+	o Options
 }
 
 // NewGuard guards the connections of inner, which are plain or, if a *tls.Conn, past their handshake. (net/http cannot
 // serve HTTP/2 on a guarded TLS connection; see NewTLSGuard.) The server must have passed GuardServer.
-func NewGuard(inner net.Listener, o *GuardOptions) *Guard {
+func NewGuard(inner net.Listener, o *Options) *Guard {
 	g := &Guard{Listener: inner}
 	if o != nil {
 		g.o = *o
@@ -57,6 +57,13 @@ func NewGuard(inner net.Listener, o *GuardOptions) *Guard {
 		g.o.HeaderTimeout = 10 * time.Second
 	}
 	return g
+}
+
+func orDefault(n, otherwise int) int {
+	if n > 0 {
+		return n
+	}
+	return otherwise
 }
 
 // Accept waits for the next connection.
@@ -131,7 +138,7 @@ func Refusal(r *http.Request) (status int, reason string, ok bool) {
 	}
 	if c, _ := r.Context().Value(guardKey{}).(*guardConn); c != nil {
 		if f := c.broken.Load(); f != nil {
-			return f.status, f.reason, true
+			return f.Status, f.Reason, true
 		}
 	}
 	return 0, "", false

@@ -1,8 +1,10 @@
-package http1
+package guard
 
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // requestHead is what a Guard needs to know of a request.
@@ -14,28 +16,28 @@ type requestHead struct {
 }
 
 var (
-	faultRequestLine = &fault{400, "invalid request line"}
-	faultMethod      = &fault{400, "invalid method"}
-	faultTargetForm  = &fault{400, "invalid request target"}
-	faultVersion     = &fault{505, "HTTP version is not 1.0 or 1.1"}
-	faultConnect     = &fault{405, "CONNECT is not served"}
-	faultNoHost      = &fault{400, "missing Host"}
-	faultHosts       = &fault{400, "more than one Host"}
-	faultHost        = &fault{400, "invalid Host"}
-	faultOtherHost   = &fault{400, "Host differs from the request target"}
-	faultConnection  = &fault{400, "invalid Connection"}
-	faultNominated   = &fault{400, "Connection names a field that must not be dropped"}
-	faultExpect      = &fault{417, "unknown expectation"}
-	faultTimeout     = &fault{408, "request header took too long"}
+	faultRequestLine = &wire.Violation{Status: 400, Reason: "invalid request line"}
+	faultMethod      = &wire.Violation{Status: 400, Reason: "invalid method"}
+	faultTargetForm  = &wire.Violation{Status: 400, Reason: "invalid request target"}
+	faultVersion     = &wire.Violation{Status: 505, Reason: "HTTP version is not 1.0 or 1.1"}
+	faultConnect     = &wire.Violation{Status: 405, Reason: "CONNECT is not served"}
+	faultNoHost      = &wire.Violation{Status: 400, Reason: "missing Host"}
+	faultHosts       = &wire.Violation{Status: 400, Reason: "more than one Host"}
+	faultHost        = &wire.Violation{Status: 400, Reason: "invalid Host"}
+	faultOtherHost   = &wire.Violation{Status: 400, Reason: "Host differs from the request target"}
+	faultConnection  = &wire.Violation{Status: 400, Reason: "invalid Connection"}
+	faultNominated   = &wire.Violation{Status: 400, Reason: "Connection names a field that must not be dropped"}
+	faultExpect      = &wire.Violation{Status: 417, Reason: "unknown expectation"}
+	faultTimeout     = &wire.Violation{Status: 408, Reason: "request header took too long"}
 )
 
 // inspect applies the rules to a whole request head that p has parsed. What it returns is filled in as far as it got.
-func (o *GuardOptions) inspect(head []byte, p *headParser) (r requestHead, f *fault) {
-	if f := r.requestLine(head[:p.line], o.MaxTarget); f != nil {
+func (o *Options) inspect(head []byte, p *wire.HeadParser) (r requestHead, f *wire.Violation) {
+	if f := r.requestLine(p.StartLine(head), o.MaxTarget); f != nil {
 		return r, f
 	}
 	if r.preface {
-		if !o.AllowH2C || len(p.fields) > 0 {
+		if !o.AllowH2C || len(p.Fields) > 0 {
 			r.preface = false
 			return r, faultVersion
 		}
@@ -47,23 +49,23 @@ func (o *GuardOptions) inspect(head []byte, p *headParser) (r requestHead, f *fa
 	if string(r.method) == "CONNECT" {
 		return r, faultConnect
 	}
-	if f := p.framing(r.minor); f != nil {
+	if f := p.CheckFraming(r.minor); f != nil {
 		return r, f
 	}
-	for _, field := range p.fields {
-		name, value := field.name(head), field.value(head)
+	for _, field := range p.Fields {
+		name, value := field.Name(head), field.Value(head)
 		switch {
-		case fold(name, "connection"):
+		case wire.EqualFold(name, "connection"):
 			if f := nominates(value); f != nil {
 				return r, f
 			}
-		case fold(name, "upgrade"):
-			r.upgrade = p.upgrade
-		case fold(name, "expect"):
-			if !fold(value, "100-continue") {
+		case wire.EqualFold(name, "upgrade"):
+			r.upgrade = p.Upgrade
+		case wire.EqualFold(name, "expect"):
+			if !wire.EqualFold(value, "100-continue") {
 				return r, faultExpect
 			}
-		case fold(name, "trailer") && p.chunked:
+		case wire.EqualFold(name, "trailer") && p.Chunked:
 			if f := announces(value); f != nil {
 				return r, f
 			}
@@ -73,18 +75,18 @@ func (o *GuardOptions) inspect(head []byte, p *headParser) (r requestHead, f *fa
 }
 
 // requestLine reads "GET /path HTTP/1.1", with exactly one space between the parts.
-func (r *requestHead) requestLine(line []byte, maxTarget int) *fault {
+func (r *requestHead) requestLine(line []byte, maxTarget int) *wire.Violation {
 	method, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
 		return faultRequestLine
 	}
-	if !validToken(method) {
+	if !wire.ValidToken(method) {
 		return faultMethod
 	}
 	r.method = method
 	target, version, ok := bytes.Cut(rest, []byte(" "))
 	if len(target) > maxTarget {
-		return faultTarget
+		return wire.TargetTooLong
 	}
 	if !ok || len(target) == 0 {
 		return faultRequestLine
@@ -102,7 +104,7 @@ func (r *requestHead) requestLine(line []byte, maxTarget int) *fault {
 	default:
 		return faultRequestLine
 	}
-	if !all(target, isTarget) || !validEscapes(target) {
+	if !wire.ValidTarget(target) || !validEscapes(target) {
 		return faultTargetForm
 	}
 	r.target = target
@@ -118,7 +120,7 @@ func validEscapes(target []byte) bool {
 		if i < 0 {
 			return true
 		}
-		if len(path) < i+3 || !all(path[i+1:i+3], isHex) {
+		if len(path) < i+3 || !wire.IsHex(path[i+1]) || !wire.IsHex(path[i+2]) {
 			return false
 		}
 		path = path[i+3:]
@@ -126,7 +128,7 @@ func validEscapes(target []byte) bool {
 }
 
 // authority checks the four forms of a target (RFC 9112 section 3.2) and the Host line.
-func (r *requestHead) authority(head []byte, p *headParser) *fault {
+func (r *requestHead) authority(head []byte, p *wire.HeadParser) *wire.Violation {
 	var authority []byte
 	switch {
 	case r.target[0] == '/', string(r.target) == "*" && string(r.method) == "OPTIONS":
@@ -140,15 +142,15 @@ func (r *requestHead) authority(head []byte, p *headParser) *fault {
 		}
 	}
 	switch {
-	case p.hosts > 1:
+	case p.Hosts > 1:
 		return faultHosts
-	case p.hosts == 0 && r.minor > 0:
+	case p.Hosts == 0 && r.minor > 0:
 		return faultNoHost
-	case p.hosts == 0:
+	case p.Hosts == 0:
 		return nil
 	}
-	host := p.fields[p.host].value(head)
-	if !validHost(host) {
+	host := p.Fields[p.Host].Value(head)
+	if !wire.ValidHost(host) {
 		return faultHost
 	}
 	r.host = host
@@ -161,13 +163,13 @@ func (r *requestHead) authority(head []byte, p *headParser) *fault {
 // absoluteAuthority returns the host and port of a target like "http://host:80/path"; nil when it is none.
 func absoluteAuthority(target []byte) []byte {
 	scheme, rest, _ := bytes.Cut(target, []byte("://"))
-	if !fold(scheme, "http") && !fold(scheme, "https") {
+	if !wire.EqualFold(scheme, "http") && !wire.EqualFold(scheme, "https") {
 		return nil
 	}
 	if end := bytes.IndexAny(rest, "/?"); end >= 0 {
 		rest = rest[:end]
 	}
-	if !validHost(rest) {
+	if !wire.ValidHost(rest) {
 		return nil
 	}
 	return rest
@@ -175,15 +177,15 @@ func absoluteAuthority(target []byte) []byte {
 
 // nominates checks what a Connection field asks the next hop to drop. Framing, routing, identity and the trace of the
 // way must not be among it, because this hop acts on them.
-func nominates(value []byte) (f *fault) {
-	elements(value, func(name []byte) bool {
+func nominates(value []byte) (f *wire.Violation) {
+	wire.Elements(value, func(name []byte) bool {
 		switch {
-		case !validToken(name):
+		case !wire.ValidToken(name):
 			f = faultConnection
-		case fold(name, "content-length"), fold(name, "transfer-encoding"), fold(name, "host"), fold(name, "trailer"),
-			fold(name, "authorization"), fold(name, "cookie"), fold(name, "forwarded"), fold(name, "via"),
-			fold(name, "x-real-ip"), fold(name, "idempotency-key"), fold(name, "origin"), fold(name, "access-control-request-method"),
-			len(name) > 12 && fold(name[:12], "x-forwarded-"):
+		case wire.EqualFold(name, "content-length"), wire.EqualFold(name, "transfer-encoding"), wire.EqualFold(name, "host"), wire.EqualFold(name, "trailer"),
+			wire.EqualFold(name, "authorization"), wire.EqualFold(name, "cookie"), wire.EqualFold(name, "forwarded"), wire.EqualFold(name, "via"),
+			wire.EqualFold(name, "x-real-ip"), wire.EqualFold(name, "idempotency-key"), wire.EqualFold(name, "origin"), wire.EqualFold(name, "access-control-request-method"),
+			len(name) > 12 && wire.EqualFold(name[:12], "x-forwarded-"):
 			f = faultNominated
 		}
 		return f == nil
@@ -191,10 +193,10 @@ func nominates(value []byte) (f *fault) {
 	return f
 }
 
-func announces(value []byte) (f *fault) {
-	elements(value, func(name []byte) bool {
-		if !validToken(name) || notTrailer(name) {
-			f = faultTrailer
+func announces(value []byte) (f *wire.Violation) {
+	wire.Elements(value, func(name []byte) bool {
+		if !wire.ValidToken(name) || wire.ForbiddenInTrailer(name) {
+			f = wire.BadTrailer
 		}
 		return f == nil
 	})
@@ -202,15 +204,15 @@ func announces(value []byte) (f *fault) {
 }
 
 // cut takes the lines out of a valid head that must not pass, in place, and returns its new length.
-func (o *GuardOptions) cut(head []byte, p *headParser) int {
+func (o *Options) cut(head []byte, p *wire.HeadParser) int {
 	kept := -1 // where the next line to keep goes; -1: all did so far
-	for i, field := range p.fields {
-		start, end := int(field.nameStart), len(head)-2
-		if i+1 < len(p.fields) {
-			end = int(p.fields[i+1].nameStart)
+	for i, field := range p.Fields {
+		start, end := int(field.NameStart), len(head)-2
+		if i+1 < len(p.Fields) {
+			end = int(p.Fields[i+1].NameStart)
 		}
-		name := field.name(head)
-		if !o.KeepUnderscores && bytes.IndexByte(name, '_') >= 0 || fold(name, "tenfold-refusal") {
+		name := field.Name(head)
+		if !o.KeepUnderscores && bytes.IndexByte(name, '_') >= 0 || wire.EqualFold(name, "tenfold-refusal") {
 			if kept < 0 {
 				kept = start
 			}
@@ -225,7 +227,7 @@ func (o *GuardOptions) cut(head []byte, p *headParser) int {
 }
 
 // appendRefusal writes the request that stands for one refused.
-func (r *requestHead) appendRefusal(b []byte, f *fault) []byte {
+func (r *requestHead) appendRefusal(b []byte, f *wire.Violation) []byte {
 	method, target := r.method, r.target
 	if method == nil {
 		method = []byte("GET")
@@ -241,8 +243,8 @@ func (r *requestHead) appendRefusal(b []byte, f *fault) []byte {
 	b = append(b, "\r\nConnection: close\r\n"+refusalHeader+": "...)
 	b = append(b, refusalSecret...)
 	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(f.status), 10)
+	b = strconv.AppendInt(b, int64(f.Status), 10)
 	b = append(b, ' ')
-	b = append(b, f.reason...)
+	b = append(b, f.Reason...)
 	return append(b, "\r\n\r\n"...)
 }

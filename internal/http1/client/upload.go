@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // upload sends a request body while the caller's goroutine reads the response.
@@ -61,8 +63,8 @@ func (u *upload) run() {
 		u.state.Store(uploadBroken)
 		return
 	}
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
+	buf := wire.GetBuffer()
+	defer wire.PutBuffer(buf)
 	var err error
 	if u.length >= 0 {
 		err = u.sendFixed(buf[:])
@@ -147,7 +149,7 @@ func (u *upload) sendChunked(buf []byte) error {
 		var out []byte
 		if n > 0 {
 			var size [before]byte
-			head := appendChunkSize(size[:0], n)
+			head := wire.AppendChunkSize(size[:0], n)
 			out = buf[before-len(head) : before+n]
 			copy(out, head)
 			out = append(out, "\r\n"...)
@@ -171,7 +173,7 @@ func (u *upload) sendChunked(buf []byte) error {
 
 func (u *upload) appendTrailer(b []byte) (_ []byte, err error) {
 	for name, values := range u.trailer {
-		if notTrailer(name) {
+		if wire.ForbiddenInTrailer(name) {
 			return nil, fmt.Errorf("invalid trailer name %q", name)
 		}
 		if b, err = appendField(b, name, values); err != nil {

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bufio"
@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // portions is a net.Conn that yields data in portions, then io.EOF, and notes what is written.
@@ -119,107 +122,8 @@ func checkExchange(t *testing.T, data []byte, method string, size int, resp *htt
 		return
 	}
 	// Exchange does not look at Trailer, and both refuse a switch of protocols in their own words.
-	if (err == nil) != (err2 == nil) && !strings.Contains(fmt.Sprint(err), faultTrailer.reason) {
+	if (err == nil) != (err2 == nil) && !strings.Contains(fmt.Sprint(err), wire.BadTrailer.Reason) {
 		t.Errorf("Exchange: %v\nRoundTrip: %v", err2, err)
-	}
-}
-
-// passed is what a guard let through.
-type passed struct {
-	out     []byte
-	ends    []int // offsets in out where a message was complete
-	refused *http.Request
-	err     error
-}
-
-// guard passes data through a guard as a server would that grants no upgrade, with reads of n octets.
-func guard(t *testing.T, data []byte, size, n int) (p passed) {
-	t.Helper()
-	g := NewGuard(nil, nil).wrap(&portions{data: bytes.Clone(data), size: size}).(*guardConn)
-	b := make([]byte, n)
-	for {
-		k, err := g.Read(b)
-		if g.refused.Load() && g.state == guardRefused { // these are the first octets of what stands for it
-			stand := append(b[:k:k], g.stand...)
-			if p.refused, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(stand))); err != nil {
-				t.Fatalf("net/http refuses the refusal %q: %v", stand, err)
-			}
-			return p
-		}
-		p.out = append(p.out, b[:k]...)
-		if g.r == g.c && k > 0 && (g.state == guardHead || g.state == guardUpgrade) {
-			p.ends = append(p.ends, len(p.out))
-			g.serverState(http.StateIdle)
-		}
-		if err != nil {
-			p.err = err
-			return p
-		}
-	}
-}
-
-const benchRequest = "GET /path/to/something?query=1 HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
-	"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n" +
-	"Cookie: session=0123456789abcdef0123456789abcdef\r\nConnection: keep-alive\r\n\r\n"
-
-// FuzzGuard holds the guard against net/http: what passes is read there as the same messages, and passes again.
-func FuzzGuard(f *testing.F) {
-	for _, s := range []string{
-		pipeline, benchRequest, pipeline + "GET / HTTP/1.1\r\n\r\n",
-		"GET / HTTP/1.0\r\n\r\n",
-		"GET http://a:80/x?y HTTP/1.1\r\nhost: A:80\r\nConnection: upgrade, close\r\nUpgrade: x\r\n\r\nGET /",
-		"OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
-		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\nX_Y: a\r\nX: b\r\n\r\n\r\nG",
-		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
-	} {
-		f.Add([]byte(s), byte(0), uint16(4096))
-		f.Add([]byte(s), byte(1), uint16(1))
-	}
-	f.Fuzz(func(t *testing.T, data []byte, size byte, n uint16) {
-		p := guard(t, data, 0, 1<<16)
-		if q := guard(t, data, int(size), int(n)+1); !bytes.Equal(p.out, q.out) || (p.refused == nil) != (q.refused == nil) || fmt.Sprint(p.err) != fmt.Sprint(q.err) {
-			t.Fatalf("at once:     %q %v %v\nin portions: %q %v %v", p.out, p.refused, p.err, q.out, q.refused, q.err)
-		}
-		if p.refused != nil {
-			if status, reason, ok := Refusal(p.refused); !ok || status < 400 || reason == "" {
-				t.Errorf("refusal: %d %q %v", status, reason, ok)
-			}
-		}
-		checkServer(t, p)
-		again := guard(t, p.out, 0, 1<<16)
-		if !bytes.Equal(again.out, p.out) || again.refused != nil || again.err != io.EOF {
-			t.Errorf("passed once:  %q\npassed twice: %q %v %v", p.out, again.out, again.refused, again.err)
-		}
-	})
-}
-
-// checkServer reads what passed as net/http's server does, and compares where messages end.
-func checkServer(t *testing.T, p passed) {
-	t.Helper()
-	r := bytes.NewReader(p.out)
-	br := bufio.NewReader(r)
-	var ends []int
-	for {
-		req, err := http.ReadRequest(br)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatalf("net/http refuses what passed: %v\n%q", err, p.out)
-		}
-		if hosts := req.Header["Host"]; len(hosts) > 1 || req.ProtoMajor != 1 || req.Header[refusalHeader] != nil {
-			t.Fatalf("passed: %+v", req)
-		}
-		if _, err := io.Copy(io.Discard, req.Body); err != nil {
-			if !errors.Is(err, io.ErrUnexpectedEOF) && !strings.Contains(err.Error(), "unexpected EOF") {
-				t.Fatalf("net/http refuses a body that passed: %v\n%q", err, p.out)
-			}
-			break // it is cut off, by a refusal or by the end of the input
-		}
-		ends = append(ends, len(p.out)-r.Len()-br.Buffered())
-	}
-	if fmt.Sprint(ends) != fmt.Sprint(p.ends) {
-		t.Errorf("messages end at %v for net/http, at %v for the guard\n%q", ends, p.ends, p.out)
 	}
 }
 
@@ -242,9 +146,8 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		p := guard(t, nc.written.Bytes(), 0, 1<<16)
-		if p.refused != nil && len(value) < 16<<10 && len(path) < 2<<10 && len(query) < 4<<10 && !strings.EqualFold(name, "expect") {
-			_, reason, _ := Refusal(p.refused)
+		reason, refused := refusedByGuard(t, nc.written.Bytes())
+		if refused && len(value) < 16<<10 && len(path) < 2<<10 && len(query) < 4<<10 && !strings.EqualFold(name, "expect") {
 			t.Fatalf("refused by the guard: %s\n%q", reason, &nc.written)
 		}
 		got, err := http.ReadRequest(bufio.NewReader(&nc.written))
@@ -262,8 +165,8 @@ func FuzzRequest(f *testing.F) {
 			!bytes.Equal(gotBody, body) || err != nil {
 			t.Errorf("got %+v %q %v", got, gotBody, err)
 		}
-		want := []string{trimOWS(value)}
-		if isOurs(name) || fold(name, "upgrade") || fold(name, "expect") {
+		want := []string{wire.TrimOWS(value)}
+		if isOurs(name) || wire.EqualFold(name, "upgrade") || wire.EqualFold(name, "expect") {
 			return
 		}
 		if values := got.Header[http.CanonicalHeaderKey(name)]; !reflect.DeepEqual(values, want) {
@@ -271,6 +174,36 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// refusedByGuard reports whether a guard refuses a request, in its head or in its body, and why.
+func refusedByGuard(t *testing.T, request []byte) (reason string, refused bool) {
+	t.Helper()
+	l := guard.NewGuard(oneConn{conn: &portions{data: bytes.Clone(request)}}, nil)
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.ReadRequest(bufio.NewReaderSize(nc, 1<<16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, reason, refused := guard.Refusal(req); refused {
+		return reason, true
+	}
+	_, err = io.Copy(io.Discard, req.Body)
+	if bad := (*guard.RefusedError)(nil); errors.As(err, &bad) {
+		return bad.Reason, true
+	}
+	return "", false
+}
+
+// oneConn is a listener that returns its connection from Accept.
+type oneConn struct {
+	net.Listener
+	conn net.Conn
+}
+
+func (l oneConn) Accept() (net.Conn, error) { return l.conn, nil }
 
 // FuzzChunked sends a body in chunks and reads it back, by net/http and by the client's own decoder.
 func FuzzChunked(f *testing.F) {

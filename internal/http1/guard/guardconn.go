@@ -1,4 +1,4 @@
-package http1
+package guard
 
 import (
 	"crypto/tls"
@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // guardConn is one guarded connection. What was read from the peer is at first unread; clear passes it on, or drops it,
@@ -22,16 +24,16 @@ import (
 // Reads come one at a time, and between the server's state changes: net/http sees to both.
 type guardConn struct {
 	net.Conn
-	o *GuardOptions
+	o *Options
 	filter
 
-	pooled     *[bufferSize]byte
+	pooled     *[wire.BufferSize]byte
 	buf        []byte
 	r, c, q, w int
 
 	deadline headDeadline
-	refused  atomic.Bool           // a refusal was handed out
-	broken   atomic.Pointer[fault] // the one that ended the body of the current request
+	refused  atomic.Bool                    // a refusal was handed out
+	broken   atomic.Pointer[wire.Violation] // the one that ended the body of the current request
 	lingered atomic.Bool
 }
 
@@ -65,7 +67,7 @@ func (g *guardConn) Read(p []byte) (int, error) {
 		case guardBroken:
 			g.refused.Store(true)
 			g.broken.Store(g.fault)
-			return 0, &RefusedError{g.fault.status, g.fault.reason}
+			return 0, &RefusedError{g.fault.Status, g.fault.Reason}
 		}
 		if n, err := g.readMore(p); n > 0 || err != nil {
 			return n, err
@@ -98,16 +100,16 @@ func (g *guardConn) readMore(p []byte) (int, error) {
 
 // keep puts what cannot be cleared yet into a buffer of our own.
 func (g *guardConn) keep(b []byte) {
-	g.pooled = buffers.Get().(*[bufferSize]byte)
+	g.pooled = wire.GetBuffer()
 	g.buf = append(g.pooled[:0], b...)
-	g.buf = g.buf[:max(len(b), bufferSize)]
+	g.buf = g.buf[:max(len(b), wire.BufferSize)]
 	g.r, g.c, g.q, g.w = 0, 0, 0, len(b)
 }
 
 // tidy gives the buffer back when nothing is in it.
 func (g *guardConn) tidy() {
 	if g.r == g.c && g.q == g.w && g.pooled != nil {
-		buffers.Put(g.pooled)
+		wire.PutBuffer(g.pooled)
 		g.pooled, g.buf = nil, nil
 		g.r, g.c, g.q, g.w = 0, 0, 0, 0
 	}
@@ -159,7 +161,7 @@ func (g *guardConn) readRaw(p []byte) (int, error) {
 // switch protocols. Nobody can say yet what comes now, so it is kept until the server's next state tells.
 func (g *guardConn) readEarly(p []byte) (int, error) {
 	for {
-		if g.q < g.w && g.w-g.q >= bufferSize {
+		if g.q < g.w && g.w-g.q >= wire.BufferSize {
 			return 0, errEager
 		}
 		if g.q < g.w {
@@ -185,8 +187,8 @@ func (g *guardConn) readRefusal(p []byte) (int, error) {
 		g.stand = g.stand[n:]
 		return n, nil
 	}
-	waste := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(waste)
+	waste := wire.GetBuffer()
+	defer wire.PutBuffer(waste)
 	for {
 		if n, err := g.Conn.Read(waste[:]); n == 0 {
 			return 0, err
@@ -218,8 +220,8 @@ func (g *guardConn) ReadFrom(r io.Reader) (int64, error) {
 	if to, ok := g.Conn.(io.ReaderFrom); ok {
 		return to.ReadFrom(r)
 	}
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
+	buf := wire.GetBuffer()
+	defer wire.PutBuffer(buf)
 	return io.CopyBuffer(struct{ io.Writer }{g.Conn}, r, buf[:])
 }
 
@@ -241,11 +243,11 @@ const (
 func (g *guardConn) Close() error {
 	if g.refused.Load() && !g.lingered.Swap(true) && g.CloseWrite() == nil {
 		g.Conn.SetReadDeadline(time.Now().Add(lingerTime))
-		waste := buffers.Get().(*[bufferSize]byte)
+		waste := wire.GetBuffer()
 		for n, left := 1, lingerBytes; n > 0 && left > 0; left -= n {
 			n, _ = g.Conn.Read(waste[:])
 		}
-		buffers.Put(waste)
+		wire.PutBuffer(waste)
 	}
 	return g.Conn.Close()
 }

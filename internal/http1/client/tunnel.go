@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 // switchProtocols makes the response whose body is the connection itself.
 func (m *message) switchProtocols(line statusLine, n int) (*http.Response, error) {
 	c := m.c
-	if !m.plan.upgrade || !c.head.upgrade {
+	if !m.plan.upgrade || !c.head.Upgrade {
 		return nil, m.fail(Sent, &MalformedError{"unexpected switch of protocols"})
 	}
 	m.fill(line, n)

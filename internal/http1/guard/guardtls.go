@@ -1,4 +1,4 @@
-package http1
+package guard
 
 import (
 	"context"
@@ -18,7 +18,7 @@ const handshakeTimeout = 10 * time.Second
 // closed and not returned; failed, unless nil, is told why, possibly several times at once.
 //
 // The first Accept starts a goroutine that accepts, and that starts one for each handshake. Close ends them all.
-func NewTLSGuard(inner net.Listener, config *tls.Config, o *GuardOptions, failed func(net.Conn, error)) net.Listener {
+func NewTLSGuard(inner net.Listener, config *tls.Config, o *Options, failed func(net.Conn, error)) net.Listener {
 	if failed == nil {
 		failed = func(net.Conn, error) {}
 	}

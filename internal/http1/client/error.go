@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"context"
@@ -55,11 +55,4 @@ func ended(ctx context.Context) error {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)
-}
-
-// fault is one way in which a message breaks the rules. A server answers it with the status; for a client it is the
-// reason of a MalformedError.
-type fault struct {
-	status int
-	reason string
 }

@@ -1,4 +1,4 @@
-package http1
+package guard
 
 import (
 	"bufio"
@@ -18,6 +18,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/http1/client"
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // slowly writes one octet at a time, each as a packet of its own as far as the kernel lets it.
@@ -256,7 +259,7 @@ func TestGuardUpgrade(t *testing.T) {
 		}
 	})
 	t.Run("denied after too much", func(t *testing.T) {
-		got := converse(t, addr, "GET /deny"+upgrade+strings.Repeat("x", 2*bufferSize), 2)
+		got := converse(t, addr, "GET /deny"+upgrade+strings.Repeat("x", 2*wire.BufferSize), 2)
 		if len(got) < 2 || !strings.HasPrefix(got[1], "414") && !strings.HasPrefix(got[1], "end") {
 			t.Errorf("got %q", got)
 		}
@@ -327,7 +330,7 @@ func TestGuardH2C(t *testing.T) {
 	srv := &http.Server{Handler: tell, Protocols: &protocols}
 	GuardServer(srv)
 	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(NewGuard(l, &GuardOptions{AllowH2C: true})) })
+	wg.Go(func() { srv.Serve(NewGuard(l, &Options{AllowH2C: true})) })
 	t.Cleanup(func() { srv.Close(); wg.Wait() })
 
 	var h2 http.Protocols
@@ -442,14 +445,33 @@ func TestGuardLargeBodies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewConn(nc, nil)
+	c := client.NewConn(nc, nil)
 	defer c.Close()
 	for range 3 {
 		for name, body := range map[string]io.Reader{"fixed": bytes.NewReader(large), "chunked": io.MultiReader(bytes.NewReader(large))} {
-			resp, got := answer(t, c, request(t, "POST", "http://"+addr+"/", body))
+			resp, got := post(t, c, "http://"+addr+"/", body)
 			if resp.StatusCode != 200 || got != string(large) || !c.Reusable() {
 				t.Errorf("%s: %s, %d bytes, reusable %v", name, resp.Status, len(got), c.Reusable())
 			}
 		}
 	}
+}
+
+// post sends body and returns the response with its whole body.
+func post(t *testing.T, c *client.Conn, url string, body io.Reader) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp, string(got)
 }

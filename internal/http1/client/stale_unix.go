@@ -1,6 +1,6 @@
 //go:build unix
 
-package http1
+package client
 
 import (
 	"crypto/tls"

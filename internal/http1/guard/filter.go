@@ -1,4 +1,6 @@
-package http1
+package guard
+
+import "github.com/tenfold-go/tenfold/internal/http1/wire"
 
 // filter follows the framing of the requests on one connection.
 type filter struct {
@@ -9,9 +11,9 @@ type filter struct {
 	left    int64 // data of the body or the chunk that is still to come
 	ext     int   // chunk extensions in this body, in octets
 
-	parser *headParser // of a head or trailer section that is not complete
-	fault  *fault      // why the rest is refused
-	stand  []byte      // what is left of the request that stands for the refused one
+	parser *wire.HeadParser // of a head or trailer section that is not complete
+	fault  *wire.Violation  // why the rest is refused
+	stand  []byte           // what is left of the request that stands for the refused one
 }
 
 type guardState uint8
@@ -58,7 +60,7 @@ func (g *guardConn) clear(b []byte) (out, used int) {
 
 // step passes the next part of a message: it took some octets of b, and keeps the first of them. It took none when the
 // part is not complete.
-func (g *guardConn) step(b []byte) (took, kept int, f *fault) {
+func (g *guardConn) step(b []byte) (took, kept int, f *wire.Violation) {
 	switch g.state {
 	case guardHead:
 		return g.stepHead(b)
@@ -76,7 +78,7 @@ func (g *guardConn) step(b []byte) (took, kept int, f *fault) {
 		return n, n, nil
 	default: // guardEnd
 		if b[0] != '\r' || len(b) > 1 && b[1] != '\n' {
-			return 0, 0, faultChunkEnd
+			return 0, 0, wire.BadChunkEnd
 		}
 		if len(b) < 2 {
 			return 0, 0, nil
@@ -93,7 +95,7 @@ func (g *guardConn) messageOver() {
 	}
 }
 
-func (g *guardConn) stepHead(b []byte) (took, kept int, f *fault) {
+func (g *guardConn) stepHead(b []byte) (took, kept int, f *wire.Violation) {
 	if !g.blank && g.parser == nil && b[0] == '\r' { // RFC 9112 section 2.2: ignore one
 		if len(b) < 2 {
 			return 0, 0, nil
@@ -102,8 +104,8 @@ func (g *guardConn) stepHead(b []byte) (took, kept int, f *fault) {
 			return 2, 0, nil
 		}
 	}
-	p := g.parse(limits{g.o.MaxHeaderBytes, g.o.MaxHeaderLines, g.o.MaxTarget + maxMethod})
-	n, f := p.parse(b)
+	p := g.parse(wire.Limits{Bytes: g.o.MaxHeaderBytes, Lines: g.o.MaxHeaderLines, StartLine: g.o.MaxTarget + maxMethod})
+	n, f := p.Parse(b)
 	if n == 0 && f == nil {
 		return 0, 0, nil
 	}
@@ -111,8 +113,8 @@ func (g *guardConn) stepHead(b []byte) (took, kept int, f *fault) {
 	var r requestHead
 	if f == nil {
 		r, f = g.o.inspect(b[:n], p)
-	} else if p.line >= 0 {
-		r.requestLine(b[:p.line], g.o.MaxTarget) // for the log
+	} else if line := p.StartLine(b); line != nil {
+		r.requestLine(line, g.o.MaxTarget) // for the log
 	}
 	if f == nil && r.preface && g.started {
 		f = faultVersion
@@ -126,10 +128,10 @@ func (g *guardConn) stepHead(b []byte) (took, kept int, f *fault) {
 	switch {
 	case r.preface:
 		g.state = guardRaw
-	case p.chunked:
+	case p.Chunked:
 		g.state = guardSize
-	case p.length > 0:
-		g.state, g.left = guardFixed, p.length
+	case p.Length > 0:
+		g.state, g.left = guardFixed, p.Length
 	default:
 		g.messageOver()
 	}
@@ -139,15 +141,15 @@ func (g *guardConn) stepHead(b []byte) (took, kept int, f *fault) {
 }
 
 // refuse replaces a request by one that says so.
-func (g *guardConn) refuse(r requestHead, f *fault) {
+func (g *guardConn) refuse(r requestHead, f *wire.Violation) {
 	g.state, g.fault = guardRefused, f
 	g.stand = r.appendRefusal(nil, f)
 	g.deadline.end(g.Conn)
 	g.parsed()
 }
 
-func (g *guardConn) stepSize(b []byte) (took, kept int, f *fault) {
-	line, size, ext, f := chunkLine(b, g.ext)
+func (g *guardConn) stepSize(b []byte) (took, kept int, f *wire.Violation) {
+	line, size, ext, f := wire.ReadChunkLine(b, g.ext)
 	if line == 0 {
 		return 0, 0, f
 	}
@@ -165,11 +167,11 @@ func (g *guardConn) stepSize(b []byte) (took, kept int, f *fault) {
 }
 
 // trailer ends a chunked body. The last chunk waits for it, so that a fault in it is a fault of the body.
-func (g *guardConn) trailer(b []byte) (n, kept int, f *fault) {
-	p := g.parse(trailerLimits)
-	n, f = p.parse(b)
+func (g *guardConn) trailer(b []byte) (n, kept int, f *wire.Violation) {
+	p := g.parse(wire.TrailerLimits)
+	n, f = p.Parse(b)
 	if f == nil && n > 0 {
-		f = p.trailers(b)
+		f = p.CheckTrailer(b)
 	}
 	if f != nil || n == 0 {
 		return 0, 0, f
@@ -181,10 +183,10 @@ func (g *guardConn) trailer(b []byte) (n, kept int, f *fault) {
 }
 
 // parse returns the parser of the head or trailer section that is being read.
-func (g *guardConn) parse(l limits) *headParser {
+func (g *guardConn) parse(l wire.Limits) *wire.HeadParser {
 	if g.parser == nil {
-		g.parser = parsers.Get().(*headParser)
-		g.parser.reset(l)
+		g.parser = wire.GetParser()
+		g.parser.Reset(l)
 	}
 	return g.parser
 }
@@ -194,7 +196,7 @@ const maxMethod = 64
 
 func (g *guardConn) parsed() {
 	if g.parser != nil {
-		parsers.Put(g.parser)
+		wire.PutParser(g.parser)
 		g.parser = nil
 	}
 }

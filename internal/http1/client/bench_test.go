@@ -1,13 +1,12 @@
 //go:build unix
 
-package http1
+package client
 
 import (
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -140,54 +139,4 @@ func BenchmarkParseResponse(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// BenchmarkGuard shows what the guard adds to one request, without any system call.
-func BenchmarkGuard(b *testing.B) {
-	for name, data := range map[string]string{
-		"get":     benchRequest,
-		"post":    strings.Replace(benchRequest, "GET", "POST", 1)[:len(benchRequest)-1] + "Content-Length: 12\r\n\r\nhello, world",
-		"chunked": strings.Replace(benchRequest, "GET", "POST", 1)[:len(benchRequest)-1] + "Transfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
-	} {
-		b.Run(name, func(b *testing.B) {
-			c := NewGuard(nil, nil).wrap(repeated{data: data})
-			p := make([]byte, 4096)
-			b.ReportAllocs()
-			b.SetBytes(int64(len(data)))
-			for b.Loop() {
-				if n, err := c.Read(p); n != len(data) || err != nil {
-					b.Fatalf("%d of %d, %v", n, len(data), err)
-				}
-			}
-		})
-	}
-}
-
-func BenchmarkServer(b *testing.B) {
-	serve := func(b *testing.B, guard bool) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
-		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})}
-		if guard {
-			GuardServer(srv)
-			go srv.Serve(NewGuard(l, nil))
-		} else {
-			go srv.Serve(l)
-		}
-		b.Cleanup(func() { srv.Close() })
-		c := dialBench(b, l)
-		raw := []byte(benchRequest)
-		var head Head
-		b.ReportAllocs()
-		defer cpuTime(b)()
-		for b.Loop() {
-			if err := c.Exchange(raw, &head, nil); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	b.Run("plain", func(b *testing.B) { serve(b, false) })
-	b.Run("guarded", func(b *testing.B) { serve(b, true) })
 }

@@ -1,4 +1,4 @@
-package http1
+package client
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // maxInline is how large a body in memory may be to leave in one write with its head. It fits every socket's buffer, so
@@ -38,10 +40,10 @@ func appendRequest(b []byte, req *http.Request) (_ []byte, p plan, err error) {
 		return nil, p, err
 	}
 	for name, values := range req.Header {
-		if isOurs(name) || fold(name, "upgrade") && !p.upgrade {
+		if isOurs(name) || wire.EqualFold(name, "upgrade") && !p.upgrade {
 			continue
 		}
-		if fold(name, "expect") {
+		if wire.EqualFold(name, "expect") {
 			if p.length == 0 {
 				continue // there is nothing to hold back
 			}
@@ -84,7 +86,7 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 	if method == "" {
 		method = http.MethodGet
 	}
-	if !validToken(method) || method == http.MethodConnect {
+	if !wire.ValidToken(method) || method == http.MethodConnect {
 		return nil, fmt.Errorf("invalid method %q", method)
 	}
 	b = append(b, method...)
@@ -93,7 +95,7 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 	if b = appendTarget(b, req, method); b == nil {
 		return nil, fmt.Errorf("invalid request target %q", req.URL)
 	}
-	if !all(b[start:], isTarget) {
+	if !wire.ValidTarget(b[start:]) {
 		return nil, fmt.Errorf("invalid request target %q", b[start:])
 	}
 	host := req.Host
@@ -101,7 +103,7 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 		host = req.URL.Host
 	}
 	host = withoutZone(host)
-	if !validHost(host) {
+	if !wire.ValidHost(host) {
 		return nil, fmt.Errorf("invalid host %q", host)
 	}
 	b = append(b, " HTTP/1.1\r\nHost: "...)
@@ -153,12 +155,12 @@ func withoutZone(host string) string {
 }
 
 func appendField(b []byte, name string, values []string) ([]byte, error) {
-	if !validToken(name) {
+	if !wire.ValidToken(name) {
 		return nil, fmt.Errorf("invalid header name %q", name)
 	}
 	for _, v := range values {
-		v = trimOWS(v)
-		if !all(v, isValue) {
+		v = wire.TrimOWS(v)
+		if !wire.ValidValue(v) {
 			return nil, fmt.Errorf("invalid value in header %q", name)
 		}
 		b = append(b, name...)
@@ -173,17 +175,17 @@ func appendField(b []byte, name string, values []string) ([]byte, error) {
 func isOurs(name string) bool {
 	switch len(name) {
 	case len("host"):
-		return fold(name, "host")
+		return wire.EqualFold(name, "host")
 	case len("trailer"):
-		return fold(name, "trailer")
+		return wire.EqualFold(name, "trailer")
 	case len("connection"): // and keep-alive
-		return fold(name, "connection") || fold(name, "keep-alive")
+		return wire.EqualFold(name, "connection") || wire.EqualFold(name, "keep-alive")
 	case len("content-length"):
-		return fold(name, "content-length")
+		return wire.EqualFold(name, "content-length")
 	case len("proxy-connection"):
-		return fold(name, "proxy-connection")
+		return wire.EqualFold(name, "proxy-connection")
 	case len("transfer-encoding"):
-		return fold(name, "transfer-encoding")
+		return wire.EqualFold(name, "transfer-encoding")
 	}
 	return false
 }
@@ -225,7 +227,7 @@ func appendFraming(b []byte, req *http.Request, p plan) ([]byte, error) {
 	}
 	sep := "Trailer: "
 	for name := range req.Trailer {
-		if !validToken(name) || notTrailer(name) {
+		if !wire.ValidToken(name) || wire.ForbiddenInTrailer(name) {
 			return nil, fmt.Errorf("invalid trailer name %q", name)
 		}
 		b = append(b, sep...)
@@ -273,7 +275,7 @@ func inMemory(body io.ReadCloser) bool {
 
 func headerHasToken(values []string, word string) bool {
 	for _, v := range values {
-		if hasToken(v, word) {
+		if wire.HasToken(v, word) {
 			return true
 		}
 	}

@@ -1,14 +1,15 @@
-package http1
+package client
 
 import (
 	"context"
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // Options are the limits of a connection's responses. The zero value, and nil, mean the defaults.
@@ -30,23 +31,19 @@ type Conn struct {
 	busy   bool // a message is in progress
 	broken bool // no further message may follow
 
-	interrupt func() // ends every read and write in progress
-	limits    limits // of a response head
+	interrupt func()      // ends every read and write in progress
+	limits    wire.Limits // of a response head
 
 	// Buffer and parser are borrowed for a message and given back after it, so that an idle connection holds none.
-	pooled *[bufferSize]byte
+	pooled *[wire.BufferSize]byte
 	buf    []byte
 	r, w   int // buf[r:w] came in and is not used yet
-	head   *headParser
+	head   *wire.HeadParser
 	in     content
 }
 
 // past is a deadline that ends every read and write at once.
 var past = time.Unix(1, 0)
-
-const bufferSize = 16 << 10
-
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // NewConn makes a client connection of one that is dialled, and handshaken if it is TLS. It starts nothing.
 func NewConn(nc net.Conn, o *Options) *Conn {
@@ -57,7 +54,7 @@ func NewConn(nc net.Conn, o *Options) *Conn {
 		nc:        nc,
 		raw:       rawConn(nc),
 		interrupt: func() { nc.SetDeadline(past) },
-		limits:    limits{bytes: orDefault(o.MaxHeaderBytes, 64<<10), lines: orDefault(o.MaxHeaderLines, 256)},
+		limits:    wire.Limits{Bytes: orDefault(o.MaxHeaderBytes, 64<<10), Lines: orDefault(o.MaxHeaderLines, 256)},
 	}
 }
 
@@ -140,14 +137,14 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) borrow() {
-	c.pooled = buffers.Get().(*[bufferSize]byte)
+	c.pooled = wire.GetBuffer()
 	c.buf, c.r, c.w = c.pooled[:], 0, 0
-	c.head = parsers.Get().(*headParser)
+	c.head = wire.GetParser()
 }
 
 func (c *Conn) giveBack() {
-	buffers.Put(c.pooled)
-	parsers.Put(c.head)
+	wire.PutBuffer(c.pooled)
+	wire.PutParser(c.head)
 	c.pooled, c.buf, c.head = nil, nil, nil
 	c.r, c.w = 0, 0
 }

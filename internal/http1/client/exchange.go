@@ -1,9 +1,11 @@
-package http1
+package client
 
 import (
 	"bytes"
 	"io"
 	"net/http"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // Head is what Exchange read, in memory that the next Exchange with it uses again.
@@ -14,14 +16,14 @@ type Head struct {
 	KeepAlive     bool  // the connection is good for another message
 
 	text   []byte
-	fields []field
+	fields []wire.Field
 }
 
 // Get returns the value of the first field of that lower-case name, or nil. It is valid until the next Exchange.
 func (h *Head) Get(name string) []byte {
 	for _, f := range h.fields {
-		if fold(f.name(h.text), name) {
-			return f.value(h.text)
+		if wire.EqualFold(f.Name(h.text), name) {
+			return f.Value(h.text)
 		}
 	}
 	return nil
@@ -30,7 +32,7 @@ func (h *Head) Get(name string) []byte {
 // All calls yield for each field, in the order of arrival. What it gets is valid until the next Exchange.
 func (h *Head) All(yield func(name, value []byte) bool) {
 	for _, f := range h.fields {
-		if !yield(f.name(h.text), f.value(h.text)) {
+		if !yield(f.Name(h.text), f.Value(h.text)) {
 			return
 		}
 	}
@@ -76,9 +78,9 @@ func (c *Conn) exchange(raw []byte, head *Head, sink io.Writer) (Stage, error) {
 		return Sent, err
 	}
 	head.Status = line.status
-	head.ContentLength = c.head.length
+	head.ContentLength = c.head.Length
 	head.text = append(head.text, c.buf[c.r:c.r+n]...)
-	head.fields = append(head.fields, c.head.fields...)
+	head.fields = append(head.fields, c.head.Fields...)
 	c.r += n
 	head.KeepAlive = c.begin(line, bytes.HasPrefix(raw, []byte("HEAD ")))
 	if err := c.drain(head, sink); err != nil {
@@ -91,7 +93,7 @@ func (c *Conn) exchange(raw []byte, head *Head, sink io.Writer) (Stage, error) {
 func (c *Conn) drain(head *Head, sink io.Writer) error {
 	for {
 		if f := c.advance(); f != nil {
-			return &MalformedError{f.reason}
+			return &MalformedError{f.Reason}
 		}
 		if c.in.step == stepOver {
 			return nil

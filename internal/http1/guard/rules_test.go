@@ -1,4 +1,4 @@
-package http1
+package guard
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 )
 
 // guardedServer serves h behind a guard and returns its address.
-func guardedServer(t testing.TB, o *GuardOptions, h http.Handler) string {
+func guardedServer(t testing.TB, o *Options, h http.Handler) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,9 +1,11 @@
-package http1
+package client
 
 import (
 	"io"
 	"math"
 	"net/http"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // content is the decoder of a response body: what the next octets of the buffer are.
@@ -30,17 +32,17 @@ const (
 func (c *Conn) begin(line statusLine, headRequest bool) (keep bool) {
 	h := c.head
 	c.in = content{}
-	keep = h.persists(line.minor)
+	keep = h.Persistent(line.minor)
 	switch {
 	case headRequest || line.status == http.StatusNotModified:
 	case line.status == http.StatusNoContent:
 		// It must not come with a body. If it announces one, that might follow nevertheless.
-		keep = keep && !h.chunked && h.length <= 0
-	case h.chunked:
+		keep = keep && !h.Chunked && h.Length <= 0
+	case h.Chunked:
 		c.in.step = stepSize
-	case h.length > 0:
-		c.in.step, c.in.left = stepFixed, h.length
-	case h.length < 0:
+	case h.Length > 0:
+		c.in.step, c.in.left = stepFixed, h.Length
+	case h.Length < 0:
 		c.in.step, c.in.left = stepClose, math.MaxInt64
 		keep = false
 	}
@@ -49,13 +51,13 @@ func (c *Conn) begin(line statusLine, headRequest bool) (keep bool) {
 
 // advance passes all framing at the front of the buffer. Afterwards either data is next (in.left > 0), or the message is
 // over, or the framing goes on in octets that have not arrived.
-func (c *Conn) advance() *fault {
+func (c *Conn) advance() *wire.Violation {
 	in := &c.in
 	for {
 		b := c.buf[c.r:c.w]
 		switch in.step {
 		case stepSize:
-			n, size, ext, f := chunkLine(b, in.ext)
+			n, size, ext, f := wire.ReadChunkLine(b, in.ext)
 			if n == 0 {
 				return f
 			}
@@ -64,7 +66,7 @@ func (c *Conn) advance() *fault {
 			in.left, in.step = size, stepChunk
 			if size == 0 {
 				in.step = stepTrailer
-				c.head.reset(trailerLimits)
+				c.head.Reset(wire.TrailerLimits)
 			}
 		case stepFixed, stepChunk:
 			if in.left > 0 {
@@ -77,7 +79,7 @@ func (c *Conn) advance() *fault {
 			}
 		case stepEnd:
 			if len(b) > 0 && b[0] != '\r' || len(b) > 1 && b[1] != '\n' {
-				return faultChunkEnd
+				return wire.BadChunkEnd
 			}
 			if len(b) < 2 {
 				return nil
@@ -97,10 +99,10 @@ func (c *Conn) advance() *fault {
 
 // readTrailer parses the trailer section at the front of b. Its fields stay in c.head, its text in b, until the buffer
 // is read into again.
-func (c *Conn) readTrailer(b []byte) (n int, f *fault) {
-	n, f = c.head.parse(b)
+func (c *Conn) readTrailer(b []byte) (n int, f *wire.Violation) {
+	n, f = c.head.Parse(b)
 	if f == nil && n > 0 {
-		f = c.head.trailers(b)
+		f = c.head.CheckTrailer(b)
 	}
 	if f != nil || n == 0 {
 		return 0, f

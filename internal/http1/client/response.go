@@ -1,9 +1,11 @@
-package http1
+package client
 
 import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 type statusLine struct{ status, minor int }
@@ -22,7 +24,7 @@ func parseStatusLine(line []byte) (s statusLine, ok bool) {
 		s.status = s.status*10 + int(c-'0')
 	}
 	reason := line[12:]
-	if s.status < 100 || len(reason) > 0 && (reason[0] != ' ' || !all(reason, isValue)) {
+	if s.status < 100 || len(reason) > 0 && (reason[0] != ' ' || !wire.ValidValue(reason)) {
 		return s, false
 	}
 	return s, true
@@ -30,19 +32,19 @@ func parseStatusLine(line []byte) (s statusLine, ok bool) {
 
 // readHead reads until a whole response head is in the buffer, and returns its start line and its length.
 func (c *Conn) readHead() (line statusLine, n int, err error) {
-	c.head.reset(c.limits)
+	c.head.Reset(c.limits)
 	for {
-		n, f := c.head.parse(c.buf[c.r:c.w])
+		n, f := c.head.Parse(c.buf[c.r:c.w])
 		if f != nil {
-			return line, 0, &MalformedError{f.reason}
+			return line, 0, &MalformedError{f.Reason}
 		}
 		if n > 0 {
-			line, ok := parseStatusLine(c.buf[c.r : c.r+c.head.line])
+			line, ok := parseStatusLine(c.head.StartLine(c.buf[c.r:c.w]))
 			if !ok {
 				return line, 0, &MalformedError{"invalid status line"}
 			}
-			if f := c.head.framing(line.minor); f != nil {
-				return line, 0, &MalformedError{f.reason}
+			if f := c.head.CheckFraming(line.minor); f != nil {
+				return line, 0, &MalformedError{f.Reason}
 			}
 			return line, n, nil
 		}
@@ -67,11 +69,11 @@ func (m *message) respond(line statusLine, n int) (*http.Response, error) {
 	m.keep = c.begin(line, m.plan.head) && !m.req.Close
 	resp := &m.resp
 	resp.Close = !m.keep
-	resp.ContentLength = c.head.length
+	resp.ContentLength = c.head.Length
 	if !m.plan.head && c.in.step == stepOver {
 		resp.ContentLength = 0 // also for 304, where the field speaks of another response
 	}
-	if c.head.chunked {
+	if c.head.Chunked {
 		resp.TransferEncoding = []string{"chunked"}
 		if err := m.declareTrailer(); err != nil {
 			return nil, m.fail(Sent, err)
@@ -91,32 +93,15 @@ func (m *message) fill(line statusLine, n int) {
 	c := m.c
 	text := string(c.buf[c.r : c.r+n])
 	m.resp = http.Response{
-		Status:     text[len("HTTP/1.1 "):c.head.line],
+		Status:     text[len("HTTP/1.1 "):c.head.StartLineEnd()],
 		StatusCode: line.status,
 		Proto:      [...]string{"HTTP/1.0", "HTTP/1.1"}[line.minor],
 		ProtoMajor: 1,
 		ProtoMinor: line.minor,
-		Header:     header(text, c.head.fields),
+		Header:     wire.Header(text, c.head.Fields),
 		Request:    m.req,
 	}
 	c.r += n
-}
-
-// header makes the map of a head's fields. All values are parts of text.
-func header(text string, fields []field) http.Header {
-	h := make(http.Header, len(fields))
-	values := make([]string, len(fields))
-	for i, f := range fields {
-		name := canonicalName(text[f.nameStart:f.nameEnd])
-		value := text[f.valueStart:f.valueEnd]
-		if old, ok := h[name]; ok {
-			h[name] = append(old, value)
-			continue
-		}
-		values[i] = value
-		h[name] = values[i : i+1 : i+1]
-	}
-	return h
 }
 
 // declareTrailer moves the framing of a chunked response out of its header, as net/http does.
@@ -130,16 +115,16 @@ func (m *message) declareTrailer() error {
 	delete(h, "Trailer")
 	for _, list := range names {
 		for name := range strings.SplitSeq(list, ",") {
-			if name = trimOWS(name); name == "" {
+			if name = wire.TrimOWS(name); name == "" {
 				continue
 			}
-			if !validToken(name) || notTrailer(name) {
-				return &MalformedError{faultTrailer.reason}
+			if !wire.ValidToken(name) || wire.ForbiddenInTrailer(name) {
+				return &MalformedError{wire.BadTrailer.Reason}
 			}
 			if m.resp.Trailer == nil {
 				m.resp.Trailer = http.Header{}
 			}
-			m.resp.Trailer[canonicalName(name)] = nil
+			m.resp.Trailer[wire.CanonicalName(name)] = nil
 		}
 	}
 	return nil
@@ -148,11 +133,11 @@ func (m *message) declareTrailer() error {
 // mergeTrailer is called right after the trailer section was parsed, which lies in front of c.r.
 func (m *message) mergeTrailer() {
 	c := m.c
-	text := string(c.buf[c.r-c.head.pos : c.r])
+	text := string(c.buf[c.r-c.head.Size() : c.r])
 	if m.resp.Trailer == nil {
 		m.resp.Trailer = http.Header{}
 	}
-	for name, values := range header(text, c.head.fields) {
+	for name, values := range wire.Header(text, c.head.Fields) {
 		m.resp.Trailer[name] = values
 	}
 }
