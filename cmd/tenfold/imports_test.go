@@ -28,6 +28,7 @@ var allowedImports = map[string][]string{
 
 	"internal/config":       {},
 	"internal/node":         {},
+	"internal/sample":       {},
 	"internal/http1/wire":   {},
 	"internal/http1/client": {"internal/http1/wire"},
 	"internal/http1/guard":  {"internal/http1/wire"},
@@ -62,6 +63,7 @@ var leafLibraries = map[string][]string{
 	"internal/config":          {"github.com/goccy/go-yaml"},
 	"internal/curve":           {},
 	"internal/node":            {},
+	"internal/sample":          {},
 	"internal/http1/wire":      {},
 	"internal/http1/client":    {},
 	"internal/http1/guard":     {},

@@ -54,6 +54,7 @@ type Gateway struct {
 	tunnels      tunnels
 	newcomers    newcomers
 	running      atomic.Int64 // requests
+	nodeChanges  changes
 }
 
 // New builds a Gateway. It opens nothing and starts nothing.
@@ -73,7 +74,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	g.tunnels.active = metrics.active
 	for _, s := range cfg.Services {
 		if !s.Worker {
-			g.pools[s.Name] = upstream.New(s, &upstream.Options{Log: g.log, Metrics: o.Metrics})
+			g.pools[s.Name] = upstream.New(s, &upstream.Options{Log: g.log, Metrics: o.Metrics, OnChange: g.nodeChanges.report})
 		}
 	}
 	ends := []func(*http.Request, *policy.Record){metrics.count}

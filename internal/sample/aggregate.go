@@ -4,9 +4,9 @@ import "time"
 
 // Aggregate summarizes the samples of a span of time.
 type Aggregate struct {
-	Samples int           // how many samples there are
-	Covered time.Duration // the sum of their intervals; much less than the span means that samples are missing
-	Counts                // sums
+	Samples          int           // how many samples there are
+	Covered          time.Duration // the sum of their intervals; much less than the span means that samples are missing
+	Counts                         // sums
 	InFlight, Queued Level
 	Latency          Histogram // of all samples
 }

@@ -29,6 +29,10 @@ import (
 type Options struct {
 	Log     *slog.Logger          // default: discard
 	Metrics prometheus.Registerer // default: none
+
+	// OnChange is called after each change of the state of a node, as Nodes reports it. The pool holds its lock during the
+	// call: OnChange must return at once and must not call the pool. Default: none.
+	OnChange func()
 }
 
 // Pool is the live view of one service's nodes. It is an [http.RoundTripper]: it sends a request to one of its nodes, and
@@ -49,6 +53,8 @@ type Pool struct {
 	mu      sync.Mutex
 	members map[string]*member
 	changed chan struct{} // closed and replaced at each rebuild
+
+	onChange func() // from Options; nil for none
 }
 
 // view is an immutable instant of the pool: the nodes that get requests, and the picker that was built for them.
@@ -71,6 +77,8 @@ func New(service config.Service, o *Options) *Pool {
 		sets:    make(chan node.Set, 1),
 		members: make(map[string]*member),
 		changed: make(chan struct{}),
+
+		onChange: o.OnChange,
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -196,6 +204,9 @@ func (p *Pool) rebuild() {
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})
+	if p.onChange != nil {
+		p.onChange()
+	}
 	p.dispatch()
 }
 
