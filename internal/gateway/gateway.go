@@ -97,7 +97,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		metrics.connState(s)
 		g.newcomers.connState(nc, s)
 	}
-	guard.GuardServer(g.server)
+	guard.Attach(g.server)
 	return g, nil
 }
 

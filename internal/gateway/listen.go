@@ -65,9 +65,9 @@ func listen(address string, cfg *config.Config, certificates *tls.Config, logger
 		HeaderTimeout: cfg.Limits.HeaderTimeout, KeepUnderscores: cfg.Limits.Underscores, AllowH2C: cfg.H2C,
 	}
 	if certificates == nil {
-		return guard.NewGuard(l, o), nil
+		return guard.NewListener(l, o), nil
 	}
-	return guard.NewTLSGuard(l, certificates, o, func(nc net.Conn, err error) { // anybody can cause these
+	return guard.NewTLSListener(l, certificates, o, func(nc net.Conn, err error) { // anybody can cause these
 		logger.Debug("tls handshake failed", "peer", nc.RemoteAddr().String(), "err", err)
 	}), nil
 }

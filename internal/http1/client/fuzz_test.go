@@ -178,7 +178,7 @@ func FuzzRequest(f *testing.F) {
 // refusedByGuard reports whether a guard refuses a request, in its head or in its body, and why.
 func refusedByGuard(t *testing.T, request []byte) (reason string, refused bool) {
 	t.Helper()
-	l := guard.NewGuard(oneConn{conn: &portions{data: bytes.Clone(request)}}, nil)
+	l := guard.NewListener(oneConn{conn: &portions{data: bytes.Clone(request)}}, nil)
 	nc, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)

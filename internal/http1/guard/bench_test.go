@@ -57,7 +57,7 @@ func BenchmarkGuard(b *testing.B) {
 		"chunked": strings.Replace(benchRequest, "GET", "POST", 1)[:len(benchRequest)-1] + "Transfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
 	} {
 		b.Run(name, func(b *testing.B) {
-			c := NewGuard(nil, nil).wrap(repeated{data: data})
+			c := NewListener(nil, nil).wrap(repeated{data: data})
 			p := make([]byte, 4096)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))
@@ -78,8 +78,8 @@ func BenchmarkServer(b *testing.B) {
 		}
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})}
 		if guard {
-			GuardServer(srv)
-			go srv.Serve(NewGuard(l, nil))
+			Attach(srv)
+			go srv.Serve(NewListener(l, nil))
 		} else {
 			go srv.Serve(l)
 		}

@@ -48,7 +48,7 @@ func TestGuardPipelineInAnyPortions(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 7, 64, 1000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			server, client := net.Pipe()
-			g := NewGuard(nil, nil)
+			g := NewListener(nil, nil)
 			go func() {
 				all := pipeline + bad
 				for i := 0; i < len(all); i += size {
@@ -106,7 +106,7 @@ func TestGuardPipelineThroughServer(t *testing.T) {
 
 func TestGuardHoldsNoMemoryWhenIdle(t *testing.T) {
 	server, client := net.Pipe()
-	g := NewGuard(nil, nil).wrap(server).(*guardConn)
+	g := NewListener(nil, nil).wrap(server).(*guardConn)
 	go slowly(client, pipeline)
 	br := bufio.NewReader(g)
 	for range 3 {
@@ -269,7 +269,7 @@ func TestGuardUpgrade(t *testing.T) {
 func TestGuardHeaderTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		g := NewGuard(nil, nil).wrap(server)
+		g := NewListener(nil, nil).wrap(server)
 		br := bufio.NewReader(g)
 		start := time.Now()
 		var wg sync.WaitGroup
@@ -304,7 +304,7 @@ func TestGuardHeaderTimeout(t *testing.T) {
 func TestGuardServerDeadlineCountsAndCanBeTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		g := NewGuard(nil, nil).wrap(server)
+		g := NewListener(nil, nil).wrap(server)
 		go io.WriteString(client, "GET / HTTP/1.1\r\n")
 		g.SetReadDeadline(time.Now().Add(time.Second))
 		var p [100]byte
@@ -328,9 +328,9 @@ func TestGuardH2C(t *testing.T) {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	srv := &http.Server{Handler: tell, Protocols: &protocols}
-	GuardServer(srv)
+	Attach(srv)
 	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(NewGuard(l, &Options{AllowH2C: true})) })
+	wg.Go(func() { srv.Serve(NewListener(l, &Options{AllowH2C: true})) })
 	t.Cleanup(func() { srv.Close(); wg.Wait() })
 
 	var h2 http.Protocols
@@ -365,10 +365,10 @@ func TestTLSGuard(t *testing.T) {
 		}
 		tell(w, r)
 	})}
-	GuardServer(srv)
+	Attach(srv)
 	failures := make(chan error, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { srv.Serve(NewTLSGuard(l, config, nil, func(_ net.Conn, err error) { failures <- err })) })
+	wg.Go(func() { srv.Serve(NewTLSListener(l, config, nil, func(_ net.Conn, err error) { failures <- err })) })
 	t.Cleanup(func() { srv.Close(); wg.Wait() })
 
 	for _, h2 := range []bool{true, false} {

@@ -50,7 +50,7 @@ type passed struct {
 // guard passes data through a guard as a server would that grants no upgrade, with reads of n octets.
 func guard(t *testing.T, data []byte, size, n int) (p passed) {
 	t.Helper()
-	g := NewGuard(nil, nil).wrap(&portions{data: bytes.Clone(data), size: size}).(*guardConn)
+	g := NewListener(nil, nil).wrap(&portions{data: bytes.Clone(data), size: size}).(*guardConn)
 	b := make([]byte, n)
 	for {
 		k, err := g.Read(b)

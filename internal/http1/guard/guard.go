@@ -28,7 +28,7 @@ type Options struct {
 	AllowH2C        bool // let connections pass that begin with the preface of HTTP/2; nothing on them is checked
 }
 
-// Guard makes an http.Server strict: a listener whose connections let through only bytes that can be read in one way.
+// Listener makes an http.Server strict: a listener whose connections let through only bytes that can be read in one way.
 //
 // net/http is lenient where a gateway must not be: it takes Content-Length together with Transfer-Encoding, bare line
 // feeds, folded lines, any number of lines, and more. The guard follows the framing of each request on a connection. A
@@ -38,15 +38,15 @@ type Options struct {
 //
 // What passes is what came, octet by octet, less what is dropped: names with underscores, chunk extensions, an empty
 // line before a request.
-type Guard struct {
+type Listener struct {
 	net.Listener
 	o Options
 }
 
-// NewGuard guards the connections of inner, which are plain or, if a *tls.Conn, past their handshake. (net/http cannot
-// serve HTTP/2 on a guarded TLS connection; see NewTLSGuard.) The server must have passed GuardServer.
-func NewGuard(inner net.Listener, o *Options) *Guard {
-	g := &Guard{Listener: inner}
+// NewListener guards the connections of inner, which are plain or, if a *tls.Conn, past their handshake. (net/http cannot
+// serve HTTP/2 on a guarded TLS connection; see NewTLSListener.) The server must have passed Attach.
+func NewListener(inner net.Listener, o *Options) *Listener {
+	g := &Listener{Listener: inner}
 	if o != nil {
 		g.o = *o
 	}
@@ -67,7 +67,7 @@ func orDefault(n, otherwise int) int {
 }
 
 // Accept waits for the next connection.
-func (g *Guard) Accept() (net.Conn, error) {
+func (g *Listener) Accept() (net.Conn, error) {
 	nc, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (g *Guard) Accept() (net.Conn, error) {
 	return g.wrap(nc), nil
 }
 
-func (g *Guard) wrap(nc net.Conn) net.Conn {
+func (g *Listener) wrap(nc net.Conn) net.Conn {
 	c := &guardConn{Conn: nc, o: &g.o}
 	if t, ok := nc.(*tls.Conn); ok {
 		return &guardTLSConn{c, t}
@@ -83,9 +83,9 @@ func (g *Guard) wrap(nc net.Conn) net.Conn {
 	return c
 }
 
-// GuardServer sets the hooks by which guarded connections follow what the server does: whether an upgrade happened, and
+// Attach sets the hooks by which guarded connections follow what the server does: whether an upgrade happened, and
 // which request a refusal belongs to. Hooks that are set already keep working. Call it before Serve.
-func GuardServer(srv *http.Server) {
+func Attach(srv *http.Server) {
 	connContext, connState := srv.ConnContext, srv.ConnState
 	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
 		if connContext != nil {

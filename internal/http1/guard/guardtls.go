@@ -12,25 +12,25 @@ import (
 // handshakeTimeout is how long a peer may take for its TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// NewTLSGuard is NewGuard for connections that begin with a TLS handshake. The handshake is over when Accept returns a
+// NewTLSListener is NewListener for connections that begin with a TLS handshake. The handshake is over when Accept returns a
 // connection: it is a guarded one, or, when HTTP/2 was negotiated (config.NextProtos has "h2"), the *tls.Conn itself, on
 // which http.Server serves HTTP/2. It is served by Server.Serve, not by ServeTLS. A connection whose handshake fails is
 // closed and not returned; failed, unless nil, is told why, possibly several times at once.
 //
 // The first Accept starts a goroutine that accepts, and that starts one for each handshake. Close ends them all.
-func NewTLSGuard(inner net.Listener, config *tls.Config, o *Options, failed func(net.Conn, error)) net.Listener {
+func NewTLSListener(inner net.Listener, config *tls.Config, o *Options, failed func(net.Conn, error)) net.Listener {
 	if failed == nil {
 		failed = func(net.Conn, error) {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &tlsGuard{
-		Guard: NewGuard(inner, o), config: config, failed: failed,
+		Listener: NewListener(inner, o), config: config, failed: failed,
 		accepted: make(chan accepted), ctx: ctx, cancel: cancel,
 	}
 }
 
 type tlsGuard struct {
-	*Guard
+	*Listener
 	config *tls.Config
 	failed func(net.Conn, error)
 
@@ -58,7 +58,7 @@ func (g *tlsGuard) Accept() (net.Conn, error) {
 
 func (g *tlsGuard) accept() {
 	for g.ctx.Err() == nil {
-		nc, err := g.Listener.Accept()
+		nc, err := g.Listener.Listener.Accept()
 		if err == nil {
 			g.running.Go(func() { g.handshake(nc) })
 			continue

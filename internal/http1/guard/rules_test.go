@@ -20,11 +20,11 @@ func guardedServer(t testing.TB, o *Options, h http.Handler) string {
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: h}
-	GuardServer(srv)
+	Attach(srv)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		srv.Serve(NewGuard(l, o))
+		srv.Serve(NewListener(l, o))
 	}()
 	t.Cleanup(func() { srv.Close(); <-done })
 	return l.Addr().String()
