@@ -67,7 +67,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			f := start(t, "", "retry: off", serveRaw(t, answers(row.says)))
-			got := exchange(t, f.addr, row.method+" /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			got := sendRaw(t, f.addr, row.method+" /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 			if strings.HasPrefix(row.want, "502") {
 				for strings.HasPrefix(got, "HTTP/1.1 103 ") {
 					_, got, _ = strings.Cut(got, "\r\n\r\n")
@@ -102,7 +102,7 @@ func withoutOurs(answer string) string {
 func TestTrailersForThoseWhoAsk(t *testing.T) {
 	f := start(t, "", "", serveRaw(t, answers("HTTP/1.1 200 OK\r\nX-Sum: header\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"+
 		"4\r\nbody\r\n0\r\nX-Sum: trailer\r\nX-More: more\r\n\r\n")))
-	got := withoutOurs(exchange(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nConnection: TE, close\r\n\r\n"))
+	got := withoutOurs(sendRaw(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nConnection: TE, close\r\n\r\n"))
 	head, body, _ := strings.Cut(got, "\r\n\r\n")
 	if want := "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nX-Sum: header\r\nTransfer-Encoding: chunked"; head != want {
 		t.Errorf("header %q, want %q", head, want)
@@ -125,7 +125,7 @@ func TestRequestTrailerIsDropped(t *testing.T) {
 		h["Header"] = r.Header["Trailer"]
 		seen <- h
 	})))
-	exchange(t, f.addr, "POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Real-Ip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Real-Ip: 6.6.6.6\r\n\r\n")
+	sendRaw(t, f.addr, "POST /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Real-Ip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Real-Ip: 6.6.6.6\r\n\r\n")
 	if h := receive(t, "the request", seen); len(h) != 1 || len(h["Header"]) > 0 {
 		t.Errorf("the node got %v", h)
 	}
@@ -151,7 +151,7 @@ func TestEarlyHints(t *testing.T) {
 		t.Errorf("%s: hints %q, then %v", resp.Proto, hints, resp.Header)
 	}
 	f = start(t, "", "", node)
-	if got := exchange(t, f.addr, "GET /p HTTP/1.0\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 200 OK") || strings.Contains(got, "Link") {
+	if got := sendRaw(t, f.addr, "GET /p HTTP/1.0\r\nHost: a\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 200 OK") || strings.Contains(got, "Link") {
 		t.Errorf("HTTP/1.0 got %q", got)
 	}
 }

@@ -160,10 +160,10 @@ func TestProxyProtocol(t *testing.T) {
 		"endless v1":      "PROXY TCP4 " + strings.Repeat("1", 300) + get,
 		"bad v2":          "\r\n\r\n\x00\r\nQUIT\n\x3f\x11\x00\x0c" + strings.Repeat("\x00", 12) + get,
 	} {
-		t.Run(name, func(t *testing.T) { closed(t, exchange(t, f.addr, send)) })
+		t.Run(name, func(t *testing.T) { closed(t, sendRaw(t, f.addr, send)) })
 	}
 	t.Run("twice", func(t *testing.T) { // the second one is a request
-		got := exchange(t, f.addr, "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nPROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n"+get)
+		got := sendRaw(t, f.addr, "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nPROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n"+get)
 		if !strings.HasPrefix(got, "HTTP/1.1 400") || !strings.Contains(got, "application/problem+json") {
 			t.Errorf("got %q", got)
 		}
@@ -172,14 +172,14 @@ func TestProxyProtocol(t *testing.T) {
 		f := start(t, "proxy_protocol: 10.0.0.1", "", mirror(t))
 		closed(t, proxied(t, f.addr, 1, tcp("1.2.3.4", 5), tcp("5.6.7.8", 80), get))
 		closed(t, proxied(t, f.addr, 2, tcp("1.2.3.4", 5), tcp("5.6.7.8", 80), get))
-		if got := exchange(t, f.addr, get); !strings.Contains(got, "X-Forwarded-For: 127.0.0.1\n") {
+		if got := sendRaw(t, f.addr, get); !strings.Contains(got, "X-Forwarded-For: 127.0.0.1\n") {
 			t.Errorf("without a header: %q", got)
 		}
 	})
 	t.Run("slow", func(t *testing.T) {
 		f := start(t, "proxy_protocol: 127.0.0.1\nlimits: {header_timeout: 100ms}", "", mirror(t))
 		for _, send := range []string{"", "PROXY TC", "\r\n\r\n\x00\r\nQUIT\n\x21"} {
-			closed(t, exchange(t, f.addr, send))
+			closed(t, sendRaw(t, f.addr, send))
 		}
 	})
 	t.Run("under TLS", func(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/http1/guard"
@@ -77,7 +78,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 			g.pools[s.Name] = upstream.New(s, &upstream.Options{Log: g.log, Metrics: o.Metrics, OnChange: g.nodeChanges.report})
 		}
 	}
-	ends := []func(*http.Request, *policy.Record){metrics.count}
+	ends := []func(*http.Request, *exchange.Exchange){metrics.count}
 	if o.Access != nil {
 		ends = append(ends, policy.AccessLog(o.Access))
 	}
@@ -86,7 +87,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.handler = policy.Chain(
-		policy.Recorded(ends...),
+		policy.Record(ends...),
 		policy.Stalled(cfg.Limits),
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
@@ -133,7 +134,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 				Detail: "the path can be read in two ways, and other rules hold in the second"}.Write(w, r)
 			return
 		}
-		policy.RecordOf(r).Service = m.route.To
+		exchange.From(r).Service = m.route.To
 		m.route.handler.ServeHTTP(w, r)
 	}), nil
 }

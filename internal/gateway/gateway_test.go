@@ -217,8 +217,8 @@ func dial(t testing.TB, addr string) net.Conn {
 	return nc
 }
 
-// exchange sends raw bytes on a connection of its own and returns everything that comes back.
-func exchange(t testing.TB, addr, send string) string {
+// sendRaw sends raw bytes on a connection of its own and returns everything that comes back.
+func sendRaw(t testing.TB, addr, send string) string {
 	t.Helper()
 	nc := dial(t, addr)
 	go io.WriteString(nc, send)

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // metrics are the gateway's counters. The names are the ones that dashboards expect.
@@ -49,14 +49,14 @@ func newMetrics(r prometheus.Registerer, cfg *config.Config) *metrics {
 }
 
 // count is told of every request that is over.
-func (m *metrics) count(r *http.Request, rec *policy.Record) {
-	s := m.services[rec.Service]
-	s.duration.Observe(rec.Took.Seconds())
+func (m *metrics) count(r *http.Request, x *exchange.Exchange) {
+	s := m.services[x.Service]
+	s.duration.Observe(x.Took.Seconds())
 	method := 0
 	for method < len(methods) && methods[method] != r.Method {
 		method++
 	}
-	status := min(max(rec.Status, 0), 599)
+	status := min(max(x.Status, 0), 599)
 	cached := &s.requests[method][status]
 	c := cached.Load()
 	if c == nil {
@@ -64,7 +64,7 @@ func (m *metrics) count(r *http.Request, rec *policy.Record) {
 		if method < len(methods) {
 			name = methods[method]
 		}
-		counter := m.requests.WithLabelValues(rec.Service, name, strconv.Itoa(status))
+		counter := m.requests.WithLabelValues(x.Service, name, strconv.Itoa(status))
 		c = &counter
 		cached.Store(c)
 	}

@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
-	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
 // proxy passes requests to one service and its answers back.
@@ -48,10 +48,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wantsTrailer {
 		announceTrailers(h, resp)
 	}
-	policy.Overtake(r)
+	exchange.From(r).RespondEarly()
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, resp); err != nil {
-		rec := policy.RecordOf(r)
+		rec := exchange.From(r)
 		rec.Err, rec.Reason = err, "answer_broken"
 		if r.Context().Err() != nil {
 			rec.Reason = "client_gone"
@@ -79,9 +79,6 @@ func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 	if r.ContentLength == 0 {
 		out.Body = http.NoBody // HTTP/2 always has a body to read from
 	}
-	if rec := policy.RecordOf(r); rec.Client.IsValid() {
-		out.RemoteAddr = rec.Client.String() // what hash(ip) goes by
-	}
 	trailers := hasToken(r.Header["Te"], "trailers")
 	removeHopByHop(out.Header)
 	if websocket {
@@ -101,7 +98,7 @@ func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 // takesEarlyHints reports whether 103 may be sent: not to HTTP/1.0, not while net/http may be about to write 100 on
 // another goroutine, and not in gRPC, which knows none and where it would be written from yet another one.
 func takesEarlyHints(r *http.Request) bool {
-	return r.ProtoAtLeast(1, 1) && len(r.Header["Expect"]) == 0 && !upstream.IsGRPC(r)
+	return r.ProtoAtLeast(1, 1) && len(r.Header["Expect"]) == 0 && !exchange.IsGRPC(r)
 }
 
 // earlyHints passes 103 on. The status is the node's, the fields are few, and nothing else may be sent before the answer.
@@ -204,7 +201,7 @@ func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem := p.problem(r, err)
 	problem.Err = err
 	if problem.Status == policy.StatusClientGone { // nobody is there to be answered
-		rec := policy.RecordOf(r)
+		rec := exchange.From(r)
 		rec.Status, rec.Reason, rec.Err = problem.Status, problem.Reason, err
 		panic(http.ErrAbortHandler)
 	}
@@ -214,10 +211,10 @@ func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (p *proxy) problem(r *http.Request, err error) policy.Problem {
 	var open *upstream.OpenError
 	var body *client.BodyError
-	if status, why, refused := guard.Refusal(r); refused { // in the middle of the body
-		return policy.Problem{Status: status, Reason: "malformed", Detail: why}
+	if refusal := exchange.From(r).Refusal(); refusal != nil { // in the middle of the body
+		return policy.Problem{Status: refusal.Status, Reason: "malformed", Detail: refusal.Reason}
 	}
-	if fault := policy.BodyFault(r); fault != nil {
+	if fault := exchange.From(r).BodyFault(); fault != nil {
 		err = &client.BodyError{Err: fault}
 	}
 	switch {

@@ -77,7 +77,7 @@ func TestAccessLogOfTheRefused(t *testing.T) {
 		{"POST /p HTTP/1.1\r\nHost: shop.example\r\nContent-Length: x\r\n\r\n", "POST", "/p", ""},
 		{"nonsense\r\n\r\n", "GET", "/", ""},
 	} {
-		exchange(t, f.addr, c.send)
+		sendRaw(t, f.addr, c.send)
 		rec := f.access.wait(t, i+1)[i]
 		if rec["method"] != c.method || rec["path"] != c.path || rec["status"] != int64(400) || rec["reason"] != "malformed" || rec["client"] != "127.0.0.1" {
 			t.Errorf("%q: %v", c.send, rec)

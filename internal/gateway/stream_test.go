@@ -171,7 +171,7 @@ func TestEarlyRefusalReachesAClientThatStalls(t *testing.T) {
 					fmt.Fprintf(nc, "HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
 					io.Copy(io.Discard, nc) // until the gateway lets go
 				}))
-				if got := exchange(t, f.addr, send); !strings.HasPrefix(got, "HTTP/1.1 401") || !strings.HasSuffix(got, "\r\n\r\n"+text) ||
+				if got := sendRaw(t, f.addr, send); !strings.HasPrefix(got, "HTTP/1.1 401") || !strings.HasSuffix(got, "\r\n\r\n"+text) ||
 					!strings.Contains(got, "Connection: close\r\n") {
 					t.Errorf("got %d bytes: %.200q", len(got), got)
 				}
@@ -200,7 +200,7 @@ func TestNodeDiesWhileTheClientPauses(t *testing.T) {
 	f := start(t, "limits: {body_rate: 0}", "", serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) {
 		r.Body.Read(make([]byte, 4))
 	}))
-	got := exchange(t, f.addr, beginChunked+chunk("some"))
+	got := sendRaw(t, f.addr, beginChunked+chunk("some"))
 	if !strings.HasPrefix(got, "HTTP/1.1 502 ") || !strings.Contains(got, `"reason":"node_failed"`) {
 		t.Errorf("got %q", got)
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // tunnels are the upgraded connections (WebSockets). net/http no longer knows them, so that the gateway has to end them.
@@ -28,15 +29,8 @@ type tunnels struct {
 
 type tunnel struct {
 	down net.Conn
-	up   upgraded
+	up   exchange.Tunnel
 	once sync.Once
-}
-
-// upgraded is what the pool returns as the body of 101.
-type upgraded interface {
-	io.ReadWriteCloser
-	CloseWrite() error
-	Cut(func()) (stop func() bool)
 }
 
 func (t *tunnel) close() {
@@ -106,9 +100,9 @@ func (ts *tunnels) cut() {
 
 // serve passes bytes both ways until either side ends, or the node is drained. An error means that nothing was answered.
 func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
-	up, ok := resp.Body.(upgraded)
-	if !ok {
-		return fmt.Errorf("upgrade answered with a body of type %T", resp.Body)
+	up := exchange.From(r).Tunnel
+	if up == nil {
+		return errors.New("the node's connection cannot be used for another protocol")
 	}
 	defer up.Close()
 	if upgrade := resp.Header.Get("Upgrade"); !strings.EqualFold(upgrade, "websocket") {
@@ -122,11 +116,11 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	defer t.close()
 	ts.add(t)
 	defer ts.remove(t)
-	defer up.Cut(t.close)()
-	policy.RecordOf(r).Status = http.StatusSwitchingProtocols
+	defer up.AfterEnd(t.close)()
+	exchange.From(r).Status = http.StatusSwitchingProtocols
 
 	if err := writeSwitch(buffered.Writer, resp.Header); err != nil {
-		policy.RecordOf(r).Err = err
+		exchange.From(r).Err = err
 		return nil
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // Auth lets only requests with a bearer token that v accepts pass (RFC 6750), and notes whom it speaks for: without a subject,
@@ -29,7 +31,7 @@ func Auth(v *jwt.Verifier) Policy {
 			if subject == "" {
 				subject = itself(token)
 			}
-			RecordOf(r).Subject = subject
+			exchange.From(r).Subject = subject
 			next.ServeHTTP(w, r)
 		})
 	}

@@ -20,6 +20,8 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // tokens is an issuer and what accepts its tokens.
@@ -126,9 +128,9 @@ func TestAuth(t *testing.T) {
 		before := i.results(t)[c.result]
 		var log bytes.Buffer
 		passed := false
-		h := Chain(Recorded(AccessLog(slog.New(slog.NewTextHandler(&log, nil)))), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := Chain(Record(AccessLog(slog.New(slog.NewTextHandler(&log, nil)))), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			passed = true
-			if got := RecordOf(r).Subject; got != "https://issuer.example/\x00alice" {
+			if got := exchange.From(r).Subject; got != "https://issuer.example/\x00alice" {
 				t.Errorf("%s: subject %q", c.name, got)
 			}
 			if got := r.Header["Authorization"]; len(got) != 1 || got[0] != c.fields[0] {
@@ -173,7 +175,7 @@ func TestAuthWithoutSubject(t *testing.T) {
 	var callers []string
 	one, two := i.token(t, "sub", nil, "jti", "1"), i.token(t, "sub", nil, "jti", "2")
 	for _, field := range []string{"Bearer " + one, "bearer " + one, "BEARER   " + one, "Bearer " + two} {
-		h := Chain(Recorded(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := Chain(Record(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			callers = append(callers, callerOf(r, config.Caller{By: "authorization"}))
 		}))
 		r := httptest.NewRequest("GET", "/", nil)
@@ -206,8 +208,8 @@ func TestAuthLetsPreflightsPass(t *testing.T) {
 			}
 		}
 		w := httptest.NewRecorder()
-		Chain(Recorded(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if RecordOf(r).Subject != "" {
+		Chain(Record(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if exchange.From(r).Subject != "" {
 				t.Error("a preflight speaks for somebody")
 			}
 			w.WriteHeader(204)
@@ -237,7 +239,7 @@ func TestAuthWithoutKeys(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", "Bearer "+i.token(t))
 		w := httptest.NewRecorder()
-		Chain(Recorded(), Auth(v))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it passed") })).ServeHTTP(w, r)
+		Chain(Record(), Auth(v))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it passed") })).ServeHTTP(w, r)
 		wantProblem(t, "no keys", w, 503, "token_no_keys")
 		if w.Header().Get("Retry-After") != "5" || w.Header().Get("WWW-Authenticate") != "" {
 			t.Errorf("header %v", w.Header())

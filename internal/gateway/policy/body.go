@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
 // Body bounds how large a request's body may be and how slowly it may come. After BodyGrace it must have averaged
@@ -24,15 +25,17 @@ func Body(limits config.Limits) Policy {
 				next.ServeHTTP(w, r)
 				return
 			}
-			b := &body{ReadCloser: r.Body, w: w, conn: http.NewResponseController(w), http1: r.ProtoMajor == 1}
+			b := &body{ReadCloser: r.Body, r: r, w: w, conn: http.NewResponseController(w), http1: r.ProtoMajor == 1}
 			if limits.BodyBytes > 0 {
 				b.ReadCloser = http.MaxBytesReader(w, r.Body, limits.BodyBytes)
 			}
-			if limits.BodyRate > 0 && !upstream.IsGRPC(r) {
+			if limits.BodyRate > 0 && !exchange.IsGRPC(r) {
 				b.grace, b.rate = limits.BodyGrace, limits.BodyRate
 				b.conn.SetReadDeadline(time.Now().Add(b.grace)) // for net/http, should nobody else read
 			}
 			r.Body = b
+			x, r := exchange.Ensure(r)
+			x.Inbound = b
 			defer b.release()
 			if limits.BodyBytes > 0 && r.ContentLength > limits.BodyBytes {
 				b.closeAfter() // rather than read all of it
@@ -79,6 +82,7 @@ func (b *body) wantEmpty() error {
 // on its connection, and a read that is under way when the handler returns is interrupted.
 type body struct {
 	io.ReadCloser
+	r     *http.Request
 	w     http.ResponseWriter
 	conn  *http.ResponseController
 	http1 bool
@@ -118,11 +122,20 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// BodyFault returns the error in which reading the request's body has ended; nil for none. Over HTTP/1, net/http cancels
-// the request before it returns that error to the reader, so that whoever sees the request cancelled asks here why.
-func BodyFault(r *http.Request) error {
-	b, ok := r.Body.(*body)
-	if !ok || !b.http1 || r.Context().Err() == nil {
+// Refusal returns why the guard refused the request or its body.
+func (b *body) Refusal() *exchange.Refusal { return refusalOf(b.r) }
+
+func refusalOf(r *http.Request) *exchange.Refusal {
+	if status, why, refused := guard.Refusal(r); refused {
+		return &exchange.Refusal{Status: status, Reason: why}
+	}
+	return nil
+}
+
+// BodyFault returns the error with which reading the body ended, if that error has cancelled the request. Over HTTP/1,
+// net/http cancels the request before it returns that error to the reader.
+func (b *body) BodyFault() error {
+	if !b.http1 || b.r.Context().Err() == nil {
 		return nil
 	}
 	b.reading.Lock() // a read that is under way is about to return
@@ -157,14 +170,15 @@ func (b *body) begin() bool {
 	return true
 }
 
-// wantBy makes reading a request's body fail after t, whatever its pace: for who keeps it in memory meanwhile.
-func wantBy(r *http.Request, t time.Time) {
-	if b, ok := r.Body.(*body); ok {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.until = t
-	}
+// ReadBodyBy makes reads of the body fail after t, whatever its pace.
+func (b *body) ReadBodyBy(t time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until = t
 }
+
+// SetReadDeadline does nothing yet.
+func (b *body) SetReadDeadline(time.Time) {}
 
 func (b *body) end() {
 	b.mu.Lock()
@@ -177,7 +191,7 @@ func (b *body) end() {
 }
 
 // release ends the read that is under way, and lets net/http read no more. It leaves alone a body that nobody has begun to
-// read, for which see giveUp; and HTTP/2, which closes its stream, and thereby the body.
+// read, for which see AbandonBody; and HTTP/2, which closes its stream, and thereby the body.
 func (b *body) release() {
 	b.mu.Lock()
 	b.over = true
@@ -204,8 +218,8 @@ func linger(w http.ResponseWriter) {
 	http.MaxBytesReader(w, io.NopCloser(strings.NewReader("x")), 0).Read(make([]byte, 1))
 }
 
-// overtake makes the answer that follows the last one on its connection, and independent of the rest of the body.
-func (b *body) overtake() {
+// RespondEarly makes the answer that follows the last one on its connection, and independent of the rest of the body.
+func (b *body) RespondEarly() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.http1 && !b.whole {
@@ -221,25 +235,14 @@ func (b *body) closeAfter() {
 	}
 }
 
-// Overtake is called before the header of an answer is written while the request's body may still be passed on.
-func Overtake(r *http.Request) {
-	if b, ok := r.Body.(*body); ok {
-		b.overtake()
-	}
-}
-
-// giveUp is Overtake for an answer that comes because the body is not passed on any more. A body that nobody has begun
-// to read is left to net/http, which keeps the connection when it is small.
-func giveUp(r *http.Request) {
-	b, ok := r.Body.(*body)
-	if !ok {
-		return
-	}
+// AbandonBody is RespondEarly for a body that is not passed on any more. A body that nothing has begun to read is left to
+// net/http, which keeps the connection when it is small.
+func (b *body) AbandonBody() {
 	b.mu.Lock()
 	started := b.started
 	b.mu.Unlock()
 	if started {
-		b.overtake()
+		b.RespondEarly()
 	}
 }
 

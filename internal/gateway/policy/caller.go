@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // callerOf names whose request this is, as c says. The name has no secret in it: what a client sent is hashed. It is never
@@ -15,7 +17,7 @@ import (
 // Nobody becomes another caller by what a service would not tell apart: a field or cookie that comes twice is none, and so are
 // the credentials of a CORS preflight, which nobody checks.
 func callerOf(r *http.Request, c config.Caller) string {
-	rec := RecordOf(r)
+	rec := exchange.From(r)
 	value := ""
 	switch c.By {
 	case "all":

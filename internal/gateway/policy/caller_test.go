@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -9,23 +8,25 @@ import (
 	"testing"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 func TestCallerOf(t *testing.T) {
 	alice := func(r *http.Request) { r.Header.Set("Authorization", "Bearer alice") }
 	from := func(ip string) func(*http.Request) {
-		return func(r *http.Request) { RecordOf(r).Client = netip.MustParseAddr(ip) }
+		return func(r *http.Request) { exchange.From(r).Client = netip.MustParseAddr(ip) }
 	}
 	name := func(c config.Caller, with ...func(*http.Request)) string {
-		rec := &Record{Client: netip.MustParseAddr("192.0.2.1")}
+		rec := &exchange.Exchange{Client: netip.MustParseAddr("192.0.2.1")}
 		r := httptest.NewRequest("GET", "/", nil)
-		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
+		r = rec.Attach(r)
 		for _, f := range with {
 			f(r)
 		}
 		return callerOf(r, c)
 	}
-	subject := func(r *http.Request) { RecordOf(r).Subject = "alice" }
+	subject := func(r *http.Request) { exchange.From(r).Subject = "alice" }
 	cookie := func(r *http.Request) { r.Header.Set("Cookie", "id=secret-value") }
 	auth, ip, all, byCookie := config.Caller{By: "authorization"}, config.Caller{By: "ip"}, config.Caller{By: "all"}, config.Caller{By: "cookie", Name: "id"}
 	header := config.Caller{By: "header", Name: "X-Key"}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // Forwarded settles who the client is, and tells the service in X-Forwarded-For, -Proto and -Host, X-Real-IP and
@@ -17,7 +19,7 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			rec := RecordOf(r)
+			rec := exchange.From(r)
 			peer, h := rec.Client, r.Header
 			believed := contains(trusted, peer)
 			for _, name := range disguises {

@@ -65,7 +65,7 @@ func FuzzForwarded(f *testing.F) {
 		r.Host = host
 		r.RemoteAddr = "[2001:db8::1%eth0]:80"
 		r.Header[http.CanonicalHeaderKey(name)] = []string{value}
-		Recorded()(Forwarded(trustedNets, false)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		Record()(Forwarded(trustedNets, false)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			h := r.Header
 			if h.Get("X-Forwarded-For") != "2001:db8::1" || h.Get("X-Real-Ip") != "2001:db8::1" || h.Get("X-Forwarded-Proto") != "http" {
 				t.Errorf("%v", h)

@@ -14,6 +14,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // Idempotency gives requests under one Idempotency-Key one effect and one answer, for services that do not do so themselves.
@@ -165,7 +167,7 @@ func (p *idempotent) refuse(w http.ResponseWriter, r *http.Request, problem Prob
 
 // clientGone ends a request that nobody waits for.
 func clientGone(r *http.Request, err error) {
-	rec := RecordOf(r)
+	rec := exchange.From(r)
 	rec.Status, rec.Reason, rec.Err = StatusClientGone, "client_gone", err
 	panic(http.ErrAbortHandler)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // keeper is the http.ResponseWriter of a request that holds a claim: it decides by the header of the answer what becomes of
@@ -16,7 +18,7 @@ import (
 // same again. It neither hijacks nor leads to what lies below.
 type keeper struct {
 	w      http.ResponseWriter
-	rec    *Record
+	rec    *exchange.Exchange
 	turn   *turn
 	header http.Header // apart from w's, where other policies have theirs
 	limit  int         // bytes of a recorded answer
@@ -182,7 +184,7 @@ func (k *keeper) brokenOff() {
 
 // replay gives a recorded answer.
 func replay(w http.ResponseWriter, r *http.Request, a claim.Answer) {
-	RecordOf(r).Reason = "replayed"
+	exchange.From(r).Reason = "replayed"
 	h := w.Header()
 	maps.Copy(h, a.Header)
 	if _, ok := h["Content-Type"]; !ok {

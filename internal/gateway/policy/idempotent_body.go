@@ -8,8 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1/guard"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
@@ -93,7 +92,7 @@ func (k *kept) grow(length int64, most int) error {
 // wrong with its key.
 func (p *idempotent) admit(r *http.Request, badKey error, body *kept) Problem {
 	switch {
-	case upstream.IsGRPC(r):
+	case exchange.IsGRPC(r):
 		return Problem{Status: http.StatusUnsupportedMediaType, Reason: "key_with_grpc",
 			Detail: "the answers of gRPC are streams, which cannot be given again under an Idempotency-Key"}
 	case errors.Is(badKey, idempotency.ErrNoKey):
@@ -106,10 +105,10 @@ func (p *idempotent) admit(r *http.Request, badKey error, body *kept) Problem {
 	case r.Body == nil || r.Body == http.NoBody:
 		return Problem{}
 	}
-	wantBy(r, time.Now().Add(p.patience))
+	exchange.From(r).ReadBodyBy(time.Now().Add(p.patience))
 	err := body.read(r.Body, r.ContentLength, p.config.BodyBytes)
-	if status, why, refused := guard.Refusal(r); refused {
-		return Problem{Status: status, Reason: "malformed", Detail: why}
+	if refusal := exchange.From(r).Refusal(); refusal != nil {
+		return Problem{Status: refusal.Status, Reason: "malformed", Detail: refusal.Reason}
 	}
 	switch {
 	case err == errNoRoom:

@@ -22,6 +22,8 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // keyed is a route with idempotency, on a store in memory, under test.
@@ -30,7 +32,7 @@ type keyed struct {
 	config  config.Idempotency
 	service http.HandlerFunc // what the route leads to
 	served  atomic.Int64     // how often it was asked
-	last    atomic.Pointer[Record]
+	last    atomic.Pointer[exchange.Exchange]
 
 	*Idempotency
 	shop     config.Service
@@ -66,12 +68,12 @@ func newKeyed(t testing.TB, service http.HandlerFunc) *keyed {
 
 // handler is the route.
 func (k *keyed) handler() http.Handler {
-	end := func(_ *http.Request, rec *Record) { k.last.Store(rec) }
+	end := func(_ *http.Request, rec *exchange.Exchange) { k.last.Store(rec) }
 	service := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		k.served.Add(1)
 		k.service(w, r)
 	})
-	return Chain(Recorded(end), k.Policy(k.config, &k.shop))(service)
+	return Chain(Record(end), k.Policy(k.config, &k.shop))(service)
 }
 
 // do sends a request and returns its answer.
@@ -284,7 +286,7 @@ func TestCallersHaveTheirOwnKeys(t *testing.T) {
 	nobody := order("key", "{}")
 	nobody.Header.Del("Authorization")
 	k.expect(nobody, 201, 3)
-	mail := Chain(Recorded(), k.Policy(k.config, &config.Service{Name: "mail"}))(http.HandlerFunc(created))
+	mail := Chain(Record(), k.Policy(k.config, &config.Service{Name: "mail"}))(http.HandlerFunc(created))
 	w := httptest.NewRecorder()
 	if mail.ServeHTTP(w, order("key", "{}")); w.Header().Get("Idempotency-Replayed") != "" {
 		t.Error("another service's answer")
@@ -773,7 +775,7 @@ func TestSlowOwner(t *testing.T) {
 	<-asked
 	k.store.HSet(k.store.Keys()[0], "lease", "1")
 	k.expect(order("key", "[]"), http.StatusUnprocessableEntity, 1)
-	fast := Chain(Recorded(), k.Policy(k.config, &k.shop))(http.HandlerFunc(created))
+	fast := Chain(Record(), k.Policy(k.config, &k.shop))(http.HandlerFunc(created))
 	fast.ServeHTTP(httptest.NewRecorder(), order("key", "{}"))
 	close(answer)
 	if w := <-done; w.Body.String() != "slow" {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
-	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // run sends the request to the service, and keeps the claim while it works.
@@ -21,20 +21,21 @@ func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim,
 	})()
 	t := p.begin(ctx, c)
 	defer t.release()
-	k := &keeper{w: w, rec: RecordOf(r), turn: t, header: http.Header{}, limit: p.config.AnswerBytes}
+	k := &keeper{w: w, rec: exchange.From(r), turn: t, header: http.Header{}, limit: p.config.AnswerBytes}
 	defer k.brokenOff()
 
 	out := r.WithContext(ctx)
 	out.Body, out.ContentLength, out.TransferEncoding = http.NoBody, int64(len(body)), nil
 	if len(body) > 0 {
-		out.Body = upstream.InMemory(body)
+		exchange.From(r).BodyInMemory = true
+		out.Body = exchange.NewMemoryBody(body)
 	}
 	delete(out.Header, "Te") // trailers cannot be given again
 	p.next.ServeHTTP(k, out)
 	k.record()
 	k.finish()
 	if r.Context().Err() != nil { // perhaps it has closed its sending side alone, and reads the answer
-		rec := RecordOf(r)
+		rec := exchange.From(r)
 		rec.Status, rec.Reason, rec.Err = StatusClientGone, "client_gone", context.Cause(r.Context())
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // A request meets the policies in the order in which they are written, and its answer the other way round.
@@ -53,18 +55,21 @@ func TestRecordedKnowsHowItEnded(t *testing.T) {
 		"the first one":   {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); w.WriteHeader(200) }, 404, 0},
 		"a problem":       {func(w http.ResponseWriter, r *http.Request) { Problem{Status: 503, Reason: "x"}.Write(w, r) }, 503, 91},
 		"a broken answer": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, 200, 0},
-		"nobody there":    {func(w http.ResponseWriter, r *http.Request) { RecordOf(r).Status = 499; panic(http.ErrAbortHandler) }, 499, 0},
+		"nobody there": {func(w http.ResponseWriter, r *http.Request) {
+			exchange.From(r).Status = 499
+			panic(http.ErrAbortHandler)
+		}, 499, 0},
 	} {
-		var ended []*Record
-		end := func(r *http.Request, rec *Record) {
-			if RecordOf(r) != rec {
+		var ended []*exchange.Exchange
+		end := func(r *http.Request, rec *exchange.Exchange) {
+			if exchange.From(r) != rec {
 				t.Error("another record than the request's")
 			}
 			ended = append(ended, rec)
 		}
 		func() {
 			defer func() { recover() }()
-			Recorded(end, end)(c.handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+			Record(end, end)(c.handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 		}()
 		if len(ended) != 2 || ended[0] != ended[1] {
 			t.Errorf("%s: ends were told %d times", name, len(ended))
@@ -74,15 +79,15 @@ func TestRecordedKnowsHowItEnded(t *testing.T) {
 			t.Errorf("%s: %+v", name, rec)
 		}
 	}
-	if RecordOf(httptest.NewRequest("GET", "/", nil)) != nil {
-		t.Error("there is a record outside of Recorded")
+	if exchange.From(httptest.NewRequest("GET", "/", nil)) != nil {
+		t.Error("there is a record outside of Record")
 	}
 }
 
 // What lies below can still be reached, by http.ResponseController.
 func TestRecordedKeepsFlush(t *testing.T) {
 	w := httptest.NewRecorder()
-	Recorded()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	Record()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Error(err)
 		}
@@ -125,8 +130,8 @@ func TestAccessLogOfAProblem(t *testing.T) {
 		}
 		return a
 	}}))
-	h := Recorded(AccessLog(log))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := RecordOf(r)
+	h := Record(AccessLog(log))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := exchange.From(r)
 		rec.Service, rec.Node, rec.Tries, rec.Waited = "shop", "shop-1", 2, 1500*time.Microsecond
 		Problem{Status: 502, Reason: "node_failed", Err: errors.New("it broke")}.Write(w, r)
 	}))

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // Problem is an answer that comes from the gateway and not from a service (RFC 9457).
@@ -21,10 +23,11 @@ type Problem struct {
 
 // Write answers with the problem, and notes it in the request's record.
 func (p Problem) Write(w http.ResponseWriter, r *http.Request) {
-	if rec := RecordOf(r); rec != nil {
+	rec := exchange.From(r)
+	if rec != nil {
 		rec.Reason, rec.Err = p.Reason, p.Err
 	}
-	giveUp(r)
+	rec.AbandonBody()
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`

@@ -11,15 +11,17 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // limited serves requests under a limit, and says what the last of them became.
-func limited(l config.RateLimit) func(r *http.Request) (*httptest.ResponseRecorder, *Record) {
+func limited(l config.RateLimit) func(r *http.Request) (*httptest.ResponseRecorder, *exchange.Exchange) {
 	limiter := ratelimit.New(nil, nil).Limiter(&config.Route{Path: "/", RateLimit: &l})
-	var last *Record
-	h := Chain(Recorded(func(_ *http.Request, rec *Record) { last = rec }), RateLimit(limiter, l))(http.HandlerFunc(
+	var last *exchange.Exchange
+	h := Chain(Record(func(_ *http.Request, rec *exchange.Exchange) { last = rec }), RateLimit(limiter, l))(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
-	return func(r *http.Request) (*httptest.ResponseRecorder, *Record) {
+	return func(r *http.Request) (*httptest.ResponseRecorder, *exchange.Exchange) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		return w, last

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
@@ -106,7 +107,7 @@ func (c *conns) close() {
 
 // exchange sends req on one of the member's connections and returns the head of the answer.
 func (m *member) exchange(p *Pool, req *http.Request) (*http.Response, error) {
-	if IsGRPC(req) {
+	if exchange.IsGRPC(req) {
 		return p.exchangeGRPC(m, req)
 	}
 	k, err := m.conns.get(req.Context(), idempotent(req.Method))

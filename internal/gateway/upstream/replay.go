@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
@@ -20,21 +21,11 @@ type replay struct {
 	lent   *streamBody   // stream as the try has it that is under way
 }
 
-// InMemory returns a request body that can be sent again whatever its size, and is not copied. Nobody may write to b.
-func InMemory(b []byte) io.ReadCloser { return &memoryBody{bytes.NewReader(b), b} }
-
-type memoryBody struct {
-	*bytes.Reader
-	whole []byte
-}
-
-func (*memoryBody) Close() error { return nil }
-
 // keepBody takes req's body over. Its error is an *client.BodyError.
 func keepBody(req *http.Request, limit int) (*replay, error) {
 	b := &replay{}
-	if m, ok := req.Body.(*memoryBody); ok {
-		b.kept = m.whole
+	if m, ok := req.Body.(*exchange.MemoryBody); ok {
+		b.kept = m.Bytes()
 		return b, nil
 	}
 	switch {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // A connection that failed may have a goroutine left that was to send the body and has not begun. It must not take
@@ -39,7 +41,7 @@ func TestBodyOfAFailedTryIsTakenBack(t *testing.T) {
 // A body that is in memory is sent again from there, however large it is.
 func TestBodyInMemoryIsKeptAsItIs(t *testing.T) {
 	whole := []byte("the body")
-	req, _ := http.NewRequest("POST", "http://shop.example/", InMemory(whole))
+	req, _ := http.NewRequest("POST", "http://shop.example/", exchange.NewMemoryBody(whole))
 	req.ContentLength = int64(len(whole))
 	b, err := keepBody(req, 1)
 	if err != nil || b.streams() || &b.kept[0] != &whole[0] {

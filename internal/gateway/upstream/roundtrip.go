@@ -3,10 +3,12 @@ package upstream
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/kit/breaker"
 )
@@ -39,26 +41,15 @@ func (f *flight) Skip(i int) bool {
 	return false
 }
 
-// Report is filled by RoundTrip for whoever put it into the request's context, with ReportKey. It must not be read before
-// RoundTrip has returned.
-type Report struct {
-	Node   string        // the node that answered, or that was tried last
-	Tries  int           // how often the request was sent, or tried to be
-	Waited time.Duration // in the queue, over all tries
-}
-
-// ReportKey is the context key of a *Report.
-type ReportKey struct{}
-
 // RoundTrip sends req to a node and returns its response; the caller must close the body. req is ready to be sent:
-// hop-by-hop fields are gone, and RemoteAddr is the client's.
+// hop-by-hop fields are gone. The exchange in its context, if any, gets the node, the tries and the time in the queue.
 //
 // It is sent again, to another node where there is one, when no byte of it had left, or when its method is idempotent
 // (RFC 9110 section 9.2.2) or it carries an Idempotency-Key, and the tries and the budget allow it.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	report, _ := req.Context().Value(ReportKey{}).(*Report)
-	if report == nil {
-		report = &Report{}
+	x := exchange.FromContext(req.Context())
+	if x == nil {
+		x = &exchange.Exchange{}
 	}
 	if len(p.view.Load().members) == 0 {
 		p.metrics.noNode.Inc()
@@ -68,38 +59,47 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := keepBody(req, p.service.Retry.BodyBytes)
+	most := p.service.Retry.BodyBytes
+	if x.BodyInMemory {
+		most = math.MaxInt
+	}
+	body, err := keepBody(req, most)
 	if err != nil {
 		p.settle(call, nil, err, req.Context())
 		return nil, err
 	}
-	f := &flight{req: req, body: body, limit: int64(p.service.Limit.InFlight), key: p.hashKey(req)}
+	f := &flight{req: req, body: body, limit: int64(p.service.Limit.InFlight), key: p.hashKey(req, x)}
 	f.tried = f.room[:0]
 	if p.service.Timeout > 0 {
 		f.deadline = time.Now().Add(p.service.Timeout)
 	}
 	p.budget.Request()
-	resp, err := p.send(f, report)
-	report.Waited = f.waited
+	resp, err := p.send(f, x)
+	x.Waited = f.waited
 	p.settle(call, resp, err, req.Context())
 	return resp, err
 }
 
 // send tries until there is an answer to give.
-func (p *Pool) send(f *flight, report *Report) (*http.Response, error) {
+func (p *Pool) send(f *flight, x *exchange.Exchange) (*http.Response, error) {
 	ctx := f.req.Context()
 	for {
 		m, err := p.acquire(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		report.Node = m.id
-		report.Tries++
+		x.Node = m.id
+		x.Tries++
 		resp, err := p.try(f, m)
-		again, why := p.judge(f, report.Tries, resp, err)
+		again, why := p.judge(f, x.Tries, resp, err)
 		if !again {
 			if why != "" {
 				p.metrics.notRetried(why)
+			}
+			if resp != nil {
+				if t, ok := resp.Body.(*tunnelBody); ok {
+					x.Tunnel = t
+				}
 			}
 			return p.pin(resp, f, m), err
 		}
@@ -138,7 +138,7 @@ func (p *Pool) settle(call breaker.Call, resp *http.Response, err error, ctx con
 }
 
 // hashKey is the ring position of a request; of one that lacks what the service hashes by, a random one.
-func (p *Pool) hashKey(req *http.Request) uint64 {
+func (p *Pool) hashKey(req *http.Request, x *exchange.Exchange) uint64 {
 	b := p.service.Balance
 	if b.Picker != "hash" {
 		return 0
@@ -152,7 +152,9 @@ func (p *Pool) hashKey(req *http.Request) uint64 {
 			s = c.Value
 		}
 	case "ip":
-		s = hostOf(req.RemoteAddr)
+		if x.Client.IsValid() {
+			s = x.Client.String()
+		}
 	case "path":
 		s = req.URL.Path
 	}

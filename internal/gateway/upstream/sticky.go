@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"strconv"
 
@@ -42,12 +41,5 @@ func (p *Pool) pin(resp *http.Response, f *flight, m *member) *http.Response {
 
 // pinName is a node's name in the cookie: not its id, which is nobody's business.
 func pinName(m *member) string { return strconv.FormatUint(balance.Key(m.id), 36) }
-
-func hostOf(address string) string {
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		return host
-	}
-	return address
-}
 
 func randomKey() uint64 { return rand.Uint64() }

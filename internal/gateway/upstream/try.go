@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -259,8 +258,8 @@ func (b *tunnelBody) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Cut calls f when the tunnel has to end: its node was drained, or the request's context is over.
-func (b *tunnelBody) Cut(f func()) (stop func() bool) { return context.AfterFunc(b.try.ctx, f) }
+// AfterEnd calls f when the tunnel has to end: its node was drained, or the request's context is over.
+func (b *tunnelBody) AfterEnd(f func()) (stop func() bool) { return context.AfterFunc(b.try.ctx, f) }
 
 // keptBody is an answer that is already here.
 type keptBody struct {
@@ -289,9 +288,4 @@ func (b *keptBody) Close() error {
 		b.buf, b.rest = nil, nil
 	}
 	return nil
-}
-
-// IsGRPC reports whether a request is spoken in gRPC, which goes to the nodes over HTTP/2.
-func IsGRPC(req *http.Request) bool {
-	return req.ProtoMajor == 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc")
 }
