@@ -19,64 +19,115 @@ const module = "github.com/tenfold-go/tenfold"
 var allowedImports = map[string][]string{
 	"cmd/tenfold": {"*"},
 
-	"kit/breaker":          {},
-	"kit/cache":            {},
-	"kit/idempotency":      {},
-	"kit/position":         {},
-	"kit/session":          {},
+	"kit/breaker": {},
+
+	"kit/cache": {},
+
+	"kit/idempotency": {},
+
+	"kit/position": {},
+
+	"kit/session": {},
+
 	"kit/session/scsstore": {},
 
-	"internal/config":       {},
-	"internal/node":         {},
-	"internal/sample":       {},
-	"internal/http1/wire":   {},
+	"internal/strictyaml": {},
+
+	"internal/config": {"internal/strictyaml"},
+
+	"internal/node": {},
+
+	"internal/sample": {},
+
+	"internal/http1/wire": {},
+
 	"internal/http1/client": {"internal/http1/wire"},
-	"internal/http1/guard":  {"internal/http1/wire"},
-	"internal/store":        {},
+
+	"internal/http1/guard": {"internal/http1/wire"},
+
+	"internal/store": {},
+
 	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/config", "internal/http1/client", "internal/http1/guard",
 		"internal/store"},
-	"internal/gateway/balance":   {},
-	"internal/gateway/exchange":  {},
-	"internal/gateway/upstream":  {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node", "internal/config"},
-	"internal/gateway/claim":     {"internal/store"},
-	"internal/gateway/jwt":       {"internal/config"},
+
+	"internal/gateway/balance": {},
+
+	"internal/gateway/exchange": {},
+
+	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node", "internal/config"},
+
+	"internal/gateway/claim": {"internal/store"},
+
+	"internal/gateway/jwt": {"internal/config"},
+
 	"internal/gateway/ratelimit": {"internal/config", "internal/store"},
+
 	"internal/gateway/policy": {"internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
 		"kit/idempotency", "internal/config", "internal/http1/client", "internal/http1/guard"},
-	"internal/fleet":           {"internal/node", "internal/config"},
-	"internal/fleet/process":   {"internal/fleet"},
+
+	"internal/fleet": {"internal/node", "internal/config"},
+
+	"internal/fleet/process": {"internal/fleet"},
+
 	"internal/fleet/fleettest": {"internal/fleet"},
-	"internal/curve":           {},
-	"internal/journey":         {},
-	"internal/load":            {"internal/journey", "internal/http1/client"},
-	"internal/plan":            {"internal/report"},
-	"internal/report":          {},
-	"internal/console":         {"internal/config"},
-	"examples/shop":            {"kit/cache", "kit/idempotency", "kit/session"},
-	"examples/shop/cmd/shop":   {"examples/shop"},
-	"bench/load":               {},
-	"bench/proxy":              {},
+
+	"internal/curve": {},
+
+	"internal/journey": {"internal/strictyaml"},
+
+	"internal/load": {"internal/journey", "internal/http1/client"},
+
+	"internal/plan": {"internal/report"},
+
+	"internal/report": {},
+
+	"internal/console": {"internal/config"},
+
+	"examples/shop": {"kit/cache", "kit/idempotency", "kit/session"},
+
+	"examples/shop/cmd/shop": {"examples/shop"},
+
+	"bench/load": {},
+
+	"bench/proxy": {},
 }
 
 // leafLibraries lists the leaf packages. Outside the two modules, a leaf imports only the standard library and the libraries
 // that are named here.
 var leafLibraries = map[string][]string{
-	"internal/config":           {"github.com/goccy/go-yaml"},
-	"internal/curve":            {},
-	"internal/node":             {},
-	"internal/sample":           {},
-	"internal/http1/wire":       {},
-	"internal/http1/client":     {},
-	"internal/http1/guard":      {},
-	"internal/journey":          {"github.com/goccy/go-yaml"},
-	"internal/report":           {},
-	"internal/gateway/balance":  {},
+	"internal/strictyaml": {"github.com/goccy/go-yaml"},
+
+	"internal/config": {},
+
+	"internal/curve": {},
+
+	"internal/node": {},
+
+	"internal/sample": {},
+
+	"internal/http1/wire": {},
+
+	"internal/http1/client": {},
+
+	"internal/http1/guard": {},
+
+	"internal/journey": {},
+
+	"internal/report": {},
+
+	"internal/gateway/balance": {},
+
 	"internal/gateway/exchange": {},
-	"kit/breaker":               {},
-	"kit/cache":                 {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
-	"kit/idempotency":           {},
-	"kit/position":              {},
-	"kit/session":               {"github.com/redis/rueidis"},
+
+	"kit/breaker": {},
+
+	"kit/cache": {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
+
+	"kit/idempotency": {},
+
+	"kit/position": {},
+
+	"kit/session": {"github.com/redis/rueidis"},
 }
 
 type goPackage struct {

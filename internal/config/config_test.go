@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // TestCommentsNameTheDefaults holds config.go, the manual, to what the code does: every field has a key in the file, and
@@ -209,7 +211,7 @@ func distinctKeys(n int) []string {
 
 // TestHostileFilesCostLittle: a file made to be expensive is refused, or read, without a stack or an hour of its own.
 func TestHostileFilesCostLittle(t *testing.T) {
-	const size = maxFile / 4 // enough to be far beyond the other limits
+	const size = strictyaml.MaxFile / 4 // enough to be far beyond the other limits
 	deep := func(unit func(depth int) string) string {
 		var b strings.Builder
 		for i := 0; b.Len() < size-4000; i++ {

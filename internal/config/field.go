@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // field is one key of the file. Each is listed once, in fields.go: what reads it also prints it, so that the effective
@@ -16,7 +18,7 @@ type field struct {
 // value is the way between a part of a Config and its form in the file.
 type value interface {
 	// read takes the value from the file, or reports why not and leaves the default.
-	read(r *reader, n node)
+	read(r *reader, n strictyaml.Value)
 	// show returns the value as the file would have it: a string is one value (quoted where needed), a []string a list,
 	// a []shown a mapping, a [][]shown a list of mappings; nil leaves the key out.
 	show() any
@@ -29,14 +31,14 @@ type shown struct {
 }
 
 // readFields reads a mapping by the table of its fields.
-func (r *reader) readFields(n node, fields []field) {
-	for _, k := range r.mapping(n, "a mapping") {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k.key })
+func (r *reader) readFields(n strictyaml.Value, fields []field) {
+	for _, k := range r.Mapping(n, "a mapping") {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k.Key })
 		if i < 0 {
-			r.problemIn(k.value.path, k.at, unknownField(k.key, fields))
+			r.ProblemAt(k.Value.Path, k.At, unknownField(k.Key, fields))
 			continue
 		}
-		fields[i].value.read(r, k.value)
+		fields[i].value.read(r, k.Value)
 	}
 }
 
@@ -48,7 +50,7 @@ type optional[T any] struct {
 	short  func(t *T, text string) error // nil when there is no short form
 }
 
-func (v optional[T]) read(r *reader, n node) {
+func (v optional[T]) read(r *reader, n strictyaml.Value) {
 	t, off := v.fresh(), false
 	b := block{fields: v.fields(t), off: &off}
 	if v.short != nil {
@@ -83,8 +85,8 @@ type block struct {
 	short  func(text string) error // nil when there is no short form
 }
 
-func (b block) read(r *reader, n node) {
-	text, scalar := scalarText(n.Node)
+func (b block) read(r *reader, n strictyaml.Value) {
+	text, scalar := n.Scalar()
 	switch {
 	case scalar && b.off != nil && text == "off":
 		*b.off = true
@@ -97,7 +99,7 @@ func (b block) read(r *reader, n node) {
 		if b.off != nil {
 			hint = `only "off" is a value of its own here`
 		}
-		r.problem(n, wrong(hint, "want a mapping, found a single value"))
+		r.Problem(n, wrong(hint, "want a mapping, found a single value"))
 	default:
 		r.readFields(n, b.fields)
 	}

@@ -5,6 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // Options are what a file may refer to outside of itself.
@@ -22,7 +25,7 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxFile+1))
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +36,7 @@ func Load(path string) (*Config, error) {
 // working directory cannot be found. A Config that comes without an error is complete: every default is filled in, and
 // everything that can be checked without starting the services holds.
 func Parse(name string, data []byte, o *Options) (*Config, error) {
-	r := reader{getenv: os.LookupEnv, places: map[string]place{}}
+	r := reader{getenv: os.LookupEnv}
 	if o == nil {
 		o = &Options{}
 	}
@@ -44,29 +47,36 @@ func Parse(name string, data []byte, o *Options) (*Config, error) {
 	if r.dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, fmt.Errorf("find working directory: %w", err)
 	}
-	body, problems := parseSource(data)
+	root, problems := strictyaml.Parse(data, smallestFile)
 	if len(problems) > 0 {
-		return nil, problems.in(name)
+		return nil, problems.In(name)
 	}
 	c, _ := defaults()
-	r.readFields(node{body, "", place{1, 1}}, c.fields())
+	r.readFields(root, c.fields())
 	c.settle(r.dir)
-	for _, p := range c.validate(r.broken) {
-		at := r.locate(p.Path)
-		p.Line, p.Column = at.line, at.column
-		r.problems = append(r.problems, p)
+	for _, p := range c.validate(r.Broken) {
+		r.Add(p)
 	}
-	if len(r.problems) > 0 {
-		return nil, r.problems.in(name)
+	if problems := r.Problems(); len(problems) > 0 {
+		return nil, problems.In(name)
 	}
 	return &c, nil
 }
 
-// in names the file of every problem and puts them in its order.
-func (ps Problems) in(file string) Problems {
-	for i := range ps {
-		ps[i].File = file
+// smallestFile is the hint for an empty file.
+const smallestFile = "the smallest file is: services: {shop: {run: [shop, serve]}}"
+
+// reader reads tenfold.yaml and collects its problems.
+type reader struct {
+	strictyaml.Reader
+	getenv func(string) (string, bool)
+	dir    string // absolute; paths of the file are relative to it
+}
+
+// refused reports a value that cannot be used.
+func (r *reader) refused(n strictyaml.Value, text string, err error) {
+	if strings.Contains(text, "${") {
+		err = wrong("only admin.token and the env of a service are", "is not read from the environment here")
 	}
-	ps.sort()
-	return ps
+	r.Problem(n, err)
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // Notes returns what is allowed and probably not meant, or has a price that is easy to miss. They have no place in a file,
@@ -48,7 +50,7 @@ func (c *Config) around(r *Route) int {
 type notes []Problem
 
 func (n *notes) add(path, hint, format string, args ...any) {
-	*n = append(*n, problemAt(path, wrong(hint, format, args...)))
+	*n = append(*n, strictyaml.ProblemAt(path, wrong(hint, format, args...)))
 }
 
 func (n *notes) service(s *Service) {

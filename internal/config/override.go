@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
+)
 
 // Overrides are what a command line may set in place of the file. Empty fields leave the file's value.
 type Overrides struct {
@@ -14,7 +18,7 @@ func (c *Config) Override(o Overrides) error {
 	var problems Problems
 	note := func(flag string, err error) {
 		if err != nil {
-			problems = append(problems, problemAt(flag, err))
+			problems = append(problems, strictyaml.ProblemAt(flag, err))
 		}
 	}
 	for _, a := range o.Listen {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // The policies of a route: who may pass, how often, and what a repetition gets.
@@ -31,8 +33,8 @@ func parseAlgorithm(s string) (string, error) {
 // keySource is a URL, or a file that must exist.
 type keySource struct{ p *string }
 
-func (k keySource) read(r *reader, n node) {
-	s, ok := r.text(n, "one value")
+func (k keySource) read(r *reader, n strictyaml.Value) {
+	s, ok := r.Text(n, "one value")
 	if !ok {
 		return
 	}

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 const maxRoutes = 10_000
@@ -15,14 +15,14 @@ const maxRoutes = 10_000
 // routes is the list of routes, in the order of the file.
 type routes struct{ p *[]Route }
 
-func (v routes) read(r *reader, n node) {
-	if _, isList := n.Node.(*ast.SequenceNode); !isList {
-		r.wrongKind(n, "a list of routes")
+func (v routes) read(r *reader, n strictyaml.Value) {
+	if !n.IsList() {
+		r.WrongKind(n, "a list of routes")
 		return
 	}
-	items := r.list(n)
+	items := r.List(n)
 	if len(items) > maxRoutes {
-		r.problem(n, wrong("", "%d routes are too many: at most %d", len(items), maxRoutes))
+		r.Problem(n, wrong("", "%d routes are too many: at most %d", len(items), maxRoutes))
 		return
 	}
 	for _, item := range items {
@@ -43,7 +43,7 @@ func (v routes) show() any {
 // host is a name of the gateway; what is left out matches every name.
 type host struct{ p *string }
 
-func (h host) read(r *reader, n node) { scalar[string]{h.p, parseHost, word}.read(r, n) }
+func (h host) read(r *reader, n strictyaml.Value) { scalar[string]{h.p, parseHost, word}.read(r, n) }
 
 func (h host) show() any {
 	if *h.p == "" {
@@ -112,29 +112,29 @@ func parseMethod(s string) (string, error) {
 // headers are conditions: a value to equal, or "*" for any.
 type headers struct{ p *map[string]string }
 
-func (h headers) read(r *reader, n node) {
-	all := r.mapping(n, "a mapping of header names to values")
+func (h headers) read(r *reader, n strictyaml.Value) {
+	all := r.Mapping(n, "a mapping of header names to values")
 	if len(all) > 32 {
-		r.problem(n, wrong("", "%d headers are too many: at most 32", len(all)))
+		r.Problem(n, wrong("", "%d headers are too many: at most 32", len(all)))
 		return
 	}
 	m := map[string]string{}
 	for _, k := range all {
-		text, ok := r.text(k.value, "one value")
-		name := textproto.CanonicalMIMEHeaderKey(k.key)
+		text, ok := r.Text(k.Value, "one value")
+		name := textproto.CanonicalMIMEHeaderKey(k.Key)
 		_, twice := m[name]
 		switch {
 		case !ok:
-		case !httpToken.MatchString(k.key):
-			r.problemIn(k.value.path, k.at, wrong("a name such as X-Version", "is not a header name"))
+		case !httpToken.MatchString(k.Key):
+			r.ProblemAt(k.Value.Path, k.At, wrong("a name such as X-Version", "is not a header name"))
 		case name == "Host":
-			r.problemIn(k.value.path, k.at, wrong("host: shop.example", "use host for this"))
-		case twice && k.first:
-			r.problemIn(k.value.path, k.at, wrong("", "is the same header as another one here"))
+			r.ProblemAt(k.Value.Path, k.At, wrong("host: shop.example", "use host for this"))
+		case twice && !k.Duplicate:
+			r.ProblemAt(k.Value.Path, k.At, wrong("", "is the same header as another one here"))
 		case text == "":
-			r.problem(k.value, wrong(`"*" for any value`, "is empty"))
+			r.Problem(k.Value, wrong(`"*" for any value`, "is empty"))
 		case strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			r.problem(k.value, wrong("", "%s is not a value that a header can have", quote(text)))
+			r.Problem(k.Value, wrong("", "%s is not a value that a header can have", quote(text)))
 		default:
 			m[name] = text
 		}

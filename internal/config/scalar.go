@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // scalar is a value given as one word of the file.
@@ -16,8 +18,8 @@ type scalar[T any] struct {
 	print func(T) string
 }
 
-func (s scalar[T]) read(r *reader, n node) {
-	text, ok := r.text(n, "one value")
+func (s scalar[T]) read(r *reader, n strictyaml.Value) {
+	text, ok := r.Text(n, "one value")
 	if !ok {
 		return
 	}
@@ -40,19 +42,19 @@ type list[T any] struct {
 	omit  bool // leave an empty list out of the effective file
 }
 
-func (l list[T]) read(r *reader, n node) {
-	items := r.list(n)
+func (l list[T]) read(r *reader, n strictyaml.Value) {
+	items := r.List(n)
 	if len(items) > l.most {
-		r.problem(n, wrong("", "%d values are too many: at most %d", len(items), l.most))
+		r.Problem(n, wrong("", "%d values are too many: at most %d", len(items), l.most))
 		return
 	}
 	want := "one value"
-	if len(items) == 1 && items[0].path == n.path {
+	if len(items) == 1 && items[0].Path == n.Path {
 		want = "one value or a list of them"
 	}
 	all := make([]T, 0, len(items))
 	for _, item := range items {
-		text, ok := r.text(item, want)
+		text, ok := r.Text(item, want)
 		if !ok {
 			continue
 		}

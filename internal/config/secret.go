@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // mask stands for a secret wherever a Config is shown.
@@ -13,14 +15,14 @@ const mask = "***"
 // secret is a text that may come from the environment and is never shown in a message.
 type secret struct{ p *string }
 
-func (s secret) read(r *reader, n node) {
-	text, ok := r.text(n, "one value")
+func (s secret) read(r *reader, n strictyaml.Value) {
+	text, ok := r.Text(n, "one value")
 	if !ok {
 		return
 	}
 	v, err := r.expand(text)
 	if err != nil {
-		r.problem(n, err)
+		r.Problem(n, err)
 		return
 	}
 	*s.p = v
@@ -78,29 +80,29 @@ func given(name string) bool {
 
 const maxEntries = 1000
 
-func (e environment) read(r *reader, n node) {
-	all := r.mapping(n, "a mapping NAME: value")
+func (e environment) read(r *reader, n strictyaml.Value) {
+	all := r.Mapping(n, "a mapping NAME: value")
 	if len(all) > maxEntries {
-		r.problem(n, wrong("", "%d variables are too many: at most %d", len(all), maxEntries))
+		r.Problem(n, wrong("", "%d variables are too many: at most %d", len(all), maxEntries))
 		return
 	}
 	env := map[string]string{}
 	for _, k := range all {
-		v := k.value
+		v := k.Value
 		switch {
-		case !envName.MatchString(k.key):
-			r.problemIn(v.path, k.at, wrong("letters, digits and _, as in LOG_LEVEL: debug", "is not a name for a variable"))
+		case !envName.MatchString(k.Key):
+			r.ProblemAt(v.Path, k.At, wrong("letters, digits and _, as in LOG_LEVEL: debug", "is not a name for a variable"))
 			continue
-		case given(k.key):
-			r.problemIn(v.path, k.at, wrong("remove it", "is set by tenfold for each node"))
+		case given(k.Key):
+			r.ProblemAt(v.Path, k.At, wrong("remove it", "is set by tenfold for each node"))
 			continue
-		case isNull(v.Node):
-			r.problem(v, wrong(fmt.Sprintf(`write "" for an empty value, "${%s}" to hand it on`, k.key), "has no value"))
+		case v.IsNull():
+			r.Problem(v, wrong(fmt.Sprintf(`write "" for an empty value, "${%s}" to hand it on`, k.Key), "has no value"))
 			continue
 		}
 		var text string
 		secret{&text}.read(r, v)
-		env[k.key] = text
+		env[k.Key] = text
 	}
 	if len(env) > 0 {
 		*e.p = env

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // Counts that no file needs more of.
@@ -22,20 +22,20 @@ const (
 // services is the mapping of names to services, in the order of the file.
 type services struct{ p *[]Service }
 
-func (s services) read(r *reader, n node) {
-	all := r.mapping(n, "a mapping of names to services")
+func (s services) read(r *reader, n strictyaml.Value) {
+	all := r.Mapping(n, "a mapping of names to services")
 	if len(all) > maxServices {
-		r.problem(n, wrong("", "%d services are too many: at most %d", len(all), maxServices))
+		r.Problem(n, wrong("", "%d services are too many: at most %d", len(all), maxServices))
 		return
 	}
 	for _, k := range all {
-		if err := checkServiceName(k.key); err != nil {
-			r.problemIn(k.value.path, k.at, err)
+		if err := checkServiceName(k.Key); err != nil {
+			r.ProblemAt(k.Value.Path, k.At, err)
 		}
 		_, service := defaults()
-		service.Name = k.key
-		r.readFields(k.value, service.fields())
-		if k.first {
+		service.Name = k.Key
+		r.readFields(k.Value, service.fields())
+		if !k.Duplicate {
 			*s.p = append(*s.p, service)
 		}
 	}
@@ -66,31 +66,31 @@ type command struct{ p *[]string }
 // shellSigns mean something to a shell. No shell reads run, so a text with one of them would not do what it looks like.
 const shellSigns = "\"'\\$`|&;<>*?(){}~"
 
-func (c command) read(r *reader, n node) {
+func (c command) read(r *reader, n strictyaml.Value) {
 	var argv []string
-	if _, isList := n.Node.(*ast.SequenceNode); !isList {
-		text, ok := r.text(n, "a command, or a list of it and its arguments")
+	if !n.IsList() {
+		text, ok := r.Text(n, "a command, or a list of it and its arguments")
 		if !ok {
 			return
 		}
 		if i := strings.IndexAny(text, shellSigns); i >= 0 {
-			r.problem(n, wrong(`write a list, one item per argument: [shop, "--name=a b"]; with a shell: [sh, -c, "..."]`,
+			r.Problem(n, wrong(`write a list, one item per argument: [shop, "--name=a b"]; with a shell: [sh, -c, "..."]`,
 				"has %q, and no shell reads it", text[i:i+1]))
 			return
 		}
 		argv = strings.Fields(text)
 	} else {
-		for _, item := range r.list(n) {
-			if arg, ok := r.text(item, "one argument"); ok {
+		for _, item := range r.List(n) {
+			if arg, ok := r.Text(item, "one argument"); ok {
 				argv = append(argv, arg)
 			}
 		}
 	}
 	switch {
 	case len(argv) == 0 || argv[0] == "":
-		r.problem(n, wrong("a command and its arguments: [shop, serve]", "names no command"))
+		r.Problem(n, wrong("a command and its arguments: [shop, serve]", "names no command"))
 	case len(argv) > maxEntries:
-		r.problem(n, wrong("", "%d arguments are too many: at most %d", len(argv), maxEntries))
+		r.Problem(n, wrong("", "%d arguments are too many: at most %d", len(argv), maxEntries))
 	default:
 		*c.p = argv
 	}
@@ -106,13 +106,13 @@ func (c command) show() any {
 // directory is a path relative to the file; it must exist.
 type directory struct{ p *string }
 
-func (d directory) read(r *reader, n node) {
+func (d directory) read(r *reader, n strictyaml.Value) {
 	path, ok := r.path(n)
 	if !ok {
 		return
 	}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		r.problem(n, wrong("", "there is no directory %s", quote(path)))
+		r.Problem(n, wrong("", "there is no directory %s", quote(path)))
 		return
 	}
 	*d.p = path
@@ -126,10 +126,10 @@ func (d directory) show() any {
 }
 
 // path reads a path and makes it absolute, seen from the directory of the file.
-func (r *reader) path(n node) (string, bool) {
-	path, ok := r.text(n, "a path")
+func (r *reader) path(n strictyaml.Value) (string, bool) {
+	path, ok := r.Text(n, "a path")
 	if ok && path == "" {
-		r.problem(n, wrong("", "names no file"))
+		r.Problem(n, wrong("", "names no file"))
 		return "", false
 	}
 	if !filepath.IsAbs(path) {
@@ -141,12 +141,12 @@ func (r *reader) path(n node) (string, bool) {
 // nodes is how many nodes run, or where they are: 3, 2..10, or a list of addresses.
 type nodes struct{ s *Service }
 
-func (v nodes) read(r *reader, n node) {
-	if _, isList := n.Node.(*ast.SequenceNode); isList {
+func (v nodes) read(r *reader, n strictyaml.Value) {
+	if n.IsList() {
 		v.readAddresses(r, n)
 		return
 	}
-	text, ok := r.text(n, "a number, a range or a list of addresses")
+	text, ok := r.Text(n, "a number, a range or a list of addresses")
 	if !ok {
 		return
 	}
@@ -158,13 +158,13 @@ func (v nodes) read(r *reader, n node) {
 	v.s.MinNodes, v.s.MaxNodes = least, most
 }
 
-func (v nodes) readAddresses(r *reader, n node) {
-	items := r.list(n)
+func (v nodes) readAddresses(r *reader, n strictyaml.Value) {
+	items := r.List(n)
 	switch {
 	case len(items) == 0:
-		r.problem(n, wrong("at least one host:port, or a number of nodes", "the list is empty"))
+		r.Problem(n, wrong("at least one host:port, or a number of nodes", "the list is empty"))
 	case len(items) > maxAddresses:
-		r.problem(n, wrong("", "%d addresses are too many: at most %d", len(items), maxAddresses))
+		r.Problem(n, wrong("", "%d addresses are too many: at most %d", len(items), maxAddresses))
 		return
 	}
 	seen := map[string]int{}
@@ -172,16 +172,16 @@ func (v nodes) readAddresses(r *reader, n node) {
 	for i, item := range items {
 		address, weight := "", 1
 		at := scalar[string]{&address, parseNodeAddress, word}
-		if _, isMap := item.Node.(ast.MapNode); isMap {
+		if item.IsMapping() {
 			r.readFields(item, []field{{"address", at}, {"weight", whole(&weight, 1, maxWeight)}})
-			if address == "" && !r.broken(item.path) {
-				r.problem(item, wrong("{address: 10.0.0.1:8080, weight: 3}", "has no address"))
+			if address == "" && !r.Broken(item.Path) {
+				r.Problem(item, wrong("{address: 10.0.0.1:8080, weight: 3}", "has no address"))
 			}
 		} else {
 			at.read(r, item)
 		}
 		if first, twice := seen[address]; twice && address != "" {
-			r.problem(item, wrong("", "%s is the same address as %s[%d]", quote(address), n.path, first))
+			r.Problem(item, wrong("", "%s is the same address as %s[%d]", quote(address), n.Path, first))
 		} else {
 			seen[address] = i
 		}

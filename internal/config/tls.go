@@ -3,24 +3,26 @@ package config
 import (
 	"crypto/tls"
 	"os"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // tlsFiles is the certificate of the gateway, or "off".
 type tlsFiles struct{ p **TLS }
 
-func (v tlsFiles) read(r *reader, n node) {
+func (v tlsFiles) read(r *reader, n strictyaml.Value) {
 	var t TLS
 	off := false
 	block{fields: t.fields(), off: &off}.read(r, n)
 	switch {
-	case off || r.broken(n.path):
+	case off || r.Broken(n.Path):
 		return
 	case t.Cert == "" || t.Key == "":
-		r.problem(n, wrong("{cert: shop.crt, key: shop.key}", "needs both, cert and key"))
+		r.Problem(n, wrong("{cert: shop.crt, key: shop.key}", "needs both, cert and key"))
 		return
 	}
 	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
-		r.problem(n, wrong("cert is the chain in PEM, leaf first; key is its private key in PEM, unencrypted",
+		r.Problem(n, wrong("cert is the chain in PEM, leaf first; key is its private key in PEM, unencrypted",
 			"the certificate and its key cannot be used: %s", err))
 		return
 	}
@@ -37,7 +39,7 @@ func (v tlsFiles) show() any {
 // file is a path relative to the file; it must exist.
 type file struct{ p *string }
 
-func (f file) read(r *reader, n node) {
+func (f file) read(r *reader, n strictyaml.Value) {
 	path, ok := r.path(n)
 	if !ok {
 		return
@@ -45,9 +47,9 @@ func (f file) read(r *reader, n node) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil || !info.Mode().IsRegular():
-		r.problem(n, wrong("", "there is no file %s", quote(path)))
-	case info.Size() > maxFile:
-		r.problem(n, wrong("", "%s is larger than 1MiB", quote(path)))
+		r.Problem(n, wrong("", "there is no file %s", quote(path)))
+	case info.Size() > strictyaml.MaxFile:
+		r.Problem(n, wrong("", "%s is larger than 1MiB", quote(path)))
 	default:
 		*f.p = path
 	}

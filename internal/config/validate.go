@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
 // validate checks what one field alone cannot tell. It leaves out what follows from a problem that is already known:
@@ -30,7 +32,7 @@ type validation struct {
 
 func (v *validation) problem(path string, hint, format string, args ...any) {
 	if !v.broken(path) {
-		v.problems = append(v.problems, problemAt(path, wrong(hint, format, args...)))
+		v.problems = append(v.problems, strictyaml.ProblemAt(path, wrong(hint, format, args...)))
 	}
 }
 

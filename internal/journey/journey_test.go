@@ -256,10 +256,10 @@ func TestProblemsHavePlaceAndHint(t *testing.T) {
 		"data: {users: short.csv}\nsteps: [{path: /}]":               "short.csv:3: too few or too many fields",
 		"data: {users: empty.csv}\nsteps: [{path: /}]":               "has no rows",
 		"data: {users: users.csv}\nsteps: [{path: '/${users.age}'}]": "nothing sets ${users.age}",
-		"steps: &a [{path: /}]":                                      "anchors",
+		"steps: &a [{path: /}]":                                      "an anchor",
 		"steps: [{path: /, path: /}]":                                "is set twice",
 		strings.Repeat("[", 100):                                     "nested too deeply",
-		"a\x00b":                                                     "control characters",
+		"a\x00b":                                                     "a control character",
 	} {
 		_, err := parse(t, text)
 		var ps Problems

@@ -1,8 +1,17 @@
-package config
+// Package strictyaml reads YAML files that people write: strictly, with the place of every value, and with every problem
+// reported at once.
+//
+// The accepted language is plain YAML 1.2 without the parts that let a file mean something else than it says: no anchors,
+// aliases, merge keys, tags, directives, explicit keys, and only one document. Values are read as they are written: 1.10 stays
+// "1.10" and yes stays "yes".
+//
+// Parse returns the root Value. A Reader walks from there and collects Problems.
+package strictyaml
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -13,58 +22,51 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits on the text, so that a broken or hostile file costs a bounded amount of work. They stand far above any real
-// file: a thousand services with everything set stay below them.
+// Limits on the text. They bound the work for a broken or hostile file, and they are far above any real file: a thousand
+// services with every key set stay below them.
 const (
-	maxFile   = 1 << 20 // bytes
-	maxTokens = 50_000  // the parser's work grows with the square of the keys in one mapping
-	maxDepth  = 16      // brackets in brackets, dashes in dashes; the types nest five deep
+	MaxFile   = 1 << 20 // bytes
+	maxTokens = 50_000  // the work of the parser grows with the square of the keys in one mapping
+	maxDepth  = 16      // nested brackets, or nested dashes in one line
 )
 
-// parseSource turns the text of a file into its one document. tenfold.yaml is plain YAML 1.2 without the parts that make
-// a file mean something else than it says: no anchors, aliases or merge keys, no tags, no explicit "? key", one document.
-func parseSource(data []byte) (ast.Node, Problems) {
+// Parse reads the text of a file, whose root must be a mapping. smallest is the hint for an empty file: an example of the
+// smallest valid one. The problems have no file name yet; see Problems.In.
+func Parse(data []byte, smallest string) (Value, Problems) {
 	text, problem := decodeText(data)
 	if problem != nil {
-		return nil, Problems{*problem}
+		return Value{}, Problems{*problem}
 	}
 	tokens := lexer.Tokenize(text)
 	if problems := checkTokens(tokens); len(problems) > 0 {
-		return nil, problems
+		return Value{}, problems
 	}
-	// Duplicate keys are ours to report: all of them, with their paths.
+	// The Reader reports duplicate keys itself: all of them, with their paths.
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return nil, Problems{syntaxProblem(err)}
+		return Value{}, Problems{syntaxProblem(err)}
+	}
+	if len(file.Docs) > 1 {
+		return Value{}, Problems{secondDocument(file.Docs[1])}
 	}
 	var body ast.Node
-	for i, doc := range file.Docs {
-		if i == 0 {
-			body = doc.Body
-			continue
-		}
-		p := Problem{Line: 1, Column: 1, Message: "a second YAML document starts here", Hint: `remove the "---": a file is one document`}
-		if doc.Start != nil {
-			p.Line, p.Column = doc.Start.Position.Line, doc.Start.Position.Column
-		}
-		return nil, Problems{p}
+	if len(file.Docs) == 1 {
+		body = file.Docs[0].Body
 	}
 	if _, ok := body.(ast.MapNode); ok {
-		return body, nil
+		return Value{node: body, Place: Place{1, 1}}, nil
 	}
-	p := Problem{Line: 1, Column: 1, Message: "the file is empty", Hint: smallestFile}
+	p := Problem{Line: 1, Column: 1, Message: "the file is empty", Hint: smallest}
 	if body != nil {
 		p.Message = "want a mapping of fields, found " + kind(body)
 	}
-	return nil, Problems{p}
+	return Value{}, Problems{p}
 }
 
-// smallestFile is the hint for who has none yet.
-const smallestFile = "the smallest file is: services: {shop: {run: [shop, serve]}}"
-
-// decodeText refuses what is not text before YAML is blamed for it.
+// decodeText returns the file as text. It refuses bytes that are not UTF-8, before the YAML parser reports them in its own
+// words.
 func decodeText(data []byte) (string, *Problem) {
-	if len(data) > maxFile {
+	if len(data) > MaxFile {
 		return "", &Problem{Line: 1, Column: 1, Message: "the file is larger than 1MiB", Hint: "is this the right file?"}
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
@@ -88,7 +90,7 @@ func decodeText(data []byte) (string, *Problem) {
 	return string(data), nil
 }
 
-// refusedTokens are the parts of YAML that tenfold.yaml does without, and what to write instead.
+// refusedTokens are the parts of YAML that are not accepted, each with what to write instead.
 var refusedTokens = map[token.Type]wrongValue{
 	token.AnchorType:     {`an anchor ("&name") is not supported`, `put a text that starts with "&" in quotes`},
 	token.AliasType:      {`an alias ("*name") is not supported`, `write out what it stands for; put a text that starts with "*" in quotes`},
@@ -98,13 +100,13 @@ var refusedTokens = map[token.Type]wrongValue{
 	token.MappingKeyType: {`an explicit key ("? key") is not supported`, "write key: value"},
 }
 
-// checkTokens bounds what the parser gets to see and refuses what tenfold.yaml does without.
+// checkTokens limits what the parser gets, and refuses the parts of YAML that are not accepted.
 func checkTokens(tokens token.Tokens) (problems Problems) {
 	report := func(t *token.Token, message, hint string) {
 		problems = append(problems, Problem{Line: t.Position.Line, Column: t.Position.Column, Message: message, Hint: hint})
 	}
 	if len(tokens) > maxTokens {
-		report(tokens[maxTokens], "the file has more than 50000 words and signs", "is this the right file?")
+		report(tokens[maxTokens], fmt.Sprintf("the file has more than %d words and signs", maxTokens), "is this the right file?")
 		return problems
 	}
 	brackets, dashes, colons, line := 0, 0, 0, 0
@@ -141,8 +143,8 @@ func checkTokens(tokens token.Tokens) (problems Problems) {
 	return problems
 }
 
-// syntaxProblem takes the place and the words of the parser's error, without the lines of the file that it would quote:
-// they may hold a secret.
+// syntaxProblem returns the place and the message of the parser's error. It omits the lines of the file that the error
+// quotes, since they may hold a secret.
 func syntaxProblem(err error) Problem {
 	p := Problem{Line: 1, Column: 1, Message: "this is not YAML"}
 	var syntax *yaml.SyntaxError
@@ -166,6 +168,14 @@ func syntaxProblem(err error) Problem {
 		p.Hint = "what is opened here is never closed"
 	case strings.Contains(p.Message, "not allowed in this context"):
 		p.Hint = "check the indentation of this line and of the one before"
+	}
+	return p
+}
+
+func secondDocument(doc *ast.DocumentNode) Problem {
+	p := Problem{Line: 1, Column: 1, Message: "a second YAML document starts here", Hint: `remove the "---": a file is one document`}
+	if doc.Start != nil {
+		p.Line, p.Column = doc.Start.Position.Line, doc.Start.Position.Column
 	}
 	return p
 }
