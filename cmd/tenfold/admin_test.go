@@ -9,11 +9,12 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // TestAdminTokenIsAskedFor calls verbs at an admin address that wants a token.
 func TestAdminTokenIsAskedFor(t *testing.T) {
-	c := console.New(config.Admin{Listen: "127.0.0.1:0", Token: "s3cret"}, (*rooms)(&house{cfg: &config.Config{}}), http.NotFoundHandler())
+	c := console.New(config.Admin{Listen: "127.0.0.1:0", Token: "s3cret"}, status.New(&config.Config{}, nil, nil), nil, http.NotFoundHandler())
 	if err := c.Listen(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/server"
 )
 
 type demoCmd struct {
@@ -50,15 +51,15 @@ func (cmd demoCmd) Run(t *terminal) error {
 	begun := time.Now()
 	return serve(t, cfg, serveOptions{
 		log: "text", access: cmd.Access == "on",
-		opened: func(*house) { fmt.Fprintf(t.stderr, "starting %s nodes of the shop ...\n", cmd.Nodes) },
-		ready:  func(h *house) { cmd.announce(t.stderr, h, time.Since(begun)) },
+		opened: func(*server.Server) { fmt.Fprintf(t.stderr, "starting %s nodes of the shop ...\n", cmd.Nodes) },
+		ready:  func(s *server.Server) { cmd.announce(t.stderr, s, time.Since(begun)) },
 	})
 }
 
 // announce says what to try.
-func (cmd demoCmd) announce(w io.Writer, h *house, took time.Duration) {
-	url, admin := h.urls()[0], ""
-	if a := h.console.Addr(); a != nil && a.String() != "127.0.0.1:9090" {
+func (cmd demoCmd) announce(w io.Writer, s *server.Server, took time.Duration) {
+	url, admin := s.URLs()[0], ""
+	if a := s.AdminAddr(); a != nil && a.String() != "127.0.0.1:9090" {
 		admin = " --admin " + a.String()
 	}
 	fmt.Fprintf(w, `
@@ -75,5 +76,5 @@ Its footer says which node answered; reload it. Then, in another terminal:
 
 Ctrl-C stops everything and leaves nothing behind.
 
-`, url, cmd.Nodes, h.store.Describe(), admin, took.Seconds())
+`, url, cmd.Nodes, s.DescribeStore(), admin, took.Seconds())
 }

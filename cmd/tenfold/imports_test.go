@@ -81,7 +81,12 @@ var allowedImports = map[string][]string{
 
 	"internal/report": {},
 
-	"internal/console": {"internal/config"},
+	"internal/console": {"internal/config", "internal/status"},
+
+	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/upstream", "internal/node"},
+
+	"internal/server": {"internal/config", "internal/console", "internal/fleet", "internal/fleet/process", "internal/gateway",
+		"internal/status", "internal/store"},
 
 	"examples/shop": {"kit/cache", "kit/idempotency", "kit/session"},
 

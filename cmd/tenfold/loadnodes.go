@@ -13,6 +13,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/load"
 	"github.com/tenfold-go/tenfold/internal/report"
+	"github.com/tenfold-go/tenfold/internal/server"
 )
 
 // fleetSizes are the numbers of nodes to measure, as in 1,2,3,4.
@@ -37,7 +38,7 @@ func (f *fleetSizes) UnmarshalText(text []byte) error {
 // readyWithin is how long a fleet may take until all its nodes are ready.
 const readyWithin = 2 * time.Minute
 
-// scaling measures the knee of a process service at each fleet size: it starts the whole house of the file, with that
+// scaling measures the knee of a process service at each fleet size: it starts the whole file, with that
 // many nodes, on a loopback address of its own. What was measured before an interruption or an error is returned.
 func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *load.Options) (_ *load.Document, err error) {
 	if !cmd.Rates.given {
@@ -92,7 +93,7 @@ func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	inner := &terminal{ctx: running, now: t.now, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 	go func() {
-		ended <- serve(inner, cfg, serveOptions{log: "json", opened: func(*house) {}, ready: func(h *house) { ready <- h.urls()[0] }})
+		ended <- serve(inner, cfg, serveOptions{log: "json", opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] }})
 	}()
 	limit := time.NewTimer(readyWithin)
 	defer limit.Stop()

@@ -37,7 +37,7 @@ type cli struct {
 	Plan    planCmd    `cmd:"" help:"Say what to scale, how far, and what it takes."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
-	Keeper  keeperCmd  `cmd:"" hidden:"" help:"Ends what tenfold started when tenfold is killed."`
+	Reaper  reaperCmd  `cmd:"" hidden:"" help:"Ends the processes that tenfold started when tenfold is killed."`
 }
 
 // terminal is what a verb may touch of the process it runs in.

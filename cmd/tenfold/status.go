@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/console"
 	"github.com/tenfold-go/tenfold/internal/report"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 type statusCmd struct {
@@ -18,14 +18,14 @@ type statusCmd struct {
 }
 
 // status is what a running tenfold says of itself.
-type status struct {
-	Services []console.Service `json:"services"`
-	Nodes    []console.Node    `json:"nodes"`
-	Routes   []console.Route   `json:"routes"`
+type statusDocument struct {
+	Services []status.Service `json:"services"`
+	Nodes    []status.Node    `json:"nodes"`
+	Routes   []status.Route   `json:"routes"`
 }
 
 func (cmd statusCmd) Run(t *terminal) error {
-	var s status
+	var s statusDocument
 	for path, result := range map[string]any{"/api/services": &s.Services, "/api/nodes": &s.Nodes, "/api/routes": &s.Routes} {
 		if err := cmd.call(t.ctx, http.MethodGet, path, nil, result); err != nil {
 			return err
@@ -40,7 +40,7 @@ func (cmd statusCmd) Run(t *terminal) error {
 }
 
 // print shows each service with its nodes below it.
-func (s status) print(w io.Writer, now time.Time) error {
+func (s statusDocument) print(w io.Writer, now time.Time) error {
 	for i, service := range s.Services {
 		if i > 0 {
 			fmt.Fprintln(w)
@@ -62,7 +62,7 @@ func (s status) print(w io.Writer, now time.Time) error {
 }
 
 // trouble is what a person wants to know first.
-func trouble(s console.Service, now time.Time) (text string) {
+func trouble(s status.Service, now time.Time) (text string) {
 	if s.Restarting {
 		text += ", restarting"
 	}
@@ -78,7 +78,7 @@ func trouble(s console.Service, now time.Time) (text string) {
 	return text
 }
 
-func state(n console.Node) string {
+func state(n status.Node) string {
 	switch {
 	case n.ProbeErr != "":
 		return n.State + ", probe: " + n.ProbeErr

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/server"
 )
 
 type upCmd struct {
@@ -54,7 +55,7 @@ func (cmd upCmd) Run(t *terminal) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(t.stderr, "note: %s\n", note)
 	}
-	return serve(t, cfg, serveOptions{log: cmd.Log, access: cmd.Access == "on", opened: func(h *house) { announce(t.stderr, h) }})
+	return serve(t, cfg, serveOptions{log: cmd.Log, access: cmd.Access == "on", opened: func(s *server.Server) { announce(t.stderr, cfg, s) }})
 }
 
 // config is the file or the command, and the flags that win over it.
@@ -106,15 +107,15 @@ func misread(command []string) error {
 }
 
 // announce tells people what runs where. It goes to standard error: standard output is the nodes'.
-func announce(w io.Writer, h *house) {
-	for _, s := range h.cfg.Services {
-		fmt.Fprintf(w, "%s: %s\n", s.Name, describe(&s))
+func announce(w io.Writer, cfg *config.Config, s *server.Server) {
+	for _, service := range cfg.Services {
+		fmt.Fprintf(w, "%s: %s\n", service.Name, describe(&service))
 	}
-	fmt.Fprintf(w, "listening on %s", strings.Join(h.urls(), ", "))
-	if a := h.console.Addr(); a != nil {
+	fmt.Fprintf(w, "listening on %s", strings.Join(s.URLs(), ", "))
+	if a := s.AdminAddr(); a != nil {
 		fmt.Fprintf(w, ", admin on http://%s", a)
 	}
-	fmt.Fprintf(w, ", store: %s\n", h.store.Describe())
+	fmt.Fprintf(w, ", store: %s\n", s.DescribeStore())
 }
 
 // isTerminal reports whether a person reads what is written to f.

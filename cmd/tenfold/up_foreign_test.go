@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // Services that know nothing of tenfold run on three nodes by the short form: balanced, drained, restarted and killed
@@ -62,7 +62,7 @@ func operate(t *testing.T, x *running, name string) {
 	begun := time.Now()
 	x.verb("restart", "app")
 	restarted := time.Since(begun)
-	if now := x.nodes(); len(now) != 3 || slices.ContainsFunc(now, func(n console.Node) bool { return n.ID == old[0].ID || n.ID == old[2].ID }) {
+	if now := x.nodes(); len(now) != 3 || slices.ContainsFunc(now, func(n status.Node) bool { return n.ID == old[0].ID || n.ID == old[2].ID }) {
 		t.Errorf("after the restart there are %v", now)
 	}
 	victim := x.nodes()[2]

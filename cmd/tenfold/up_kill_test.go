@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 const kills = 30
@@ -125,12 +125,12 @@ const steady = 1500 * time.Millisecond
 func (x *running) killOne() (id string) {
 	x.t.Helper()
 	all := x.nodes()
-	victim := slices.MinFunc(all, func(a, b console.Node) int { return a.Started.Compare(b.Started) })
+	victim := slices.MinFunc(all, func(a, b status.Node) int { return a.Started.Compare(b.Started) })
 	x.await("the oldest node has worked for a while", func() bool { return time.Since(victim.Started) > steady })
 	kill(x.t, victim.PID, syscall.SIGKILL)
 	x.await("the killed node is replaced", func() bool {
 		now := x.nodes()
-		return len(now) == len(all) && !slices.ContainsFunc(now, func(n console.Node) bool {
+		return len(now) == len(all) && !slices.ContainsFunc(now, func(n status.Node) bool {
 			return n.ID == victim.ID || !usable(n) || n.Requests == 0
 		})
 	})

@@ -81,7 +81,7 @@ func left(entry string, family []survivor) (all []survivor) {
 // keepers lists those whose tenfold is gone, whichever it was.
 func keepers() (all []survivor) {
 	for _, p := range processes() {
-		if p.parent == os.Getpid() && strings.HasSuffix(p.command, "tenfold keeper") {
+		if p.parent == os.Getpid() && strings.HasSuffix(p.command, "tenfold reaper") {
 			all = append(all, p)
 		}
 	}

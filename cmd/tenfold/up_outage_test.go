@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // While no node answers, every visitor hears so at once and nothing piles up; as soon as one answers its probe, all is
@@ -104,7 +104,7 @@ func TestUpAllNodesKilledAtOnce(t *testing.T) {
 		kill(t, n.PID, syscall.SIGKILL)
 	}
 	x.await("all of them are dead", func() bool {
-		return !slices.ContainsFunc(old, func(n console.Node) bool { return syscall.Kill(n.PID, 0) == nil })
+		return !slices.ContainsFunc(old, func(n status.Node) bool { return syscall.Kill(n.PID, 0) == nil })
 	})
 	dead := time.Now()
 	x.await("three new nodes work", func() bool {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // All nodes are replaced while visitors are there, and none of them notices. What never ends by itself, a WebSocket, may
@@ -29,7 +29,7 @@ func TestUpRestartCostsNoRequest(t *testing.T) {
 	})
 	sockets := keepSockets(x, 8)
 	x.await("requests of two seconds are under way everywhere", func() bool {
-		return !slices.ContainsFunc(x.nodes(), func(n console.Node) bool { return n.InFlight < 3 })
+		return !slices.ContainsFunc(x.nodes(), func(n status.Node) bool { return n.InFlight < 3 })
 	})
 
 	begun := time.Now()
@@ -38,7 +38,7 @@ func TestUpRestartCostsNoRequest(t *testing.T) {
 	}
 	took := time.Since(begun)
 	for _, n := range x.nodes() {
-		if slices.ContainsFunc(old, func(o console.Node) bool { return o.ID == n.ID || o.PID == n.PID }) {
+		if slices.ContainsFunc(old, func(o status.Node) bool { return o.ID == n.ID || o.PID == n.PID }) {
 			t.Errorf("%s is one of the old nodes", n.ID)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 const (
@@ -82,7 +82,7 @@ func (x *running) killEverySecond(over <-chan struct{}) (kills int) {
 		case <-second.C:
 		}
 		if s := x.services()[0]; s.Ready == s.Wanted && s.Running == s.Wanted {
-			oldest := slices.MinFunc(x.nodes(), func(a, b console.Node) int { return a.Started.Compare(b.Started) })
+			oldest := slices.MinFunc(x.nodes(), func(a, b status.Node) int { return a.Started.Compare(b.Started) })
 			kill(x.t, oldest.PID, syscall.SIGKILL)
 			kills++
 		}

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // patience is how long a test waits for what must happen soon. It only has to be longer than a busy machine takes.
@@ -228,15 +228,15 @@ func (x *running) read(path string, into any) {
 	}
 }
 
-func (x *running) services() (all []console.Service) {
+func (x *running) services() (all []status.Service) {
 	x.t.Helper()
 	x.read("/api/services", &all)
 	return all
 }
-func (x *running) nodes() (all []console.Node) { x.t.Helper(); x.read("/api/nodes", &all); return all }
+func (x *running) nodes() (all []status.Node) { x.t.Helper(); x.read("/api/nodes", &all); return all }
 
 // node returns the node with this id, or one without an id.
-func (x *running) node(id string) (n console.Node) {
+func (x *running) node(id string) (n status.Node) {
 	x.t.Helper()
 	for _, n := range x.nodes() {
 		if n.ID == id {
@@ -246,7 +246,7 @@ func (x *running) node(id string) (n console.Node) {
 	return n
 }
 
-func usable(n console.Node) bool { return (n.State == "ready" || n.State == "warming") && !n.Ejected }
+func usable(n status.Node) bool { return (n.State == "ready" || n.State == "warming") && !n.Ejected }
 
 // metric returns a series of /metrics by its full name, labels in alphabetical order; 0 when it is not there.
 func (x *running) metric(series string) float64 {

@@ -1,97 +1,45 @@
-// Package console is the admin address: what people and programs ask a running tenfold, and what they tell it.
+// Package console serves the admin address: the JSON API and the metrics of a running tenfold.
 //
 //	GET  /healthz                          tenfold itself is alive
-//	GET  /metrics                          Prometheus text
-//	GET  /api/services                     what is wanted and what runs
+//	GET  /metrics                          metrics in the Prometheus text format
+//	GET  /api/services                     every service: wanted and running nodes
 //	GET  /api/nodes                        every node
-//	GET  /api/routes                       what leads where
+//	GET  /api/routes                       every route
 //	POST /api/services/{name}/restart      rolling restart; answers when it is done
-//	POST /api/services/{name}/scale        {"nodes": 5}
-//	POST /api/nodes/{id}/drain             replace and stop one node; answers when it is gone
+//	POST /api/services/{name}/scale        {"nodes": 5}; answers at once
+//	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone
 package console
 
 import (
 	"context"
-	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// Node is a node as the console shows it.
-type Node struct {
-	Service   string    `json:"service"`
-	ID        string    `json:"id"`
-	Address   string    `json:"address,omitempty"`     // empty for a worker
-	State     string    `json:"state"`                 // starting, warming, ready, draining
-	Ejected   bool      `json:"ejected"`               // taken out by live traffic, for now
-	ProbeErr  string    `json:"probe_error,omitempty"` // why it does not pass its probe
-	InFlight  int64     `json:"in_flight"`
-	Requests  uint64    `json:"requests"`
-	Failures  uint64    `json:"failures"`
-	LatencyMS float64   `json:"latency_ms,omitempty"` // moving average of the response time
-	PID       int       `json:"pid,omitempty"`
-	Started   time.Time `json:"started,omitzero"`
+// Reader is what the console shows. Its methods may be called concurrently.
+type Reader interface {
+	Services() []status.Service
+	Nodes() []status.Node
+	Routes() []status.Route
 }
 
-// Service is a service as the console shows it.
-type Service struct {
-	Name       string    `json:"name"`
-	Kind       string    `json:"kind"` // process, worker, static
-	Min        int       `json:"min"`
-	Max        int       `json:"max"`
-	Wanted     int       `json:"wanted"`
-	Running    int       `json:"running"`
-	Ready      int       `json:"ready"`
-	Restarts   int       `json:"restarts"`
-	Restarting bool      `json:"restarting"`
-	CrashLoop  bool      `json:"crash_loop"`
-	Breaker    string    `json:"breaker,omitempty"` // closed, open, half-open; none for a worker
-	LastExit   *LastExit `json:"last_exit,omitempty"`
-}
-
-// LastExit is how a service's last node ended that was not asked to.
-type LastExit struct {
-	Node   string    `json:"node"`
-	Reason string    `json:"reason"`
-	Output []string  `json:"output,omitempty"` // its last lines
-	At     time.Time `json:"at"`
-}
-
-// Route is a route as the console shows it.
-type Route struct {
-	Host    string            `json:"host,omitempty"`
-	Path    string            `json:"path"`
-	Methods []string          `json:"methods,omitempty"`
-	Headers map[string]string `json:"headers,omitempty"`
-	To      string            `json:"to"`
-
-	Auth        string `json:"auth,omitempty"`        // "jwt"
-	RateLimit   string `json:"rate_limit,omitempty"`  // "100/s"
-	Idempotency string `json:"idempotency,omitempty"` // "required", "optional"
-}
-
-// House is what the console asks and tells. Its methods may be called concurrently. Errors wrap ErrUnknown or ErrRefused
-// where that is what happened.
-type House interface {
-	Services() []Service
-	Nodes() []Node
-	Routes() []Route
+// Operator changes a running tenfold. Its methods may be called concurrently. An error that wraps [ErrUnknown] or
+// [ErrRefused] becomes 404 or 409, any other one 500.
+type Operator interface {
 	Restart(ctx context.Context, service string) error
 	Scale(ctx context.Context, service string, nodes int) error
-	Drain(ctx context.Context, id string) error
+	Drain(ctx context.Context, node string) error
 }
 
 var (
-	ErrUnknown = errors.New("there is no such thing")
-	ErrRefused = errors.New("it cannot be done now")
+	ErrUnknown = errors.New("not found")
+	ErrRefused = errors.New("not allowed in the current state")
 )
 
 // Console serves the admin address.
@@ -101,43 +49,16 @@ type Console struct {
 	listener net.Listener
 }
 
-// New builds a Console; metrics answers /metrics. It opens nothing.
-func New(admin config.Admin, house House, metrics http.Handler) *Console {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") })
-	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /api/services", func(w http.ResponseWriter, r *http.Request) { reply(w, 200, notNull(house.Services())) })
-	mux.HandleFunc("GET /api/nodes", func(w http.ResponseWriter, r *http.Request) { reply(w, 200, notNull(house.Nodes())) })
-	mux.HandleFunc("GET /api/routes", func(w http.ResponseWriter, r *http.Request) { reply(w, 200, notNull(house.Routes())) })
-	mux.HandleFunc("POST /api/services/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
-		// A restart that was begun is finished, also when nobody waits for the answer any more.
-		done(w, house.Restart(context.WithoutCancel(r.Context()), r.PathValue("name")))
-	})
-	mux.HandleFunc("POST /api/services/{name}/scale", func(w http.ResponseWriter, r *http.Request) {
-		var body struct {
-			Nodes *int `json:"nodes"`
-		}
-		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&body); err != nil || body.Nodes == nil {
-			reply(w, http.StatusBadRequest, failed{`the body must be {"nodes": N}`})
-			return
-		}
-		done(w, house.Scale(r.Context(), r.PathValue("name"), *body.Nodes))
-	})
-	mux.HandleFunc("POST /api/nodes/{id}/drain", func(w http.ResponseWriter, r *http.Request) {
-		done(w, house.Drain(context.WithoutCancel(r.Context()), r.PathValue("id")))
-	})
-	c := &Console{admin: admin}
-	// A page in a browser on this machine could send a POST here without any right to: see what it may not.
-	handler := http.NewCrossOriginProtection().Handler(mux)
-	c.server = &http.Server{
-		Handler: c.authorized(handler), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-	}
-	return c
+// New builds a Console. metrics answers GET /metrics. New opens nothing.
+func New(admin config.Admin, reader Reader, operator Operator, metrics http.Handler) *Console {
+	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
+	routes := http.NewCrossOriginProtection().Handler(newRoutes(reader, operator, metrics))
+	return &Console{admin: admin, server: &http.Server{
+		Handler: authorize(admin, routes), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}}
 }
 
-// Listen opens the admin address. It does nothing when the address is "off".
+// Listen opens the admin address. It does nothing when the address is "off". It fails with a [*ListenError].
 func (c *Console) Listen() error {
 	if c.admin.Listen == "off" {
 		return nil
@@ -145,15 +66,26 @@ func (c *Console) Listen() error {
 	l, err := net.Listen("tcp", c.admin.Listen)
 	if err != nil {
 		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
-			err = op.Err // without the address, which we name
+			err = op.Err // the ListenError names the address
 		}
-		return fmt.Errorf("listen on admin address %s: %w", c.admin.Listen, err)
+		return &ListenError{Address: c.admin.Listen, Err: err}
 	}
 	c.listener = l
 	return nil
 }
 
-// Addr is the address that Listen has opened; nil when it is off.
+// ListenError says that the admin address cannot be opened.
+type ListenError struct {
+	Address string
+	Err     error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("listen on admin address %s: %v", e.Address, e.Err)
+}
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Addr returns the address that Listen opened, or nil when the console is off.
 func (c *Console) Addr() net.Addr {
 	if c.listener == nil {
 		return nil
@@ -161,7 +93,8 @@ func (c *Console) Addr() net.Addr {
 	return c.listener.Addr()
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. Requests that are in progress then have one second to finish. Run returns early when the
+// listener fails.
 func (c *Console) Run(ctx context.Context) error {
 	if c.listener == nil {
 		<-ctx.Done()
@@ -183,73 +116,13 @@ func (c *Console) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the address of a console that never ran.
+// Close closes the address of a console whose Run was never called. After Run it does nothing.
 func (c *Console) Close() error {
 	if c.listener == nil {
 		return nil
 	}
-	return c.listener.Close()
-}
-
-// authorized lets in who has the token. Without one the address is loopback, where everybody may ask; but a web page that
-// names it by a host name of its own (DNS rebinding) may not.
-func (c *Console) authorized(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); {
-		case c.admin.Token != "":
-			if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(c.admin.Token)) != 1 {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				reply(w, http.StatusUnauthorized, failed{"this address wants a token: Authorization: Bearer TOKEN"})
-				return
-			}
-		case !localHost(r.Host):
-			reply(w, http.StatusForbidden, failed{"this address answers to localhost and to IP addresses only"})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func localHost(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if err := c.listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
 	}
-	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
-}
-
-type failed struct {
-	Error string `json:"error"`
-}
-
-// done answers a POST.
-func done(w http.ResponseWriter, err error) {
-	switch {
-	case err == nil:
-		reply(w, http.StatusOK, struct {
-			Done bool `json:"done"`
-		}{true})
-	case errors.Is(err, ErrUnknown):
-		reply(w, http.StatusNotFound, failed{err.Error()})
-	case errors.Is(err, ErrRefused):
-		reply(w, http.StatusConflict, failed{err.Error()})
-	default:
-		reply(w, http.StatusInternalServerError, failed{err.Error()})
-	}
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.Encode(v)
-}
-
-// notNull makes an empty list "[]", not "null".
-func notNull[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
+	return nil
 }

@@ -36,6 +36,7 @@ func (s *slot) note(exit *Exit) (failures int, wasReady bool) {
 	s.service.lastExit = exit
 	s.service.restarts++
 	f.metrics.restarts.WithLabelValues(s.service.Name).Inc()
+	f.notify()
 	return s.failures, s.service.wasReady
 }
 
@@ -56,8 +57,10 @@ func (f *Fleet) tellLoop(s *service) {
 	switch {
 	case is && !was:
 		s.loopSince = time.Now()
+		f.notify()
 	case was && !is:
 		s.loopSince = time.Time{}
+		f.notify()
 	}
 	f.mu.Unlock()
 	switch {

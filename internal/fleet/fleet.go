@@ -17,16 +17,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
 // Options are all optional.
 type Options struct {
-	Log        *slog.Logger          // one record per change of a node; default: discarded
-	Registerer prometheus.Registerer // default: metrics are kept but not registered
-	Env        []string              // KEY=VALUE for every node, for example REDIS_URL; a service's own Env wins
+	Log     *slog.Logger // one record per change of a node; default: discarded
+	Metrics *Metrics     // default: counted but not registered
+	// Env returns KEY=VALUE for every node, for example REDIS_URL. It is called at each start of a node. A service's own
+	// Env wins. Default: none.
+	Env func() []string
 
 	StartTimeout time.Duration // how long a node may take until it is ready; then it is stopped and replaced; default 60s
 	StopGrace    time.Duration // at least this long between asking a node to end and forcing it; default 5s
@@ -41,7 +41,7 @@ type Fleet struct {
 	opts     Options
 	backoff  backoff
 	log      *slog.Logger
-	metrics  *metrics
+	metrics  *Metrics
 	services []*service // fixed; in the order they were given
 
 	killed context.Context // ends with Kill; every drain derives from it
@@ -50,7 +50,7 @@ type Fleet struct {
 
 	mu      sync.Mutex // guards what follows and the marked part of service, slot and member
 	phase   phase
-	changed chan struct{} // closed and replaced when a set changes
+	changed chan struct{} // closed and replaced at each change that Watch, Services or Nodes show
 }
 
 type phase uint8
@@ -81,9 +81,8 @@ func New(services []config.Service, driver Driver, traffic Traffic, o *Options) 
 		}
 		f.services = append(f.services, newService(c))
 	}
-	var err error
-	if f.metrics, err = newMetrics(f.opts.Registerer); err != nil {
-		return nil, fmt.Errorf("make fleet: %w", err)
+	if f.metrics = f.opts.Metrics; f.metrics == nil {
+		f.metrics, _ = NewMetrics(nil)
 	}
 	for _, s := range f.services {
 		f.count(s)

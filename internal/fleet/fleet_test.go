@@ -23,7 +23,7 @@ func TestAServiceGetsItsNodes(t *testing.T) {
 		s := shop(2, 4)
 		s.Dir, s.Env = "/srv", map[string]string{"B": "2", "A": "1", "REDIS_URL": "own"}
 		mail := config.Service{Name: "mail", Run: []string{"shop", "work"}, MinNodes: 1, MaxNodes: 1, Worker: true}
-		r := begin(t, newFleet(t, w, fleet.Options{Env: []string{"REDIS_URL=redis://x"}}, s, mail))
+		r := begin(t, newFleet(t, w, fleet.Options{Env: func() []string { return []string{"REDIS_URL=redis://x"} }}, s, mail))
 		equal(t, "alive", w.alive(), []string{"mail-1", "shop-1", "shop-2"})
 		sets := r.sets(t)
 		if got, want := nodes(sets["shop"]), "shop-1 starting, shop-2 starting"; got != want {
@@ -353,7 +353,11 @@ func TestMetrics(t *testing.T) {
 		w := newWorld()
 		w.drain = func(string) time.Duration { return 5 * time.Second }
 		registry := prometheus.NewRegistry()
-		f := newFleet(t, w, fleet.Options{Registerer: registry}, shop(2, 4), static("db", "10.0.0.1:1"))
+		metrics, err := fleet.NewMetrics(registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFleet(t, w, fleet.Options{Metrics: metrics}, shop(2, 4), static("db", "10.0.0.1:1"))
 		r := begin(t, f)
 		w.crash("shop-1")
 		is(t, r.Scale(t.Context(), "shop", 3), nil)
@@ -368,8 +372,11 @@ func TestMetrics(t *testing.T) {
 			`tenfold_fleet_wanted_nodes{service="shop"} 2`,
 		})
 		r.stop(t, w)
-		if _, err := fleet.New([]config.Service{shop(1)}, w, w, &fleet.Options{Registerer: registry}); err == nil {
+		if _, err := fleet.NewMetrics(registry); err == nil {
 			t.Error("the same metrics were registered twice")
+		}
+		if _, err := fleet.New([]config.Service{shop(1)}, w, w, &fleet.Options{Metrics: metrics}); err != nil {
+			t.Errorf("a second fleet with the same metrics: %v", err)
 		}
 	})
 }

@@ -2,14 +2,17 @@ package fleet
 
 import "github.com/prometheus/client_golang/prometheus"
 
-type metrics struct {
+// Metrics are the counters of a fleet. One value serves all fleets of a process, one after the other.
+type Metrics struct {
 	nodes    *prometheus.GaugeVec
 	wanted   *prometheus.GaugeVec
 	restarts *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
-	m := &metrics{
+// NewMetrics makes the counters and registers them with r. It fails when r has some of them already. A nil r registers
+// nothing.
+func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
 		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tenfold_fleet_nodes",
 			Help: "Nodes that exist, by service and state: starting, ready, draining.",

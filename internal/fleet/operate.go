@@ -24,6 +24,7 @@ func (f *Fleet) Scale(ctx context.Context, service string, n int) error {
 	from := s.wanted
 	s.wanted = n
 	f.count(s)
+	f.notify()
 	f.mu.Unlock()
 	if from != n {
 		f.log.Info("service scales", "service", s.Name, "from", from, "to", n)
@@ -65,6 +66,7 @@ func (f *Fleet) beginRestart(s *service) ([]*slot, error) {
 		return nil, ErrBusy
 	}
 	s.restarting = true
+	f.notify()
 	return s.counted(), nil
 }
 
@@ -72,6 +74,7 @@ func (f *Fleet) endRestart(s *service) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.restarting = false
+	f.notify()
 }
 
 // Drain takes one node out: a new one is ready before it drains, so the size of the service holds. It returns when the

@@ -120,6 +120,14 @@ func (s *service) spec(id string, fleetEnv []string) Spec {
 	return Spec{ID: id, Run: s.Run, Dir: s.Dir, Env: env, Serves: !s.Worker}
 }
 
+// env is what every node finds in its environment, whatever its service.
+func (f *Fleet) env() []string {
+	if f.opts.Env == nil {
+		return nil
+	}
+	return f.opts.Env()
+}
+
 // looping says whether one of the slots failed again and again.
 func (s *service) looping() bool {
 	return slices.ContainsFunc(s.slots, func(slot *slot) bool { return !slot.leaving && slot.failures >= crashLoopAt })
@@ -161,9 +169,8 @@ func (m *member) phase() string {
 func (f *Fleet) publish(s *service) {
 	s.set = s.snapshot()
 	s.version++
-	close(f.changed)
-	f.changed = make(chan struct{})
 	f.count(s)
+	f.notify()
 }
 
 // count brings the gauges up to date. The lock is held.
@@ -179,6 +186,19 @@ func (f *Fleet) count(s *service) {
 		f.metrics.nodes.WithLabelValues(s.Name, state).Set(float64(n))
 	}
 	f.metrics.wanted.WithLabelValues(s.Name).Set(float64(s.wanted))
+}
+
+// Changed returns a channel that is closed at the next change of what Services or Nodes return.
+func (f *Fleet) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// notify wakes the readers of Changed and Watch. The lock is held.
+func (f *Fleet) notify() {
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 // Services returns the status of every service, in the order they were given.

@@ -87,7 +87,7 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 // live is the life of one node. It returns when the node is gone: with nil because ctx ended, else with how it failed.
 func (s *slot) live(ctx context.Context) error {
 	f := s.fleet
-	instance, err := f.driver.Start(ctx, s.service.spec(s.id, f.opts.Env))
+	instance, err := f.driver.Start(ctx, s.service.spec(s.id, f.env()))
 	if err != nil {
 		return err
 	}
@@ -236,5 +236,6 @@ func (s *slot) becameReady() time.Duration {
 	s.service.wasReady = true
 	s.report(nil)
 	f.count(s.service)
+	f.notify()
 	return f.backoff.steady(s.failures)
 }

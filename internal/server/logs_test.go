@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"errors"
@@ -13,9 +13,9 @@ import (
 func TestAccessRecordsAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writes{}
-		l := newLogs(w, "json")
+		l := NewLogs(w, JSON)
 		for i := range 3 {
-			l.access.Info("request", "n", i)
+			l.Access.Info("request", "n", i)
 		}
 		if len(w.parts()) != 0 {
 			t.Errorf("written before anything else could come: %q", w.parts())
@@ -31,13 +31,13 @@ func TestAccessRecordsAreWrittenTogether(t *testing.T) {
 func TestEventsAreWrittenAtOnceBehindWhatCameBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writes{}
-		l := newLogs(w, "text")
-		l.access.Info("request")
-		l.events.Warn("node ejected")
+		l := NewLogs(w, Text)
+		l.Access.Info("request")
+		l.Events.Warn("node ejected")
 		if len(w.parts()) != 1 || strings.Index(w.parts()[0], "request") > strings.Index(w.parts()[0], "node ejected") {
 			t.Errorf("want both in their order, got %q", w.parts())
 		}
-		l.access.Info("last request")
+		l.Access.Info("last request")
 		l.Close()
 		if len(w.parts()) != 2 || !strings.Contains(w.parts()[1], "last request") {
 			t.Errorf("the last record is not written: %q", w.parts())
@@ -50,12 +50,12 @@ func TestEventsAreWrittenAtOnceBehindWhatCameBefore(t *testing.T) {
 func TestBurstOfRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writes{}
-		l := newLogs(w, "json")
+		l := NewLogs(w, JSON)
 		var all sync.WaitGroup
 		for i := range 10 {
 			all.Go(func() {
 				for j := range 1000 {
-					l.access.Info("request", "n", fmt.Sprint(i, j))
+					l.Access.Info("request", "n", fmt.Sprint(i, j))
 				}
 			})
 		}
@@ -79,12 +79,12 @@ func TestBurstOfRecords(t *testing.T) {
 func TestLogGoesOnAfterAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &writes{err: errors.New("no space left on device")}
-		l := newLogs(w, "json")
-		l.access.Info("lost")
+		l := NewLogs(w, JSON)
+		l.Access.Info("lost")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		w.fail(nil)
-		l.access.Info("kept")
+		l.Access.Info("kept")
 		l.Close()
 		if len(w.parts()) != 1 || !strings.Contains(w.parts()[0], "kept") || strings.Contains(w.parts()[0], "lost") {
 			t.Errorf("got %q", w.parts())

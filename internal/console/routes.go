@@ -1,0 +1,90 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// newRoutes answers every path of the admin address.
+func newRoutes(reader Reader, operator Operator, metrics http.Handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") })
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /api/services", func(w http.ResponseWriter, r *http.Request) {
+		writeList(w, reader.Services())
+	})
+	mux.HandleFunc("GET /api/nodes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Nodes()) })
+	mux.HandleFunc("GET /api/routes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Routes()) })
+	mux.HandleFunc("POST /api/services/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
+		// A restart runs to its end even if the client disconnects.
+		writeResult(w, operator.Restart(context.WithoutCancel(r.Context()), r.PathValue("name")))
+	})
+	mux.HandleFunc("POST /api/services/{name}/scale", func(w http.ResponseWriter, r *http.Request) {
+		nodes, err := readNodes(w, r)
+		if err != nil {
+			writeError(w, http.StatusBadRequest, err)
+			return
+		}
+		writeResult(w, operator.Scale(r.Context(), r.PathValue("name"), nodes))
+	})
+	mux.HandleFunc("POST /api/nodes/{id}/drain", func(w http.ResponseWriter, r *http.Request) {
+		// A drain runs to its end even if the client disconnects.
+		writeResult(w, operator.Drain(context.WithoutCancel(r.Context()), r.PathValue("id")))
+	})
+	return mux
+}
+
+// readNodes reads the body {"nodes": N}.
+func readNodes(w http.ResponseWriter, r *http.Request) (int, error) {
+	var body struct {
+		Nodes *int `json:"nodes"`
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil || body.Nodes == nil {
+		return 0, errors.New(`the body must be {"nodes": N}`)
+	}
+	return *body.Nodes, nil
+}
+
+// writeList answers with a JSON list. An empty one is [], not null.
+func writeList[T any](w http.ResponseWriter, list []T) {
+	if list == nil {
+		list = []T{}
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+// writeResult answers a POST: 200 when it succeeded, otherwise the status that its error stands for.
+func writeResult(w http.ResponseWriter, err error) {
+	switch {
+	case err == nil:
+		writeJSON(w, http.StatusOK, struct {
+			Done bool `json:"done"`
+		}{true})
+	case errors.Is(err, ErrUnknown):
+		writeError(w, http.StatusNotFound, err)
+	case errors.Is(err, ErrRefused):
+		writeError(w, http.StatusConflict, err)
+	default:
+		writeError(w, http.StatusInternalServerError, err)
+	}
+}
+
+func writeError(w http.ResponseWriter, code int, err error) {
+	writeJSON(w, code, struct {
+		Error string `json:"error"`
+	}{err.Error()})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.Encode(v)
+}

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/fleet"
+)
+
+// operator passes the orders of the console to the fleet and translates the fleet's errors for the console.
+type operator struct{ fleet *fleet.Fleet }
+
+var _ console.Operator = operator{}
+
+func (o operator) Restart(ctx context.Context, service string) error {
+	return translate(o.fleet.Restart(ctx, service))
+}
+
+func (o operator) Scale(ctx context.Context, service string, nodes int) error {
+	return translate(o.fleet.Scale(ctx, service, nodes))
+}
+
+func (o operator) Drain(ctx context.Context, node string) error {
+	return translate(o.fleet.Drain(ctx, node))
+}
+
+// translate marks an error of the fleet with the error of the console that it stands for.
+func translate(err error) error {
+	for _, unknown := range []error{fleet.ErrUnknownService, fleet.ErrUnknownNode} {
+		if errors.Is(err, unknown) {
+			return &refusal{err, console.ErrUnknown}
+		}
+	}
+	for _, refused := range []error{fleet.ErrStatic, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning} {
+		if errors.Is(err, refused) {
+			return &refusal{err, console.ErrRefused}
+		}
+	}
+	return err
+}
+
+// refusal is an error of the fleet. It has the text of the fleet and wraps the console's error kind, too.
+type refusal struct {
+	error
+	kind error
+}
+
+func (r *refusal) Unwrap() []error { return []error{r.error, r.kind} }

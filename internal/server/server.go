@@ -1,0 +1,198 @@
+// Package server is the running system: it builds all parts of a tenfold, joins them, and starts and stops them.
+//
+// It is the only package that joins the gateway and the fleet. The fleet tells the gateway which nodes exist
+// (fleet.Watch to gateway.Update). The gateway tells the fleet when a node is ready and when its last request is over
+// (fleet.Traffic).
+//
+// # Start
+//
+//	New     builds the parts; nothing is opened or started
+//	Open    1. finds the command of each service
+//	        2. opens the admin address, then the addresses of the gateway
+//	        3. opens the store, which may start a private redis-server
+//	Run     starts all parts together: their addresses are open already, so their order does not matter
+//
+// # Stop
+//
+// When the context of Run ends, or when a part fails, the parts stop one after the other. Each one is gone before the
+// next one is asked to stop:
+//
+//	gateway    accepts no new connections and lets requests finish, for at most drain
+//	fleet      drains all nodes at once, then ends them
+//	node sets  the link from fleet to gateway
+//	store      ends after the nodes that use it
+//	console    ends last, so that it can be asked about the others
+//
+// Kill ends the drains of the gateway and the fleet at once. The order stays the same.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/fleet/process"
+	"github.com/tenfold-go/tenfold/internal/gateway"
+	"github.com/tenfold-go/tenfold/internal/status"
+)
+
+// Options tune a Server. Zero fields mean their defaults.
+type Options struct {
+	Log    *slog.Logger // what happens to services, nodes and listeners; default: discard
+	Access *slog.Logger // one record per request; default: none
+	Output io.Writer    // the output of the nodes, line by line; default: discard
+	// Reaper is the command line of a program that calls [process.Keeper]. Default: none, so that only the kernel ends the
+	// nodes of a tenfold that is killed.
+	Reaper []string
+}
+
+// Server is a running tenfold. The order of calls is New, Open, Run, Close. Close may follow New or Open, too.
+type Server struct {
+	cfg     *config.Config
+	nodes   *process.Driver
+	store   *sharedStore
+	gateway *gateway.Gateway
+	fleet   *fleet.Fleet
+	status  *status.View
+	console *console.Console
+}
+
+// New builds a Server of cfg. It fails with a [*ConfigError] when a part cannot work with its configuration.
+func New(cfg *config.Config, o *Options) (*Server, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	fleetMetrics, err := fleet.NewMetrics(registry)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+
+	s := &Server{cfg: cfg}
+	output := &lockedWriter{w: o.Output}
+	if s.nodes, err = newDriver(o, output); err != nil {
+		return nil, err
+	}
+	if s.store, err = newStore(cfg.Store, o, output); err != nil {
+		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
+	}
+	s.gateway, err = gateway.New(cfg, &gateway.Options{
+		Log: o.Log, Access: o.Access, Metrics: registry, Store: s.store.Store,
+	})
+	if err != nil {
+		return nil, &ConfigError{err, ""}
+	}
+	s.fleet, err = fleet.New(cfg.Services, s.nodes, s.gateway, &fleet.Options{
+		Log: o.Log, Metrics: fleetMetrics, Env: s.store.env,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.status = status.New(cfg, s.fleet, s.gateway)
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, metrics)
+	return s, nil
+}
+
+// Open opens everything that can fail before a node is started: see the start order of the package. After an error, Close
+// closes what is open.
+func (s *Server) Open(ctx context.Context) error {
+	if err := findCommands(s.cfg.Services); err != nil {
+		return err
+	}
+	if err := s.console.Listen(); err != nil {
+		return err
+	}
+	if err := s.gateway.Listen(); err != nil {
+		return err
+	}
+	return s.store.Open(ctx)
+}
+
+// Run runs all parts until ctx ends or a part fails, then stops them in the stop order of the package. It returns the
+// errors of the parts.
+func (s *Server) Run(ctx context.Context) error { return runParts(ctx, s.parts()) }
+
+// parts lists the parts in their stop order.
+func (s *Server) parts() []part {
+	return []part{
+		{"gateway", s.gateway.Run},
+		{"fleet", s.fleet.Run},
+		{"node sets", s.passNodeSets},
+		{"store", s.store.Run},
+		{"console", s.console.Run},
+	}
+}
+
+// passNodeSets gives the gateway every set of nodes that the fleet publishes.
+func (s *Server) passNodeSets(ctx context.Context) error {
+	for set := range s.fleet.Watch(ctx) {
+		s.gateway.Update(set)
+	}
+	return nil
+}
+
+// Kill ends every drain of a Run that stops: requests are cancelled and nodes are forced to end.
+func (s *Server) Kill() {
+	s.gateway.Cut()
+	s.fleet.Kill()
+}
+
+// Close closes the admin address and ends the processes that are left. It must be called after Run, or instead of it.
+func (s *Server) Close() error {
+	return errors.Join(s.console.Close(), s.nodes.Close(), s.store.close())
+}
+
+// AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends first.
+func (s *Server) AwaitReady(ctx context.Context) error { return s.status.AwaitReady(ctx) }
+
+// URLs returns the addresses of the gateway as URLs that a browser on this machine can open. They are known after Open.
+func (s *Server) URLs() (all []string) {
+	scheme := "http"
+	if s.cfg.TLS != nil {
+		scheme = "https"
+	}
+	for _, a := range s.gateway.Addrs() {
+		host, port, _ := net.SplitHostPort(a.String())
+		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+			host = "localhost"
+		}
+		all = append(all, scheme+"://"+net.JoinHostPort(host, port))
+	}
+	return all
+}
+
+// AdminAddr returns the admin address. It is known after Open, and nil when the console is off.
+func (s *Server) AdminAddr() net.Addr { return s.console.Addr() }
+
+// DescribeStore names the kind of store in a few words, without secrets.
+func (s *Server) DescribeStore() string { return s.store.Describe() }
+
+// ConfigError says that a part cannot work with its configuration.
+type ConfigError struct {
+	Err  error
+	hint string
+}
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Hint says what would be right. Without an own hint it is that of Err, or "".
+func (e *ConfigError) Hint() string {
+	h := (interface{ Hint() string })(nil)
+	if e.hint == "" && errors.As(e.Err, &h) {
+		return h.Hint()
+	}
+	return e.hint
+}

@@ -1,0 +1,61 @@
+// Package status merges what tenfold knows of its services and nodes at this moment.
+//
+// The fleet knows which nodes exist and how they ended. The gateway knows which of them answer their probe and how many
+// requests each one holds. [View] puts both together into the types of this package, which the console, the command line
+// and the doctor share. Their JSON form is that of the admin API.
+package status
+
+import "time"
+
+// Service is one service at one instant.
+type Service struct {
+	Name       string    `json:"name"`
+	Kind       string    `json:"kind"` // process, worker, static
+	Min        int       `json:"min"`
+	Max        int       `json:"max"`
+	Wanted     int       `json:"wanted"`
+	Running    int       `json:"running"` // nodes that exist, draining ones included
+	Ready      int       `json:"ready"`   // nodes that get requests; of a worker, nodes that run
+	Restarts   int       `json:"restarts"`
+	Restarting bool      `json:"restarting"`
+	CrashLoop  bool      `json:"crash_loop"`
+	Breaker    string    `json:"breaker,omitempty"` // closed, open, half-open; empty for a worker
+	LastExit   *LastExit `json:"last_exit,omitempty"`
+}
+
+// LastExit describes how the last node of a service ended that was not asked to end.
+type LastExit struct {
+	Node   string    `json:"node"`
+	Reason string    `json:"reason"`
+	Output []string  `json:"output,omitempty"` // the last lines that it wrote
+	At     time.Time `json:"at"`
+}
+
+// Node is one node at one instant.
+type Node struct {
+	Service   string    `json:"service"`
+	ID        string    `json:"id"`
+	Address   string    `json:"address,omitempty"`     // empty for a worker
+	State     string    `json:"state"`                 // starting, warming, ready, draining
+	Ejected   bool      `json:"ejected"`               // gets no requests for now, because live requests failed
+	ProbeErr  string    `json:"probe_error,omitempty"` // why it does not pass its probe
+	InFlight  int64     `json:"in_flight"`
+	Requests  uint64    `json:"requests"`
+	Failures  uint64    `json:"failures"`
+	LatencyMS float64   `json:"latency_ms,omitempty"` // moving average of the response time
+	PID       int       `json:"pid,omitempty"`
+	Started   time.Time `json:"started,omitzero"`
+}
+
+// Route is one route of the configuration.
+type Route struct {
+	Host    string            `json:"host,omitempty"`
+	Path    string            `json:"path"`
+	Methods []string          `json:"methods,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+	To      string            `json:"to"`
+
+	Auth        string `json:"auth,omitempty"`        // "jwt"
+	RateLimit   string `json:"rate_limit,omitempty"`  // "100/s"
+	Idempotency string `json:"idempotency,omitempty"` // "required", "optional"
+}

@@ -1,0 +1,132 @@
+package status
+
+import (
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/node"
+)
+
+// Fleet is what a View asks of the fleet. Its methods may be called concurrently.
+type Fleet interface {
+	Services() []fleet.Status
+	Nodes(service string) []node.Node
+	// Changed returns a channel that is closed at the next change of what Services or Nodes return.
+	Changed() <-chan struct{}
+}
+
+// Gateway is what a View asks of the gateway. Its methods may be called concurrently.
+type Gateway interface {
+	Nodes(service string) []upstream.Status // empty for a service that gets no requests
+	Breaker(service string) string          // empty for a service that gets no requests
+}
+
+// View reads the current state of all services and nodes. Its methods may be called concurrently.
+type View struct {
+	cfg     *config.Config
+	fleet   Fleet
+	gateway Gateway
+}
+
+// New returns a View of the services and routes of cfg.
+func New(cfg *config.Config, fleet Fleet, gateway Gateway) *View {
+	return &View{cfg: cfg, fleet: fleet, gateway: gateway}
+}
+
+// Services returns all services in the order of the configuration.
+func (v *View) Services() []Service {
+	var all []Service
+	for _, s := range v.fleet.Services() {
+		all = append(all, v.service(s))
+	}
+	return all
+}
+
+func (v *View) service(s fleet.Status) Service {
+	merged := Service{
+		Name: s.Service, Kind: kind(s), Min: s.Min, Max: s.Max, Wanted: s.Wanted, Running: s.Running, Ready: s.Ready,
+		Restarts: s.Restarts, Restarting: s.Restarting, CrashLoop: s.CrashLoop,
+	}
+	if !s.Worker {
+		// The fleet knows only which nodes were ready once. The gateway's probes know which are ready now.
+		merged.Ready, merged.Breaker = v.serving(s.Service), v.gateway.Breaker(s.Service)
+	}
+	if e := s.LastExit; e != nil {
+		merged.LastExit = &LastExit{Node: e.Node, Reason: e.Reason, Output: e.Output, At: e.At}
+	}
+	return merged
+}
+
+func kind(s fleet.Status) string {
+	switch {
+	case s.Static:
+		return "static"
+	case s.Worker:
+		return "worker"
+	}
+	return "process"
+}
+
+// serving counts the nodes of a service that get requests.
+func (v *View) serving(service string) (count int) {
+	for _, n := range v.gateway.Nodes(service) {
+		if n.State == node.Ready || n.State == node.Warming {
+			count++
+		}
+	}
+	return count
+}
+
+// Nodes returns the nodes of all services in the order of the configuration, and of one service in the order of the
+// numbers in their ids.
+func (v *View) Nodes() []Node {
+	var all []Node
+	for _, s := range v.cfg.Services {
+		serving := make(map[string]upstream.Status)
+		for _, n := range v.gateway.Nodes(s.Name) {
+			serving[n.ID] = n
+		}
+		for _, n := range v.fleet.Nodes(s.Name) {
+			g, ok := serving[n.ID]
+			all = append(all, mergeNode(n, g, ok))
+		}
+	}
+	return all
+}
+
+// mergeNode joins what the fleet knows of a node with what the gateway knows of it. probed is false for a node that the
+// gateway does not know.
+func mergeNode(n node.Node, g upstream.Status, probed bool) Node {
+	merged := Node{
+		Service: n.Service, ID: n.ID, Address: n.Address, State: n.State.String(), PID: n.PID, Started: n.Started,
+	}
+	if !probed {
+		return merged
+	}
+	merged.State, merged.Ejected = g.State.String(), g.Ejected
+	merged.InFlight, merged.Requests, merged.Failures = g.InFlight, g.Requests, g.Failures
+	merged.LatencyMS = float64(g.Latency.Microseconds()) / 1000
+	if g.ProbeErr != nil {
+		merged.ProbeErr = g.ProbeErr.Error()
+	}
+	return merged
+}
+
+// Routes returns all routes in the order of the configuration.
+func (v *View) Routes() []Route {
+	var all []Route
+	for _, r := range v.cfg.Routes {
+		shown := Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers, To: r.To}
+		if r.Auth != "off" {
+			shown.Auth = r.Auth
+		}
+		if r.RateLimit != nil {
+			shown.RateLimit = r.RateLimit.Rate.String()
+		}
+		if r.Idempotency != nil {
+			shown.Idempotency = r.Idempotency.Mode
+		}
+		all = append(all, shown)
+	}
+	return all
+}
