@@ -56,11 +56,11 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node", "internal/config"},
 
-	"internal/gateway/claim": {"internal/store"},
+	"internal/gateway/claim": {"kit/redisscript"},
 
 	"internal/gateway/jwt": {"internal/config"},
 
-	"internal/gateway/ratelimit": {"internal/config", "internal/store"},
+	"internal/gateway/ratelimit": {"internal/config", "internal/store", "kit/redisscript"},
 
 	"internal/gateway/policy": {"internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
 		"kit/idempotency", "internal/config", "internal/http1/client", "internal/http1/guard"},
@@ -132,7 +132,9 @@ var leafLibraries = map[string][]string{
 
 	"kit/position": {},
 
-	"kit/session": {"github.com/redis/rueidis"},
+	"kit/redisscript": {"github.com/redis/rueidis"},
+	"kit/redistest":   {"github.com/redis/rueidis"},
+	"kit/session":     {"github.com/redis/rueidis"},
 }
 
 type goPackage struct {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // BenchmarkShop measures what one node's own work costs, without network and without waiting for payments: in memory, with
@@ -17,7 +19,7 @@ func BenchmarkShop(b *testing.B) {
 	for _, kind := range []string{"memory", "shared", "uncached"} {
 		state := OpenMemory()
 		if kind != "memory" {
-			state = openShared(b, b.TempDir(), startRedis(b))
+			state = openShared(b, b.TempDir(), redistest.Start(b))
 		}
 		if kind == "uncached" {
 			state.Catalog = state.Catalog.(cachedCatalog).Catalog

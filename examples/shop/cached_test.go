@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/tenfold-go/tenfold/kit/cache"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // priceOfClips reads the price where a path shows it.
@@ -41,7 +42,7 @@ func priceOfClips(v *visitor, path string) (int64, error) {
 var pathsOfClips = []string{"/api/products/clips", "/api/products", "/api/products?category=desk"}
 
 // openCached is openShared for a node that serves the catalog from its own process by now.
-func openCached(t *testing.T, dir string, redis *testRedis) *State {
+func openCached(t *testing.T, dir string, redis *redistest.Server) *State {
 	t.Helper()
 	state := openShared(t, dir, redis)
 	eventually(t, "a hit in the process", func() bool {
@@ -78,7 +79,7 @@ func setPrice(admin *visitor, cents int64) {
 // Visitors look at a price on all nodes while the admin raises it on one after the other. Whoever asks after a price has been
 // answered sees it, or a newer one.
 func TestNoNodeServesAnOldPriceOnceTheNewOneIsAnswered(t *testing.T) {
-	redis, dir := startRedis(t), t.TempDir()
+	redis, dir := redistest.Start(t), t.TempDir()
 	var nodes []string
 	for range 3 {
 		nodes = append(nodes, startShop(t, openCached(t, dir, redis), Options{}))
@@ -125,7 +126,7 @@ func TestNoNodeServesAnOldPriceOnceTheNewOneIsAnswered(t *testing.T) {
 
 // What the shop does while Redis is down: it serves from the database, and confirms no price.
 func TestCatalogWhileRedisIsDown(t *testing.T) {
-	redis, dir := startRedis(t), t.TempDir()
+	redis, dir := redistest.Start(t), t.TempDir()
 	nodes := []string{startShop(t, openCached(t, dir, redis), Options{}), startShop(t, openCached(t, dir, redis), Options{})}
 	admin := adminOf(t, nodes[0])
 	for _, node := range nodes {
@@ -133,7 +134,7 @@ func TestCatalogWhileRedisIsDown(t *testing.T) {
 			t.Fatalf("%d, %v", price, err)
 		}
 	}
-	redis.stop()
+	redis.Kill()
 	for _, path := range []string{"/api/products", "/api/products/clips", "/api/products/clips/stock", "/api/me"} {
 		admin.want(http.StatusOK, nil, "GET", path, "")
 	}
@@ -150,7 +151,7 @@ func TestCatalogWhileRedisIsDown(t *testing.T) {
 			return price == 1
 		})
 	}
-	redis.back()
+	redis.Restart()
 	eventually(t, "ready again", func() bool { return admin.do("GET", "/readyz", "").status == http.StatusOK })
 	setPrice(admin, 2)
 	for _, node := range nodes {
@@ -162,13 +163,13 @@ func TestCatalogWhileRedisIsDown(t *testing.T) {
 
 // However many ask while Redis is down, the database gets no more than it has readers for; a queue has an end too.
 func TestTheDatabaseIsNotOverrunWhileRedisIsDown(t *testing.T) {
-	redis := startRedis(t)
-	client, err := openRedis(redis.url)
+	redis := redistest.Start(t)
+	client, err := openRedis(redis.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	redis.stop()
+	redis.Kill()
 	var running, most atomic.Int64
 	slow, finish := make(chan struct{}), sync.Once{}
 	defer finish.Do(func() { close(slow) })
@@ -237,7 +238,7 @@ func TestProfileAndStock(t *testing.T) {
 }
 
 func TestMetricsTellWhereReadsAreAnswered(t *testing.T) {
-	v := visit(t, startShop(t, openShared(t, t.TempDir(), startRedis(t)), Options{}))
+	v := visit(t, startShop(t, openShared(t, t.TempDir(), redistest.Start(t)), Options{}))
 	v.want(http.StatusOK, nil, "GET", "/api/products", "")
 	body := v.want(http.StatusOK, nil, "GET", "/metrics", "").body
 	for _, line := range []string{

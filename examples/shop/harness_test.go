@@ -1,8 +1,6 @@
 package shop
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,26 +9,24 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // eachState runs a test over both states. What it calls open for is one node's view of the state.
 func eachState(t *testing.T, test func(t *testing.T, state *State)) {
 	t.Run("memory", func(t *testing.T) { test(t, OpenMemory()) })
-	t.Run("shared", func(t *testing.T) { test(t, openShared(t, t.TempDir(), startRedis(t))) })
+	t.Run("shared", func(t *testing.T) { test(t, openShared(t, t.TempDir(), redistest.Start(t))) })
 }
 
 // openShared opens one node's view of the state that is kept in dir and redis.
-func openShared(t testing.TB, dir string, redis *testRedis) *State {
+func openShared(t testing.TB, dir string, redis *redistest.Server) *State {
 	t.Helper()
-	state, err := OpenShared(t.Context(), filepath.Join(dir, "shop.db"), redis.url, nil)
+	state, err := OpenShared(t.Context(), filepath.Join(dir, "shop.db"), redis.URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,83 +149,6 @@ func decode(t *testing.T, body string, v any) {
 
 func credentialsJSON(name string) string {
 	return `{"name": "` + name + `", "password": "` + testPassword + `"}`
-}
-
-// testRedis is a server that a test has to itself.
-type testRedis struct {
-	url  string
-	stop func()
-	back func() // starts it again, empty, at the same place
-}
-
-// startRedis starts redis-server when there is one, else an imitation in this process.
-func startRedis(t testing.TB) *testRedis {
-	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		m := miniredis.RunT(t)
-		return &testRedis{
-			url:  "redis://" + m.Addr(),
-			stop: m.Close,
-			back: func() {
-				if err := m.Restart(); err != nil {
-					t.Fatal(err)
-				}
-			},
-		}
-	}
-	dir, err := os.MkdirTemp("", "shop") // not t.TempDir: its name would be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "redis")
-	r := &testRedis{url: "unix://" + socket}
-	r.back = func() { r.stop = runRedis(t, dir, socket) }
-	r.back()
-	t.Cleanup(func() { r.stop() })
-	return r
-}
-
-// runRedis runs redis-server on a socket until stop is called, or this process ends however it may.
-func runRedis(t testing.TB, dir, socket string) (stop func()) {
-	t.Helper()
-	cmd := exec.Command("sh", "-c", `redis-server "$@" & read -r _; kill -9 $!; wait`, "sh",
-		"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "", "--appendonly", "no")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stdout)
-	var log bytes.Buffer
-	ready := false
-	for !ready && lines.Scan() {
-		log.WriteString(lines.Text() + "\n")
-		ready = strings.Contains(strings.ToLower(lines.Text()), "ready to accept connections")
-	}
-	if !ready {
-		t.Fatalf("redis-server did not start:\n%s", &log)
-	}
-	drained := make(chan struct{})
-	go func() {
-		io.Copy(io.Discard, stdout)
-		close(drained)
-	}()
-	stopped := false
-	return func() {
-		if !stopped {
-			stopped = true
-			stdin.Close()
-			<-drained
-			cmd.Wait()
-		}
-	}
 }
 
 // eventually tries until it works or the test's time is up.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/kit/idempotency"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // mortal is a step of an order at which its process kills itself, as kill -9 would; "" for none.
@@ -116,7 +117,7 @@ func serveUntil(ctx context.Context, step mortal) error {
 // A node dies at each step of an order, and its customer tries again, on two other nodes at once: one order, one charge, one
 // answer; and what was put into the cart meanwhile stays there.
 func TestKilledAtEachStepOfAnOrder(t *testing.T) {
-	t.Setenv("REDIS_URL", startRedis(t).url)
+	t.Setenv("REDIS_URL", redistest.Start(t).URL())
 	t.Setenv("SHOP_DB", filepath.Join(t.TempDir(), "shop.db"))
 	books := books{file: filepath.Join(t.TempDir(), "books")}
 	t.Setenv("SHOP_BOOKS", books.file)

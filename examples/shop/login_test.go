@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // cookieOf returns the login cookie of an answer as a request sends it, as somebody would who copied it.
@@ -61,7 +63,7 @@ func TestEachLoginHasItsOwnCookie(t *testing.T) {
 }
 
 func TestLogoutOnOneNodeHoldsOnAll(t *testing.T) {
-	redis, dir := startRedis(t), t.TempDir()
+	redis, dir := redistest.Start(t), t.TempDir()
 	one, two := startShop(t, openShared(t, dir, redis), Options{}), startShop(t, openShared(t, dir, redis), Options{})
 	v := visit(t, one)
 	copied := cookieOf(t, v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("mia")))
@@ -72,10 +74,10 @@ func TestLogoutOnOneNodeHoldsOnAll(t *testing.T) {
 
 // Who is logged in is not known while Redis is down. That must not look like a logout.
 func TestNobodyIsLoggedOutWhileRedisIsDown(t *testing.T) {
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	v := visit(t, startShop(t, openShared(t, t.TempDir(), redis), Options{}))
 	v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("mia"))
-	redis.stop()
+	redis.Kill()
 	for _, path := range []string{"/api/orders", "/"} {
 		a := v.want(http.StatusServiceUnavailable, nil, "GET", path, "")
 		if cookies := a.header.Values("Set-Cookie"); len(cookies) > 0 || strings.Contains(a.body, `data-opens="account"`) {

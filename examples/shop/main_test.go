@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // TestMain lets the test binary be the shop itself, so that tests can start it as a process and kill it.
@@ -93,9 +95,9 @@ func (p *process) end(s syscall.Signal) error {
 }
 
 func TestProcessesShareOneShopAndSurviveAKill(t *testing.T) {
-	redis, db := startRedis(t), filepath.Join(t.TempDir(), "shop.db")
+	redis, db := redistest.Start(t), filepath.Join(t.TempDir(), "shop.db")
 	start := func(latency string) *process {
-		return startProcess(t, "--db", db, "--redis", redis.url, "--payment-latency", latency)
+		return startProcess(t, "--db", db, "--redis", redis.URL(), "--payment-latency", latency)
 	}
 	one, two, slow := start("0s"), start("0s"), start("1h") // all at once, on a file that is not there; slow dies in a payment
 	urls := []string{one.url(), two.url(), slow.url()}
@@ -237,7 +239,7 @@ func TestCommandLine(t *testing.T) {
 		{"no Redis URL", "serve", 2, "", "hint: REDIS_URL=redis://"},
 		{"wrong Redis URL", "serve --redis http://x --db " + db, 1, "", "invalid URL scheme"},
 		{"no Redis", "serve --redis unix:///nowhere/redis --db " + db, 1, "", "hint: is Redis running"},
-		{"no database", "serve --redis " + startRedis(t).url + " --db /nowhere/shop.db", 1, "", `open database "/nowhere/shop.db"`},
+		{"no database", "serve --redis " + redistest.Start(t).URL() + " --db /nowhere/shop.db", 1, "", `open database "/nowhere/shop.db"`},
 		{"taken port", "serve --state memory --port " + port, 1, "", "address already in use\nhint: another --port"},
 		{"no key", "serve --state memory --port 0 --key-file " + notKey, 2, "", "not a PEM private key\nhint: openssl"},
 		{"bad admin", "serve --state memory --port 0 --admin Root", 1, "", `add admin "Root": name must have`},

@@ -4,10 +4,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 func TestNodesOfOneSharedStateAreOneShop(t *testing.T) {
-	redis, dir := startRedis(t), t.TempDir()
+	redis, dir := redistest.Start(t), t.TempDir()
 	one := startShop(t, openCached(t, dir, redis), Options{Node: "shop-1"})
 	two := startShop(t, openCached(t, dir, redis), Options{Node: "shop-2"})
 
@@ -67,12 +69,12 @@ func TestNodesThatKeepStateInMemoryForgetEachOthersCustomers(t *testing.T) {
 }
 
 func TestReadyNamesTheDependencyThatIsMissing(t *testing.T) {
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	v := visit(t, startShop(t, openShared(t, t.TempDir(), redis), Options{}))
 	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
 	v.want(http.StatusOK, nil, "GET", "/readyz", "")
 
-	redis.stop()
+	redis.Kill()
 	var p problem
 	v.want(http.StatusServiceUnavailable, &p, "GET", "/readyz", "")
 	if !strings.HasPrefix(p.Detail, "not ready: redis: ") || strings.Contains(p.Detail, "database") {
@@ -88,13 +90,13 @@ func TestReadyNamesTheDependencyThatIsMissing(t *testing.T) {
 		t.Error("the page does not say what is missing")
 	}
 
-	redis.back()
+	redis.Restart()
 	eventually(t, "ready again", func() bool { return v.do("GET", "/readyz", "").status == http.StatusOK })
 	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
 }
 
 func TestReadyNamesTheDatabase(t *testing.T) {
-	state := openShared(t, t.TempDir(), startRedis(t))
+	state := openShared(t, t.TempDir(), redistest.Start(t))
 	v := visit(t, startShop(t, state, Options{}))
 	databaseOf(state).read.Close()
 	var p problem

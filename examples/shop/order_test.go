@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/kit/idempotency"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // provider is a payment provider that keeps its books, and fails when told to.
@@ -49,7 +50,7 @@ func (p *provider) failWith(err error) {
 }
 
 func TestParallelDuplicatesAreOneOrder(t *testing.T) {
-	redis, dir := startRedis(t), t.TempDir()
+	redis, dir := redistest.Start(t), t.TempDir()
 	payments := &provider{}
 	var nodes []string
 	for range 3 {
@@ -191,7 +192,7 @@ func TestAKeyCannotBeGivenTwice(t *testing.T) {
 
 // The writer of the database hangs: of two twins on one node one waits for it, the other is told to come back.
 func TestTwinOfAnOrderInFlight(t *testing.T) {
-	state := openShared(t, t.TempDir(), startRedis(t))
+	state := openShared(t, t.TempDir(), redistest.Start(t))
 	v := visit(t, startShop(t, state, Options{}))
 	v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("gina"))
 	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
@@ -219,7 +220,7 @@ func TestTwinOfAnOrderInFlight(t *testing.T) {
 
 // Who has bought can ask again while the carts are down. Nobody can buy anything new then.
 func TestRepetitionsNeedNoCart(t *testing.T) {
-	redis := startRedis(t)
+	redis := redistest.Start(t)
 	v := visit(t, startShop(t, openShared(t, t.TempDir(), redis), Options{}))
 	var login struct{ Token string }
 	v.want(http.StatusCreated, &login, "POST", "/api/register", credentialsJSON("hans"))
@@ -227,7 +228,7 @@ func TestRepetitionsNeedNoCart(t *testing.T) {
 	v.token = login.Token
 	v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
 	first := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", "Idempotency-Key: k")
-	redis.stop()
+	redis.Kill()
 	if again := v.want(http.StatusCreated, nil, "POST", "/api/orders", "", "Idempotency-Key: k"); again.body != first.body {
 		t.Errorf("first %s, then %s", first.body, again.body)
 	}
@@ -235,7 +236,7 @@ func TestRepetitionsNeedNoCart(t *testing.T) {
 }
 
 func TestTheLastOnesAreSoldOnce(t *testing.T) {
-	redis, dir := startRedis(t), t.TempDir()
+	redis, dir := redistest.Start(t), t.TempDir()
 	one, two := openShared(t, dir, redis), openShared(t, dir, redis)
 	setStock(t, one, "clips", 5)
 	nodes := []string{startShop(t, one, Options{}), startShop(t, two, Options{})}

@@ -94,7 +94,7 @@ func newShared(ctx context.Context, client rueidis.Client, db *database, log *sl
 		return nil, err
 	}
 	ping := func(ctx context.Context) error {
-		// Pinned: up to v1.0.79 rueidis recycles a command that it sends again while the broken connection may still write it.
+		// Pinned because of a fault of rueidis up to v1.0.79; kit/redisscript describes it.
 		return client.Do(ctx, client.B().Ping().Build().Pin()).Error()
 	}
 	return &State{

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/kit/idempotency"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 func TestCarts(t *testing.T) {
@@ -265,7 +266,7 @@ func setStock(t *testing.T, state *State, product string, n int) {
 func databaseOf(shared *State) *database { return shared.Orders.(sqliteOrders).db }
 
 func TestCatalogStates(t *testing.T) {
-	shared := openShared(t, t.TempDir(), startRedis(t))
+	shared := openShared(t, t.TempDir(), redistest.Start(t))
 	a, errA := OpenMemory().Catalog.Products(t.Context(), "")
 	b, errB := shared.Catalog.Products(t.Context(), "")
 	if errA != nil || errB != nil || len(a) != len(seedProducts) || fmt.Sprint(a) != fmt.Sprint(b) {
@@ -323,7 +324,7 @@ PRAGMA user_version = 1`)
 	if err := errors.Join(err, old.Close()); err != nil {
 		t.Fatal(err)
 	}
-	state, err := OpenShared(t.Context(), file, startRedis(t).url, nil)
+	state, err := OpenShared(t.Context(), file, redistest.Start(t).URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,7 +411,7 @@ func TestLockedDatabaseIsUnavailable(t *testing.T) {
 }
 
 func TestCancelledCallsEnd(t *testing.T) {
-	state := openShared(t, t.TempDir(), startRedis(t))
+	state := openShared(t, t.TempDir(), redistest.Start(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := state.Carts.Quantities(ctx, "a"); !errors.Is(err, context.Canceled) {

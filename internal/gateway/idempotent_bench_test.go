@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // BenchmarkKey is what a key costs: an order of 1 KiB through a whole gateway as it is, under a new key, and again under the
@@ -21,13 +23,13 @@ import (
 //
 //	go test ./internal/gateway -run - -bench Key
 func BenchmarkKey(b *testing.B) {
-	redis := newRedis(b)
+	redis := redistest.Start(b)
 	node := address(serve(b, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, `{"order":1}`)
 	}))
-	f := startOn(b, sharedStore(b, redis.address), `services:
+	f := startOn(b, sharedStore(b, redis.Addr()), `services:
   shop: {nodes: ["`+node+`"], slow_start: 0s}
 routes:
   - {path: /, to: shop}

@@ -19,13 +19,14 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/store"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // A gateway is killed with SIGKILL at each step of a request, and the client asks another one. What is known to have had its
 // effect is not done again; an effect that was not recorded is, when the lease is over. Then every repetition gets the same.
 func TestGatewayKilledAtEveryStep(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
-	other := startKeyed(t, redis.address, shop.address)
+	redis, shop := redistest.Start(t), newShop(t)
+	other := startKeyed(t, redis.Addr(), shop.address)
 	mustOrder(t, other.url(""), "first", 201) // the server knows the scripts now: each step is one command
 	for _, step := range []struct {
 		name    string
@@ -43,7 +44,7 @@ func TestGatewayKilledAtEveryStep(t *testing.T) {
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			key := strings.ReplaceAll(step.name, " ", "-")
-			wire := tapped(t, redis.address)
+			wire := tapped(t, redis.Addr())
 			mortal := startProcess(t, wire.address, shop.address)
 			if step.command > 0 {
 				wire.arm(step.command, step.reply, mortal.kill)
@@ -66,7 +67,7 @@ func TestGatewayKilledAtEveryStep(t *testing.T) {
 				if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || s < 1 || s > 30 {
 					t.Errorf("Retry-After: %q", resp.Header.Get("Retry-After"))
 				}
-				redis.endLease(key)
+				endLease(t, redis, key)
 			}
 			first, replayed := mustOrder(t, other.url(""), key, 201)
 			if known := !step.claimed && step.before == 1; replayed != known {

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,96 +17,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/store"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
-
-// redisServer is a redis-server of the test's own, on loopback.
-type redisServer struct {
-	t       testing.TB
-	address string
-	argv    []string
-	stdin   io.Closer // the server dies when it is closed, so also when the tests die
-	cmd     *exec.Cmd
-}
 
 // durable makes a server keep what it has said yes to when it is killed.
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 
-func newRedis(t testing.TB, more ...string) *redisServer {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		program, err = exec.LookPath("valkey-server")
-	}
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not on PATH, and CI must not skip this test")
-		}
-		t.Skip("SKIPPED: redis-server is not on PATH; apt-get install redis-server")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	s := &redisServer{t: t, address: l.Addr().String(), argv: append([]string{"-c", `"$@" </dev/null & read _; kill -9 $!; wait`, "sh",
-		program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir(), "--logfile", "log"}, more...)}
-	s.start()
-	t.Cleanup(func() { s.kill() })
-	return s
-}
-
-func (s *redisServer) start() {
-	s.t.Helper()
-	s.cmd = exec.Command("sh", s.argv...)
-	var err error
-	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	await(s.t, "redis-server answers", func() bool {
-		conn, err := net.Dial("tcp", s.address)
-		if err != nil {
-			return false
-		}
-		defer conn.Close()
-		io.WriteString(conn, "PING\r\n") // it may still be loading
-		reply, err := bufio.NewReader(conn).ReadString('\n')
-		return err == nil && reply == "+PONG\r\n"
-	})
-}
-
-// kill is kill -9.
-func (s *redisServer) kill() {
-	s.stdin.Close()
-	s.cmd.Wait()
-}
-
-// client is one of the test's own.
-func (s *redisServer) newClient() rueidis.Client {
-	s.t.Helper()
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.address}, DisableCache: true, ForceSingleClient: true})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(c.Close)
-	return c
-}
-
 // endLease makes it the end of the lease of a claim on this machine's shop, as if its owner had not been heard of for long.
-func (s *redisServer) endLease(key string) {
-	s.t.Helper()
-	c := s.newClient()
+func endLease(t testing.TB, redis *redistest.Server, key string) {
+	t.Helper()
+	c := redis.Client()
 	claimed := string(claim.KeyOf("shop", "ip:127.0.0.1", key))
 	if err := c.Do(context.Background(), c.B().Hset().Key(claimed).FieldValue().FieldValue("lease", "1").Build()).Error(); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 
@@ -221,10 +145,10 @@ func (s *shop) wantPlaced(t testing.TB, key string, want int) {
 
 // However often and wherever an order is sent, it is placed once, and whoever gets an answer gets the same.
 func TestParallelDuplicatesThroughThreeGateways(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
+	redis, shop := redistest.Start(t), newShop(t)
 	var fronts []*front
 	for range 3 {
-		fronts = append(fronts, startKeyed(t, redis.address, shop.address))
+		fronts = append(fronts, startKeyed(t, redis.Addr(), shop.address))
 	}
 	const keys, duplicates = 5, 30
 	var conflicts, replays atomic.Int64
@@ -272,7 +196,7 @@ func TestParallelDuplicatesThroughThreeGateways(t *testing.T) {
 
 // Bodies of both directions pass and are repeated to the last bit, over HTTP/1 and HTTP/2.
 func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
-	redis := newRedis(t)
+	redis := redistest.Start(t)
 	asked := atomic.Int64{}
 	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -286,7 +210,7 @@ func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
 		w.Write(b)
 	})
 	ca, lines := secure(t)
-	f := startOn(t, sharedStore(t, redis.address), lines+orders(address(node)))
+	f := startOn(t, sharedStore(t, redis.Addr()), lines+orders(address(node)))
 	body := make([]byte, 1<<20-100) // with its header, almost too much
 	for i := range body {
 		body[i] = byte(i * i >> 3)
@@ -331,7 +255,7 @@ func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
 
 // A node that dies with a large request in hand is no end of it: the body is there for another one.
 func TestKeyedRequestIsSentToAnotherNode(t *testing.T) {
-	redis := newRedis(t)
+	redis := redistest.Start(t)
 	body := strings.Repeat("0123456789abcdef", 32<<10) // more than retry.body_bytes
 	var got atomic.Value
 	dying := serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) { io.CopyN(io.Discard, r.Body, 100) })
@@ -339,7 +263,7 @@ func TestKeyedRequestIsSentToAnotherNode(t *testing.T) {
 		b, _ := io.ReadAll(r.Body)
 		got.Store(string(b))
 	})
-	f := startOn(t, sharedStore(t, redis.address), `services:
+	f := startOn(t, sharedStore(t, redis.Addr()), `services:
   shop: {nodes: ["`+dying+`", "`+address(good)+`"], slow_start: 0s, balance: round-robin, outlier: off}
 routes:
   - {path: /, to: shop, idempotency: required}
@@ -356,8 +280,8 @@ routes:
 
 // What the node says before its answer is passed on, and what there is behind it is not asked for.
 func TestEarlyHintsUnderAKey(t *testing.T) {
-	redis := newRedis(t)
-	f := startKeyed(t, redis.address, serveRaw(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"+
+	redis := redistest.Start(t)
+	f := startKeyed(t, redis.Addr(), serveRaw(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"+
 		"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")))
 	for i, want := range []int{1, 0} {
 		hints := 0
@@ -383,8 +307,8 @@ func TestEarlyHintsUnderAKey(t *testing.T) {
 
 // A client that goes away before its answer gets it when it asks again.
 func TestClientLeavesAndAsksAgain(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
-	f := startKeyed(t, redis.address, shop.address)
+	redis, shop := redistest.Start(t), newShop(t)
+	f := startKeyed(t, redis.Addr(), shop.address)
 	arrived, release := make(chan bool), make(chan bool)
 	shop.whileWorking(func(r *http.Request) {
 		arrived <- true
@@ -411,8 +335,8 @@ func TestClientLeavesAndAsksAgain(t *testing.T) {
 
 // A body that is kept in memory must be there in the service's timeout, however it comes.
 func TestBodyThatNeverEndsUnderAKey(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
-	f := startOn(t, sharedStore(t, redis.address), "limits: {body_rate: 0}\n"+
+	redis, shop := redistest.Start(t), newShop(t)
+	f := startOn(t, sharedStore(t, redis.Addr()), "limits: {body_rate: 0}\n"+
 		strings.Replace(orders(shop.address), "slow_start: 0s", "slow_start: 0s, timeout: 100ms", 1))
 	nc := dial(t, f.addr)
 	fmt.Fprintf(nc, "POST /orders HTTP/1.1\r\nHost: x\r\nIdempotency-Key: key\r\nContent-Length: 1000\r\n\r\nb")
@@ -429,9 +353,9 @@ func TestBodyThatNeverEndsUnderAKey(t *testing.T) {
 
 // A body that was announced to be empty over HTTP/2, and is not, is no request: neither with a key nor without.
 func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
+	redis, shop := redistest.Start(t), newShop(t)
 	ca, lines := secure(t)
-	f := startOn(t, sharedStore(t, redis.address), lines+strings.Replace(orders(shop.address), "required", "optional", 1))
+	f := startOn(t, sharedStore(t, redis.Addr()), lines+strings.Replace(orders(shop.address), "required", "optional", 1))
 	for i, key := range []string{"", "key"} {
 		for _, body := range []string{"", "book"} {
 			c := dialFrames(t, f.addr, ca)
@@ -458,7 +382,7 @@ func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
 
 // A client that has closed its sending side alone gets its answer, of known length or not.
 func TestClientThatHalfCloses(t *testing.T) {
-	redis, arrived, release := newRedis(t), make(chan bool), make(chan bool)
+	redis, arrived, release := redistest.Start(t), make(chan bool), make(chan bool)
 	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		arrived <- true
 		<-release
@@ -469,7 +393,7 @@ func TestClientThatHalfCloses(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		io.WriteString(w, "der")
 	})
-	f := startKeyed(t, redis.address, address(node))
+	f := startKeyed(t, redis.Addr(), address(node))
 	for _, path := range []string{"/sized", "/unsized"} {
 		nc := dial(t, f.addr)
 		fmt.Fprintf(nc, "POST %s HTTP/1.1\r\nHost: x\r\nIdempotency-Key: %s\r\nContent-Length: 4\r\n\r\nbook", path, path[1:])
@@ -491,8 +415,8 @@ func TestClientThatHalfCloses(t *testing.T) {
 
 // A gateway that is cut off does not wait for requests that go on without their clients.
 func TestCutEndsRequestsWithoutClients(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
-	f := startKeyed(t, redis.address, shop.address)
+	redis, shop := redistest.Start(t), newShop(t)
+	f := startKeyed(t, redis.Addr(), shop.address)
 	arrived, gone := make(chan bool), make(chan bool)
 	shop.whileWorking(func(r *http.Request) {
 		arrived <- true
@@ -516,14 +440,14 @@ func TestCutEndsRequestsWithoutClients(t *testing.T) {
 }
 
 // hasty runs a gateway that waits for its store no longer than those outside of tests.
-func hasty(t testing.TB, redis *redisServer, node string) *front {
+func hasty(t testing.TB, redis *redistest.Server, node string) *front {
 	t.Helper()
-	return startWith(t, orders(node), Options{Store: sharedStore(t, redis.address)})
+	return startWith(t, orders(node), Options{Store: sharedStore(t, redis.Addr())})
 }
 
 // insist sends an order that nobody works on until it is answered: on a busy machine any request can find its store too slow,
 // and leave a claim that stands until its lease is over.
-func insist(t testing.TB, redis *redisServer, f *front, shop *shop, key string, placed int) (answer string, replayed bool) {
+func insist(t testing.TB, redis *redistest.Server, f *front, shop *shop, key string, placed int) (answer string, replayed bool) {
 	t.Helper()
 	await(t, "an order is answered", func() bool {
 		resp, text, err := order(t, f.url(""), key, strings.NewReader("book"))
@@ -538,7 +462,7 @@ func insist(t testing.TB, redis *redisServer, f *front, shop *shop, key string, 
 			shop.wantPlaced(t, key, placed)
 		case http.StatusConflict:
 			shop.wantPlaced(t, key, placed)
-			redis.endLease(key)
+			endLease(t, redis, key)
 		case http.StatusCreated:
 			answer, replayed = resp.Header.Get("Location")+" "+text, resp.Header.Get("Idempotency-Replayed") == "true"
 			return true
@@ -560,10 +484,10 @@ func (f *front) awaitRecorded(t testing.TB, n float64) {
 
 // A store that hangs lets nothing through, and what it was told meanwhile holds when it goes on.
 func TestStoreHangs(t *testing.T) {
-	redis, shop := newRedis(t), newShop(t)
+	redis, shop := redistest.Start(t), newShop(t)
 	f := hasty(t, redis, shop.address)
 	insist(t, redis, f, shop, "before", 0)
-	admin := redis.newClient()
+	admin := redis.Client()
 	shop.whileWorking(func(*http.Request) {
 		if err := admin.Do(t.Context(), admin.B().ClientPause().Timeout(2500).All().Build()).Error(); err != nil {
 			t.Error(err)
@@ -583,16 +507,16 @@ func TestStoreHangs(t *testing.T) {
 
 // A store that dies while a node works is told of the answer when it is back.
 func TestStoreKilledWhileANodeWorks(t *testing.T) {
-	redis, shop := newRedis(t, durable...), newShop(t)
+	redis, shop := redistest.Start(t, durable...), newShop(t)
 	f := hasty(t, redis, shop.address)
 	insist(t, redis, f, shop, "before", 0)
-	shop.whileWorking(func(*http.Request) { redis.kill() })
+	shop.whileWorking(func(*http.Request) { redis.Kill() })
 	if answer, _ := insist(t, redis, f, shop, "during", 0); answer != "/orders/2 order 2" {
 		t.Errorf("got %q", answer)
 	}
 	shop.whileWorking(nil)
 	mustOrder(t, f.url(""), "meanwhile", 503)
-	redis.start()
+	redis.Restart()
 	f.awaitRecorded(t, 2)
 	insist(t, redis, f, shop, "meanwhile", 0)
 	for i, key := range []string{"before", "during"} {

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // program runs a command for tests, as the process driver does for tenfold.
@@ -199,26 +202,6 @@ func TestClientIsSharedAndEndsWithTheStore(t *testing.T) {
 	}
 }
 
-// redis starts a server without a password.
-func redis(t *testing.T) (address string) {
-	t.Helper()
-	requireRedis(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	address = l.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	p, err := start(t.Context(), "", []string{"redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Stop(context.Background()) })
-	await(t, "redis-server", func() bool { return ping(t.Context(), rueidis.ClientOption{InitAddress: []string{address}}) == nil })
-	return address
-}
-
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -273,15 +256,15 @@ func forward(t *testing.T, to string) *forwarder {
 
 // After a failover behind one address the old master is a replica, whose connections stand. The client does not stay with it.
 func TestClientLeavesADemotedStore(t *testing.T) {
-	first, second := redis(t), redis(t)
+	first, second := redistest.Start(t).Addr(), redistest.Start(t).Addr()
 	vip := forward(t, first)
 	s := open(t, "redis://"+vip.address, nil)
 	old, err := s.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := NewScript("return redis.call('INCR', KEYS[1])")
-	if n, err := script.Run(t.Context(), old, "k").AsInt64(); n != 1 || err != nil {
+	script := redisscript.New("return redis.call('INCR', KEYS[1])")
+	if n, err := script.Run(t.Context(), old, []string{"k"}).AsInt64(); n != 1 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	host, port, _ := net.SplitHostPort(second)
@@ -298,7 +281,7 @@ func TestClientLeavesADemotedStore(t *testing.T) {
 				if err != nil {
 					return false
 				}
-				err = script.Run(t.Context(), c, "k").Error()
+				err = script.Run(t.Context(), c, []string{"k"}).Error()
 				answer, ok := rueidis.IsRedisErr(err)
 				if ok && !strings.HasPrefix(answer.Error(), "READONLY") {
 					t.Error(err)

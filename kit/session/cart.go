@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // CartOptions tune Carts. Zero fields mean their defaults.
@@ -157,8 +159,8 @@ end
 return {1, n}`
 
 var (
-	changeScript     = newScript(changeText)  // without an id: never sent twice
-	changeOnceScript = repeatable(changeText) // with one: sent again when a connection breaks
+	changeScript     = redisscript.New(changeText)          // without an id: never sent twice
+	changeOnceScript = redisscript.NewRetryable(changeText) // with one: sent again when a connection breaks
 )
 
 func (c *Cart) change(ctx context.Context, mode, product string, n int, op string) (int, error) {
@@ -181,7 +183,7 @@ func (c *Cart) change(ctx context.Context, mode, product string, n int, op strin
 	defer cancel()
 	args := []string{mode, product, strconv.Itoa(n), op, strconv.Itoa(o.MaxLines), strconv.Itoa(o.MaxQuantity),
 		strconv.Itoa(o.MaxOps), milliseconds(o.OpWindow), milliseconds(o.Life)}
-	answer, err := script.run(ctx, c.carts.client, []string{keys.lines, keys.ops}, args).AsIntSlice()
+	answer, err := script.Run(ctx, c.carts.client, []string{keys.lines, keys.ops}, args...).AsIntSlice()
 	if err != nil {
 		return 0, unavailable("change cart", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 func openCarts(t testing.TB, address string, o CartOptions) *Carts {
@@ -16,7 +18,7 @@ func openCarts(t testing.TB, address string, o CartOptions) *Carts {
 	if o.Timeout == 0 {
 		o.Timeout = patient.Timeout
 	}
-	carts, err := NewCarts(connect(t, address), &o)
+	carts, err := NewCarts(redistest.Connect(t, address), &o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func holds(t testing.TB, c *Cart, want map[string]int) {
 func TestAThousandParallelAddsFromThreeNodesAreAllCountedAndDoubleClicksOnce(t *testing.T) {
 	for name, store := range map[string]func(t *testing.T) string{
 		"store in memory": func(t *testing.T) string { _, address := memory(t); return address },
-		"redis-server":    func(t *testing.T) string { return realServer(t) },
+		"redis-server":    func(t *testing.T) string { return redistest.Start(t).Addr() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := store(t)

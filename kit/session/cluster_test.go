@@ -3,32 +3,15 @@ package session
 import (
 	"errors"
 	"maps"
-	"net"
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // TestOnRedisCluster takes every script to a server in cluster mode, which refuses one whose keys have different slots.
 func TestOnRedisCluster(t *testing.T) {
-	_, bus, _ := net.SplitHostPort(freeAddress(t))
-	address := realServer(t, "--cluster-enabled", "yes", "--cluster-port", bus)
-	admin := connect(t, address)
-	check(t, admin.Do(ctx, admin.B().ClusterAddslotsrange().StartSlotEndSlot().StartSlotEndSlot(0, 16383).Build()).Error())
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if err := admin.Do(ctx, admin.B().Set().Key("x").Value("y").Build()).Error(); err == nil {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the cluster does not come up: %v", err)
-		}
-	}
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{address}, DisableCache: true})
-	check(t, err)
-	t.Cleanup(client.Close)
-	if err := admin.Do(ctx, admin.B().Mget().Key("a", "b").Build()).Error(); err == nil {
-		t.Fatal("the server does not mind keys of different slots: it proves nothing")
-	}
+	client := redistest.StartCluster(t).Client(redistest.Cluster)
 	all := open(t, client, patient)
 	carts, err := NewCarts(client, &CartOptions{Timeout: patient.Timeout})
 	check(t, err)
@@ -65,7 +48,7 @@ func TestOnRedisCluster(t *testing.T) {
 
 // TestLifetimesOnARealServer: its clock and its expiry cannot be wound, so this looks at what it was told.
 func TestLifetimesOnARealServer(t *testing.T) {
-	client := connect(t, realServer(t))
+	client := redistest.Start(t).Client()
 	o := patient
 	o.Idle, o.Absolute = 10*time.Minute, time.Hour
 	all := open(t, client, o)

@@ -10,16 +10,18 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // TestNobodyIsLoggedOutByAStoreThatHangsOrCutsConnections: every answer is either right or a 503.
 func TestNobodyIsLoggedOutByAStoreThatHangsOrCutsConnections(t *testing.T) {
-	address := realServer(t)
-	admin := connect(t, address)
+	address := redistest.Start(t).Addr()
+	admin := redistest.Connect(t, address)
 	o := Options{Timeout: 100 * time.Millisecond}
 	var nodes []*Sessions
 	for range 3 {
-		nodes = append(nodes, open(t, connect(t, address), o))
+		nodes = append(nodes, open(t, redistest.Connect(t, address), o))
 	}
 	const visitors = 20
 	var browsers []*browser
@@ -95,8 +97,8 @@ func cut(t *testing.T, admin rueidis.Client) {
 
 // TestCartAddsThatAreRetriedOverCutConnectionsCountOnce: an add whose answer got lost may have counted or not; its id settles it.
 func TestCartAddsThatAreRetriedOverCutConnectionsCountOnce(t *testing.T) {
-	address := realServer(t)
-	admin := connect(t, address)
+	address := redistest.Start(t).Addr()
+	admin := redistest.Connect(t, address)
 	var nodes []*Carts
 	for range 3 {
 		nodes = append(nodes, openCarts(t, address, CartOptions{MaxQuantity: 10_000, MaxOps: 10_000, Timeout: 5 * time.Second}))

@@ -2,17 +2,16 @@ package session
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // clock is the time of a store in memory: keys expire and TIME moves when it is told to.
@@ -35,65 +34,6 @@ func memory(t testing.TB) (*clock, string) {
 	return c, c.Addr()
 }
 
-// realServer starts a redis-server on a free port of loopback. It ends with the test, also when the test is killed: the
-// shell that started it waits for a pipe to break.
-func realServer(t testing.TB, args ...string) (address string) {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not on PATH, and CI must not skip this test")
-		}
-		t.Skip("SKIPPED: redis-server is not on PATH")
-	}
-	address = freeAddress(t)
-	_, port, _ := net.SplitHostPort(address)
-	args = append([]string{"-c", `"$@" </dev/null & read _; kill -9 $!; wait`, "sh",
-		program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir(), "--logfile", "log"}, args...)
-	cmd := exec.Command("sh", args...)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			return address
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("redis-server does not answer at %s: %v", address, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func connect(t testing.TB, address string) rueidis.Client {
-	t.Helper()
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{address}, DisableCache: true, ForceSingleClient: true, PipelineMultiplex: -1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return client
-}
-
 // patient is for tests of what happens, not of how long it takes: machines that run them may be busy.
 var patient = Options{Timeout: time.Minute}
 
@@ -113,7 +53,7 @@ func service(t testing.TB, o Options) (*Sessions, *clock) {
 	if o.Timeout == 0 {
 		o.Timeout = patient.Timeout
 	}
-	return open(t, connect(t, address), o), clock
+	return open(t, redistest.Connect(t, address), o), clock
 }
 
 // browser keeps the cookies of one visitor.

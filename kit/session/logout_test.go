@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 func TestLogoutBeatsAHundredRequestsInFlight(t *testing.T) {
@@ -15,7 +17,7 @@ func TestLogoutBeatsAHundredRequestsInFlight(t *testing.T) {
 		_, address := memory(t)
 		logoutRace(t, address, 200/slow)
 	})
-	t.Run("redis-server", func(t *testing.T) { logoutRace(t, realServer(t), 1000/slow) })
+	t.Run("redis-server", func(t *testing.T) { logoutRace(t, redistest.Start(t).Addr(), 1000/slow) })
 }
 
 // logoutRace logs one visitor in on three nodes, sends 100 requests that read and write the session, and a logout among
@@ -24,7 +26,7 @@ func logoutRace(t *testing.T, address string, rounds int) {
 	const requests = 100
 	var nodes []*Sessions
 	for range 3 {
-		nodes = append(nodes, open(t, connect(t, address), patient))
+		nodes = append(nodes, open(t, redistest.Connect(t, address), patient))
 	}
 	var before, after, guests, others atomic.Int64
 	for round := range rounds {

@@ -1,5 +1,7 @@
 package session
 
+import "github.com/tenfold-go/tenfold/kit/redisscript"
+
 // A session is a Redis hash. Fields that begin with "_" are ours, all others are the service's, as JSON:
 //
 //	_t  hash of the token                 _a  when it ends at the latest, in ms since 1970
@@ -11,11 +13,6 @@ package session
 // Every script begins with ARGV: hash of the request's token, idle time in ms, most fields, most bytes.
 const prelude = `
 local s = KEYS[1]
-
-local function now()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-end
 
 -- standing says whether the token may write: 1 yes, 0 the session is gone, -1 the token was replaced.
 local function standing()
@@ -66,7 +63,7 @@ const (
 
 var (
 	// ARGV[5...]: user, generation, absolute lifetime in ms, changes.
-	createScript = repeatable(prelude + `
+	createScript = redisscript.NewRetryable(redisscript.Now, prelude, `
 if redis.call('EXISTS', s) == 1 then return standing() end
 local last = string.format('%.0f', now() + tonumber(ARGV[7]))
 redis.call('HSET', s, '_t', ARGV[1], '_u', ARGV[5], '_g', ARGV[6], '_a', last, '_x', last, '_b', '0')
@@ -76,14 +73,14 @@ extend()
 return 1`)
 
 	// ARGV[5...]: changes; none make it a touch.
-	saveScript = repeatable(prelude + `
+	saveScript = redisscript.NewRetryable(redisscript.Now, prelude, `
 local answer = standing()
 if answer == 1 and #ARGV > 4 then answer = apply(5) end
 if answer == 1 then extend() end
 return answer`)
 
 	// ARGV[5...]: the value that the field must have, "" for none, then a change of that field. JSON is never empty.
-	swapScript = newScript(prelude + `
+	swapScript = redisscript.New(redisscript.Now, prelude, `
 local answer = standing()
 if answer ~= 1 then return {answer} end
 local value = redis.call('HGET', s, ARGV[7]) or ''
@@ -94,7 +91,7 @@ return {answer}`)
 
 	// KEYS[2]: the grace view. ARGV[5...]: new hash, grace in ms, user or "" for as it is, generation, absolute lifetime in
 	// ms, changes.
-	renewScript = repeatable(prelude + `
+	renewScript = redisscript.NewRetryable(redisscript.Now, prelude, `
 if redis.call('HGET', s, '_t') == ARGV[5] then return 1 end
 local answer = standing()
 if answer ~= 1 then return answer end
@@ -116,7 +113,7 @@ extend()
 return 1`)
 
 	// KEYS[2]: the grace view. ARGV[1]: life of the mark in ms.
-	endScript = repeatable(`
+	endScript = redisscript.NewRetryable(`
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], '_end', '1')
 redis.call('PEXPIRE', KEYS[1], ARGV[1])

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // Take takes what was ordered out of the cart; what was added meanwhile stays. It does so once for each op, the order's id
@@ -68,7 +70,7 @@ const maxOnce = 4096
 
 // KEYS: lines, ids. ARGV: take or add, id, most ids, life in ms, most lines, most of one, then product, quantity ...
 // Answers a verdict, then product, quantity of what did not fit. An id is kept longer than lines that are set aside.
-var onceScript = repeatable(`
+var onceScript = redisscript.NewRetryable(`
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local life = tonumber(ARGV[4])
@@ -111,7 +113,7 @@ func (c *Cart) once(ctx context.Context, mode, id string, quantities map[string]
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	answer, err := onceScript.run(ctx, c.carts.client, []string{keys.lines, keys.once}, args).AsStrSlice()
+	answer, err := onceScript.Run(ctx, c.carts.client, []string{keys.lines, keys.once}, args...).AsStrSlice()
 	if err != nil {
 		return nil, unavailable("change cart", err)
 	}
@@ -131,7 +133,7 @@ func (c *Cart) once(ctx context.Context, mode, id string, quantities map[string]
 
 // KEYS: lines, out, way. ARGV: id, owner of the other cart, life in ms. Answers id, owner, product, quantity ... of what is
 // set aside, which may be from an earlier call, or nothing.
-var setAsideScript = repeatable(`
+var setAsideScript = redisscript.NewRetryable(`
 if redis.call('EXISTS', KEYS[3]) == 0 then
   if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
   redis.call('RENAME', KEYS[1], KEYS[2])
@@ -151,8 +153,8 @@ func (c *Cart) setAside(ctx context.Context, to string) (id, target string, line
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.carts.o.Timeout)
 	defer cancel()
-	answer, err := setAsideScript.run(ctx, c.carts.client, []string{keys.lines, keys.out, keys.way},
-		[]string{rand.Text(), to, milliseconds(c.carts.o.Life)}).AsStrSlice()
+	answer, err := setAsideScript.Run(ctx, c.carts.client, []string{keys.lines, keys.out, keys.way},
+		rand.Text(), to, milliseconds(c.carts.o.Life)).AsStrSlice()
 	if err != nil || len(answer) == 0 {
 		return "", "", nil, unavailable("set cart aside", err)
 	}
@@ -166,7 +168,7 @@ func (c *Cart) setAside(ctx context.Context, to string) (id, target string, line
 }
 
 // KEYS: out, way. ARGV: id.
-var forgetScript = repeatable(`
+var forgetScript = redisscript.NewRetryable(`
 if redis.call('HGET', KEYS[2], 'id') == ARGV[1] then redis.call('DEL', KEYS[1], KEYS[2]) end
 return 1`)
 
@@ -178,6 +180,6 @@ func (c *Cart) forget(ctx context.Context, id string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.carts.o.Timeout)
 	defer cancel()
-	err = forgetScript.run(ctx, c.carts.client, []string{keys.out, keys.way}, []string{id}).Error()
+	err = forgetScript.Run(ctx, c.carts.client, []string{keys.out, keys.way}, id).Error()
 	return unavailable("forget moved cart", err)
 }

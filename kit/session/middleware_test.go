@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // serve runs a handler behind the middleware on a real server, and returns its URL and a client with a cookie jar.
@@ -69,7 +71,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{Idle: -1}, {Idle: time.Millisecond}, {Absolute: time.Millisecond}, {Cookie: "a b"}, {Prefix: "{x}"}, {MaxFields: -1},
 		{Insecure: true, SameSite: http.SameSiteNoneMode},
 	} {
-		if _, err := New(connect(t, address), &o); err == nil {
+		if _, err := New(redistest.Connect(t, address), &o); err == nil {
 			t.Errorf("accepted %+v", o)
 		}
 	}
@@ -77,7 +79,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		t.Error("accepted no client")
 	}
 	for _, o := range []CartOptions{{MaxLines: -1}, {MaxQuantity: 2e9}, {Life: 1}, {OpWindow: 1}, {Prefix: "}"}} {
-		if _, err := NewCarts(connect(t, address), &o); err == nil {
+		if _, err := NewCarts(redistest.Connect(t, address), &o); err == nil {
 			t.Errorf("accepted %+v", o)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // endedFor is how long an ended session is remembered as such. A request that was in flight at the logout is told ErrGone;
@@ -94,7 +96,7 @@ func (all *Sessions) touchEvery() time.Duration { return min(all.o.Idle/10, time
 
 // touch extends the idle time. If that fails the session still has nine tenths of it, and the next request tries again.
 func (all *Sessions) touch(ctx context.Context, id, hash string) {
-	saveScript.run(ctx, all.client, []string{all.key(id)}, all.arguments(hash))
+	saveScript.Run(ctx, all.client, []string{all.key(id)}, all.arguments(hash)...)
 }
 
 func (all *Sessions) create(ctx context.Context, id, hash, user, generation string, c changes) error {
@@ -113,13 +115,13 @@ func (all *Sessions) renew(ctx context.Context, id, oldHash, newHash, user, gene
 
 func (all *Sessions) end(ctx context.Context, id string) error {
 	keys := []string{all.key(id), all.graceKey(id)}
-	return unavailable("end session", endScript.run(ctx, all.client, keys, []string{milliseconds(endedFor)}).Error())
+	return unavailable("end session", endScript.Run(ctx, all.client, keys, milliseconds(endedFor)).Error())
 }
 
 // swap sets a field from old to value. When somebody was faster it returns what the field holds now and false.
 func (all *Sessions) swap(ctx context.Context, id, hash, name, old, value string) (string, bool, error) {
 	args := changes{name: &value}.append(all.arguments(hash, old))
-	answer, err := swapScript.run(ctx, all.client, []string{all.key(id)}, args).ToArray()
+	answer, err := swapScript.Run(ctx, all.client, []string{all.key(id)}, args...).ToArray()
 	if err != nil {
 		return "", false, unavailable("update session", err)
 	}
@@ -151,8 +153,8 @@ func (c changes) append(args []string) []string {
 	return append(append(args, sets...), deletes...)
 }
 
-func (all *Sessions) run(ctx context.Context, doing string, s script, keys, args []string) error {
-	code, err := s.run(ctx, all.client, keys, args).AsInt64()
+func (all *Sessions) run(ctx context.Context, doing string, s *redisscript.Script, keys, args []string) error {
+	code, err := s.Run(ctx, all.client, keys, args...).AsInt64()
 	return verdict(doing, code, err)
 }
 

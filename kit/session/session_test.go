@@ -9,13 +9,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 var ctx = context.Background()
 
 func TestSessionIsFoundOnEveryNode(t *testing.T) {
 	_, address := memory(t)
-	one, two := open(t, connect(t, address), patient), open(t, connect(t, address), patient)
+	one, two := open(t, redistest.Connect(t, address), patient), open(t, redistest.Connect(t, address), patient)
 	b := &browser{t: t}
 	b.visit(one, func(_ http.ResponseWriter, _ *http.Request, s *Session) { check(t, theme.Set(ctx, s, "dark")) })
 	b.visit(two, func(_ http.ResponseWriter, _ *http.Request, s *Session) {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/internal/store"
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // ErrLost is a claim that somebody else has: its lease had run out before it was renewed. What its owner has done may be
@@ -39,7 +39,7 @@ type Options struct {
 // Claims are all claims in one store. They are safe for concurrent use, by any number of processes.
 type Claims struct {
 	lease, timeout time.Duration
-	eval           func(ctx context.Context, s *store.Script, key string, args ...string) ([]rueidis.RedisMessage, error)
+	eval           func(ctx context.Context, s *redisscript.Script, key string, args ...string) ([]rueidis.RedisMessage, error)
 }
 
 // New returns the claims in the store that client connects to; it is asked before each use, and may say that there is none.
@@ -49,12 +49,12 @@ func New(client func() (rueidis.Client, error), o *Options) *Claims {
 	}
 	return &Claims{
 		lease: cmp.Or(o.Lease, 30*time.Second), timeout: cmp.Or(o.Timeout, time.Second),
-		eval: func(ctx context.Context, s *store.Script, key string, args ...string) ([]rueidis.RedisMessage, error) {
+		eval: func(ctx context.Context, s *redisscript.Script, key string, args ...string) ([]rueidis.RedisMessage, error) {
 			c, err := client()
 			if err != nil {
 				return nil, err
 			}
-			return s.Run(ctx, c, key, args...).ToArray()
+			return s.Run(ctx, c, []string{key}, args...).ToArray()
 		},
 	}
 }
@@ -99,7 +99,7 @@ type Found struct {
 func (c *Claims) Take(ctx context.Context, key Key, print Print, ttl time.Duration) (Found, error) {
 	claim := &Claim{claims: c, key: string(key), owner: token(), print: print, ttl: ttl}
 	found := Found{Claim: claim}
-	reply, err := c.ask(ctx, &takeScript, claim, millis(c.lease), millis(max(ttl, c.lease)))
+	reply, err := c.ask(ctx, takeScript, claim, millis(c.lease), millis(max(ttl, c.lease)))
 	if err == nil {
 		err = found.read(reply)
 	}
@@ -173,7 +173,7 @@ func (c *Claim) Hold(ctx context.Context) error {
 		case <-next.C:
 		}
 		pause := all.lease / 3
-		switch err := c.tell(ctx, "renew claim", &renewScript, millis(all.lease), millis(max(c.ttl, all.lease))); {
+		switch err := c.tell(ctx, "renew claim", renewScript, millis(all.lease), millis(max(c.ttl, all.lease))); {
 		case errors.Is(err, ErrLost):
 			return err
 		case err != nil: // the store is away: there is time for many tries
@@ -186,19 +186,19 @@ func (c *Claim) Hold(ctx context.Context) error {
 // Complete records the answer, for ttl from now. It is recorded as well if the store has forgotten the claim; if somebody
 // else has it, nothing changes and the error is ErrLost.
 func (c *Claim) Complete(ctx context.Context, a Answer) error {
-	return c.tell(ctx, "record answer", &completeScript, rueidis.BinaryString(a.encode()), millis(c.ttl))
+	return c.tell(ctx, "record answer", completeScript, rueidis.BinaryString(a.encode()), millis(c.ttl))
 }
 
 // Abandon frees the key, as if it had never been claimed. Somebody else's claim stays, and an answer that is recorded too.
 func (c *Claim) Abandon(ctx context.Context) error {
-	return c.tell(ctx, "abandon claim", &abandonScript)
+	return c.tell(ctx, "abandon claim", abandonScript)
 }
 
 // Lease is how long the claim stands by itself.
 func (c *Claim) Lease() time.Duration { return c.claims.lease }
 
 // tell runs a script that answers 1, or 0 if the claim is not ours any more.
-func (c *Claim) tell(ctx context.Context, doing string, s *store.Script, args ...string) error {
+func (c *Claim) tell(ctx context.Context, doing string, s *redisscript.Script, args ...string) error {
 	reply, err := c.claims.ask(ctx, s, c, args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -214,7 +214,7 @@ func (c *Claim) tell(ctx context.Context, doing string, s *store.Script, args ..
 
 // ask runs a script for a claim, and once more if the connection broke before it was answered: a script that runs twice does
 // the same as one that runs once.
-func (c *Claims) ask(ctx context.Context, s *store.Script, claim *Claim, args ...string) ([]rueidis.RedisMessage, error) {
+func (c *Claims) ask(ctx context.Context, s *redisscript.Script, claim *Claim, args ...string) ([]rueidis.RedisMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	args = append([]string{claim.owner, string(claim.print[:])}, args...)

@@ -17,7 +17,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/internal/store"
+	"github.com/tenfold-go/tenfold/kit/redisscript"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // A key is free, then in flight, then done; its answer is kept as it was, whatever bytes it has.
@@ -46,14 +47,14 @@ func TestLifeOfAKey(t *testing.T) {
 }
 
 func TestOnRedisCluster(t *testing.T) {
-	client := cluster(t)
+	client := redistest.StartCluster(t).Client(redistest.Cluster, redistest.NoRetry)
 	c := claims(client)
 	for _, key := range []Key{KeyOf("a"), KeyOf("b"), KeyOf("c")} {
 		check(t, expect(t, c, key, 1, Taken).Claim.Abandon(t.Context()))
 		expect(t, c, key, 1, Taken)
 		expire(t, client, key)
 		mine := expect(t, c, key, 1, TakenOver).Claim
-		check(t, mine.tell(t.Context(), "renew", &renewScript, "30000", "30000"))
+		check(t, mine.tell(t.Context(), "renew", renewScript, "30000", "30000"))
 		check(t, mine.Complete(t.Context(), Answer{Status: 200, Kept: true}))
 		expect(t, c, key, 1, Done)
 		expect(t, c, key, 2, Mismatch)
@@ -92,7 +93,7 @@ func TestTakeover(t *testing.T) {
 		mine := expect(t, c, key, 1, TakenOver).Claim
 		lost := func(what string) {
 			t.Helper()
-			err := slow.tell(t.Context(), "renew", &renewScript, "30000", "30000")
+			err := slow.tell(t.Context(), "renew", renewScript, "30000", "30000")
 			if !errors.Is(err, ErrLost) {
 				t.Errorf("%s, renewing a lost claim: %v", what, err)
 			}
@@ -117,7 +118,7 @@ func TestLateOwnerWithoutSuccessor(t *testing.T) {
 		c, key := claims(client), KeyOf("key")
 		mine := expect(t, c, key, 1, Taken).Claim
 		expire(t, client, key)
-		check(t, mine.tell(t.Context(), "renew", &renewScript, "30000", "30000"))
+		check(t, mine.tell(t.Context(), "renew", renewScript, "30000", "30000"))
 		expect(t, c, key, 1, InFlight)
 		expire(t, client, key)
 		check(t, mine.Complete(t.Context(), Answer{Status: 200, Kept: true}))
@@ -132,7 +133,7 @@ func TestForgottenClaim(t *testing.T) {
 		mine := expect(t, c, key, 1, Taken).Claim
 		forget := func() { check(t, client.Do(t.Context(), client.B().Del().Key(string(key)).Build()).Error()) }
 		forget()
-		check(t, mine.tell(t.Context(), "renew", &renewScript, "30000", "30000"))
+		check(t, mine.tell(t.Context(), "renew", renewScript, "30000", "30000"))
 		expect(t, c, key, 1, InFlight)
 		forget()
 		check(t, mine.Complete(t.Context(), Answer{Status: 200, Kept: true}))
@@ -145,7 +146,7 @@ func TestEveryCallCanBeRepeated(t *testing.T) {
 	each(t, func(t *testing.T, client rueidis.Client) {
 		c, key := claims(client), KeyOf("key")
 		twice := c.eval
-		c.eval = func(ctx context.Context, s *store.Script, key string, args ...string) ([]rueidis.RedisMessage, error) {
+		c.eval = func(ctx context.Context, s *redisscript.Script, key string, args ...string) ([]rueidis.RedisMessage, error) {
 			if _, err := twice(ctx, s, key, args...); err != nil {
 				return nil, err
 			}
@@ -153,7 +154,7 @@ func TestEveryCallCanBeRepeated(t *testing.T) {
 		}
 		check(t, expect(t, c, key, 1, Taken).Claim.Abandon(t.Context()))
 		mine := expect(t, c, key, 1, Taken).Claim
-		check(t, mine.tell(t.Context(), "renew", &renewScript, "30000", "30000"))
+		check(t, mine.tell(t.Context(), "renew", renewScript, "30000", "30000"))
 		check(t, mine.Complete(t.Context(), Answer{Status: 200, Kept: true}))
 		expect(t, c, key, 1, Done)
 	})
@@ -204,7 +205,7 @@ func TestTimes(t *testing.T) {
 		left(24 * time.Hour)
 	})
 	server := miniredis.RunT(t)
-	c, key := claims(connect(t, server.Addr())), KeyOf("key")
+	c, key := claims(redistest.Connect(t, server.Addr(), redistest.NoRetry)), KeyOf("key")
 	check(t, expect(t, c, key, 1, Taken).Claim.Complete(t.Context(), Answer{Status: 200, Kept: true}))
 	server.FastForward(time.Hour - time.Second)
 	expect(t, c, key, 1, Done)
@@ -215,7 +216,7 @@ func TestTimes(t *testing.T) {
 // Who is asked to come back later is told when: at once while the owner lives, else when its lease is over.
 func TestWhenToAskAgain(t *testing.T) {
 	server := miniredis.RunT(t)
-	c, key := claims(connect(t, server.Addr())), KeyOf("key")
+	c, key := claims(redistest.Connect(t, server.Addr(), redistest.NoRetry)), KeyOf("key")
 	now := time.Unix(2_000_000_000, 0)
 	server.SetTime(now)
 	expect(t, c, key, 1, Taken)
@@ -246,9 +247,9 @@ func TestKeyOf(t *testing.T) {
 }
 
 // answering is a store that answers as it is told.
-func answering(answer func(s *store.Script) error) *Claims {
+func answering(answer func(s *redisscript.Script) error) *Claims {
 	c := New(nil, nil)
-	c.eval = func(_ context.Context, s *store.Script, _ string, _ ...string) ([]rueidis.RedisMessage, error) {
+	c.eval = func(_ context.Context, s *redisscript.Script, _ string, _ ...string) ([]rueidis.RedisMessage, error) {
 		return nil, answer(s)
 	}
 	return c
@@ -260,8 +261,8 @@ func TestHoldRenews(t *testing.T) {
 		begun := time.Now()
 		var at []time.Duration
 		away := errors.New("away")
-		c := answering(func(s *store.Script) error {
-			if s == &renewScript {
+		c := answering(func(s *redisscript.Script) error {
+			if s == renewScript {
 				at = append(at, time.Since(begun))
 			}
 			return away
@@ -314,7 +315,7 @@ func TestHoldOnTheServer(t *testing.T) {
 // A connection that breaks is not the end, but neither is anything tried for ever.
 func TestBrokenConnections(t *testing.T) {
 	calls, broken := 0, io.ErrUnexpectedEOF
-	c := answering(func(*store.Script) error { calls++; return broken })
+	c := answering(func(*redisscript.Script) error { calls++; return broken })
 	found, err := c.Take(t.Context(), "key", Print{}, time.Hour)
 	if !errors.Is(err, broken) || calls != 2 || found.Claim == nil {
 		t.Errorf("%v after %d calls, claim %v", err, calls, found.Claim)
@@ -334,9 +335,9 @@ func TestBrokenConnections(t *testing.T) {
 
 // A store that hangs is not waited for. What it does when it wakes up can be undone.
 func TestHangingStore(t *testing.T) {
-	address := realServer(t)
-	admin := connect(t, address)
-	client := connect(t, address)
+	address := redistest.Start(t).Addr()
+	admin := redistest.Connect(t, address, redistest.NoRetry)
+	client := redistest.Connect(t, address, redistest.NoRetry)
 	patient, key := claims(client), KeyOf("key")
 	hasty := New(func() (rueidis.Client, error) { return client, nil }, &Options{Timeout: 50 * time.Millisecond})
 	var found Found
@@ -370,7 +371,7 @@ func TestForeignData(t *testing.T) {
 		}
 		check(t, client.Do(t.Context(), client.B().Del().Key(string(key)).Build()).Error())
 		mine := expect(t, c, key, 1, Taken).Claim
-		check(t, mine.tell(t.Context(), "write", &completeScript, "garbage", "60000"))
+		check(t, mine.tell(t.Context(), "write", completeScript, "garbage", "60000"))
 		if got := expect(t, c, key, 1, Done).Answer; got.Status != 0 || got.Kept {
 			t.Errorf("read %+v", got)
 		}

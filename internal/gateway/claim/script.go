@@ -1,6 +1,6 @@
 package claim
 
-import "github.com/tenfold-go/tenfold/internal/store"
+import "github.com/tenfold-go/tenfold/kit/redisscript"
 
 // A claim is a Redis hash:
 //
@@ -13,7 +13,7 @@ import "github.com/tenfold-go/tenfold/internal/store"
 // ARGV: owner, print. Each does the same when it runs again.
 var (
 	// ARGV[3...]: lease in ms, how long to keep the claim in ms. The answers are those of State.
-	takeScript = store.NewScript(prelude + `
+	takeScript = redisscript.New(redisscript.Now, prelude, `
 local held = redis.call('HMGET', k, 'print', 'owner', 'lease', 'answer')
 if held[1] and held[1] ~= ARGV[2] then return {4} end
 if held[4] then return {3, held[4]} end
@@ -27,21 +27,21 @@ hold(ARGV[3], ARGV[4])
 return {state}`)
 
 	// ARGV[3...]: as above.
-	renewScript = store.NewScript(prelude + `
+	renewScript = redisscript.New(redisscript.Now, prelude, `
 local held = redis.call('HMGET', k, 'owner', 'answer')
 if held[2] or held[1] and held[1] ~= ARGV[1] then return {0} end
 hold(ARGV[3], ARGV[4])
 return {1}`)
 
 	// ARGV[3...]: answer, how long to keep it in ms.
-	completeScript = store.NewScript(prelude + `
+	completeScript = redisscript.New(redisscript.Now, prelude, `
 local owner = redis.call('HGET', k, 'owner')
 if owner and owner ~= ARGV[1] then return {0} end
 redis.call('HSET', k, 'print', ARGV[2], 'owner', ARGV[1], 'answer', ARGV[3])
 redis.call('PEXPIRE', k, ARGV[4])
 return {1}`)
 
-	abandonScript = store.NewScript(prelude + `
+	abandonScript = redisscript.New(redisscript.Now, prelude, `
 local held = redis.call('HMGET', k, 'owner', 'answer')
 if held[1] == ARGV[1] and not held[2] then redis.call('DEL', k) end
 return {1}`)
@@ -49,11 +49,6 @@ return {1}`)
 
 const prelude = `
 local k = KEYS[1]
-
-local function now()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-end
 
 local function hold(lease, keep)
   local till = string.format('%.0f', now() + tonumber(lease))

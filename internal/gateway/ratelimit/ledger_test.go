@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // book asks a store's script as a gateway would.
@@ -24,7 +25,7 @@ func newBook(t *testing.T, rate config.Rate, burst int) *book {
 func (b *book) ask(gateway string, q question) answer {
 	b.t.Helper()
 	if _, ok := b.named[gateway]; !ok {
-		b.named[gateway] = ledger{connect(b.t, b.m.Addr()), gateway}
+		b.named[gateway] = ledger{redistest.Connect(b.t, b.m.Addr(), redistest.NoRetry), gateway}
 	}
 	got, err := b.named[gateway].ask(context.Background(), "k", b.limit, q)
 	if err != nil {

@@ -9,16 +9,17 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // Three gateways on one Redis admit together what one limit allows: never more, and in the end all of it.
 func TestThreeGatewaysOnOneRedis(t *testing.T) {
 	const rate, burst, seconds = 500, 500, 2
-	r := startRedis(t)
+	r := redistest.Start(t)
 	var gateways []*Limits
 	var limiters []*Limiter
 	for range 3 {
-		limits := running(t, open(t, "redis://"+r.address), &Options{Patience: patient})
+		limits := running(t, open(t, "redis://"+r.Addr()), &Options{Patience: patient})
 		gateways = append(gateways, limits)
 		limiters = append(limiters, limits.Limiter(route(perSecond(rate), burst, "fleet")))
 	}
@@ -67,7 +68,7 @@ func TestThreeGatewaysOnOneRedis(t *testing.T) {
 func TestSmallLimitsAreExact(t *testing.T) {
 	redis := map[string]func(t *testing.T) string{
 		"embedded": func(*testing.T) string { return "auto" },
-		"redis":    func(t *testing.T) string { return "redis://" + startRedis(t).address },
+		"redis":    func(t *testing.T) string { return redistest.Start(t).URL() },
 	}
 	for name, spec := range redis {
 		t.Run(name, func(t *testing.T) {
@@ -99,16 +100,16 @@ func TestSmallLimitsAreExact(t *testing.T) {
 
 // A Redis that dies or hangs keeps nobody waiting: every request is decided, and when it is back, it counts again.
 func TestRedisDiesAndHangs(t *testing.T) {
-	r := startRedis(t)
+	r := redistest.Start(t)
 	for _, fault := range []struct {
 		name        string
 		begin, mend func()
 	}{
-		{"killed", r.kill, r.start},
-		{"paused", r.pause, r.carryOn},
+		{"killed", r.Kill, r.Restart},
+		{"paused", r.Pause, r.Resume},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
-			limits := running(t, open(t, "redis://"+r.address), nil)
+			limits := running(t, open(t, "redis://"+r.Addr()), nil)
 			l := limits.Limiter(route(perSecond(1000), 1000, "fleet"))
 			decide := func(goroutines, requests int) (longest time.Duration) {
 				var all sync.WaitGroup
@@ -153,7 +154,7 @@ func TestRedisDiesAndHangs(t *testing.T) {
 
 // The script does the same on a real server as on the one in memory, on which the other tests of it own the time.
 func TestScriptOnBothStores(t *testing.T) {
-	server, embedded := connect(t, startRedis(t).address), connect(t, newMemory(t).Addr())
+	server, embedded := redistest.Start(t).Client(redistest.NoRetry), redistest.Connect(t, newMemory(t).Addr(), redistest.NoRetry)
 	tell := func(words ...string) {
 		t.Helper()
 		for _, c := range []rueidis.Client{server, embedded} {

@@ -9,13 +9,13 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/tenfold-go/tenfold/internal/store"
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 //go:embed lease.lua
 var leaseLua string
 
-var leaseScript = store.NewScript(leaseLua)
+var leaseScript = redisscript.New(leaseLua)
 
 // portionTime is how long the store lets tokens of an exhausted caller gather, so that the caller gets them in portions and
 // not with a round trip each.
@@ -30,7 +30,7 @@ type ledger struct {
 // ask runs the script, until ctx is cancelled. The client is one that does not repeat commands: a repetition would be
 // counted twice.
 func (l ledger) ask(ctx context.Context, key string, lim limit, q question) (answer, error) {
-	n, err := leaseScript.Run(ctx, l.client, key, l.arguments(lim, q)...).AsIntSlice()
+	n, err := leaseScript.Run(ctx, l.client, []string{key}, l.arguments(lim, q)...).AsIntSlice()
 	if err != nil {
 		return answer{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // world is a fleet of gateways under one clock, and one caller whose requests they decide.
@@ -125,7 +126,7 @@ func FuzzLeases(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 1, 2, 1, 0, 9, 0, 65, 0, 129, 0, 1, 1, 1}, uint16(100), uint16(20))
 	f.Add([]byte{0, 1, 0, 2, 0, 200, 0, 1, 1, 130, 3, 255, 0, 1, 1, 1, 0, 63, 0, 0, 0, 0}, uint16(10), uint16(64))
 	m := newMemory(f)
-	client := connect(f, m.Addr())
+	client := redistest.Connect(f, m.Addr(), redistest.NoRetry)
 	f.Fuzz(func(t *testing.T, steps []byte, rate, burst uint16) {
 		l := newLimit(perSecond(1+int(rate)), 1+int(burst)%200)
 		m.FlushAll()

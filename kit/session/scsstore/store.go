@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // Options tune a Store. Zero fields mean their defaults.
@@ -88,13 +90,13 @@ func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found b
 }
 
 // An ended session is an empty string: what scs encodes never is.
-const (
-	commitScript = `
+var (
+	commitScript = redisscript.NewRetryable(`
 if redis.call('GET', KEYS[1]) ~= '' then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
-return 1`
-	deleteScript = `
+return 1`)
+	deleteScript = redisscript.NewRetryable(`
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('SET', KEYS[1], '', 'PX', ARGV[1]) end
-return 1`
+return 1`)
 )
 
 // CommitCtx stores the data of a token until expiry. Data of a session that was destroyed meanwhile is dropped without an
@@ -119,13 +121,10 @@ func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	return s.run(ctx, "delete session", deleteScript, token, strconv.FormatInt(s.o.EndedFor.Milliseconds(), 10))
 }
 
-// run sends a script, again if a connection breaks before the answer: twice is as once. The command is pinned because rueidis
-// v1.0.79 would otherwise recycle one that it has sent again while the broken connection may still be writing it.
-func (s *Store) run(ctx context.Context, doing, script, token string, args ...string) error {
+func (s *Store) run(ctx context.Context, doing string, script *redisscript.Script, token string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	eval := s.client.B().Eval().Script(script).Numkeys(1).Key(s.key(token)).Arg(args...).Build().ToRetryable().Pin()
-	if err := s.client.Do(ctx, eval).Error(); err != nil {
+	if err := script.Run(ctx, s.client, []string{s.key(token)}, args...).Error(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
