@@ -27,9 +27,13 @@ var allowedImports = map[string][]string{
 
 	"kit/position": {},
 
-	"kit/session": {},
+	"kit/redisscript": {},
 
-	"kit/session/scsstore": {},
+	"kit/redistest": {},
+
+	"kit/session": {"kit/redisscript"},
+
+	"kit/session/scsstore": {"kit/redisscript"},
 
 	"internal/strictyaml": {},
 
@@ -133,8 +137,10 @@ var leafLibraries = map[string][]string{
 	"kit/position": {},
 
 	"kit/redisscript": {"github.com/redis/rueidis"},
-	"kit/redistest":   {"github.com/redis/rueidis"},
-	"kit/session":     {"github.com/redis/rueidis"},
+
+	"kit/redistest": {"github.com/redis/rueidis"},
+
+	"kit/session": {"github.com/redis/rueidis"},
 }
 
 type goPackage struct {
