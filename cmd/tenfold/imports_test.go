@@ -51,12 +51,14 @@ var allowedImports = map[string][]string{
 
 	"internal/store": {},
 
-	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/config", "internal/http1/client", "internal/http1/guard",
+	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/config", "internal/http1/guard",
 		"internal/store"},
 
 	"internal/gateway/balance": {},
 
 	"internal/gateway/exchange": {},
+
+	"internal/gateway/problem": {"internal/gateway/exchange", "internal/gateway/upstream", "internal/http1/client"},
 
 	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node", "internal/config"},
 
@@ -67,6 +69,7 @@ var allowedImports = map[string][]string{
 	"internal/gateway/ratelimit": {"internal/config", "internal/store", "kit/redisscript"},
 
 	"internal/gateway/policy": {"internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
+		"internal/gateway/problem",
 		"kit/idempotency", "internal/config", "internal/http1/client", "internal/http1/guard"},
 
 	"internal/fleet": {"internal/node", "internal/config"},

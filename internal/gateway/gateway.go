@@ -25,6 +25,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/http1/guard"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -127,11 +128,10 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		m := router.find(r)
 		switch {
 		case m.route == nil:
-			noRoute(m).Write(w, r)
+			problem.Write(w, r, noRoute(m))
 			return
 		case m.twofold:
-			policy.Problem{Status: http.StatusBadRequest, Reason: "path",
-				Detail: "the path can be read in two ways, and other rules hold in the second"}.Write(w, r)
+			problem.Write(w, r, problem.PathAmbiguous)
 			return
 		}
 		exchange.From(r).Service = m.route.To

@@ -273,8 +273,8 @@ func (f *front) do(t testing.TB, method, path string, body io.Reader, header ...
 	return resp, string(text)
 }
 
-// problem is what the gateway's own answers have.
-type problem struct {
+// problemBody is the body of the responses that the gateway gives itself.
+type problemBody struct {
 	Type, Title, Detail, Reason string
 	Status                      int
 }
@@ -282,7 +282,7 @@ type problem struct {
 // problemOf checks that an answer is the gateway's, in full form, and returns its reason.
 func problemOf(t testing.TB, resp *http.Response, body string) string {
 	t.Helper()
-	var p problem
+	var p problemBody
 	if err := json.Unmarshal([]byte(body), &p); err != nil {
 		t.Errorf("%d %q is not a problem: %v", resp.StatusCode, body, err)
 		return ""

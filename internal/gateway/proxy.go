@@ -1,21 +1,16 @@
 package gateway
 
 import (
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
-	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // proxy passes requests to one service and its answers back.
@@ -30,13 +25,13 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	wantsTrailer := len(out.Header["Te"]) > 0
 	resp, err := p.pool.RoundTrip(out)
 	if err != nil {
-		p.fail(w, r, err)
+		problem.Write(w, r, err)
 		return
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		if err := p.tunnels.serve(w, r, resp); err != nil {
-			p.fail(w, r, err)
+			problem.Write(w, r, err)
 		}
 		return
 	}
@@ -194,69 +189,4 @@ func copyBody(w http.ResponseWriter, resp *http.Response) error {
 			return err
 		}
 	}
-}
-
-// fail answers for a request that no node has answered. It is the one place where errors become a status and a text.
-func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	problem := p.problem(r, err)
-	problem.Err = err
-	if problem.Status == policy.StatusClientGone { // nobody is there to be answered
-		rec := exchange.From(r)
-		rec.Status, rec.Reason, rec.Err = problem.Status, problem.Reason, err
-		panic(http.ErrAbortHandler)
-	}
-	problem.Write(w, r)
-}
-
-func (p *proxy) problem(r *http.Request, err error) policy.Problem {
-	var open *upstream.OpenError
-	var body *client.BodyError
-	if refusal := exchange.From(r).Refusal(); refusal != nil { // in the middle of the body
-		return policy.Problem{Status: refusal.Status, Reason: "malformed", Detail: refusal.Reason}
-	}
-	if fault := exchange.From(r).BodyFault(); fault != nil {
-		err = &client.BodyError{Err: fault}
-	}
-	switch {
-	case errors.As(err, &body):
-		return policy.BodyProblem(body)
-	case r.Context().Err() != nil:
-		return policy.Problem{Status: policy.StatusClientGone, Reason: "client_gone"}
-	case errors.As(err, &open):
-		return policy.Problem{Status: 503, Reason: "breaker_open", RetryAfter: max(time.Second, open.RetryAfter),
-			Detail: "too many recent requests to this service failed; it is left alone for a moment"}
-	case errors.Is(err, upstream.ErrNoNode):
-		return policy.Problem{Status: 503, Reason: "no_node", RetryAfter: time.Second, Detail: "no node of this service is ready"}
-	case errors.Is(err, upstream.ErrQueueFull):
-		return policy.Problem{Status: 503, Reason: "queue_full", RetryAfter: time.Second,
-			Detail: "all nodes of this service are busy and the queue in front of them is full"}
-	case errors.Is(err, upstream.ErrQueueTimeout):
-		return policy.Problem{Status: 503, Reason: "queue_timeout", RetryAfter: time.Second,
-			Detail: "all nodes of this service are busy and none came free in time"}
-	case errors.Is(err, upstream.ErrTimeout), errors.Is(err, upstream.ErrTryTimeout):
-		return policy.Problem{Status: 504, Reason: "timeout", Detail: "the service did not answer in time"}
-	case errors.Is(err, upstream.ErrDrained):
-		return policy.Problem{Status: 503, Reason: "drained", RetryAfter: time.Second,
-			Detail: "the node was taken out before it had answered; the request may or may not have had its effect"}
-	case isDial(err):
-		return policy.Problem{Status: 503, Reason: "unreachable", RetryAfter: time.Second,
-			Detail: "no node of this service could be reached"}
-	}
-	return policy.Problem{Status: 502, Reason: "node_failed",
-		Detail: "the node failed before it had answered; the request may or may not have had its effect"}
-}
-
-// isDial says that the last try ended before there was a connection to a node.
-func isDial(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
-}
-
-func noRoute(m match) policy.Problem {
-	if len(m.allowed) > 0 {
-		slices.Sort(m.allowed)
-		allowed := slices.Compact(m.allowed)
-		return policy.Problem{Status: 405, Reason: "method", Allow: allowed, Detail: "this path takes " + strings.Join(allowed, ", ")}
-	}
-	return policy.Problem{Status: 404, Reason: "no_route", Detail: "no route leads here"}
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
 // router finds the route of a request: by host, then by the longest path, then by the most conditions. A look-up costs
@@ -84,6 +85,15 @@ type match struct {
 	route   *route
 	allowed []string
 	twofold bool // the service may read the path in another way, in which another route has policies for it
+}
+
+// noRoute is the problem of a request without a route.
+func noRoute(m match) *problem.Problem {
+	if len(m.allowed) == 0 {
+		return problem.NoRoute
+	}
+	slices.Sort(m.allowed)
+	return problem.NotAllowed(slices.Compact(m.allowed))
 }
 
 func (rt *router) find(r *http.Request) match {

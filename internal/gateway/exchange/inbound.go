@@ -26,11 +26,13 @@ type Inbound interface {
 	SetReadDeadline(time.Time)
 }
 
-// Refusal is the response to a request that breaks the protocol.
+// Refusal is the error of a request that breaks the protocol, with the status of the response.
 type Refusal struct {
 	Status int
 	Reason string // a sentence for the client
 }
+
+func (r *Refusal) Error() string { return r.Reason }
 
 // Refusal returns why the engine refused the request or its body; nil for a request without fault.
 func (x *Exchange) Refusal() *Refusal {

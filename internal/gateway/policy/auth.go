@@ -9,6 +9,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
 // Auth lets only requests with a bearer token that v accepts pass (RFC 6750), and notes whom it speaks for: without a subject,
@@ -77,14 +78,14 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		reason = refusal.Reason
 	}
 	if reason == jwt.NoKeys {
-		Problem{Status: http.StatusServiceUnavailable, Reason: "token_no_keys", RetryAfter: retryKeys, Err: err,
-			Detail: "tokens cannot be checked at the moment"}.Write(w, r)
+		problem.Write(w, r, &problem.Problem{Status: http.StatusServiceUnavailable, Reason: "token_no_keys", RetryAfter: retryKeys, Err: err,
+			Detail: "tokens cannot be checked at the moment"})
 		return
 	}
 	challenge := `Bearer realm="api"`
 	if reason != jwt.Missing { // RFC 6750, section 3.1: nobody who sent no token is told of errors
 		challenge += `, error="invalid_token", error_description="` + unauthorized[reason] + `"`
 	}
-	w.Header().Set("WWW-Authenticate", challenge)
-	Problem{Status: http.StatusUnauthorized, Reason: "token_" + string(reason), Detail: unauthorized[reason], Err: err}.Write(w, r)
+	problem.Write(w, r, &problem.Problem{Status: http.StatusUnauthorized, Reason: "token_" + string(reason), Detail: unauthorized[reason],
+		Challenge: challenge, Err: err})
 }

@@ -1,17 +1,17 @@
 package policy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
@@ -39,14 +39,12 @@ func Body(limits config.Limits) Policy {
 			defer b.release()
 			if limits.BodyBytes > 0 && r.ContentLength > limits.BodyBytes {
 				b.closeAfter() // rather than read all of it
-				Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large", Detail: "the request body is too large"}.Write(w, r)
+				problem.Write(w, r, problem.BodyTooLarge)
 				return
 			}
 			if r.ContentLength == 0 {
 				if err := b.wantEmpty(); err != nil {
-					problem := BodyProblem(err)
-					problem.Err = err
-					problem.Write(w, r)
+					problem.Write(w, r, &client.BodyError{Err: err})
 					return
 				}
 				r.Body = http.NoBody
@@ -244,18 +242,4 @@ func (b *body) AbandonBody() {
 	if started {
 		b.RespondEarly()
 	}
-}
-
-// BodyProblem is the answer to a request whose body did not come in whole: err is what reading it ended in.
-func BodyProblem(err error) Problem {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return Problem{Status: 413, Reason: "body_too_large", Detail: "the request body is too large"}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Problem{Status: 408, Reason: "body_too_slow", Detail: "the request body came too slowly"}
-	case errors.Is(err, context.Canceled), errors.Is(err, io.ErrUnexpectedEOF):
-		return Problem{Status: StatusClientGone, Reason: "client_gone"}
-	}
-	return Problem{Status: 400, Reason: "body", Detail: "the request body could not be read"}
 }

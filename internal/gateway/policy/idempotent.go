@@ -13,9 +13,8 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
-
-	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // Idempotency gives requests under one Idempotency-Key one effect and one answer, for services that do not do so themselves.
@@ -128,8 +127,8 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body := kept{room: &p.room}
 	defer body.release()
-	if problem := p.admit(r, err, &body); problem.Status != 0 {
-		p.refuse(w, r, problem)
+	if refused := p.admit(r, err, &body); refused != nil {
+		p.refuse(w, r, refused)
 		return
 	}
 	// Whoever leaves now has sent everything: it is done, and he may ask for it.
@@ -140,7 +139,7 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.late.begin(func(ctx context.Context) { found.Claim.Abandon(ctx) }) // once: or its lease ends it
 		p.unavailable(w, r, err)
 	case found.State == claim.InFlight, found.State == claim.Mismatch, found.State == claim.Done && !found.Answer.Kept:
-		p.repeated(found).Write(w, r)
+		problem.Write(w, r, p.repeated(found))
 	case found.State == claim.Done:
 		p.count("replayed")
 		replay(w, r, found.Answer)
@@ -153,47 +152,37 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *idempotent) refuse(w http.ResponseWriter, r *http.Request, problem Problem) {
-	if problem.Status == http.StatusServiceUnavailable {
+func (p *idempotent) refuse(w http.ResponseWriter, r *http.Request, refused *problem.Problem) {
+	if refused.Status == http.StatusServiceUnavailable {
 		p.count("overloaded")
 	} else {
 		p.count("refused")
 	}
-	if problem.Status == StatusClientGone {
-		clientGone(r, problem.Err)
-	}
-	problem.Write(w, r)
-}
-
-// clientGone ends a request that nobody waits for.
-func clientGone(r *http.Request, err error) {
-	rec := exchange.From(r)
-	rec.Status, rec.Reason, rec.Err = StatusClientGone, "client_gone", err
-	panic(http.ErrAbortHandler)
+	problem.Write(w, r, refused)
 }
 
 // unavailable answers while the store is away. Nothing is sent to a node then, whatever the mode: a client that sends a key
 // relies on it.
 func (p *idempotent) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	p.count("unavailable")
-	Problem{Status: http.StatusServiceUnavailable, Reason: "store_unavailable", RetryAfter: time.Second, Err: err,
-		Detail: "the store of idempotency keys does not answer, and nothing was done: try again with the same key"}.Write(w, r)
+	problem.Write(w, r, &problem.Problem{Status: http.StatusServiceUnavailable, Reason: "store_unavailable", RetryAfter: time.Second, Err: err,
+		Detail: "the store of idempotency keys does not answer, and nothing was done: try again with the same key"})
 }
 
 // repeated is the answer to a request that is not sent to a node because of another one under its key.
-func (p *idempotent) repeated(found claim.Found) Problem {
+func (p *idempotent) repeated(found claim.Found) *problem.Problem {
 	switch found.State {
 	case claim.InFlight:
 		p.count("in_flight")
-		return Problem{Status: http.StatusConflict, Reason: "key_in_flight", RetryAfter: max(found.Wait, time.Second),
+		return &problem.Problem{Status: http.StatusConflict, Reason: "key_in_flight", RetryAfter: max(found.Wait, time.Second),
 			Detail: "a request under this Idempotency-Key is being worked on: try again with the same key"}
 	case claim.Mismatch:
 		p.count("mismatch")
-		return Problem{Status: http.StatusUnprocessableEntity, Reason: "key_reused",
+		return &problem.Problem{Status: http.StatusUnprocessableEntity, Reason: "key_reused",
 			Detail: "this Idempotency-Key was used for another request, and nothing was done"}
 	}
 	p.count("unrepeatable")
-	return Problem{Status: http.StatusGone, Reason: "answer_not_kept",
+	return &problem.Problem{Status: http.StatusGone, Reason: "answer_not_kept",
 		Detail: "the request under this Idempotency-Key was done and answered" + statusText(found.Answer.Status) +
 			", but its answer was too large to keep or broke off: it is not done again"}
 }

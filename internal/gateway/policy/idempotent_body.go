@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
@@ -88,43 +90,38 @@ func (k *kept) grow(length int64, most int) error {
 	return nil
 }
 
-// admit reads the body of a request that may be done once into body. A Status in the Problem refuses it; badKey is what is
+// admit reads the body of a request that may be done once into body. A problem refuses it; badKey is what is
 // wrong with its key.
-func (p *idempotent) admit(r *http.Request, badKey error, body *kept) Problem {
+func (p *idempotent) admit(r *http.Request, badKey error, body *kept) *problem.Problem {
 	switch {
 	case exchange.IsGRPC(r):
-		return Problem{Status: http.StatusUnsupportedMediaType, Reason: "key_with_grpc",
+		return &problem.Problem{Status: http.StatusUnsupportedMediaType, Reason: "key_with_grpc",
 			Detail: "the answers of gRPC are streams, which cannot be given again under an Idempotency-Key"}
 	case errors.Is(badKey, idempotency.ErrNoKey):
-		return Problem{Status: http.StatusBadRequest, Reason: "key_missing", Detail: "this path wants an Idempotency-Key header, " +
+		return &problem.Problem{Status: http.StatusBadRequest, Reason: "key_missing", Detail: "this path wants an Idempotency-Key header, " +
 			"so that a request that is sent twice is done once"}
 	case badKey != nil:
-		return Problem{Status: http.StatusBadRequest, Reason: "key_malformed", Detail: badKey.Error()}
+		return &problem.Problem{Status: http.StatusBadRequest, Reason: "key_malformed", Detail: badKey.Error()}
 	case r.ContentLength > int64(p.config.BodyBytes):
 		return p.tooLarge()
 	case r.Body == nil || r.Body == http.NoBody:
-		return Problem{}
+		return nil
 	}
 	exchange.From(r).ReadBodyBy(time.Now().Add(p.patience))
 	err := body.read(r.Body, r.ContentLength, p.config.BodyBytes)
-	if refusal := exchange.From(r).Refusal(); refusal != nil {
-		return Problem{Status: refusal.Status, Reason: "malformed", Detail: refusal.Reason}
-	}
 	switch {
 	case err == errNoRoom:
-		return Problem{Status: http.StatusServiceUnavailable, Reason: "bodies_full", RetryAfter: time.Second, Err: err,
+		return &problem.Problem{Status: http.StatusServiceUnavailable, Reason: "bodies_full", RetryAfter: time.Second, Err: err,
 			Detail: "too many requests with an Idempotency-Key are under way, and nothing was done: try again with the same key"}
 	case err != nil:
-		problem := BodyProblem(err)
-		problem.Err = err
-		return problem
+		return problem.Of(r, &client.BodyError{Err: err})
 	case len(body.b) > p.config.BodyBytes:
 		return p.tooLarge()
 	}
-	return Problem{}
+	return nil
 }
 
-func (p *idempotent) tooLarge() Problem {
-	return Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
+func (p *idempotent) tooLarge() *problem.Problem {
+	return &problem.Problem{Status: http.StatusRequestEntityTooLarge, Reason: "body_too_large",
 		Detail: fmt.Sprintf("the body of a request with an Idempotency-Key may have %d bytes here", p.config.BodyBytes)}
 }

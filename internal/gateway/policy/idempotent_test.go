@@ -24,6 +24,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
 // keyed is a route with idempotency, on a store in memory, under test.
@@ -193,7 +194,7 @@ func TestStatusesThatAreKept(t *testing.T) {
 func TestAnswersOfTheGatewayAreNotKept(t *testing.T) {
 	for _, status := range []int{404, 413, 502, 503, 504} {
 		k := newKeyed(t, func(w http.ResponseWriter, r *http.Request) {
-			Problem{Status: status, Reason: "reason", RetryAfter: time.Second}.Write(w, r)
+			problem.Write(w, r, &problem.Problem{Status: status, Reason: "reason", RetryAfter: time.Second})
 		})
 		k.expect(order("key", ""), status, 1)
 		if w := k.expect(order("key", "another"), status, 2); w.Header().Get("Retry-After") != "1" {
@@ -346,7 +347,7 @@ func TestBodiesThatAreTooLargeOrBroken(t *testing.T) {
 	r := order("key", "")
 	r.Body, r.ContentLength = io.NopCloser(errReader{io.ErrUnexpectedEOF}), 10
 	aborts(t, func() { k.do(r) })
-	if rec := k.last.Load(); rec.Status != StatusClientGone || rec.Reason != "client_gone" || k.served.Load() > 0 || len(k.store.Keys()) > 0 {
+	if rec := k.last.Load(); rec.Status != problem.StatusClientGone || rec.Reason != "client_gone" || k.served.Load() > 0 || len(k.store.Keys()) > 0 {
 		t.Errorf("%+v", rec)
 	}
 }
@@ -589,7 +590,7 @@ func TestClientThatLeaves(t *testing.T) {
 		})
 		h := k.handler()
 		h.ServeHTTP(&leftClient{http.Header{}}, order("key", "{}").WithContext(ctx))
-		if rec := k.last.Load(); rec.Status != StatusClientGone || rec.Reason != "client_gone" || rec.Err == nil {
+		if rec := k.last.Load(); rec.Status != problem.StatusClientGone || rec.Reason != "client_gone" || rec.Err == nil {
 			t.Errorf("record %+v", rec)
 		}
 		if w := k.expect(order("key", "{}"), 201, 1); w.Body.String() != "ok" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
 // run sends the request to the service, and keeps the claim while it works.
@@ -36,7 +37,7 @@ func (p *idempotent) run(w http.ResponseWriter, r *http.Request, c *claim.Claim,
 	k.finish()
 	if r.Context().Err() != nil { // perhaps it has closed its sending side alone, and reads the answer
 		rec := exchange.From(r)
-		rec.Status, rec.Reason, rec.Err = StatusClientGone, "client_gone", context.Cause(r.Context())
+		rec.Status, rec.Reason, rec.Err = problem.StatusClientGone, "client_gone", context.Cause(r.Context())
 	}
 }
 

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
 // A request meets the policies in the order in which they are written, and its answer the other way round.
@@ -48,12 +48,14 @@ func TestRecordedKnowsHowItEnded(t *testing.T) {
 		status  int
 		bytes   int64
 	}{
-		"nothing":         {func(http.ResponseWriter, *http.Request) {}, 200, 0},
-		"a body":          {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }, 200, 4},
-		"a status":        {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); io.WriteString(w, "no") }, 404, 2},
-		"hints before":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(201) }, 201, 0},
-		"the first one":   {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); w.WriteHeader(200) }, 404, 0},
-		"a problem":       {func(w http.ResponseWriter, r *http.Request) { Problem{Status: 503, Reason: "x"}.Write(w, r) }, 503, 91},
+		"nothing":       {func(http.ResponseWriter, *http.Request) {}, 200, 0},
+		"a body":        {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }, 200, 4},
+		"a status":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); io.WriteString(w, "no") }, 404, 2},
+		"hints before":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(201) }, 201, 0},
+		"the first one": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); w.WriteHeader(200) }, 404, 0},
+		"a problem": {func(w http.ResponseWriter, r *http.Request) {
+			problem.Write(w, r, &problem.Problem{Status: 503, Reason: "x"})
+		}, 503, 91},
 		"a broken answer": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, 200, 0},
 		"nobody there": {func(w http.ResponseWriter, r *http.Request) {
 			exchange.From(r).Status = 499
@@ -97,30 +99,6 @@ func TestRecordedKeepsFlush(t *testing.T) {
 	}
 }
 
-func TestProblem(t *testing.T) {
-	for method, want := range map[string]string{
-		"GET":  `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"\"quoted\" \u003chtml\u003e","reason":"no_node"}` + "\n",
-		"HEAD": "",
-	} {
-		w := httptest.NewRecorder()
-		Problem{Status: 503, Reason: "no_node", Detail: `"quoted" <html>`, RetryAfter: 1100 * time.Millisecond, Allow: []string{"GET", "PUT"},
-			Err: errors.New("secret")}.Write(w, httptest.NewRequest(method, "/", nil))
-		h := w.Header()
-		if w.Code != 503 || w.Body.String() != want || h.Get("Content-Type") != "application/problem+json" || h.Get("Cache-Control") != "no-store" ||
-			h.Get("Retry-After") != "2" || h.Get("Allow") != "GET, PUT" || h.Get("Content-Length") != "124" {
-			t.Errorf("%s: %d %q %v", method, w.Code, w.Body, h)
-		}
-		if want != "" && !json.Valid(w.Body.Bytes()) {
-			t.Errorf("%q is not JSON", w.Body)
-		}
-	}
-	w := httptest.NewRecorder()
-	Problem{Status: 404, Reason: "no_route"}.Write(w, httptest.NewRequest("GET", "/", nil))
-	if h := w.Header(); h["Retry-After"] != nil || h["Allow"] != nil {
-		t.Errorf("fields that nobody asked for: %v", h)
-	}
-}
-
 // The access log says why the gateway answered itself, with the cause, and leaves out what it does not know.
 func TestAccessLogOfAProblem(t *testing.T) {
 	var line strings.Builder
@@ -133,12 +111,12 @@ func TestAccessLogOfAProblem(t *testing.T) {
 	h := Record(AccessLog(log))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := exchange.From(r)
 		rec.Service, rec.Node, rec.Tries, rec.Waited = "shop", "shop-1", 2, 1500*time.Microsecond
-		Problem{Status: 502, Reason: "node_failed", Err: errors.New("it broke")}.Write(w, r)
+		problem.Write(w, r, problem.NodeFailed.With(errors.New("it broke")))
 	}))
 	r := httptest.NewRequest("GET", "/p?q", nil)
 	r.RemoteAddr = "@"
 	h.ServeHTTP(httptest.NewRecorder(), r)
-	want := `level=INFO msg=request method=GET host=example.com path=/p status=502 bytes=93 client=unknown proto=HTTP/1.1 ` +
+	want := `level=INFO msg=request method=GET host=example.com path=/p status=502 bytes=174 client=unknown proto=HTTP/1.1 ` +
 		`service=shop node=shop-1 tries=2 queued_ms=1.5 reason=node_failed err="it broke"` + "\n"
 	if line.String() != want {
 		t.Errorf("got  %swant %s", line.String(), want)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
@@ -24,7 +25,7 @@ func RateLimit(l *ratelimit.Limiter, cfg config.RateLimit) Policy {
 			}
 			w.Header().Set("RateLimit-Policy", limit)
 			w.Header().Set("RateLimit", fmt.Sprintf(`"default";r=0;t=%.0f`, math.Ceil(wait.Seconds())))
-			Problem{Status: http.StatusTooManyRequests, Reason: "rate_limited", Detail: detail, RetryAfter: wait}.Write(w, r)
+			problem.Write(w, r, &problem.Problem{Status: http.StatusTooManyRequests, Reason: "rate_limited", Detail: detail, RetryAfter: wait})
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
@@ -17,18 +19,14 @@ func Strict(limits config.Limits) Policy {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if status, why, refused := guard.Refusal(r); refused {
 				w.Header().Set("Connection", "close")
-				p := Problem{Status: status, Reason: "malformed", Detail: why}
-				if status == http.StatusMethodNotAllowed {
-					p.Allow = served
-				}
-				p.Write(w, r)
+				problem.Write(w, r, &exchange.Refusal{Status: status, Reason: why})
 				return
 			}
 			if r.URL.Path == "" && r.URL.Host != "" {
 				r.URL.Path = "/" // "GET http://shop.example HTTP/1.1"
 			}
-			if p, bad := unacceptable(r, limits); bad {
-				p.Write(w, r)
+			if p := unacceptable(r, limits); p != nil {
+				problem.Write(w, r, p)
 				return
 			}
 			if !limits.Underscores {
@@ -39,31 +37,26 @@ func Strict(limits config.Limits) Policy {
 	}
 }
 
-// served is what may be asked of some service or other.
-var served = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-func unacceptable(r *http.Request, limits config.Limits) (Problem, bool) {
+func unacceptable(r *http.Request, limits config.Limits) *problem.Problem {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Allow: served,
-			Detail: "CONNECT and TRACE are not for this server"}, true
-	case r.Method != strings.ToUpper(r.Method) && slices.Contains(served, strings.ToUpper(r.Method)):
-		return Problem{Status: http.StatusMethodNotAllowed, Reason: "method", Allow: served,
-			Detail: "methods are written in upper case"}, true // some servers do not mind, and what asks for POST would not see it
+		return problem.MethodNotServed
+	case r.Method != strings.ToUpper(r.Method) && slices.Contains(problem.Methods, strings.ToUpper(r.Method)):
+		return problem.MethodLowerCase // some servers accept "post", and a policy for POST would not apply
 	case len(r.RequestURI) > limits.URIBytes:
-		return Problem{Status: http.StatusRequestURITooLong, Reason: "uri_too_long", Detail: "the request target is too long"}, true
+		return problem.URITooLong
 	case headerLines(r.Header) > limits.HeaderLines:
-		return Problem{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "header_too_large", Detail: "too many header lines"}, true
+		return problem.HeaderTooLarge
 	case r.Host == "" || r.ProtoMajor == 2 && !oneHost(r):
-		return Problem{Status: http.StatusBadRequest, Reason: "host", Detail: "the request does not name one host"}, true
+		return problem.Host
 	case r.ProtoMajor == 2 && (r.URL.Host != "" || !client.ValidLine(r)):
-		return Problem{Status: http.StatusBadRequest, Reason: "malformed", Detail: "invalid method, path or authority"}, true
+		return problem.Malformed
 	case r.URL.Path != "*" && !strings.HasPrefix(r.URL.Path, "/"):
-		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path does not begin with a slash"}, true
+		return problem.PathNoSlash
 	case ambiguousPath(r.URL.Path):
-		return Problem{Status: http.StatusBadRequest, Reason: "path", Detail: "the path has dot segments or a NUL"}, true
+		return problem.PathDots
 	}
-	return Problem{}, false
+	return nil
 }
 
 // oneHost reports whether HTTP/2's two places for a host say the same. (In HTTP/1 the guard sees to it.)

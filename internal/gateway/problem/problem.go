@@ -1,0 +1,93 @@
+// Package problem answers requests that no service answers. One function, Of, maps every error to a status, a reason and a
+// text; one function, Write, sends them as problem+json (RFC 9457).
+package problem
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+)
+
+// Problem is an error and the response to it. The values of this package (NoNode, BodyTooLarge, ...) are shared: use With
+// to add a cause.
+type Problem struct {
+	Status     int
+	Reason     string        // a word for programs, from a closed set: "no_node", "queue_full", ...
+	Detail     string        // a sentence for people. It must not contain anything that is secret from a stranger
+	RetryAfter time.Duration // 0 for no such field
+	Allow      []string      // the allowed methods, with status 405; nil for no such field
+	Challenge  string        // the WWW-Authenticate field, with status 401; "" for no such field
+	Err        error         // the cause, for the log only
+}
+
+// StatusClientGone is the status in the log when the client disconnected before there was a response, as in nginx's log.
+const StatusClientGone = 499
+
+func (p *Problem) Error() string {
+	if p.Err != nil {
+		return p.Reason + ": " + p.Err.Error()
+	}
+	return p.Reason
+}
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// With returns the problem with a cause.
+func (p *Problem) With(err error) *Problem {
+	q := *p
+	q.Err = err
+	return &q
+}
+
+// Write answers the request with the problem that Of finds in err, and notes it in the exchange. When the client is gone
+// it does not return: it ends the handler with http.ErrAbortHandler.
+func Write(w http.ResponseWriter, r *http.Request, err error) {
+	p := Of(r, err)
+	x := exchange.From(r)
+	if x != nil {
+		x.Reason, x.Err = p.Reason, p.Err
+	}
+	if p.Status == StatusClientGone {
+		if x != nil {
+			x.Status = p.Status
+		}
+		panic(http.ErrAbortHandler)
+	}
+	x.AbandonBody()
+	p.write(w, r)
+}
+
+func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
+	body, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Reason string `json:"reason"`
+	}{"about:blank", http.StatusText(p.Status), p.Status, p.Detail, p.Reason})
+	if err != nil {
+		panic(err) // not possible: strings and a number
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	h.Set("Cache-Control", "no-store") // the response describes this moment, not the resource
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	}
+	if p.Allow != nil {
+		h.Set("Allow", strings.Join(p.Allow, ", "))
+	}
+	if p.Challenge != "" {
+		h.Set("WWW-Authenticate", p.Challenge)
+	}
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		w.Write(append(body, '\n'))
+	}
+}
