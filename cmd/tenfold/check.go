@@ -167,22 +167,13 @@ func buildable(c *config.Config) error {
 	return err
 }
 
-// policies are what a request passes on its way.
+// policies lists the policies of a route in words.
 func policies(r *config.Route) string {
-	var all []string
-	if r.Auth != "off" {
-		all = append(all, "auth "+r.Auth)
+	var b strings.Builder
+	for _, p := range r.Policies() {
+		b.WriteString(", " + p.Long)
 	}
-	if l := r.RateLimit; l != nil {
-		all = append(all, fmt.Sprintf("at most %s by %s", l.Rate, l.Caller))
-	}
-	if i := r.Idempotency; i != nil {
-		all = append(all, "idempotency "+i.Mode)
-	}
-	if len(all) == 0 {
-		return ""
-	}
-	return ", " + strings.Join(all, ", ")
+	return b.String()
 }
 
 // checkResult is the JSON form.

@@ -128,10 +128,33 @@ type Outlier struct {
 // Balance names the picker: round-robin, weighted, least-conn, p2c, hash(header:X-User), hash(cookie:id), hash(ip) or
 // hash(path) in the file; default p2c.
 type Balance struct {
-	Picker string // round-robin | weighted | least-conn | p2c | hash
-	By     string // for hash: header | cookie | ip | path
+	Picker Picker
+	By     HashBy // for hash: what is hashed
 	Name   string // for hash by header or cookie: its name
 }
+
+// Picker names the algorithm that chooses a node for each request.
+type Picker string
+
+// The pickers.
+const (
+	PickRoundRobin Picker = "round-robin"
+	PickWeighted   Picker = "weighted"
+	PickLeastConn  Picker = "least-conn"
+	PickP2C        Picker = "p2c"
+	PickHash       Picker = "hash"
+)
+
+// HashBy names the part of a request that the picker "hash" goes by.
+type HashBy string
+
+// The parts of a request that can be hashed.
+const (
+	HashByHeader HashBy = "header"
+	HashByCookie HashBy = "cookie"
+	HashByIP     HashBy = "ip"
+	HashByPath   HashBy = "path"
+)
 
 // Limit bounds the requests in flight.
 type Limit struct {
@@ -166,11 +189,20 @@ type Route struct {
 	Headers map[string]string // by canonical name, a value to equal, or "*" for present; default none
 	To      string            // the service
 
-	// Auth "jwt" lets only requests with a bearer token in that Config.JWT accepts; default "off".
-	Auth        string
+	// Auth "jwt" accepts only requests with a bearer token that Config.JWT accepts; default "off".
+	Auth        Auth
 	RateLimit   *RateLimit   // "off", or a rate alone: rate_limit: 100/s; default "off"
 	Idempotency *Idempotency // "off", or a mode alone: idempotency: required; default "off"
 }
+
+// Auth names how a request is authenticated.
+type Auth string
+
+// The ways to authenticate a request.
+const (
+	AuthOff Auth = "off"
+	AuthJWT Auth = "jwt"
+)
 
 // JWT says which bearer tokens (RFC 7519) are accepted. Algorithms, Keys, Issuer and Audience have no default: what is not
 // said is not checked by guess. There are no shared secrets (HS256): who can check such a token can also make one.
@@ -192,9 +224,21 @@ type JWT struct {
 //	cookie:NAME     the value of a cookie; without it, the address
 //	all             everybody
 type Caller struct {
-	By   string
-	Name string
+	By   CallerBy
+	Name string // for header and cookie
 }
+
+// CallerBy names what tells callers apart.
+type CallerBy string
+
+// What can tell callers apart.
+const (
+	CallerByAuthorization CallerBy = "authorization"
+	CallerByIP            CallerBy = "ip"
+	CallerByHeader        CallerBy = "header"
+	CallerByCookie        CallerBy = "cookie"
+	CallerIsEveryone      CallerBy = "all"
+)
 
 // RateLimit answers 429 to what comes faster than the rate allows (GCRA).
 type RateLimit struct {
@@ -203,8 +247,17 @@ type RateLimit struct {
 	Caller Caller // default ip
 	// Scope "fleet" counts for all gateways that share the store; while the store is away, each counts alone. "gateway" is
 	// each alone always. Default "fleet".
-	Scope string
+	Scope Scope
 }
+
+// Scope names the gateways that count together.
+type Scope string
+
+// The scopes of a rate limit.
+const (
+	ScopeFleet   Scope = "fleet"
+	ScopeGateway Scope = "gateway"
+)
 
 // Rate is a number of requests in a time.
 type Rate struct {
@@ -215,9 +268,18 @@ type Rate struct {
 // Idempotency gives requests under one Idempotency-Key one effect and one answer, for services in any language. It needs the
 // store. It counts for methods that are not idempotent by themselves: POST and PATCH.
 type Idempotency struct {
-	Mode        string        // "required": 400 without a key; "optional": requests without one pass as they are
+	Mode        Mode          // "required": 400 without a key; "optional": requests without a key pass unchanged
 	Caller      Caller        // keys of one caller mean nothing to another; default authorization
 	TTL         time.Duration // how long an answer can be had again; default 24h
 	BodyBytes   int           // largest request body, which is kept in memory for its fingerprint; default 1MiB
 	AnswerBytes int           // largest answer that is kept; default 1MiB
 }
+
+// Mode says whether requests need an Idempotency-Key.
+type Mode string
+
+// The modes of idempotency.
+const (
+	KeyRequired Mode = "required"
+	KeyOptional Mode = "optional"
+)

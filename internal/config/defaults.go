@@ -38,7 +38,7 @@ func defaults() (Config, Service) {
 				MaxEject:    5 * time.Minute,
 				MaxShare:    0.5,
 			},
-			Balance:   Balance{Picker: "p2c"},
+			Balance:   Balance{Picker: PickP2C},
 			Limit:     Limit{InFlight: 1024, Queue: 1024, Wait: time.Second},
 			Retry:     Retry{Tries: 3, Budget: 0.1, BodyBytes: 64 << 10},
 			Breaker:   Breaker{FailureRate: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
@@ -46,16 +46,6 @@ func defaults() (Config, Service) {
 			Drain:     unset,
 			Timeout:   60 * time.Second,
 		}
-}
-
-func newJWT() *JWT {
-	return &JWT{Leeway: 30 * time.Second, Refresh: 5 * time.Minute, Refetch: 30 * time.Second}
-}
-
-func newRateLimit() *RateLimit { return &RateLimit{Caller: Caller{By: "ip"}, Scope: "fleet"} }
-
-func newIdempotency() *Idempotency {
-	return &Idempotency{Caller: Caller{By: "authorization"}, TTL: 24 * time.Hour, BodyBytes: 1 << 20, AnswerBytes: 1 << 20}
 }
 
 const (
@@ -78,11 +68,13 @@ func (c *Config) settle(dir string) {
 		}
 	}
 	if len(c.Routes) == 0 && len(c.Services) == 1 {
-		c.Routes = []Route{{Path: "/", To: c.Services[0].Name, Auth: "off"}}
+		c.Routes = []Route{{Path: "/", To: c.Services[0].Name, Auth: AuthOff}}
 	}
-	for _, r := range c.Routes {
-		if l := r.RateLimit; l != nil && l.Burst == 0 {
-			l.Burst = l.Rate.Requests
+	for i := range c.Routes {
+		for _, p := range routePolicies {
+			if p.defaults != nil {
+				p.defaults(&c.Routes[i])
+			}
 		}
 	}
 	for i := range c.Services {

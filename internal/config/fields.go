@@ -148,57 +148,17 @@ func (b *Breaker) fields() []field {
 }
 
 func (r *Route) fields() []field {
-	return []field{
+	all := []field{
 		{"host", host{&r.Host}},
 		{"path", text(&r.Path, checkRoutePath)},
 		{"methods", list[string]{p: &r.Methods, parse: parseMethod, print: word, most: 32, omit: true}},
 		{"headers", headers{&r.Headers}},
 		{"to", text(&r.To, func(string) error { return nil })},
-		{"auth", text(&r.Auth, checkAuth)},
-		{"rate_limit", optional[RateLimit]{p: &r.RateLimit, fresh: newRateLimit, fields: (*RateLimit).fields, short: (*RateLimit).short}},
-		{"idempotency", optional[Idempotency]{p: &r.Idempotency, fresh: newIdempotency, fields: (*Idempotency).fields, short: (*Idempotency).short}},
 	}
-}
-
-func (j *JWT) fields() []field {
-	return []field{
-		{"algorithms", list[string]{p: &j.Algorithms, parse: parseAlgorithm, print: word, most: len(algorithms)}},
-		{"keys", keySource{&j.Keys}},
-		{"issuer", text(&j.Issuer, checkClaim)},
-		{"audience", list[string]{p: &j.Audience, parse: parseClaim, print: word, most: 32}},
-		{"leeway", duration(&j.Leeway, 0)},
-		{"refresh", duration(&j.Refresh, time.Second)},
-		{"refetch", duration(&j.Refetch, time.Second)},
+	for _, p := range routePolicies {
+		all = append(all, field{p.key, p.value(r)})
 	}
-}
-
-func (l *RateLimit) fields() []field {
-	return []field{
-		{"rate", scalar[Rate]{&l.Rate, parseRate, Rate.String}},
-		{"burst", whole(&l.Burst, 1, 10_000_000)},
-		{"caller", scalar[Caller]{&l.Caller, parseCaller, Caller.String}},
-		{"scope", text(&l.Scope, checkScope)},
-	}
-}
-
-func (l *RateLimit) short(text string) (err error) {
-	l.Rate, err = parseRate(text)
-	return err
-}
-
-func (i *Idempotency) fields() []field {
-	return []field{
-		{"mode", text(&i.Mode, checkMode)},
-		{"caller", scalar[Caller]{&i.Caller, parseCaller, Caller.String}},
-		{"ttl", duration(&i.TTL, time.Second)},
-		{"body_bytes", size(&i.BodyBytes, 0, 64<<20)},
-		{"answer_bytes", size(&i.AnswerBytes, 1<<10, 64<<20)},
-	}
-}
-
-func (i *Idempotency) short(text string) error {
-	i.Mode = text
-	return checkMode(text)
+	return all
 }
 
 // table is one mapping of the file.
@@ -211,7 +171,7 @@ type table struct {
 func tables() []table {
 	var c Config
 	var s Service
-	return []table{
+	all := []table{
 		{"the top of the file", c.fields()},
 		{"services.NAME", s.fields()},
 		{"a route", (&Route{}).fields()},
@@ -224,7 +184,11 @@ func tables() []table {
 		{"services.NAME.retry", s.Retry.fields()},
 		{"services.NAME.breaker", s.Breaker.fields()},
 		{"jwt", newJWT().fields()},
-		{"rate_limit of a route", newRateLimit().fields()},
-		{"idempotency of a route", newIdempotency().fields()},
 	}
+	for _, p := range routePolicies {
+		if p.fields != nil {
+			all = append(all, table{p.key + " of a route", p.fields()})
+		}
+	}
+	return all
 }

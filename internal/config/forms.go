@@ -11,7 +11,7 @@ import (
 
 // The small languages of single values: a picker, a status, a cookie, a path.
 
-var pickers = []string{"round-robin", "weighted", "least-conn", "p2c", "hash"}
+var pickers = []Picker{PickRoundRobin, PickWeighted, PickLeastConn, PickP2C, PickHash}
 
 var hashForm = regexp.MustCompile(`^hash\((header|cookie|ip|path)(?::(.*))?\)$`)
 
@@ -20,11 +20,12 @@ const hashHint = "hash(header:X-User), hash(cookie:name), hash(ip) or hash(path)
 // parseBalance reads the name of a picker, or hash(...) with what to hash.
 func parseBalance(s string) (Balance, error) {
 	if !strings.HasPrefix(s, "hash") {
-		if slices.Contains(pickers, s) {
-			return Balance{Picker: s}, nil
+		if slices.Contains(pickers, Picker(s)) {
+			return Balance{Picker: Picker(s)}, nil
 		}
-		hint := strings.Join(pickers[:4], ", ") + " or " + hashHint
-		if near := closest(strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(s)), pickers); near != "" {
+		names := words(pickers)
+		hint := strings.Join(names[:4], ", ") + " or " + hashHint
+		if near := closest(strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(s)), names); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		return Balance{}, wrong(hint, "%s is not a way to balance", quote(s))
@@ -33,12 +34,12 @@ func parseBalance(s string) (Balance, error) {
 	if m == nil {
 		return Balance{}, wrong(hashHint, "%s does not say what to hash", quote(s))
 	}
-	b := Balance{Picker: "hash", By: m[1], Name: m[2]}
-	switch needsName := b.By == "header" || b.By == "cookie"; {
+	b := Balance{Picker: PickHash, By: HashBy(m[1]), Name: m[2]}
+	switch needsName := b.By == HashByHeader || b.By == HashByCookie; {
 	case needsName && !httpToken.MatchString(b.Name):
 		return Balance{}, wrong(hashHint, "%s does not name a %s", quote(s), b.By)
 	case !needsName && strings.Contains(s, ":"):
-		return Balance{}, wrong("write hash("+b.By+")", "%s names something, and there is only one %s", quote(s), b.By)
+		return Balance{}, wrong("write hash("+string(b.By)+")", "%s names something, and there is only one %s", quote(s), b.By)
 	}
 	return b, nil
 }
@@ -47,11 +48,11 @@ func parseBalance(s string) (Balance, error) {
 func (b Balance) String() string {
 	switch {
 	case b.By == "":
-		return b.Picker
+		return string(b.Picker)
 	case b.Name == "":
-		return b.Picker + "(" + b.By + ")"
+		return fmt.Sprintf("%s(%s)", b.Picker, b.By)
 	}
-	return b.Picker + "(" + b.By + ":" + b.Name + ")"
+	return fmt.Sprintf("%s(%s:%s)", b.Picker, b.By, b.Name)
 }
 
 var (

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
@@ -24,27 +23,14 @@ func (c *Config) Notes() []Problem {
 	for i := range c.Services {
 		n.service(&c.Services[i])
 	}
-	for i, r := range c.Routes {
-		if r.RateLimit != nil && r.RateLimit.Scope == "fleet" && c.Store == "none" {
-			n.add(at("routes", i)+".rate_limit", "scope: gateway says so", "each gateway counts alone: without a store they know nothing of each other")
-		}
-		if j := c.around(&c.Routes[i]); j >= 0 {
-			n.add(at("routes", i)+".host", "auth: jwt there too, or no host here",
-				"asks for a token on %s only: under any other name a client comes to the same path of %s by routes[%d], without", r.Host, r.To, j)
+	for i := range c.Routes {
+		for _, p := range routePolicies {
+			if p.note != nil {
+				p.note(&n, at("routes", i), &c.Routes[i], c)
+			}
 		}
 	}
 	return n
-}
-
-// around returns a route by which a client reaches what r guards without a token, if it names another host; or -1.
-func (c *Config) around(r *Route) int {
-	if r.Auth != "jwt" || r.Host == "" {
-		return -1
-	}
-	return slices.IndexFunc(c.Routes, func(other Route) bool {
-		below := strings.TrimSuffix(other.Path, "/") + "/"
-		return other.To == r.To && other.Host == "" && other.Auth == "off" && strings.HasPrefix(r.Path+"/", below)
-	})
 }
 
 type notes []Problem
@@ -73,7 +59,7 @@ func (n *notes) service(s *Service) {
 		n.add(path+".probe.timeout", "", "%s is more than interval, %s: a node that hangs is asked only every %s",
 			printDuration(s.Probe.Timeout), printDuration(s.Probe.Interval), printDuration(s.Probe.Interval+s.Probe.Timeout))
 	}
-	if s.Balance.Picker == "weighted" && len(s.Weights) == 0 {
+	if s.Balance.Picker == PickWeighted && len(s.Weights) == 0 {
 		n.add(path+".balance", "nodes: [{address: 10.0.0.1:8080, weight: 3}, ...]", "weighted is round-robin here: all weights are equal")
 	}
 	if s.Sticky != "" {

@@ -26,7 +26,7 @@ func (v routes) read(r *reader, n strictyaml.Value) {
 		return
 	}
 	for _, item := range items {
-		route := Route{Path: "/", Auth: "off"}
+		route := Route{Path: "/", Auth: AuthOff}
 		r.readFields(item, route.fields())
 		*v.p = append(*v.p, route)
 	}

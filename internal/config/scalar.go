@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +84,27 @@ func (l list[T]) show() any {
 }
 
 func word(s string) string { return s }
+
+// words returns the values as texts.
+func words[T ~string](all []T) []string {
+	texts := make([]string, len(all))
+	for i, v := range all {
+		texts[i] = string(v)
+	}
+	return texts
+}
+
+// choice is one of a closed set of words. what names the set in a problem: "a scope".
+func choice[T ~string](p *T, hint, what string, all ...T) value {
+	return scalar[T]{p, func(s string) (T, error) { return parseChoice(s, hint, what, all) }, func(v T) string { return string(v) }}
+}
+
+func parseChoice[T ~string](s, hint, what string, all []T) (T, error) {
+	if !slices.Contains(all, T(s)) {
+		return "", wrong(hint, "%s is not %s", quote(s), what)
+	}
+	return T(s), nil
+}
 
 // text is a string that check accepts.
 func text(p *string, check func(string) error) value {

@@ -29,12 +29,12 @@ func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
 	if r.RateLimit != nil {
 		all = append(all, policy.RateLimit(p.limiter(r), *r.RateLimit))
 	}
-	if r.Auth == "jwt" {
+	if r.Auth == config.AuthJWT {
 		if err := p.verifier(); err != nil {
 			return nil, err
 		}
 		all = append(all, policy.Auth(p.tokens))
-		if r.RateLimit != nil && r.RateLimit.Caller.By == "authorization" {
+		if r.RateLimit != nil && r.RateLimit.Caller.By == config.CallerByAuthorization {
 			slices.Reverse(all)
 		}
 	}

@@ -36,7 +36,7 @@ type route struct {
 }
 
 // guarded reports whether the route asks anything of its requests.
-func (r *route) guarded() bool { return r.Auth == "jwt" || r.RateLimit != nil || r.Idempotency != nil }
+func (r *route) guarded() bool { return r.Guarded() }
 
 func newRouter(routes []route) *router {
 	rt := indexed(routes, func(path string) string { return path })

@@ -117,14 +117,15 @@ func (v *View) Routes() []Route {
 	var all []Route
 	for _, r := range v.cfg.Routes {
 		shown := Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers, To: r.To}
-		if r.Auth != "off" {
-			shown.Auth = r.Auth
-		}
-		if r.RateLimit != nil {
-			shown.RateLimit = r.RateLimit.Rate.String()
-		}
-		if r.Idempotency != nil {
-			shown.Idempotency = r.Idempotency.Mode
+		for _, p := range r.Policies() {
+			switch p.Key {
+			case "auth":
+				shown.Auth = p.Short
+			case "rate_limit":
+				shown.RateLimit = p.Short
+			case "idempotency":
+				shown.Idempotency = p.Short
+			}
 		}
 		all = append(all, shown)
 	}

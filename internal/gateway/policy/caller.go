@@ -20,24 +20,24 @@ func callerOf(r *http.Request, c config.Caller) string {
 	rec := exchange.From(r)
 	value := ""
 	switch c.By {
-	case "all":
+	case config.CallerIsEveryone:
 		return "all"
-	case "authorization":
+	case config.CallerByAuthorization:
 		if rec.Subject != "" {
 			return "subject:" + digest(rec.Subject)
 		}
 		if !preflight(r) {
 			value = only(r.Header.Values("Authorization"))
 		}
-	case "header":
+	case config.CallerByHeader:
 		value = only(r.Header.Values(c.Name))
-	case "cookie":
+	case config.CallerByCookie:
 		if cookies := r.CookiesNamed(c.Name); len(cookies) == 1 {
 			value = cookies[0].Value
 		}
 	}
 	if value != "" {
-		return c.By + ":" + digest(value)
+		return string(c.By) + ":" + digest(value)
 	}
 	return "ip:" + network(rec.Client).String()
 }

@@ -120,7 +120,7 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key, err := idempotency.KeyOf(r)
-	if p.config.Mode == "optional" && errors.Is(err, idempotency.ErrNoKey) {
+	if p.config.Mode == config.KeyOptional && errors.Is(err, idempotency.ErrNoKey) {
 		p.count("unkeyed")
 		p.next.ServeHTTP(w, r)
 		return

@@ -227,7 +227,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		"half quoted":       {[]string{`"a`}, 400, "key_malformed"},
 		"parameters":        {[]string{`"a";b=1`}, 400, "key_malformed"},
 	} {
-		for _, mode := range []string{"required", "optional"} {
+		for _, mode := range []config.Mode{config.KeyRequired, config.KeyOptional} {
 			k := newKeyed(t, created)
 			k.config.Mode = mode
 			r := order("", "{}")
@@ -686,7 +686,7 @@ func TestClientsThatLeaveAreBounded(t *testing.T) {
 func TestStoreAway(t *testing.T) {
 	k := newKeyed(t, created)
 	k.away.Store(true)
-	for i, mode := range []string{"required", "optional"} {
+	for i, mode := range []config.Mode{config.KeyRequired, config.KeyOptional} {
 		k.config.Mode = mode
 		w := k.expect(order("key", "{}"), http.StatusServiceUnavailable, 0)
 		if rec := k.last.Load(); rec.Reason != "store_unavailable" || w.Header().Get("Retry-After") != "1" || rec.Err == nil {
@@ -802,7 +802,7 @@ func TestTimeToLive(t *testing.T) {
 }
 
 func TestGRPCIsRefusedWithAKey(t *testing.T) {
-	for mode, want := range map[string][2]int{"required": {415, 415}, "optional": {201, 415}} {
+	for mode, want := range map[config.Mode][2]int{config.KeyRequired: {415, 415}, config.KeyOptional: {201, 415}} {
 		k := newKeyed(t, created)
 		k.config.Mode = mode
 		for i, key := range []string{"", "key"} {

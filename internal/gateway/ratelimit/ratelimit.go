@@ -66,7 +66,7 @@ func (l *Limits) Limiter(r *config.Route) *Limiter {
 		metrics: l.metrics,
 		now:     l.now,
 	}
-	if l.fleet != nil && c.Scope == "fleet" {
+	if l.fleet != nil && c.Scope == config.ScopeFleet {
 		conditions := fmt.Sprintf("%q %q %q %q %v %v %v", r.Host, r.Path, r.Methods, r.Headers, c.Rate, c.Burst, c.Caller)
 		limiter.fleet = l.fleet
 		limiter.prefix = fmt.Sprintf("tenfold:rate:%x:", sha256.Sum256([]byte(conditions)))[:len("tenfold:rate:")+16] + ":"

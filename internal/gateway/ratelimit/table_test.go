@@ -13,7 +13,7 @@ import (
 )
 
 // route is a route with a limit.
-func route(rate config.Rate, burst int, scope string) *config.Route {
+func route(rate config.Rate, burst int, scope config.Scope) *config.Route {
 	return &config.Route{Path: "/", RateLimit: &config.RateLimit{Rate: rate, Burst: burst, Caller: config.Caller{By: "ip"}, Scope: scope}}
 }
 

@@ -216,17 +216,17 @@ func (p *Pool) newPicker(v *view) balance.Picker {
 		nodes[i] = m
 	}
 	switch p.service.Balance.Picker {
-	case "round-robin":
+	case config.PickRoundRobin:
 		return balance.RoundRobin(nodes)
-	case "weighted":
+	case config.PickWeighted:
 		return balance.Weighted(nodes)
-	case "least-conn":
+	case config.PickLeastConn:
 		v.index = make(map[*member]int, len(nodes))
 		for i, m := range v.members {
 			v.index[m] = i
 		}
 		return balance.LeastConn(nodes)
-	case "hash":
+	case config.PickHash:
 		return balance.Hash(nodes, p.inFlight.Load)
 	}
 	return balance.P2C(nodes)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
@@ -140,22 +141,22 @@ func (p *Pool) settle(call breaker.Call, resp *http.Response, err error, ctx con
 // hashKey is the ring position of a request; of one that lacks what the service hashes by, a random one.
 func (p *Pool) hashKey(req *http.Request, x *exchange.Exchange) uint64 {
 	b := p.service.Balance
-	if b.Picker != "hash" {
+	if b.Picker != config.PickHash {
 		return 0
 	}
 	var s string
 	switch b.By {
-	case "header":
+	case config.HashByHeader:
 		s = req.Header.Get(b.Name)
-	case "cookie":
+	case config.HashByCookie:
 		if c, err := req.Cookie(b.Name); err == nil {
 			s = c.Value
 		}
-	case "ip":
+	case config.HashByIP:
 		if x.Client.IsValid() {
 			s = x.Client.String()
 		}
-	case "path":
+	case config.HashByPath:
 		s = req.URL.Path
 	}
 	if s == "" {

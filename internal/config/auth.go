@@ -1,0 +1,152 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
+)
+
+var authPolicy = routePolicy{
+	key: "auth",
+	value: func(r *Route) value {
+		return choice(&r.Auth, "jwt or off", "a way to authenticate", AuthJWT, AuthOff)
+	},
+	check: func(v *validation, path string, r *Route, c *Config) {
+		if r.Auth == AuthJWT && c.JWT == nil {
+			v.problem(path+".auth", "jwt: {algorithms: [EdDSA], keys: jwks.json, issuer: ..., audience: ...}",
+				"no tokens are accepted: the top of the file has no jwt")
+		}
+	},
+	note: func(n *notes, path string, r *Route, c *Config) {
+		if i := c.unguarded(r); i >= 0 {
+			n.add(path+".host", "auth: jwt there too, or no host here",
+				"requires a token on %s only: under any other name, routes[%d] leads clients to the same path of %s without a token",
+				r.Host, i, r.To)
+		}
+	},
+	describe: func(r *Route) (short, long string) {
+		if r.Auth == AuthOff || r.Auth == "" {
+			return "", ""
+		}
+		return string(r.Auth), "auth " + string(r.Auth)
+	},
+}
+
+// unguarded returns the index of a route that leads clients without a token to the same path, when r wants a token on one host
+// only. It returns -1 when there is none.
+func (c *Config) unguarded(r *Route) int {
+	if r.Auth != AuthJWT || r.Host == "" {
+		return -1
+	}
+	return slices.IndexFunc(c.Routes, func(other Route) bool {
+		below := strings.TrimSuffix(other.Path, "/") + "/"
+		return other.To == r.To && other.Host == "" && other.Auth == AuthOff && strings.HasPrefix(r.Path+"/", below)
+	})
+}
+
+func newJWT() *JWT {
+	return &JWT{Leeway: 30 * time.Second, Refresh: 5 * time.Minute, Refetch: 30 * time.Second}
+}
+
+func (j *JWT) fields() []field {
+	return []field{
+		{"algorithms", list[string]{p: &j.Algorithms, parse: parseAlgorithm, print: word, most: len(algorithms)}},
+		{"keys", keySource{&j.Keys}},
+		{"issuer", text(&j.Issuer, checkClaim)},
+		{"audience", list[string]{p: &j.Audience, parse: parseClaim, print: word, most: 32}},
+		{"leeway", duration(&j.Leeway, 0)},
+		{"refresh", duration(&j.Refresh, time.Second)},
+		{"refetch", duration(&j.Refetch, time.Second)},
+	}
+}
+
+// jwt checks that everything that makes a token trustworthy is given.
+func (v *validation) jwt(j *JWT) {
+	for _, required := range []struct {
+		missing   bool
+		key, hint string
+	}{
+		{len(j.Algorithms) == 0, "algorithms", "algorithms: [EdDSA]"},
+		{j.Keys == "", "keys", "keys: https://issuer.example/.well-known/jwks.json"},
+		{j.Issuer == "", "issuer", "issuer: https://issuer.example/"},
+		{len(j.Audience) == 0, "audience", "audience: shop, or any if tokens of this issuer have none"},
+	} {
+		if required.missing && !v.broken("jwt."+required.key) {
+			v.problem("jwt", required.hint, "has no %s", required.key)
+		}
+	}
+	if len(j.Audience) > 1 && slices.Contains(j.Audience, "any") {
+		v.problem("jwt.audience", "any alone, or the names without it", `"any" includes all the others`)
+	}
+}
+
+var algorithms = []string{"EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+
+func parseAlgorithm(s string) (string, error) {
+	if slices.Contains(algorithms, s) {
+		return s, nil
+	}
+	hint := strings.Join(algorithms, ", ")
+	switch {
+	case strings.HasPrefix(strings.ToUpper(s), "HS"):
+		hint = "let the issuer sign with EdDSA or ES256: a secret that checks tokens can also make them"
+	case strings.EqualFold(s, "none"):
+		hint = "anybody can make a token without a signature"
+	}
+	return "", wrong(hint, "%s is not an algorithm that can be checked with a public key", quote(s))
+}
+
+// keySource is a URL, or a file that must exist.
+type keySource struct{ p *string }
+
+func (k keySource) read(r *reader, n strictyaml.Value) {
+	s, ok := r.Text(n, "one value")
+	if !ok {
+		return
+	}
+	if !strings.Contains(s, "://") {
+		file(k).read(r, n)
+		return
+	}
+	if err := checkKeyURL(s); err != nil {
+		r.refused(n, s, err)
+		return
+	}
+	*k.p = s
+}
+
+func (k keySource) show() any { return *k.p }
+
+func checkKeyURL(s string) error {
+	const example = "https://issuer.example/.well-known/jwks.json"
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Fragment != "":
+		return wrong(example, "%s is not a URL", quote(s))
+	case u.User != nil:
+		return wrong("public keys need no password", "the URL has a user name in it")
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		return wrong("https://"+strings.TrimPrefix(s, "http://"), "%s: who is on the way could put other keys in", quote(s))
+	case u.Scheme != "https" && u.Scheme != "http":
+		return wrong(example, "%s is neither https nor http", quote(s))
+	}
+	return nil
+}
+
+func loopbackHost(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func parseClaim(s string) (string, error) { return s, checkClaim(s) }
+
+func checkClaim(s string) error {
+	if s == "" || len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return wrong("as it stands in the token, such as https://issuer.example/", "%s is no name of an issuer or an audience", quote(s))
+	}
+	return nil
+}
