@@ -28,17 +28,17 @@ func TestAdminTokenIsAskedFor(t *testing.T) {
 		code int
 		says string
 	}{
-		{nil, exitError, "tenfold: tenfold at " + address + " wants a token\nhint: the one of admin: {token: ...} in its file; set TENFOLD_ADMIN_TOKEN, or --token\n"},
-		{[]string{"--token", "guess"}, exitError, "tenfold: tenfold at " + address + " does not accept this token\nhint: the one of admin"},
+		{nil, exitError, "tenfold: tenfold at " + address + " wants a token\nhint: use the token of admin: {token: ...} in its file: set TENFOLD_ADMIN_TOKEN, or --token\n"},
+		{[]string{"--token", "guess"}, exitError, "tenfold: tenfold at " + address + " does not accept this token\nhint: use the token of admin"},
 	} {
 		var out, errs strings.Builder
-		term := &terminal{ctx: t.Context(), now: t.Context(), stdout: &out, stderr: &errs}
-		code := run(term, append([]string{"restart", "shop", "--admin", address}, x.args...))
+		term := &terminal{stdout: &out, stderr: &errs}
+		code := run(t.Context(), term, append([]string{"restart", "shop", "--admin", address}, x.args...))
 		if code != x.code || !strings.HasPrefix(errs.String(), x.says) {
 			t.Errorf("restart %v: %d %q; want %d %q", x.args, code, &errs, x.code, x.says)
 		}
 	}
-	if err := (adminFlags{Admin: address, Token: "s3cret"}).call(t.Context(), http.MethodGet, "/api/routes", nil, nil); err != nil {
+	if err := (adminFlags{Admin: address, Token: "s3cret"}).get(t.Context(), "/api/routes", new([]status.Route)); err != nil {
 		t.Errorf("with the token: %v", err)
 	}
 }
@@ -52,8 +52,8 @@ func TestAdminInterrupted(t *testing.T) {
 	}))
 	defer server.Close()
 	var out, errs strings.Builder
-	code := run(&terminal{ctx: ctx, now: t.Context(), stdout: &out, stderr: &errs}, []string{"restart", "shop", "--admin", server.URL})
-	want := "tenfold: interrupted\nhint: what the running tenfold has begun goes on: tenfold status shows it\n"
+	code := run(ctx, &terminal{stdout: &out, stderr: &errs}, []string{"restart", "shop", "--admin", server.URL})
+	want := "tenfold: interrupted\nhint: the running tenfold finishes what it has begun: tenfold status shows it\n"
 	if code != exitError || errs.String() != want || out.String() != "" {
 		t.Errorf("%d %q %q; want %q", code, &out, &errs, want)
 	}

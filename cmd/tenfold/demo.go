@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -15,26 +16,26 @@ type demoCmd struct {
 	Listen string `default:":8080" placeholder:"ADDR" help:"Address of the gateway; default :8080."`
 	Admin  string `default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090."`
 	Nodes  string `default:"3" placeholder:"N" help:"Nodes of the shop; default 3."`
-	State  string `enum:"shared,memory" default:"shared" placeholder:"shared|memory" help:"Where the shop keeps its state; default shared. With memory, see what goes wrong."`
+	State  string `enum:"shared,memory" default:"shared" placeholder:"shared|memory" help:"Where the shop keeps its state; default shared. With memory, visitors lose their carts."`
 	Access string `enum:"on,off" default:"off" placeholder:"on|off" help:"Log a record per request; default off."`
 }
 
-// Help says what there is to see.
+// Help is the text below the summary.
 func (demoCmd) Help() string {
 	return `
-Runs the example shop: three processes behind one address, carts in a shared Redis, orders in SQLite. Kill a node, restart
-them all, or start it with --state memory to see how a shop loses its customers' carts.
+Runs the example shop: three processes behind one address, with carts in a shared Redis and orders in SQLite. Kill a node, or
+restart all of them: the shop keeps its carts. Start it with --state memory to see how a shop loses them.
 `
 }
 
-func (cmd demoCmd) Run(t *terminal) error {
+func (cmd demoCmd) Run(ctx context.Context, t *terminal) error {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("find tenfold's own program: %w", err)
+		return fmt.Errorf("find the program of this process: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "tenfold-demo-")
 	if err != nil {
-		return fmt.Errorf("make a place for the demo's database: %w", err)
+		return fmt.Errorf("make a directory for the database of the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	cfg, err := config.Command([]string{self, "shop", "serve", "--state", cmd.State, "--db", filepath.Join(dir, "shop.db")}, cmd.Nodes)
@@ -48,15 +49,15 @@ func (cmd demoCmd) Run(t *terminal) error {
 	if err := cfg.Override(config.Overrides{Listen: []string{cmd.Listen}, Admin: cmd.Admin}); err != nil {
 		return usageError(err, "")
 	}
-	begun := time.Now()
-	return serve(t, cfg, serveOptions{
+	started := time.Now()
+	return serve(ctx, t, cfg, serveOptions{
 		log: "text", access: cmd.Access == "on",
 		opened: func(*server.Server) { fmt.Fprintf(t.stderr, "starting %s nodes of the shop ...\n", cmd.Nodes) },
-		ready:  func(s *server.Server) { cmd.announce(t.stderr, s, time.Since(begun)) },
+		ready:  func(s *server.Server) { cmd.announce(t.stderr, s, time.Since(started)) },
 	})
 }
 
-// announce says what to try.
+// announce prints the address of the shop and what to try.
 func (cmd demoCmd) announce(w io.Writer, s *server.Server, took time.Duration) {
 	url, admin := s.URLs()[0], ""
 	if a := s.AdminAddr(); a != nil && a.String() != "127.0.0.1:9090" {
@@ -65,16 +66,16 @@ func (cmd demoCmd) announce(w io.Writer, s *server.Server, took time.Duration) {
 	fmt.Fprintf(w, `
 After %.1[5]f s the shop is on %[1]s
 %[2]s nodes behind one address, store: %[3]s.
-Its footer says which node answered; reload it. Then, in another terminal:
+Its footer names the node that answered. Reload it. Then, in another terminal:
 
   tenfold status%[4]s
-      every node, its requests and its process
+      shows every node, its requests and its process
   kill -9 PID
-      one of those processes: no request fails, a new node comes
+      kills one of these processes: no request fails, and a new node starts
   tenfold restart shop%[4]s
-      all nodes are replaced while you shop
+      replaces all nodes while you shop
 
-Ctrl-C stops everything and leaves nothing behind.
+Ctrl-C stops everything. No process and no file is left.
 
 `, url, cmd.Nodes, s.DescribeStore(), admin, took.Seconds())
 }

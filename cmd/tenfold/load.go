@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -97,9 +98,7 @@ Exit codes: 0 fine, 1 error, 2 the command line or the target is wrong, 3 the ob
 // defaultObjective is what a sweep looks for when nothing else is asked.
 const defaultObjective = "p99=1s,errors=1%"
 
-func (cmd loadCmd) Run(t *terminal) error {
-	ctx, cancel := either(t.ctx, t.now)
-	defer cancel()
+func (cmd loadCmd) Run(ctx context.Context, t *terminal) error {
 	options, err := cmd.options(t)
 	if err != nil {
 		return err
@@ -111,12 +110,12 @@ func (cmd loadCmd) Run(t *terminal) error {
 		return err
 	}
 	if len(cmd.Nodes) > 0 {
-		cmd.File = or(cmd.File, "tenfold.yaml")
+		cmd.File = cmp.Or(cmd.File, "tenfold.yaml")
 		d, err := cmd.scaling(ctx, t, options)
 		if d == nil {
 			return err
 		}
-		if err = errors.Join(err, cmd.write(t, d)); err != nil {
+		if err = errors.Join(err, cmd.write(ctx, t, d)); err != nil {
 			return err
 		}
 		return missed(d)
@@ -145,7 +144,7 @@ func (cmd loadCmd) Run(t *terminal) error {
 	if err != nil {
 		return usageError(err, "")
 	}
-	if err := cmd.write(t, d); err != nil {
+	if err := cmd.write(ctx, t, d); err != nil {
 		return err
 	}
 	return missed(d)
@@ -266,16 +265,18 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, 
 }
 
 // write prints what was found and writes its documents. What cannot be written takes nothing from what can be.
-func (cmd loadCmd) write(t *terminal, d *load.Document) error {
+func (cmd loadCmd) write(ctx context.Context, t *terminal, d *load.Document) error {
+	ctx, cancel := t.untilKilled(ctx)
+	defer cancel()
 	table := t.stdout
 	if cmd.JSON.isStdout(t) || cmd.HTML.isStdout(t) {
 		table = t.stderr
 	}
 	err := d.WriteText(table)
-	if e := cmd.JSON.write(t.now, t, d.WriteJSON); e != nil {
+	if e := cmd.JSON.write(ctx, t, d.WriteJSON); e != nil {
 		err = errors.Join(err, fmt.Errorf("write document: %w", e))
 	}
-	if e := cmd.HTML.write(t.now, t, d.WriteHTML); e != nil {
+	if e := cmd.HTML.write(ctx, t, d.WriteHTML); e != nil {
 		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
 	return err

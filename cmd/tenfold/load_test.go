@@ -24,7 +24,7 @@ import (
 // tenfoldLoad runs the verb in this process, and returns its exit code and what it said.
 func tenfoldLoad(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	code = run(&terminal{ctx: ctx, now: context.Background(), stdin: strings.NewReader(""), stdout: &out, stderr: &err},
+	code = run(ctx, &terminal{stdin: strings.NewReader(""), stdout: &out, stderr: &err},
 		append([]string{"load"}, args...))
 	return code, out.String(), err.String()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,12 +89,12 @@ func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int
 		return nil, err
 	}
 	fmt.Fprintf(t.stderr, "%s:\n", report.Count(n, "node"))
-	running, stop := context.WithCancel(t.now) // longer than ctx: the step that is interrupted ends while its fleet is there
+	running, stop := t.untilKilled(ctx) // longer than ctx: the step that is interrupted ends while its fleet is there
 	defer stop()
 	ready, ended := make(chan string, 1), make(chan error, 1)
-	inner := &terminal{ctx: running, now: t.now, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	inner := &terminal{killed: t.killed, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 	go func() {
-		ended <- serve(inner, cfg, serveOptions{log: "json", opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] }})
+		ended <- serve(running, inner, cfg, serveOptions{log: "json", opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] }})
 	}()
 	limit := time.NewTimer(readyWithin)
 	defer limit.Stop()
@@ -149,7 +150,7 @@ func (cmd loadCmd) fleet(t *terminal, n int) (*config.Config, error) {
 func (cmd loadCmd) sweepAt(ctx context.Context, t *terminal, o *load.Options, url string, d **load.Document) (*load.Curve, error) {
 	at := cmd
 	if !isJourney(cmd.Target) {
-		at.Target = url + or(cmd.Target, "/")
+		at.Target = url + cmp.Or(cmd.Target, "/")
 	} else {
 		at.Base = url
 	}
@@ -162,7 +163,7 @@ func (cmd loadCmd) sweepAt(ctx context.Context, t *terminal, o *load.Options, ur
 		return nil, usageError(err, hintOf(err))
 	}
 	if *d == nil {
-		*d = cmd.document(or(cmd.Target, "/")+" of "+cmd.File, w.generator)
+		*d = cmd.document(cmp.Or(cmd.Target, "/")+" of "+cmd.File, w.generator)
 	}
 	return w.generator.Sweep(ctx, cmd.Rates.value.low, cmd.Rates.value.high, cmd.objective(), newProgress(t.stderr).step)
 }

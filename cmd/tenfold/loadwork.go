@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	if err != nil {
 		return nil, usageError(err, "")
 	}
-	base = or(base, j.Target)
+	base = cmp.Or(base, j.Target)
 	if base == "" {
 		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "--target http://localhost:8080, or target: in the file")
 	}

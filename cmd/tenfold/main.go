@@ -1,13 +1,13 @@
 // Command tenfold takes an HTTP service from one node to a fleet, and proves that it holds.
 //
-// This package is the door: one file per verb, the wiring of the rooms, and what the terminal says.
+// This package is the command line: one file per verb, the texts that a person reads, and the exit codes. The running
+// system is package server.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,13 +15,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-)
-
-// Exit codes, the same for every verb.
-const (
-	exitError  = 1 // it was tried and did not work
-	exitUsage  = 2 // the command line or the file is wrong; nothing was started
-	exitMissed = 3 // it worked and missed its goal, so that CI can act on the result
 )
 
 // cli is the command line: one field per verb.
@@ -37,34 +30,27 @@ type cli struct {
 	Plan    planCmd    `cmd:"" help:"Say what to scale, how far, and what it takes."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
-	Reaper  reaperCmd  `cmd:"" hidden:"" help:"Ends the processes that tenfold started when tenfold is killed."`
+	Reaper  reaperCmd  `cmd:"" hidden:"" help:"End the processes that tenfold started when tenfold is killed."`
 }
 
-// terminal is what a verb may touch of the process it runs in.
-type terminal struct {
-	ctx    context.Context // ends on the first signal: stop softly
-	now    context.Context // ends on the second: stop at once
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
-}
-
+// main ends the context of the verb on the first signal, and closes terminal.killed on the second.
 func main() {
-	soft, endSoft := context.WithCancel(context.Background())
-	hard, endHard := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background())
+	killed := make(chan struct{})
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() { // ends with the process
 		<-signals
-		endSoft()
+		stop()
 		<-signals
-		endHard()
+		close(killed)
 	}()
-	os.Exit(run(&terminal{ctx: soft, now: hard, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:]))
+	t := &terminal{killed: killed, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(run(ctx, t, os.Args[1:]))
 }
 
-// run is the whole program as a function: arguments in, exit code out.
-func run(t *terminal, args []string) (code int) {
+// run is the whole program as a function. It runs the verb that args name and returns the exit code.
+func run(ctx context.Context, t *terminal, args []string) (code int) {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c,
@@ -73,34 +59,35 @@ func run(t *terminal, args []string) (code int) {
 		kong.Writers(t.stdout, t.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {
-		panic(err) // a wrong struct tag above: every test of this package would hit it
+		panic(err) // a wrong struct tag above: every test of this package finds it
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
-	if exited >= 0 { // --help printed itself
+	if exited >= 0 { // kong has printed the help
 		return exited
 	}
 	if err != nil {
-		return printError(t.stderr, misused(err))
+		return printError(t.stderr, explainUsage(err))
 	}
 	return printError(t.stderr, parsed.Run(t))
 }
 
-// misused says which help helps with a command line that kong refused.
-func misused(err error) error {
+// explainUsage adds a hint to the error of a command line that kong refused.
+func explainUsage(err error) error {
 	verb := ""
 	if e := (*kong.ParseError)(nil); errors.As(err, &e) && e.Context.Selected() != nil {
 		verb = e.Context.Selected().Name
 	}
-	said := err.Error()
-	if flag, _, cut := strings.Cut(said, ": expected "); cut && strings.HasSuffix(said, "(<EOL>)") {
+	text := err.Error()
+	if flag, _, cut := strings.Cut(text, ": expected "); cut && strings.HasSuffix(text, "(<EOL>)") {
 		err = fmt.Errorf("%s wants a value", flag)
 	}
-	file, unexpected := strings.CutPrefix(said, "unexpected argument ")
+	file, unexpected := strings.CutPrefix(text, "unexpected argument ")
 	switch {
 	case verb == "" && isFile(file):
 		return usageError(err, "tenfold up -f "+file+" runs it, tenfold check -f "+file+" checks it")
@@ -108,55 +95,14 @@ func misused(err error) error {
 		return usageError(err, "tenfold --help shows every verb")
 	case verb == "check" && unexpected:
 		return usageError(err, "the file comes after -f: tenfold check -f "+file)
-	case verb == "up" && strings.HasPrefix(said, "unknown flag "):
-		return usageError(err, "tenfold up --help; a command with flags of its own comes after --: tenfold up -- COMMAND --FLAG")
+	case verb == "up" && strings.HasPrefix(text, "unknown flag "):
+		return usageError(err, "tenfold up --help; a command with its own flags comes after --: tenfold up -- COMMAND --FLAG")
 	}
 	return usageError(err, "tenfold "+verb+" --help")
 }
 
-// isFile tells a file of services from a command or a verb.
+// isFile reports whether an argument has the name of a YAML file. A command or a verb has not.
 func isFile(argument string) bool {
 	ext := filepath.Ext(argument)
 	return ext == ".yaml" || ext == ".yml"
 }
-
-// printError writes err and its hint, and returns the exit code.
-func printError(w io.Writer, err error) int {
-	if err == nil {
-		return 0
-	}
-	if err.Error() != "" {
-		fmt.Fprintf(w, "tenfold: %v\n", err)
-	}
-	if h := (interface{ Hint() string })(nil); errors.As(err, &h) && h.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", h.Hint())
-	}
-	if c := (interface{ ExitCode() int })(nil); errors.As(err, &c) {
-		return c.ExitCode()
-	}
-	return exitError
-}
-
-// failure is an error with what the terminal adds to it. A room that knows a hint gives its error type a method Hint.
-type failure struct {
-	error
-	hint string // "" for that of the error itself
-	code int
-}
-
-func (f *failure) Hint() string {
-	h := (interface{ Hint() string })(nil)
-	if f.hint == "" && errors.As(f.error, &h) {
-		return h.Hint()
-	}
-	return f.hint
-}
-
-func (f *failure) ExitCode() int { return f.code }
-func (f *failure) Unwrap() error { return f.error }
-
-// usageError marks err as the caller's: exit code 2.
-func usageError(err error, hint string) error { return &failure{err, hint, exitUsage} }
-
-// hinted adds what to do next to an error: exit code 1.
-func hinted(err error, hint string) error { return &failure{err, hint, exitError} }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ Exit codes: 0 fine, 1 error, 2 the command line or a file is wrong, 3 the plan d
 `
 }
 
-func (cmd planCmd) Run(t *terminal) error {
+func (cmd planCmd) Run(ctx context.Context, t *terminal) error {
 	outputs := []output{cmd.HTML}
 	if cmd.JSON {
 		outputs = append(outputs, "-")
@@ -98,7 +99,7 @@ func (cmd planCmd) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.tell(t, a); err != nil {
+	if err := cmd.tell(ctx, t, a); err != nil {
 		return err
 	}
 	if missed := a.Missed(); missed != "" {
@@ -108,7 +109,7 @@ func (cmd planCmd) Run(t *terminal) error {
 }
 
 // tell prints the plan and writes its page. What cannot be written takes nothing from what can be.
-func (cmd planCmd) tell(t *terminal, a *plan.Answer) error {
+func (cmd planCmd) tell(ctx context.Context, t *terminal, a *plan.Answer) error {
 	text, write := t.stdout, a.WriteText
 	if cmd.JSON {
 		write = a.WriteJSON
@@ -116,7 +117,7 @@ func (cmd planCmd) tell(t *terminal, a *plan.Answer) error {
 		text = t.stderr
 	}
 	err := write(text)
-	if e := cmd.HTML.write(t.ctx, t, a.WriteHTML); e != nil {
+	if e := cmd.HTML.write(ctx, t, a.WriteHTML); e != nil {
 		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
 	return err

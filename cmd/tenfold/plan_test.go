@@ -13,7 +13,7 @@ import (
 func runPlan(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(&terminal{ctx: t.Context(), stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs}, append([]string{"plan"}, args...))
+	code = run(t.Context(), &terminal{stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs}, append([]string{"plan"}, args...))
 	return code, out.String(), errs.String()
 }
 

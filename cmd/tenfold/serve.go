@@ -20,9 +20,9 @@ type serveOptions struct {
 	ready  func(*server.Server) // called once when every service has all its nodes; nil for no call
 }
 
-// serve runs the services of cfg until the first signal and stops them. The second signal ends the stop at once. After an
-// error before that, nothing is left running.
-func serve(t *terminal, cfg *config.Config, o serveOptions) error {
+// serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an error
+// at the start, no process and no file is left.
+func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions) error {
 	logs := server.NewLogs(t.stderr, logFormat(t.stderr, o.log))
 	defer logs.Close()
 	s, err := newServer(t, cfg, logs, o.access)
@@ -30,8 +30,6 @@ func serve(t *terminal, cfg *config.Config, o serveOptions) error {
 		return err
 	}
 	defer s.Close()
-	ctx, cancel := either(t.ctx, t.now)
-	defer cancel()
 	if err := s.Open(ctx); err != nil {
 		if errors.As(err, new(*console.ListenError)) {
 			return hinted(err, "another --admin address, or --admin off; a second tenfold needs its own")
@@ -39,10 +37,14 @@ func serve(t *terminal, cfg *config.Config, o serveOptions) error {
 		return err
 	}
 	o.opened(s)
-	defer context.AfterFunc(t.now, s.Kill)()
+	hard, cancel := t.untilKilled(ctx)
+	defer cancel()
+	defer context.AfterFunc(hard, s.Kill)()
 	if o.ready != nil {
-		go func() { // ends with ctx
-			if s.AwaitReady(ctx) == nil {
+		waiting, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			if s.AwaitReady(waiting) == nil {
 				o.ready(s)
 			}
 		}()

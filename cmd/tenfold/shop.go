@@ -1,20 +1,24 @@
 package main
 
-import "github.com/tenfold-go/tenfold/examples/shop"
+import (
+	"context"
 
-// shopCmd is the example shop inside this program, so that the demo needs nothing else.
+	"github.com/tenfold-go/tenfold/examples/shop"
+)
+
+// shopCmd is the example shop as a part of this program, so that the demo needs no other program.
 type shopCmd struct {
 	Args []string `arg:"" optional:""`
 }
 
-func (cmd shopCmd) Run(t *terminal) error {
-	if code := shop.Main(t.ctx, cmd.Args, t.stdout, t.stderr); code != 0 {
+func (cmd shopCmd) Run(ctx context.Context, t *terminal) error {
+	if code := shop.Main(ctx, cmd.Args, t.stdout, t.stderr); code != 0 {
 		return exit(code)
 	}
 	return nil
 }
 
-// exit is an exit code for which everything has been said.
+// exit is an exit code without a message: the shop has printed its own.
 type exit int
 
 func (exit) Error() string   { return "" }

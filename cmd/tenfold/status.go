@@ -1,10 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"text/tabwriter"
 	"time"
 
@@ -17,41 +18,41 @@ type statusCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document with services, nodes and routes."`
 }
 
-// status is what a running tenfold says of itself.
-type statusDocument struct {
-	Services []status.Service `json:"services"`
-	Nodes    []status.Node    `json:"nodes"`
-	Routes   []status.Route   `json:"routes"`
-}
-
-func (cmd statusCmd) Run(t *terminal) error {
-	var s statusDocument
-	for path, result := range map[string]any{"/api/services": &s.Services, "/api/nodes": &s.Nodes, "/api/routes": &s.Routes} {
-		if err := cmd.call(t.ctx, http.MethodGet, path, nil, result); err != nil {
+func (cmd statusCmd) Run(ctx context.Context, t *terminal) error {
+	var d statusDocument
+	for path, result := range map[string]any{"/api/services": &d.Services, "/api/nodes": &d.Nodes, "/api/routes": &d.Routes} {
+		if err := cmd.get(ctx, path, result); err != nil {
 			return err
 		}
 	}
 	if cmd.JSON {
 		e := json.NewEncoder(t.stdout)
 		e.SetIndent("", "  ")
-		return e.Encode(s)
+		return e.Encode(d)
 	}
-	return s.print(t.stdout, time.Now())
+	return d.print(t.stdout, time.Now())
 }
 
-// print shows each service with its nodes below it.
-func (s statusDocument) print(w io.Writer, now time.Time) error {
-	for i, service := range s.Services {
+// statusDocument is what the admin API knows of a running tenfold.
+type statusDocument struct {
+	Services []status.Service `json:"services"`
+	Nodes    []status.Node    `json:"nodes"`
+	Routes   []status.Route   `json:"routes"`
+}
+
+// print writes each service with its nodes below it.
+func (d statusDocument) print(w io.Writer, now time.Time) error {
+	for i, s := range d.Services {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s: %d of %d ready%s\n", service.Name, service.Ready, service.Wanted, trouble(service, now))
+		fmt.Fprintf(w, "%s: %d of %d ready%s\n", s.Name, s.Ready, s.Wanted, problems(s, now))
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintf(tw, "  node\tstate\taddress\tpid\tup\tin flight\trequests\tfailures\tlatency\n")
-		for _, n := range s.Nodes {
-			if n.Service == service.Name {
-				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", n.ID, state(n), or(n.Address, "-"), positive(n.PID),
-					age(n.Started, now), n.InFlight, n.Requests, n.Failures, latency(n.LatencyMS))
+		for _, n := range d.Nodes {
+			if n.Service == s.Name {
+				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", n.ID, stateOf(n), cmp.Or(n.Address, "-"), pidOf(n),
+					age(n.Started, now), n.InFlight, n.Requests, n.Failures, latencyOf(n))
 			}
 		}
 		if err := tw.Flush(); err != nil {
@@ -61,8 +62,8 @@ func (s statusDocument) print(w io.Writer, now time.Time) error {
 	return nil
 }
 
-// trouble is what a person wants to know first.
-func trouble(s status.Service, now time.Time) (text string) {
+// problems describes what is unusual about a service, to stand behind its number of ready nodes.
+func problems(s status.Service, now time.Time) (text string) {
 	if s.Restarting {
 		text += ", restarting"
 	}
@@ -73,12 +74,13 @@ func trouble(s status.Service, now time.Time) (text string) {
 		text += ", CRASH LOOP"
 	}
 	if e := s.LastExit; e != nil {
-		text += fmt.Sprintf("; %s so far, the last %s ago: %s, %s", report.Count(s.Restarts, "restart"), age(e.At, now), e.Node, e.Reason)
+		text += fmt.Sprintf("; %s so far, the last %s ago: %s, %s",
+			report.Count(s.Restarts, "restart"), age(e.At, now), e.Node, e.Reason)
 	}
 	return text
 }
 
-func state(n status.Node) string {
+func stateOf(n status.Node) string {
 	switch {
 	case n.ProbeErr != "":
 		return n.State + ", probe: " + n.ProbeErr
@@ -88,6 +90,21 @@ func state(n status.Node) string {
 	return n.State
 }
 
+func pidOf(n status.Node) string {
+	if n.PID <= 0 {
+		return "-"
+	}
+	return fmt.Sprint(n.PID)
+}
+
+func latencyOf(n status.Node) string {
+	if n.LatencyMS == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1fms", n.LatencyMS)
+}
+
+// age is the time from since to now in one unit: 59s, 59m, 47h, 2d.
 func age(since, now time.Time) string {
 	if since.IsZero() {
 		return "-"
@@ -102,25 +119,4 @@ func age(since, now time.Time) string {
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func positive(n int) string {
-	if n <= 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
-}
-
-func latency(ms float64) string {
-	if ms == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.1fms", ms)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 
@@ -24,7 +23,7 @@ type upCmd struct {
 	Command []string `arg:"" optional:"" placeholder:"COMMAND" help:"The service to run, after --; it must listen on $$PORT."`
 }
 
-// Help teaches by examples.
+// Help is the text below the summary.
 func (upCmd) Help() string {
 	return `
 Runs services on many nodes behind one address. The short form needs no file; the command listens on $PORT:
@@ -37,17 +36,18 @@ With a file (tenfold check --help shows one):
     tenfold up
     tenfold up -f shop.yaml --listen :80
 
-Nodes that end are replaced, nodes that do not answer get no requests. While it runs:
+Nodes that end are replaced. Nodes that do not answer get no requests. While it runs:
 
     tenfold status
     tenfold restart SERVICE
     tenfold drain NODE
 
-The first Ctrl-C lets requests finish, the second one does not wait. Nothing that was started stays behind.
+The first Ctrl-C lets requests finish. The second one ends them at once. All processes that tenfold started are gone when it
+ends.
 `
 }
 
-func (cmd upCmd) Run(t *terminal) error {
+func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 	cfg, err := cmd.config(t)
 	if err != nil {
 		return err
@@ -55,16 +55,19 @@ func (cmd upCmd) Run(t *terminal) error {
 	for _, note := range cfg.Notes() {
 		fmt.Fprintf(t.stderr, "note: %s\n", note)
 	}
-	return serve(t, cfg, serveOptions{log: cmd.Log, access: cmd.Access == "on", opened: func(s *server.Server) { announce(t.stderr, cfg, s) }})
+	return serve(ctx, t, cfg, serveOptions{
+		log: cmd.Log, access: cmd.Access == "on",
+		opened: func(s *server.Server) { announce(t.stderr, cfg, s) },
+	})
 }
 
-// config is the file or the command, and the flags that win over it.
+// config reads the file or the command, and applies the flags that win over it.
 func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 	switch {
 	case len(cmd.Command) > 0 && cmd.File != "":
 		return nil, usageError(errors.New("both a file and a command"), "put the command into the file as run:, or leave -f out")
 	case len(cmd.Command) > 0:
-		if err := misread(cmd.Command); err != nil {
+		if err := checkCommand(cmd.Command); err != nil {
 			return nil, err
 		}
 		if cfg, err = config.Command(cmd.Command, cmd.Nodes); err != nil {
@@ -87,8 +90,8 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 	return cfg, nil
 }
 
-// misread says what was probably meant where nobody has such a command.
-func misread(command []string) error {
+// checkCommand returns an error with a hint for a command line that is a typical mistake. A command that exists is never one.
+func checkCommand(command []string) error {
 	first := command[0]
 	if _, err := exec.LookPath(first); err == nil {
 		return nil
@@ -99,14 +102,15 @@ func misread(command []string) error {
 	case len(command) == 1 && strings.Contains(first, " "):
 		return usageError(fmt.Errorf("%q is one word, because of its quotes", first), "without them: tenfold up -- "+first)
 	case strings.HasPrefix(first, "PORT=") || strings.HasPrefix(first, "HOST="):
-		return usageError(fmt.Errorf("%q is a variable, not a command", first), "leave it out: each node is given a PORT of its own, and HOST")
+		return usageError(fmt.Errorf("%q is a variable, not a command", first), "leave it out: tenfold gives each node its own PORT, and HOST")
 	case strings.Contains(first, "="):
 		return usageError(fmt.Errorf("%q is a variable, not a command", first), "tenfold up -- env "+strings.Join(command, " "))
 	}
 	return nil
 }
 
-// announce tells people what runs where. It goes to standard error: standard output is the nodes'.
+// announce prints the services and the addresses. It goes to standard error, because standard output has the lines of the
+// nodes.
 func announce(w io.Writer, cfg *config.Config, s *server.Server) {
 	for _, service := range cfg.Services {
 		fmt.Fprintf(w, "%s: %s\n", service.Name, describe(&service))
@@ -116,21 +120,4 @@ func announce(w io.Writer, cfg *config.Config, s *server.Server) {
 		fmt.Fprintf(w, ", admin on http://%s", a)
 	}
 	fmt.Fprintf(w, ", store: %s\n", s.DescribeStore())
-}
-
-// isTerminal reports whether a person reads what is written to f.
-func isTerminal(f io.Writer) bool {
-	file, ok := f.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// either is done when one of two contexts is.
-func either(a, b context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(a)
-	stop := context.AfterFunc(b, cancel)
-	return ctx, func() { stop(); cancel() }
 }

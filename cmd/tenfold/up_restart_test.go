@@ -33,7 +33,7 @@ func TestUpRestartCostsNoRequest(t *testing.T) {
 	})
 
 	begun := time.Now()
-	if said := x.verb("restart", "service"); said != "all nodes of service are new\n" {
+	if said := x.verb("restart", "service"); said != "restarted service: 4 nodes replaced\n" {
 		t.Errorf("tenfold restart says %q", said)
 	}
 	took := time.Since(begun)

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// terminal is what a verb uses of the process that it runs in. The context of a verb ends on the first signal.
+type terminal struct {
+	killed <-chan struct{} // closed on the second signal; nil means never
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// untilKilled returns a context that ends on the second signal, not on the first one. It is for work that may still finish
+// after ctx has ended. The caller must call the function that it returns.
+func (t *terminal) untilKilled(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		select {
+		case <-t.killed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// isTerminal reports whether w is a terminal, where a person reads.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Exit codes, the same for every verb.
+const (
+	exitError  = 1 // the verb failed
+	exitUsage  = 2 // the command line or the file is wrong; nothing was started
+	exitMissed = 3 // the verb worked, but a goal was missed; CI can act on it
+)
+
+// printError writes err and its hint, and returns the exit code.
+func printError(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	if err.Error() != "" {
+		fmt.Fprintf(w, "tenfold: %v\n", err)
+	}
+	if h := (interface{ Hint() string })(nil); errors.As(err, &h) && h.Hint() != "" {
+		fmt.Fprintf(w, "hint: %s\n", h.Hint())
+	}
+	if c := (interface{ ExitCode() int })(nil); errors.As(err, &c) {
+		return c.ExitCode()
+	}
+	return exitError
+}
+
+// usageError says that the command line or the file is wrong: exit code 2.
+func usageError(err error, hint string) error { return &failure{err, hint, exitUsage} }
+
+// hinted adds to an error what to do next: exit code 1.
+func hinted(err error, hint string) error { return &failure{err, hint, exitError} }
+
+// failure is an error with its hint and its exit code. Packages that know a hint give their error types a method Hint.
+type failure struct {
+	error
+	hint string // "" for the hint of the error itself
+	code int
+}
+
+func (f *failure) Hint() string {
+	h := (interface{ Hint() string })(nil)
+	if f.hint == "" && errors.As(f.error, &h) {
+		return h.Hint()
+	}
+	return f.hint
+}
+
+func (f *failure) ExitCode() int { return f.code }
+func (f *failure) Unwrap() error { return f.error }
