@@ -1,54 +1,71 @@
-// Package breaker keeps a failing dependency from taking its callers down: a circuit [Breaker] answers at once while calls
-// would fail anyway, and a retry [Budget] keeps second tries from multiplying an overload.
+// Package breaker protects a program from a dependency that fails, and the dependency from the program.
+//
+// A circuit [Breaker] counts the calls to one dependency. When too many of them fail, the breaker opens: for a while, calls
+// return [ErrOpen] at once and the dependency gets none. Then one trial call decides whether the breaker closes again. Use
+// [Do], or [Breaker.Allow] where a call does not fit into a function.
+//
+// A [RetryBudget] limits retries to a share of the requests, so that retries do not multiply an overload.
 package breaker
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
 )
 
-// ErrOpen is what a call gets that an open breaker did not let through.
+// ErrOpen is the error of a call that an open breaker rejected. The dependency did not get the call.
 var ErrOpen = errors.New("circuit breaker is open")
 
-// State is where a Breaker stands.
+// State is the state of a Breaker.
 type State uint8
 
 const (
 	Closed   State = iota // calls pass and are counted
-	Open                  // calls are refused
-	HalfOpen              // one trial call is out; all others are refused
+	Open                  // calls are rejected
+	HalfOpen              // one trial call runs; all other calls are rejected
 )
 
+// String returns "closed", "open" or "half-open".
 func (s State) String() string { return [...]string{"closed", "open", "half-open"}[s] }
 
-// Options tune a Breaker. Zero fields mean their defaults.
+// Options configure a Breaker. A zero field means its default.
 type Options struct {
-	FailureRate float64       // share of failed calls in the window that opens it; default 0.5
-	MinCalls    int           // calls in the window without which it stays closed; default 20
-	Window      time.Duration // how far back calls count; default 10s
-	OpenFor     time.Duration // how long it stays open before a trial; default 5s
-	// TrialTimeout is how long a trial may take before it counts as failed; default OpenFor. Without it, one call that
-	// never returns would keep the breaker half-open, and everyone out, for ever.
+	// FailureRate opens the breaker: the share of failed calls in the window, from 0 to 1. Default 0.5.
+	FailureRate float64
+	// MinCalls is the number of calls in the window below which the breaker stays closed. Default 20.
+	MinCalls int
+	// Window is the time for which a call counts. Default 10s.
+	Window time.Duration
+	// Cooldown is the time between opening and the trial call. Default 5s.
+	Cooldown time.Duration
+	// TrialTimeout is the time after which a trial call that has not ended counts as failed. Without it, a trial that never
+	// returns would keep the breaker half-open. Default: Cooldown.
 	TrialTimeout time.Duration
-	// OnChange is called after each change of state, one call at a time, without a lock held. It must not call the Breaker.
+	// IsFailure decides for Do whether an error counts against the dependency. An error that the dependency gives to a wrong
+	// request, for example sql.ErrNoRows, does not. It is called with errors that are not nil. Default: every error counts.
+	IsFailure func(error) bool
+	// OnChange is called after each change of state, for example to log it. Calls of it do not overlap, and the Breaker holds
+	// no lock on its state. It must not call the Breaker.
 	OnChange func(from, to State)
 }
 
-// Breaker is a circuit breaker. It is safe for concurrent use and starts no goroutine: time is looked at when somebody calls.
+// Breaker is a circuit breaker. It is safe for concurrent use. It starts no goroutine: it looks at the time when it is
+// called.
 type Breaker struct {
 	o      Options
-	notify sync.Mutex // one OnChange at a time
+	notify sync.Mutex // held while OnChange runs
 
-	mu         sync.Mutex
-	state      State
-	generation uint64 // grows with each change of state, so that a call is counted only in the state that let it through
-	since      time.Time
-	calls      window
+	mu    sync.Mutex // guards the fields below
+	state State
+	since time.Time // when the state began
+	// generation counts changes of state. A result counts only in the state that let its call through.
+	generation uint64
+	calls      window // calls and failures
+	rejected   uint64
+	opened     uint64
 }
 
-// New returns a closed Breaker. A nil o means all defaults.
+// New returns a closed Breaker. If o is nil, all options have their defaults.
 func New(o *Options) *Breaker {
 	b := &Breaker{since: time.Now()}
 	if o != nil {
@@ -63,140 +80,104 @@ func New(o *Options) *Breaker {
 	if b.o.Window <= 0 {
 		b.o.Window = 10 * time.Second
 	}
-	if b.o.OpenFor <= 0 {
-		b.o.OpenFor = 5 * time.Second
+	if b.o.Cooldown <= 0 {
+		b.o.Cooldown = 5 * time.Second
 	}
 	if b.o.TrialTimeout <= 0 {
-		b.o.TrialTimeout = b.o.OpenFor
+		b.o.TrialTimeout = b.o.Cooldown
+	}
+	if b.o.IsFailure == nil {
+		b.o.IsFailure = func(error) bool { return true }
 	}
 	b.calls.span = b.o.Window
 	return b
 }
 
-// Call is a call that a Breaker let through. Its result must be told to [Breaker.Done], or [Breaker.Cancel] called.
-type Call struct{ generation uint64 }
-
-// Allow lets a call through or returns ErrOpen.
+// Allow lets a call through or returns ErrOpen. The caller must end the Call with [Call.Done] or [Call.Cancel].
 func (b *Breaker) Allow() (Call, error) {
 	now := time.Now()
 	b.mu.Lock()
 	from := b.state
 	if b.state == HalfOpen && now.Sub(b.since) >= b.o.TrialTimeout {
-		b.enter(Open, now) // the trial hangs: that is a failure too
+		b.enter(Open, now)
 	}
 	var err error
-	switch b.state {
-	case Closed:
-	case Open:
-		if from == Open && now.Sub(b.since) >= b.o.OpenFor {
-			b.enter(HalfOpen, now) // this call is the trial
-		} else {
-			err = ErrOpen
-		}
-	case HalfOpen:
+	switch {
+	case b.state == Closed:
+	case from == Open && now.Sub(b.since) >= b.o.Cooldown:
+		b.enter(HalfOpen, now) // this call is the trial
+	default:
+		b.rejected++
 		err = ErrOpen
 	}
-	call, to := Call{b.generation}, b.state
+	call, to := Call{b, b.generation}, b.state
 	b.mu.Unlock()
 	b.changed(from, to)
 	return call, err
 }
 
-// Done tells how a call ended. A call that was let through before the last change of state no longer counts.
-func (b *Breaker) Done(c Call, ok bool) {
-	now := time.Now()
-	b.mu.Lock()
-	from := b.state
-	if c.generation == b.generation {
-		switch b.state {
-		case Closed:
-			b.calls.add(now, 1, failures(ok))
-			if n, failed := b.calls.sum(now); n >= b.o.MinCalls && float64(failed) >= b.o.FailureRate*float64(n) {
-				b.enter(Open, now)
-			}
-		case HalfOpen:
-			if ok {
-				b.enter(Closed, now)
-			} else {
-				b.enter(Open, now)
-			}
-		}
-	}
-	to := b.state
-	b.mu.Unlock()
-	b.changed(from, to)
-}
-
-// Cancel tells that a call ended without a verdict, for example because its caller went away. A trial's place is free again.
-func (b *Breaker) Cancel(c Call) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c.generation == b.generation && b.state == HalfOpen {
-		b.state = Open // with its time served: the next call is the trial
-		b.since = time.Now().Add(-b.o.OpenFor)
-		b.generation++
-	}
-}
-
-// Hint tells the breaker of evidence from elsewhere that the dependency is back, such as a passed health check: the next
-// call may be a trial, without waiting for OpenFor.
-func (b *Breaker) Hint() {
+// ProbePassed tells the breaker that the dependency works again, for example because a health check passed. The next call
+// may be the trial, before Cooldown is over.
+func (b *Breaker) ProbePassed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == Open {
-		b.since = time.Now().Add(-b.o.OpenFor)
+		b.endCooldown()
 	}
 }
 
-// Do runs call if the breaker lets it, and counts its error. A context that ended counts as no verdict.
-func (b *Breaker) Do(ctx context.Context, call func(context.Context) error) error {
-	c, err := b.Allow()
-	if err != nil {
-		return err
-	}
-	returned := false
-	defer func() {
-		if !returned {
-			b.Done(c, false) // a panic
-		}
-	}()
-	err = call(ctx)
-	returned = true
-	if err != nil && ctx.Err() != nil {
-		b.Cancel(c)
-	} else {
-		b.Done(c, err == nil)
-	}
-	return err
-}
-
-// State returns where the breaker stands now.
+// State returns the current state.
 func (b *Breaker) State() State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.state
 }
 
-// RetryAfter returns how long an open breaker will refuse calls; 0 when it lets one through.
+// RetryAfter returns the time for which the breaker will reject calls. It is 0 if the next call gets through.
 func (b *Breaker) RetryAfter() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch b.state {
 	case Open:
-		return max(0, b.o.OpenFor-time.Since(b.since))
+		return max(0, b.o.Cooldown-time.Since(b.since))
 	case HalfOpen:
 		return max(0, b.o.TrialTimeout-time.Since(b.since))
 	}
 	return 0
 }
 
+// Stats are the counters of a Breaker.
+type Stats struct {
+	State    State
+	Calls    int    // calls that ended within the window, since the last change of state
+	Failures int    // failed calls among them
+	Rejected uint64 // calls that got ErrOpen
+	Opened   uint64 // times that the breaker opened
+}
+
+// Stats returns the current counters.
+func (b *Breaker) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	calls, failures := b.calls.sum(time.Now())
+	return Stats{b.state, calls, failures, b.rejected, b.opened}
+}
+
+// enter changes the state. b.mu is held.
 func (b *Breaker) enter(s State, now time.Time) {
+	if s == Open {
+		b.opened++
+	}
 	b.state = s
 	b.since = now
 	b.generation++
 	b.calls.reset()
 }
 
+// endCooldown makes the next call the trial of an open breaker. b.mu is held.
+func (b *Breaker) endCooldown() { b.since = time.Now().Add(-b.o.Cooldown) }
+
+// changed calls OnChange if the state changed. b.mu is not held.
 func (b *Breaker) changed(from, to State) {
 	if from == to || b.o.OnChange == nil {
 		return
@@ -204,11 +185,4 @@ func (b *Breaker) changed(from, to State) {
 	b.notify.Lock()
 	defer b.notify.Unlock()
 	b.o.OnChange(from, to)
-}
-
-func failures(ok bool) int {
-	if ok {
-		return 0
-	}
-	return 1
 }

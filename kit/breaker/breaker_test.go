@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,21 +13,23 @@ import (
 
 var errDown = errors.New("down")
 
-func fail(t *testing.T, b *Breaker, n int) {
+// failCalls lets n calls fail.
+func failCalls(t *testing.T, b *Breaker, n int) {
 	t.Helper()
 	for range n {
 		if err := b.Do(t.Context(), func(context.Context) error { return errDown }); !errors.Is(err, errDown) {
-			t.Fatalf("call: %v", err)
+			t.Fatalf("a failing call returns %v", err)
 		}
 	}
 }
 
-func open(t *testing.T, o *Options) *Breaker {
+// newOpen returns an open breaker.
+func newOpen(t *testing.T, o *Options) *Breaker {
 	t.Helper()
 	b := New(o)
-	fail(t, b, 20)
+	failCalls(t, b, 20)
 	if b.State() != Open {
-		t.Fatalf("after 20 failures it is %v", b.State())
+		t.Fatalf("after 20 failures the breaker is %v", b.State())
 	}
 	return b
 }
@@ -42,19 +45,19 @@ func TestOpensAtTheFailureRate(t *testing.T) {
 		for range c.ok {
 			b.Do(t.Context(), func(context.Context) error { return nil })
 		}
-		fail(t, b, c.failed)
+		failCalls(t, b, c.failed)
 		if b.State() != c.want {
 			t.Errorf("%d ok, %d failed: %v, want %v", c.ok, c.failed, b.State(), c.want)
 		}
 	}
 }
 
-func TestOldCallsAreForgotten(t *testing.T) {
+func TestForgetsOldCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(nil)
-		fail(t, b, 19)
+		failCalls(t, b, 19)
 		time.Sleep(11 * time.Second)
-		fail(t, b, 19)
+		failCalls(t, b, 19)
 		if b.State() != Closed {
 			t.Error("failures of eleven seconds ago still count")
 		}
@@ -65,19 +68,19 @@ func TestOneTrialDecides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, ok := range []bool{true, false} {
 			var changes []string
-			b := open(t, &Options{OnChange: func(from, to State) { changes = append(changes, fmt.Sprint(from, " to ", to)) }})
+			b := newOpen(t, &Options{OnChange: func(from, to State) { changes = append(changes, fmt.Sprint(from, " to ", to)) }})
 			if _, err := b.Allow(); err != ErrOpen {
 				t.Fatalf("an open breaker let a call through: %v", err)
 			}
 			time.Sleep(b.RetryAfter())
 			trial, err := b.Allow()
 			if err != nil {
-				t.Fatalf("after its time: %v", err)
+				t.Fatalf("after the cooldown: %v", err)
 			}
 			if _, err := b.Allow(); err != ErrOpen {
-				t.Fatal("a second call got through beside the trial")
+				t.Fatal("a second call got through during the trial")
 			}
-			b.Done(trial, ok)
+			trial.Done(ok)
 			want := map[bool]State{true: Closed, false: Open}[ok]
 			if b.State() != want {
 				t.Errorf("trial ok=%v: %v, want %v", ok, b.State(), want)
@@ -89,18 +92,18 @@ func TestOneTrialDecides(t *testing.T) {
 	})
 }
 
-func TestHungTrialReopens(t *testing.T) {
+func TestTrialThatNeverReturnsOpensAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := open(t, nil)
+		b := newOpen(t, nil)
 		time.Sleep(5 * time.Second)
-		hung, _ := b.Allow()
+		trial, _ := b.Allow()
 		time.Sleep(5 * time.Second)
 		if _, err := b.Allow(); err != ErrOpen || b.State() != Open {
-			t.Fatalf("the trial hangs: %v, %v; want it open", err, b.State())
+			t.Fatalf("after TrialTimeout: %v, %v; want an open breaker", err, b.State())
 		}
-		b.Done(hung, true)
+		trial.Done(true)
 		if b.State() != Open {
-			t.Error("the hung trial's late success closed the breaker")
+			t.Error("the result of a trial that had timed out closed the breaker")
 		}
 		time.Sleep(5 * time.Second)
 		if _, err := b.Allow(); err != nil {
@@ -109,30 +112,30 @@ func TestHungTrialReopens(t *testing.T) {
 	})
 }
 
-func TestLateResultsDoNotCount(t *testing.T) {
+func TestResultsOfAnEarlierStateDoNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(nil)
-		var late []Call
+		var early []Call
 		for range 50 {
 			c, _ := b.Allow()
-			late = append(late, c)
+			early = append(early, c)
 		}
-		fail(t, b, 20)
+		failCalls(t, b, 20)
 		time.Sleep(5 * time.Second)
 		trial, _ := b.Allow()
-		for _, c := range late {
-			b.Done(c, false) // they began before it opened: the trial is not theirs to fail
+		for _, c := range early {
+			c.Done(false)
 		}
-		b.Done(trial, true)
+		trial.Done(true)
 		if b.State() != Closed {
-			t.Errorf("late failures decided: %v", b.State())
+			t.Errorf("failures of calls from before the breaker opened count: %v", b.State())
 		}
 	})
 }
 
-func TestCancelledTrialFreesItsPlace(t *testing.T) {
+func TestNextCallAfterACancelledTrialIsATrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := open(t, nil)
+		b := newOpen(t, nil)
 		time.Sleep(5 * time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		b.Do(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() })
@@ -142,11 +145,11 @@ func TestCancelledTrialFreesItsPlace(t *testing.T) {
 	})
 }
 
-func TestHintAllowsATrialAtOnce(t *testing.T) {
-	b := open(t, nil)
-	b.Hint()
+func TestPassedProbeAllowsATrialAtOnce(t *testing.T) {
+	b := newOpen(t, nil)
+	b.ProbePassed()
 	if _, err := b.Allow(); err != nil || b.State() != HalfOpen {
-		t.Errorf("after a hint: %v, %v", err, b.State())
+		t.Errorf("after a passed probe: %v, %v", err, b.State())
 	}
 }
 
@@ -157,18 +160,54 @@ func TestPanicCountsAsFailure(t *testing.T) {
 		b.Do(t.Context(), func(context.Context) error { panic("boom") })
 	}()
 	if b.State() != Open {
-		t.Error("a panic was taken for a success")
+		t.Error("a panic counts as a success")
+	}
+}
+
+func TestIsFailureDecidesWhichErrorsCount(t *testing.T) {
+	b := New(&Options{MinCalls: 1, IsFailure: func(err error) bool { return !errors.Is(err, io.EOF) }})
+	for range 30 {
+		if n, err := Do(t.Context(), b, func(context.Context) (int, error) { return 7, io.EOF }); n != 7 || err != io.EOF {
+			t.Fatalf("Do returns %d, %v", n, err)
+		}
+	}
+	if b.State() != Closed {
+		t.Fatal("an error that is no failure opened the breaker")
+	}
+	failCalls(t, b, 30)
+	if n, err := Do(t.Context(), b, func(context.Context) (int, error) { return 7, nil }); n != 0 || err != ErrOpen {
+		t.Errorf("an open breaker returns %d, %v", n, err)
+	}
+}
+
+func TestZeroCallDoesNothing(t *testing.T) {
+	Call{}.Done(false)
+	Call{}.Cancel()
+}
+
+func TestStatsCount(t *testing.T) {
+	b := New(nil)
+	b.Do(t.Context(), func(context.Context) error { return nil })
+	failCalls(t, b, 3)
+	if got, want := b.Stats(), (Stats{State: Closed, Calls: 4, Failures: 3}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	failCalls(t, b, 16)
+	b.Allow()
+	b.Allow()
+	if got, want := b.Stats(), (Stats{State: Open, Rejected: 2, Opened: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
 func TestConcurrentCalls(t *testing.T) {
-	b := New(&Options{OpenFor: time.Microsecond})
+	b := New(&Options{Cooldown: time.Microsecond})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 2000 {
 				if c, err := b.Allow(); err == nil {
-					b.Done(c, (i+j)%3 == 0)
+					c.Done((i+j)%3 == 0)
 				}
 			}
 		})
@@ -176,76 +215,11 @@ func TestConcurrentCalls(t *testing.T) {
 	wg.Wait()
 }
 
-func TestBudgetIsAShareOfTheRequests(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(0.1)
-		retries := 0
-		for range 5000 { // every request fails and wants as many retries as it can get
-			b.Request()
-			for range 3 {
-				if b.Retry() {
-					retries++
-				}
-			}
-		}
-		if retries != 500 {
-			t.Errorf("%d retries of 5000 requests, want 500: amplification %.3f", retries, 1+float64(retries)/5000)
-		}
-	})
-}
-
-// The floor is spent at once, when there are hardly any requests yet. It must not come on top once that second is forgotten.
-func TestBudgetHoldsOverManyWindows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(900 * time.Millisecond) // the first slot is a short one
-		b := NewBudget(0.1)
-		requests, retries := 0, 0
-		for range 60 * 150 {
-			time.Sleep(time.Second / 150)
-			b.Request()
-			requests++
-			for range 3 {
-				if b.Retry() {
-					retries++
-				}
-			}
-			if requests >= 100 && float64(retries) > 0.1*float64(requests) {
-				t.Fatalf("%d retries of %d requests", retries, requests)
-			}
-		}
-		if retries < requests*9/100 {
-			t.Errorf("only %d retries of %d requests", retries, requests)
-		}
-	})
-}
-
-func TestBudgetHasAFloorAndForgets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(0.1)
-		spend := func() (n int) {
-			for b.Retry() {
-				n++
-			}
-			return n
-		}
-		if n := spend(); n != 10 {
-			t.Errorf("%d retries without a request, want the floor of 10", n)
-		}
-		time.Sleep(11 * time.Second)
-		if n := spend(); n != 10 {
-			t.Errorf("%d retries eleven seconds later, want 10 again", n)
-		}
-		if NewBudget(0).Retry() {
-			t.Error("a budget of nothing allowed a retry")
-		}
-	})
-}
-
 func BenchmarkAllowDone(b *testing.B) {
 	br := New(nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		c, _ := br.Allow()
-		br.Done(c, true)
+		c.Done(true)
 	}
 }

@@ -2,6 +2,7 @@ package breaker_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -23,13 +24,24 @@ func Example() {
 	// circuit breaker is open true
 }
 
-func ExampleBudget() {
-	budget := breaker.NewBudget(0.1)
+func ExampleDo() {
+	database := breaker.New(&breaker.Options{
+		IsFailure: func(err error) bool { return !errors.Is(err, sql.ErrNoRows) },
+	})
+	name, err := breaker.Do(context.Background(), database, func(ctx context.Context) (string, error) {
+		return "Ann", nil // for example the result of a query with ctx
+	})
+	fmt.Println(name, err)
+	// Output: Ann <nil>
+}
+
+func ExampleRetryBudget() {
+	budget := breaker.NewRetryBudget(0.1, nil)
 	tries := 0
-	for range 1000 { // a thousand requests to something that always fails
-		budget.Request()
+	for range 1000 { // a thousand requests to a service that always fails
+		budget.CountRequest()
 		tries++
-		for budget.Retry() {
+		for budget.TryRetry() {
 			tries++
 		}
 	}

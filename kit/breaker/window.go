@@ -2,36 +2,41 @@ package breaker
 
 import "time"
 
-// window counts two kinds of events over the last span of time, in ten slots. The zero value with a span is empty.
+// slots is the number of parts of a window.
+const slots = 10
+
+// window counts two kinds of events over the last span of time. A zero window with a span is empty.
 type window struct {
 	span  time.Duration
-	slots [10]slot
+	slots [slots]slot
 }
 
+// slot counts the events of one part of a window.
 type slot struct {
-	tick int64 // which tenth of a span, counted from the epoch, the counts belong to
+	tick int64 // the number of the part, counted from 1970
 	a, b int
 }
 
-func (w *window) tick(now time.Time) int64 { return now.UnixNano() / int64(w.span/10) }
+func (w *window) tick(now time.Time) int64 { return now.UnixNano() / max(1, int64(w.span/slots)) }
 
-// add counts events. When they begin a new slot, it returns the one that leaves the window for it.
-func (w *window) add(now time.Time, a, b int) (left slot) {
+// add counts events. If they begin a new slot, it returns the old slot whose place the new one takes.
+func (w *window) add(now time.Time, a, b int) (old slot) {
 	tick := w.tick(now)
-	s := &w.slots[tick%10]
+	s := &w.slots[tick%slots]
 	if s.tick != tick {
-		left = *s
+		old = *s
 		*s = slot{tick: tick}
 	}
 	s.a += a
 	s.b += b
-	return left
+	return old
 }
 
+// sum returns the counts of the last span.
 func (w *window) sum(now time.Time) (a, b int) {
 	tick := w.tick(now)
 	for i := range w.slots {
-		if s := &w.slots[i]; s.tick > tick-10 && s.tick <= tick {
+		if s := &w.slots[i]; s.tick > tick-slots && s.tick <= tick {
 			a += s.a
 			b += s.b
 		}
@@ -39,4 +44,4 @@ func (w *window) sum(now time.Time) (a, b int) {
 	return a, b
 }
 
-func (w *window) reset() { w.slots = [10]slot{} }
+func (w *window) reset() { w.slots = [slots]slot{} }

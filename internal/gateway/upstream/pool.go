@@ -42,7 +42,7 @@ type Pool struct {
 	log     *slog.Logger
 	metrics *metrics
 	breaker *breaker.Breaker // nil when switched off
-	budget  *breaker.Budget
+	budget  *breaker.RetryBudget
 	queue   queue
 	grpc    *http.Transport // HTTP/2 to the nodes, for gRPC alone
 	sets    chan node.Set   // capacity 1: the newest set that Run has not seen yet
@@ -72,7 +72,7 @@ func New(service config.Service, o *Options) *Pool {
 	p := &Pool{
 		service: service,
 		log:     o.Log,
-		budget:  breaker.NewBudget(service.Retry.Budget),
+		budget:  breaker.NewRetryBudget(service.Retry.Budget, nil),
 		grpc:    newGRPCTransport(),
 		sets:    make(chan node.Set, 1),
 		members: make(map[string]*member),
@@ -87,7 +87,7 @@ func New(service config.Service, o *Options) *Pool {
 	p.metrics = newMetrics(o.Metrics, p)
 	if b := service.Breaker; !b.Off {
 		p.breaker = breaker.New(&breaker.Options{
-			FailureRate: b.FailureRate, MinCalls: b.MinRequests, Window: b.Window, OpenFor: b.Open, OnChange: p.breakerChanged,
+			FailureRate: b.FailureRate, MinCalls: b.MinRequests, Window: b.Window, Cooldown: b.Open, OnChange: p.breakerChanged,
 		})
 	}
 	p.view.Store(&view{})

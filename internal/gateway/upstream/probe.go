@@ -131,7 +131,7 @@ func (p *Pool) nodeUp(m *member) {
 	}
 	m.wasUp = true
 	if p.breaker != nil {
-		p.breaker.Hint()
+		p.breaker.ProbePassed()
 	}
 	p.rebuild()
 }

@@ -76,7 +76,7 @@ func (p *Pool) judge(f *flight, tries int, resp *http.Response, err error) (agai
 		return false, why
 	case tries >= p.service.Retry.Tries:
 		return false, "tries"
-	case !p.budget.Retry():
+	case !p.budget.TryRetry():
 		return false, "budget"
 	}
 	return true, ""

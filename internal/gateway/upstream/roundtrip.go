@@ -74,7 +74,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if p.service.Timeout > 0 {
 		f.deadline = time.Now().Add(p.service.Timeout)
 	}
-	p.budget.Request()
+	p.budget.CountRequest()
 	resp, err := p.send(f, x)
 	x.Waited = f.waited
 	p.settle(call, resp, err, req.Context())
@@ -132,9 +132,9 @@ func (p *Pool) settle(call breaker.Call, resp *http.Response, err error, ctx con
 	var body *client.BodyError
 	switch {
 	case ctx.Err() != nil, errors.As(err, &body), errors.Is(err, ErrNoNode), errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout):
-		p.breaker.Cancel(call)
+		call.Cancel()
 	default:
-		p.breaker.Done(call, err == nil && !unavailable(resp))
+		call.Done(err == nil && !unavailable(resp))
 	}
 }
 
