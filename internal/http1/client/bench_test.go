@@ -14,7 +14,7 @@ import (
 const benchAnswer = "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: text/plain\r\n" +
 	"X-Request-Id: 0123456789abcdef\r\nContent-Length: 12\r\n\r\nhello, world"
 
-// rawServer answers each head with the same bytes and does nothing else, so that a benchmark measures its client.
+// rawServer answers each read with the same bytes, so that a benchmark measures the client.
 func rawServer(b *testing.B) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,7 +44,7 @@ func rawServer(b *testing.B) net.Listener {
 	return l
 }
 
-// cpuTime reports the processor time of the whole process, which a busy machine disturbs less than the time on the wall.
+// cpuTime reports the CPU time of the process. Other load on the machine changes it less than the elapsed time.
 func cpuTime(b *testing.B) (stop func()) {
 	used := func() (sum int64) {
 		var u syscall.Rusage
@@ -118,7 +118,7 @@ func BenchmarkStale(b *testing.B) {
 	}
 }
 
-// repeated is a net.Conn of which only reading works: the same bytes again and again.
+// repeated is a net.Conn whose Read returns the same bytes each time.
 type repeated struct {
 	net.Conn
 	data string

@@ -12,40 +12,41 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// Options are the limits of a connection's responses. The zero value, and nil, mean the defaults.
+// Options are the limits for responses on a connection. The zero value, and nil, mean the defaults.
 type Options struct {
-	MaxHeaderBytes int // of one response head, in bytes; default 64 KiB
+	MaxHeaderBytes int // of one response head; default 64 KiB
 	MaxHeaderLines int // of one response head; default 256
 }
 
-// Conn is a client connection that carries one message after another. Its methods, and those of the response body, are
-// for one goroutine at a time; only Close may be called at any time. To interrupt a message, end its request's context.
+// Conn is a client connection that carries one message after another. Only one goroutine at a time may call its methods
+// and those of the response body, except Close. To interrupt a message, cancel the context of its request.
 //
-// A message that fails closes the connection. One that ends well leaves it Reusable, or closes it as well.
+// A message that fails closes the connection. A message that succeeds leaves the connection Reusable or closes it.
 type Conn struct {
 	nc     net.Conn
-	raw    syscall.RawConn // for Stale; nil when nc is not a socket
+	raw    syscall.RawConn // for Stale; nil if nc is not a socket
 	peek   peeker
 	closed atomic.Bool
 
 	busy   bool // a message is in progress
 	broken bool // no further message may follow
 
-	interrupt func()      // ends every read and write in progress
-	limits    wire.Limits // of a response head
+	interrupt func() // ends every read and write in progress
+	limits    wire.Limits
 
-	// Buffer and parser are borrowed for a message and given back after it, so that an idle connection holds none.
+	// A message takes buffer and parser from a pool and returns them at its end, so that an idle connection has none.
 	pooled *[wire.BufferSize]byte
 	buf    []byte
-	r, w   int // buf[r:w] came in and is not used yet
+	r, w   int // buf[r:w] is read from the connection and not used yet
 	head   *wire.HeadParser
-	in     content
+	body   bodyDecoder
 }
 
-// past is a deadline that ends every read and write at once.
-var past = time.Unix(1, 0)
+// expired is a deadline that ends every read and write at once.
+var expired = time.Unix(1, 0)
 
-// NewConn makes a client connection of one that is dialled, and handshaken if it is TLS. It starts nothing.
+// NewConn returns a client connection over nc, which is connected and, for TLS, past its handshake. It starts no
+// goroutine.
 func NewConn(nc net.Conn, o *Options) *Conn {
 	if o == nil {
 		o = &Options{}
@@ -53,7 +54,7 @@ func NewConn(nc net.Conn, o *Options) *Conn {
 	return &Conn{
 		nc:        nc,
 		raw:       rawConn(nc),
-		interrupt: func() { nc.SetDeadline(past) },
+		interrupt: func() { nc.SetDeadline(expired) },
 		limits:    wire.Limits{Bytes: orDefault(o.MaxHeaderBytes, 64<<10), Lines: orDefault(o.MaxHeaderLines, 256)},
 	}
 }
@@ -65,44 +66,43 @@ func orDefault(n, otherwise int) int {
 	return otherwise
 }
 
-// RoundTrip sends the request and returns when the head of the final response is there. It follows the contract of
-// http.RoundTripper, except that it follows no redirect, adds no field of its own choice (no User-Agent, no
-// Accept-Encoding) and never tries twice.
+// RoundTrip sends the request and returns after it has read the head of the final response. It follows the contract of
+// http.RoundTripper. It follows no redirect, adds no User-Agent or Accept-Encoding, and never retries.
 //
-// The request is written from its parsed form: req.Method, req.URL's path and query, req.Host or else req.URL.Host, and
-// req.Header without the fields that belong to this connection (Connection and what comes with it; Upgrade passes when
-// Connection names it, and so does TE). A request that cannot be written in one unmistakable way fails as NotSent. A
-// body whose length is in req.ContentLength is sent with it, any other is chunked and followed by req.Trailer.
-// A body that is in memory and small is written together with the head. Any other is sent by a goroutine, so that the
-// response is read as soon as it comes, even in the middle of the upload. req.Body is closed in every case, possibly
-// after RoundTrip returned.
+// It writes the request from its parsed form: req.Method, the path and query of req.URL, req.Host or else req.URL.Host,
+// and req.Header without the fields of the connection. It sends Upgrade if Connection names it, and TE. A request that
+// has no unambiguous form fails with NotSent.
 //
-// Interim responses go to the Got1xxResponse hook of the context's httptrace.ClientTrace. The body of a 101 response is
-// an io.ReadWriteCloser over the raw connection, and no longer governed by the context.
+// A body of length req.ContentLength is sent with that length. Any other body is chunked, and req.Trailer follows it. A
+// small body in memory is written together with the head. A goroutine sends any other body, so that RoundTrip can return
+// the response during the upload. RoundTrip always closes req.Body, possibly after it has returned.
 //
-// Each error is an *Error. Closing the response body before its end closes the connection, unless all the rest has
-// arrived already; Close never waits for the peer.
+// Interim responses go to the Got1xxResponse hook of httptrace.ClientTrace in the context. The body of a 101 response is
+// an io.ReadWriteCloser over the raw connection. The context of the request no longer affects it.
+//
+// Each error is an *Error. Closing the response body before its end closes the connection, unless the rest of the body
+// has arrived already. Close of the body never waits for the peer.
 func (c *Conn) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	if c.busy || c.broken || c.closed.Load() {
+	if !c.Reusable() {
 		closeBody(req)
 		return nil, &Error{NotSent, errNotReusable}
 	}
 	if ctx.Err() != nil {
 		closeBody(req)
-		return nil, &Error{NotSent, ended(ctx)}
+		return nil, &Error{NotSent, contextError(ctx)}
 	}
-	c.borrow()
-	out, plan, err := appendRequest(c.buf[:0], req)
+	c.acquireBuffers()
+	out, info, err := appendRequest(c.buf[:0], req)
 	if err != nil {
-		c.giveBack()
+		c.releaseBuffers()
 		closeBody(req)
 		return nil, &Error{NotSent, err}
 	}
 	c.busy = true
-	m := &message{c: c, ctx: ctx, req: req, plan: plan}
+	m := &message{c: c, req: req, info: info}
 	if ctx.Done() != nil {
-		m.stop = context.AfterFunc(ctx, c.interrupt)
+		m.stopWatch = context.AfterFunc(ctx, c.interrupt)
 	}
 	if err := m.send(out); err != nil {
 		return nil, err
@@ -116,19 +116,19 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// Reusable reports whether another message may follow: the last one ended cleanly on both sides, the peer wants to keep
-// the connection, and nothing came that was not asked for. It does not touch the socket; see Stale for that.
+// Reusable reports whether the connection can carry another message: the last message ended cleanly on both sides, the
+// peer keeps the connection open, and no unexpected bytes came. It does not look at the socket; see Stale.
 func (c *Conn) Reusable() bool {
 	return !c.busy && !c.broken && !c.closed.Load()
 }
 
-// Stale reports whether the peer closed an idle connection, or sent something that nobody asked for. It looks at the
-// socket without waiting and costs one system call. What it does not see can still happen a moment later.
+// Stale reports whether the peer closed the idle connection or sent unexpected bytes. It looks at the socket without
+// waiting, at the cost of one system call. The peer can still close the connection a moment later.
 func (c *Conn) Stale() bool {
-	return !c.Reusable() || c.raw != nil && c.peek.stale(c.raw)
+	return !c.Reusable() || c.raw != nil && c.peek.readable(c.raw)
 }
 
-// Close closes the connection, which interrupts whatever is in progress.
+// Close closes the connection. It interrupts a message in progress.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
@@ -136,30 +136,31 @@ func (c *Conn) Close() error {
 	return c.nc.Close()
 }
 
-func (c *Conn) borrow() {
+func (c *Conn) acquireBuffers() {
 	c.pooled = wire.GetBuffer()
 	c.buf, c.r, c.w = c.pooled[:], 0, 0
 	c.head = wire.GetParser()
 }
 
-func (c *Conn) giveBack() {
+func (c *Conn) releaseBuffers() {
 	wire.PutBuffer(c.pooled)
 	wire.PutParser(c.head)
 	c.pooled, c.buf, c.head = nil, nil, nil
 	c.r, c.w = 0, 0
 }
 
-// finish ends a message: cleanly, or for good.
-func (c *Conn) finish(clean bool) {
+// endMessage ends the message in progress. It closes the connection unless the message ended cleanly.
+func (c *Conn) endMessage(clean bool) {
 	if !clean || c.r != c.w {
 		c.broken = true
 		c.Close()
 	}
 	c.busy = false
-	c.giveBack()
+	c.releaseBuffers()
 }
 
-// fill reads once more into the buffer, making room first. Only a head can need more room than the buffer has.
+// fill reads once more into the buffer, after moving unused bytes to its front. It grows the buffer if it is full, which
+// happens only for a large head.
 func (c *Conn) fill() error {
 	if c.r > 0 {
 		c.w = copy(c.buf, c.buf[c.r:c.w])
@@ -168,11 +169,11 @@ func (c *Conn) fill() error {
 	if c.w == len(c.buf) {
 		c.buf = append(c.buf, make([]byte, len(c.buf))...)
 	}
-	for range 100 {
+	for range maxEmptyReads {
 		n, err := c.nc.Read(c.buf[c.w:])
 		c.w += n
 		if n > 0 {
-			return nil // an error that came with data comes again
+			return nil // the next read returns an error that came with data
 		}
 		if err != nil {
 			return err
@@ -180,3 +181,6 @@ func (c *Conn) fill() error {
 	}
 	return io.ErrNoProgress
 }
+
+// maxEmptyReads is how many reads in sequence may return neither data nor an error.
+const maxEmptyReads = 100

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// dial connects to a server that handles requests with h.
+// dial returns a connection to a server with handler h, and the URL of the server.
 func dial(t testing.TB, h http.HandlerFunc) (*Conn, string) {
 	t.Helper()
 	srv := httptest.NewServer(h)
@@ -34,7 +34,7 @@ func dial(t testing.TB, h http.HandlerFunc) (*Conn, string) {
 	return c, srv.URL
 }
 
-// peer connects to a peer that does what the script says and then closes.
+// peer returns a connection to a peer that runs the script and then closes the connection.
 func peer(t testing.TB, script func(nc net.Conn, br *bufio.Reader)) *Conn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -72,8 +72,8 @@ func readHead(br *bufio.Reader) string {
 	}
 }
 
-// says is a script that reads one head and answers with s.
-func says(s string) func(net.Conn, *bufio.Reader) {
+// reply returns a script that reads one request head and writes s.
+func reply(s string) func(net.Conn, *bufio.Reader) {
 	return func(nc net.Conn, br *bufio.Reader) {
 		readHead(br)
 		io.WriteString(nc, s)
@@ -89,8 +89,8 @@ func request(t testing.TB, method, url string, body io.Reader) *http.Request {
 	return req
 }
 
-// answer sends the request and returns the response with its whole body.
-func answer(t testing.TB, c *Conn, req *http.Request) (*http.Response, string) {
+// roundTrip sends the request and returns the response with its whole body.
+func roundTrip(t testing.TB, c *Conn, req *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := c.RoundTrip(req)
 	if err != nil {
@@ -104,12 +104,12 @@ func answer(t testing.TB, c *Conn, req *http.Request) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// failed checks the stage and text of an error, and that the connection is done for.
-func failed(t testing.TB, c *Conn, err error, stage Stage, text string) {
+// checkFailed checks the stage and the text of an error, and that the connection is no longer reusable.
+func checkFailed(t testing.TB, c *Conn, err error, stage Stage, text string) {
 	t.Helper()
 	e := (*Error)(nil)
 	if !errors.As(err, &e) || e.Stage != stage || !strings.Contains(err.Error(), text) {
-		t.Errorf("got %v, want %q after the request was %v", err, text, stage)
+		t.Errorf("got %v, want stage %v and text %q", err, stage, text)
 	}
 	if c.Reusable() {
 		t.Errorf("reusable after %v", err)
@@ -143,7 +143,7 @@ func TestConnectionIsReused(t *testing.T) {
 		{"HEAD", "/a", nil, ""},
 		{"GET", "/chunked", nil, "GET "},
 	} {
-		resp, body := answer(t, c, request(t, test.method, url+test.path, test.body))
+		resp, body := roundTrip(t, c, request(t, test.method, url+test.path, test.body))
 		if body != test.want || resp.StatusCode != 200 || resp.Header.Get("X-Path") != test.path {
 			t.Errorf("%s %s: %s %.50q (%d bytes)", test.method, test.path, resp.Status, body, len(body))
 		}
@@ -151,7 +151,7 @@ func TestConnectionIsReused(t *testing.T) {
 			t.Fatalf("%s %s: reusable %v, stale %v", test.method, test.path, c.Reusable(), c.Stale())
 		}
 		if c.buf != nil {
-			t.Errorf("%s %s: an idle connection holds a buffer", test.method, test.path)
+			t.Errorf("%s %s: the idle connection has a buffer", test.method, test.path)
 		}
 	}
 	if len(addresses) != 1 {
@@ -186,15 +186,15 @@ func TestResponses(t *testing.T) {
 		{"close in a list", "GET", ok + "Connection: x, Close\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, false},
 		{"HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, false},
 		{"HTTP/1.0 keeps alive", "GET", "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", 3, true},
-		{"bytes behind", "GET", ok + "Content-Length: 3\r\n\r\nabcd", 200, "abc", 3, false},
-		{"bytes behind no body", "GET", "HTTP/1.1 304 Not Modified\r\n\r\nx", 304, "", 0, false},
-		{"bytes behind the last chunk", "GET", ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nx", 200, "", -1, false},
+		{"bytes after the body", "GET", ok + "Content-Length: 3\r\n\r\nabcd", 200, "abc", 3, false},
+		{"bytes after a head without body", "GET", "HTTP/1.1 304 Not Modified\r\n\r\nx", 304, "", 0, false},
+		{"bytes after the last chunk", "GET", ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nx", 200, "", -1, false},
 		{"interim", "GET", "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 3\r\n\r\nabc", 200, "abc", 3, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := peer(t, says(test.send))
-			resp, body := answer(t, c, request(t, test.method, "http://a/", nil))
+			c := peer(t, reply(test.send))
+			resp, body := roundTrip(t, c, request(t, test.method, "http://a/", nil))
 			if resp.StatusCode != test.status || body != test.body || resp.ContentLength != test.length {
 				t.Errorf("got %s, %d, %.50q", resp.Status, resp.ContentLength, body)
 			}
@@ -202,7 +202,7 @@ func TestResponses(t *testing.T) {
 				t.Errorf("reusable: %v", c.Reusable())
 			}
 
-			c = peer(t, says(test.send))
+			c = peer(t, reply(test.send))
 			var head Head
 			var sink bytes.Buffer
 			if err := c.Exchange([]byte(test.method+" / HTTP/1.1\r\n\r\n"), &head, &sink); err != nil {
@@ -257,7 +257,7 @@ func TestMalformedResponses(t *testing.T) {
 		{"bad Trailer", ok + "Transfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n", Sent, "trailer field"},
 		{"many lines", ok + strings.Repeat("A: b\r\n", 257) + "\r\n", Sent, "too many header lines"},
 		{"large head", ok + "A: " + strings.Repeat("b", 64<<10) + "\r\n\r\n", Sent, "header too large"},
-		{"unasked 101", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", Sent, "unexpected"},
+		{"unexpected 101", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", Sent, "unexpected"},
 		{"endless interims", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 17), Sent, "interim"},
 
 		{"short body", ok + "Content-Length: 3\r\n\r\nab", Answered, "unexpected EOF"},
@@ -276,37 +276,37 @@ func TestMalformedResponses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := peer(t, says(test.send))
+			c := peer(t, reply(test.send))
 			resp, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
 			if err == nil {
 				_, err = io.ReadAll(resp.Body)
 				if again, err2 := resp.Body.Read(make([]byte, 1)); again != 0 || err2 != err {
-					t.Errorf("another read: %d, %v", again, err2)
+					t.Errorf("next read: %d, %v", again, err2)
 				}
 				resp.Body.Close()
 			}
-			failed(t, c, err, test.stage, test.want)
+			checkFailed(t, c, err, test.stage, test.want)
 
 			if test.name == "bad Trailer" {
-				return // Exchange does not look at it
+				return // Exchange does not read the Trailer field
 			}
-			c = peer(t, says(test.send))
+			c = peer(t, reply(test.send))
 			err = c.Exchange([]byte("GET / HTTP/1.1\r\n\r\n"), new(Head), nil)
-			failed(t, c, err, test.stage, test.want)
+			checkFailed(t, c, err, test.stage, test.want)
 		})
 	}
 }
 
 func TestHeadersKeepTheirOrderAndCase(t *testing.T) {
-	c := peer(t, says("HTTP/1.1 200 OK\r\nset-cookie: a\r\nX-NEW-ONE:\tb c \r\nSet-Cookie: d\r\nETAG: e\r\nempty:\r\nContent-Length: 0\r\n\r\n"))
-	resp, _ := answer(t, c, request(t, "GET", "http://a/", nil))
+	c := peer(t, reply("HTTP/1.1 200 OK\r\nset-cookie: a\r\nX-NEW-ONE:\tb c \r\nSet-Cookie: d\r\nETAG: e\r\nempty:\r\nContent-Length: 0\r\n\r\n"))
+	resp, _ := roundTrip(t, c, request(t, "GET", "http://a/", nil))
 	want := http.Header{"Set-Cookie": {"a", "d"}, "X-New-One": {"b c"}, "Etag": {"e"}, "Empty": {""}, "Content-Length": {"0"}}
 	if fmt.Sprint(resp.Header) != fmt.Sprint(want) {
 		t.Errorf("got %v", resp.Header)
 	}
 	resp.Header.Add("X-New-One", "added")
 	if resp.Header.Get("Etag") != "e" {
-		t.Error("a header shares its values with the next")
+		t.Error("adding to a field changed the next one")
 	}
 }
 
@@ -325,7 +325,7 @@ func TestTrailersBothWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := resp.Trailer["Declared"]; !ok || len(resp.Header["Trailer"]) > 0 || len(resp.Header["Transfer-Encoding"]) > 0 {
-		t.Errorf("before the body: header %v, trailer %v", resp.Header, resp.Trailer)
+		t.Errorf("before reading the body: header %v, trailer %v", resp.Header, resp.Trailer)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if string(body) != "hello" || err != nil || resp.Trailer.Get("Declared") != "42" || resp.Trailer.Get("Surprise") != "yes" {
@@ -336,7 +336,7 @@ func TestTrailersBothWays(t *testing.T) {
 	}
 }
 
-func TestWhatIsWritten(t *testing.T) {
+func TestWrittenRequests(t *testing.T) {
 	got := make(chan string, 1)
 	written := func(req *http.Request) []string {
 		c := peer(t, func(nc net.Conn, br *bufio.Reader) {
@@ -380,23 +380,25 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 }
 
-// closes notes whether a request body was closed.
-type closes struct {
+// closeRecorder is a request body that records its Close.
+type closeRecorder struct {
 	io.Reader
 	closed chan struct{}
 	once   sync.Once
 }
 
-func closing(r io.Reader) *closes { return &closes{Reader: r, closed: make(chan struct{})} }
+func recordClose(r io.Reader) *closeRecorder {
+	return &closeRecorder{Reader: r, closed: make(chan struct{})}
+}
 
-func (c *closes) Close() error {
+func (c *closeRecorder) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return nil
 }
 
 func TestUnwritableRequestsAreNotSent(t *testing.T) {
 	c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {})
-	for name, spoil := range map[string]func(*http.Request){
+	for name, change := range map[string]func(*http.Request){
 		"method with space":    func(r *http.Request) { r.Method = "GET /x" },
 		"CONNECT":              func(r *http.Request) { r.Method = "CONNECT" },
 		"name with CRLF":       func(r *http.Request) { r.Header["X\r\nY"] = []string{"z"} },
@@ -418,20 +420,20 @@ func TestUnwritableRequestsAreNotSent(t *testing.T) {
 			r.Header["Connection"], r.Header["Upgrade"] = []string{"upgrade"}, []string{"x"}
 		},
 	} {
-		body := closing(strings.NewReader("body"))
+		body := recordClose(strings.NewReader("body"))
 		req := request(t, "POST", url, body)
-		spoil(req)
+		change(req)
 		_, err := c.RoundTrip(req)
 		if e := (*Error)(nil); !errors.As(err, &e) || e.Stage != NotSent || !c.Reusable() {
 			t.Errorf("%s: %v, reusable %v", name, err, c.Reusable())
 		}
 		<-body.closed
 	}
-	answer(t, c, request(t, "GET", url, nil))
+	roundTrip(t, c, request(t, "GET", url, nil))
 }
 
 func TestBodiesOfTheWrongLength(t *testing.T) {
-	broken := errors.New("client went away")
+	broken := errors.New("client disconnected")
 	large := strings.Repeat("x", 50_000)
 	for name, test := range map[string]struct {
 		body  func() io.Reader
@@ -452,7 +454,7 @@ func TestBodiesOfTheWrongLength(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := peer(t, func(nc net.Conn, br *bufio.Reader) {
-				io.Copy(io.Discard, br) // answers nothing: the client must not wait for it
+				io.Copy(io.Discard, br) // it never answers: the client must not wait for an answer
 			})
 			req := request(t, "POST", "http://a/", test.body())
 			req.ContentLength = test.n
@@ -467,10 +469,12 @@ func TestBodiesOfTheWrongLength(t *testing.T) {
 	}
 }
 
+// failing is a body whose reads fail.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
+// inMemoryFailing is a failing body that claims to be in memory.
 type inMemoryFailing failing
 
 func (f inMemoryFailing) Read([]byte) (int, error) { return 0, f.err }
@@ -481,18 +485,18 @@ func TestEarlyResponseWhileUploading(t *testing.T) {
 	c := peer(t, func(nc net.Conn, br *bufio.Reader) {
 		readHead(br)
 		io.WriteString(nc, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nabc")
-		br.ReadByte() // and no more of the body
+		br.ReadByte() // it reads no more of the body
 	})
 	r, w := io.Pipe()
-	body := closing(r)
-	resp, text := answer(t, c, request(t, "POST", "http://a/", body))
+	body := recordClose(r)
+	resp, text := roundTrip(t, c, request(t, "POST", "http://a/", body))
 	if resp.StatusCode != 413 || text != "abc" {
 		t.Errorf("%s %q", resp.Status, text)
 	}
 	if c.Reusable() {
-		t.Error("reusable in the middle of an upload")
+		t.Error("reusable during an upload")
 	}
-	w.Write([]byte("into the void"))
+	w.Write([]byte("too late"))
 	w.Close()
 	<-body.closed
 }
@@ -519,7 +523,7 @@ func TestFullDuplex(t *testing.T) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 100)
-	for _, word := range []string{"ping", "pong", "ende"} {
+	for _, word := range []string{"ping", "pong", "last"} {
 		io.WriteString(w, word)
 		if _, err := io.ReadFull(resp.Body, buf[:4]); err != nil || string(buf[:4]) != strings.ToUpper(word) {
 			t.Fatalf("%q, %v", buf[:4], err)
@@ -532,10 +536,10 @@ func TestFullDuplex(t *testing.T) {
 }
 
 func TestCancellation(t *testing.T) {
-	reason := errors.New("the operator said so")
+	reason := errors.New("stopped by the operator")
 	check := func(t *testing.T, c *Conn, err error, stage Stage) {
 		t.Helper()
-		failed(t, c, err, stage, "the operator said so")
+		checkFailed(t, c, err, stage, "stopped by the operator")
 		if !errors.Is(err, reason) || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
@@ -582,7 +586,7 @@ func TestCancellation(t *testing.T) {
 			cancel(reason)
 			<-t.Context().Done() // reads nothing
 		})
-		body := closing(endless{})
+		body := recordClose(endless{})
 		_, err := c.RoundTrip(request(t, "POST", "http://a/", body).WithContext(ctx))
 		check(t, c, err, Sent)
 		<-body.closed
@@ -590,12 +594,12 @@ func TestCancellation(t *testing.T) {
 	t.Run("after the end", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {})
-		answer(t, c, request(t, "GET", url, nil).WithContext(ctx))
+		roundTrip(t, c, request(t, "GET", url, nil).WithContext(ctx))
 		cancel(reason)
 		if !c.Reusable() {
 			t.Error("not reusable")
 		}
-		answer(t, c, request(t, "GET", url, nil))
+		roundTrip(t, c, request(t, "GET", url, nil))
 	})
 	t.Run("deadline", func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, reason)
@@ -607,7 +611,7 @@ func TestCancellation(t *testing.T) {
 		}
 	})
 	t.Run("by Close", func(t *testing.T) {
-		c := peer(t, listens)
+		c := peer(t, readOnly)
 		go c.Close()
 		_, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
 		if !errors.Is(err, net.ErrClosed) && !errors.Is(err, errNotReusable) || c.Reusable() {
@@ -616,46 +620,48 @@ func TestCancellation(t *testing.T) {
 	})
 }
 
-func listens(_ net.Conn, br *bufio.Reader) { io.Copy(io.Discard, br) }
+// readOnly is a script that never answers.
+func readOnly(_ net.Conn, br *bufio.Reader) { io.Copy(io.Discard, br) }
 
+// endless is a body without end.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestStages(t *testing.T) {
-	c := peer(t, listens)
+	c := peer(t, readOnly)
 	c.nc.Close()
 	_, err := c.RoundTrip(request(t, "GET", "http://a/", nil))
-	failed(t, c, err, NotSent, "")
+	checkFailed(t, c, err, NotSent, "")
 
-	c = peer(t, listens)
+	c = peer(t, readOnly)
 	c.nc.Close()
-	body := closing(strings.NewReader("x"))
+	body := recordClose(strings.NewReader("x"))
 	_, err = c.RoundTrip(request(t, "POST", "http://a/", body))
-	failed(t, c, err, NotSent, "")
+	checkFailed(t, c, err, NotSent, "")
 	<-body.closed
 
 	c = peer(t, func(nc net.Conn, br *bufio.Reader) { br.ReadByte() })
 	_, err = c.RoundTrip(request(t, "GET", "http://a/", nil))
-	failed(t, c, err, Sent, "")
+	checkFailed(t, c, err, Sent, "")
 	_, err = c.RoundTrip(request(t, "GET", "http://a/", nil))
-	failed(t, c, err, NotSent, "cannot carry another message")
+	checkFailed(t, c, err, NotSent, "cannot carry another message")
 }
 
-func TestClosingTheBodyEarly(t *testing.T) {
+func TestCloseOfUnreadBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		send     string
 		read     int
 		reusable bool
 	}{
-		"rest is here":         {"Content-Length: 6\r\n\r\nabcdef", 1, true},
-		"chunked rest is here": {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\nA: b\r\n\r\n", 1, true},
-		"rest is missing":      {"Content-Length: 7\r\n\r\nabcdef", 1, false},
-		"last chunk missing":   {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 1, false},
-		"rest is malformed":    {"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", 1, false},
-		"until close":          {"\r\nabc", 1, false},
-		"exactly read":         {"Content-Length: 3\r\n\r\nabc", 3, true},
-		"chunks exactly read":  {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 3, true},
+		"rest has arrived":         {"Content-Length: 6\r\n\r\nabcdef", 1, true},
+		"chunked rest has arrived": {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\nA: b\r\n\r\n", 1, true},
+		"rest is missing":          {"Content-Length: 7\r\n\r\nabcdef", 1, false},
+		"last chunk missing":       {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 1, false},
+		"rest is malformed":        {"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", 1, false},
+		"until close":              {"\r\nabc", 1, false},
+		"exactly read":             {"Content-Length: 3\r\n\r\nabc", 3, true},
+		"chunks exactly read":      {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 3, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := peer(t, func(nc net.Conn, br *bufio.Reader) {
@@ -696,25 +702,25 @@ func TestStale(t *testing.T) {
 					br.ReadByte()
 				}
 			})
-			answer(t, c, request(t, "GET", "http://a/", nil))
+			roundTrip(t, c, request(t, "GET", "http://a/", nil))
 			if c.Stale() || !c.Reusable() {
-				t.Fatal("stale at once")
+				t.Fatal("stale before the peer did anything")
 			}
 			close(release)
-			for !c.Stale() { // the packet is on its way
+			for !c.Stale() { // until the packet arrives
 				time.Sleep(time.Millisecond)
 			}
 			if !c.Reusable() {
-				t.Error("Stale changed what Reusable says")
+				t.Error("Stale changed the result of Reusable")
 			}
 		})
 	}
 	becomes("closed", "", true)
-	becomes("unasked bytes", "HTTP/1.1 408 Timeout\r\n\r\n", false)
+	becomes("unexpected bytes", "HTTP/1.1 408 Timeout\r\n\r\n", false)
 }
 
 func TestInterimResponsesAreDelivered(t *testing.T) {
-	c := peer(t, says("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	c := peer(t, reply("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
 	var got []string
 	var stop error
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
@@ -723,14 +729,14 @@ func TestInterimResponsesAreDelivered(t *testing.T) {
 			return stop
 		},
 	})
-	answer(t, c, request(t, "GET", "http://a/", nil).WithContext(ctx))
+	roundTrip(t, c, request(t, "GET", "http://a/", nil).WithContext(ctx))
 	if fmt.Sprint(got) != "[103 map[Link:[</a>]] 102 map[]]" {
 		t.Errorf("got %v", got)
 	}
 	stop = errors.New("enough")
-	c = peer(t, says("HTTP/1.1 103 Early Hints\r\n\r\n"))
+	c = peer(t, reply("HTTP/1.1 103 Early Hints\r\n\r\n"))
 	_, err := c.RoundTrip(request(t, "GET", "http://a/", nil).WithContext(ctx))
-	failed(t, c, err, Sent, "enough")
+	checkFailed(t, c, err, Sent, "enough")
 }
 
 func TestExpectContinue(t *testing.T) {
@@ -751,7 +757,7 @@ func TestExpectContinue(t *testing.T) {
 			io.WriteString(nc, ok)
 			br.ReadByte()
 		})
-		answer(t, c, post(strings.NewReader("hello")))
+		roundTrip(t, c, post(strings.NewReader("hello")))
 		if head := <-got; !strings.Contains(head, "Expect: 100-continue\r\n") || !strings.Contains(head, "Content-Length: 5\r\n") {
 			t.Errorf("got %q", head)
 		}
@@ -767,14 +773,14 @@ func TestExpectContinue(t *testing.T) {
 			b, _ := io.ReadAll(br)
 			rest <- b
 		})
-		body := closing(strings.NewReader("hello"))
-		resp, _ := answer(t, c, post(body))
+		body := recordClose(strings.NewReader("hello"))
+		resp, _ := roundTrip(t, c, post(body))
 		if resp.StatusCode != 417 || c.Reusable() {
 			t.Errorf("%s, reusable %v", resp.Status, c.Reusable())
 		}
 		<-body.closed
 		if b := <-rest; len(b) > 0 {
-			t.Errorf("the body was sent: %q", b)
+			t.Errorf("sent the body: %q", b)
 		}
 	})
 	t.Run("ignored", func(t *testing.T) {
@@ -789,7 +795,7 @@ func TestExpectContinue(t *testing.T) {
 				io.WriteString(server, ok)
 			})
 			c := NewConn(client, nil)
-			answer(t, c, post(strings.NewReader("hello")))
+			roundTrip(t, c, post(strings.NewReader("hello")))
 			if waited := time.Since(start); waited != continueTimeout || !c.Reusable() {
 				t.Errorf("waited %v, reusable %v", waited, c.Reusable())
 			}
@@ -801,7 +807,7 @@ func TestExpectContinue(t *testing.T) {
 func TestSwitchingProtocols(t *testing.T) {
 	c := peer(t, func(nc net.Conn, br *bufio.Reader) {
 		readHead(br)
-		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst words\n")
+		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst line\n")
 		io.Copy(nc, br)
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -811,20 +817,20 @@ func TestSwitchingProtocols(t *testing.T) {
 	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "echo" {
 		t.Fatal(resp, err)
 	}
-	cancel() // the tunnel outlives its request
+	cancel() // must not end the tunnel
 	tunnel := resp.Body.(io.ReadWriteCloser)
 	br := bufio.NewReader(tunnel)
-	if line, _ := br.ReadString('\n'); line != "first words\n" {
+	if line, _ := br.ReadString('\n'); line != "first line\n" {
 		t.Errorf("got %q", line)
 	}
 	io.WriteString(tunnel, "echo\n")
 	if line, _ := br.ReadString('\n'); line != "echo\n" {
 		t.Errorf("got %q", line)
 	}
-	tunnel.(io.ReaderFrom).ReadFrom(strings.NewReader("last words"))
+	tunnel.(io.ReaderFrom).ReadFrom(strings.NewReader("last line"))
 	tunnel.(interface{ CloseWrite() error }).CloseWrite()
 	var rest bytes.Buffer
-	if n, err := io.Copy(&rest, br); err != nil || rest.String() != "last words" {
+	if n, err := io.Copy(&rest, br); err != nil || rest.String() != "last line" {
 		t.Errorf("%d, %v, %q", n, err, &rest)
 	}
 	if c.Reusable() {
@@ -833,7 +839,7 @@ func TestSwitchingProtocols(t *testing.T) {
 	tunnel.Close()
 }
 
-func TestExchangeReusesEverything(t *testing.T) {
+func TestExchangeReusesItsHead(t *testing.T) {
 	c, url := dial(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/chunked" {
 			w.(http.Flusher).Flush()
@@ -860,7 +866,7 @@ func TestExchangeReusesEverything(t *testing.T) {
 			t.Errorf("%s: content type %q, fields %q", path, got, fields)
 		}
 		if head.Get("x-missing") != nil {
-			t.Errorf("%s: a field that is not there", path)
+			t.Errorf("%s: got a value for a missing field", path)
 		}
 	}
 }

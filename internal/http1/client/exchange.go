@@ -8,18 +8,18 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// Head is what Exchange read, in memory that the next Exchange with it uses again.
+// Head is the response that Exchange read. The next Exchange with the same Head reuses its memory.
 type Head struct {
 	Status        int
-	ContentLength int64 // as declared; -1 when it was not
-	BodyBytes     int64 // how many bytes of body came, without their framing
-	KeepAlive     bool  // the connection is good for another message
+	ContentLength int64 // as declared; -1 without one
+	BodyBytes     int64 // bytes of the body, without its framing
+	KeepAlive     bool  // the connection can carry another message
 
 	text   []byte
 	fields []wire.Field
 }
 
-// Get returns the value of the first field of that lower-case name, or nil. It is valid until the next Exchange.
+// Get returns the value of the first field with that lower-case name, or nil. It is valid until the next Exchange.
 func (h *Head) Get(name string) []byte {
 	for _, f := range h.fields {
 		if wire.EqualFold(f.Name(h.text), name) {
@@ -29,7 +29,7 @@ func (h *Head) Get(name string) []byte {
 	return nil
 }
 
-// All calls yield for each field, in the order of arrival. What it gets is valid until the next Exchange.
+// All calls yield for each field, in the order of arrival. Names and values are valid until the next Exchange.
 func (h *Head) All(yield func(name, value []byte) bool) {
 	for _, f := range h.fields {
 		if !yield(f.Name(h.text), f.Value(h.text)) {
@@ -38,25 +38,25 @@ func (h *Head) All(yield func(name, value []byte) bool) {
 	}
 }
 
-// Exchange is RoundTrip for a load generator: it writes a request that is ready and complete in raw, fills in head, and
-// writes the response body to sink, or drops it when sink is nil. It allocates nothing of its own. Interim responses are
-// passed over and a switch of protocols is an error; time limits are the business of the net.Conn's deadlines.
+// Exchange is RoundTrip for a load generator, without allocations. It writes the complete request in raw, fills in head,
+// and writes the response body to sink, or drops it if sink is nil. It skips interim responses. A switch of protocols is
+// an error. For time limits, set deadlines on the net.Conn.
 //
-// Each error is an *Error, and closes the connection.
+// Each error is an *Error. An error closes the connection.
 func (c *Conn) Exchange(raw []byte, head *Head, sink io.Writer) error {
 	if !c.Reusable() {
 		return &Error{NotSent, errNotReusable}
 	}
 	*head = Head{text: head.text[:0], fields: head.fields[:0]}
 	c.busy = true
-	c.borrow()
+	c.acquireBuffers()
 	stage, err := c.exchange(raw, head, sink)
 	if err != nil {
-		c.finish(false)
+		c.endMessage(false)
 		return &Error{stage, err}
 	}
 	head.KeepAlive = head.KeepAlive && c.r == c.w
-	c.finish(head.KeepAlive)
+	c.endMessage(head.KeepAlive)
 	return nil
 }
 
@@ -82,24 +82,24 @@ func (c *Conn) exchange(raw []byte, head *Head, sink io.Writer) (Stage, error) {
 	head.text = append(head.text, c.buf[c.r:c.r+n]...)
 	head.fields = append(head.fields, c.head.Fields...)
 	c.r += n
-	head.KeepAlive = c.begin(line, bytes.HasPrefix(raw, []byte("HEAD ")))
-	if err := c.drain(head, sink); err != nil {
+	head.KeepAlive = c.beginBody(line, bytes.HasPrefix(raw, []byte("HEAD ")))
+	if err := c.readBody(head, sink); err != nil {
 		return Answered, err
 	}
 	return Answered, nil
 }
 
-// drain reads the body to its end.
-func (c *Conn) drain(head *Head, sink io.Writer) error {
+// readBody reads the body to its end.
+func (c *Conn) readBody(head *Head, sink io.Writer) error {
 	for {
-		if f := c.advance(); f != nil {
-			return &MalformedError{f.Reason}
+		if v := c.skipFraming(); v != nil {
+			return &MalformedError{v.Reason}
 		}
-		if c.in.step == stepOver {
+		if c.body.step == stepDone {
 			return nil
 		}
-		if c.in.left == 0 || c.r == c.w {
-			if err := c.more(); err != nil {
+		if c.body.left == 0 || c.r == c.w {
+			if err := c.readMore(); err != nil {
 				return err
 			}
 			continue

@@ -18,7 +18,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// portions is a net.Conn that yields data in portions, then io.EOF, and notes what is written.
+// portions is a net.Conn. It returns data in portions, then io.EOF, and records what is written.
 type portions struct {
 	net.Conn
 	data    []byte
@@ -44,7 +44,8 @@ func (p *portions) Close() error                    { return nil }
 func (p *portions) SetDeadline(time.Time) error     { return nil }
 func (p *portions) SetReadDeadline(time.Time) error { return nil }
 
-// FuzzResponse holds the client against net/http: whatever is accepted here, that accepts as well and reads alike.
+// FuzzResponse compares the client with net/http: net/http accepts each response that the client accepts, with the same
+// result.
 func FuzzResponse(f *testing.F) {
 	for _, s := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
@@ -82,24 +83,24 @@ func FuzzResponse(f *testing.F) {
 			want, err = http.ReadResponse(br, req)
 		}
 		if err != nil {
-			t.Fatalf("net/http refuses the head: %v", err)
+			t.Fatalf("net/http rejects the head: %v", err)
 		}
 		wantBody, err := io.ReadAll(want.Body)
 		if err != nil {
-			t.Fatalf("net/http refuses the body: %v", err)
+			t.Fatalf("net/http rejects the body: %v", err)
 		}
-		if resp.Header.Get("Pragma") != "" { // net/http makes a Cache-Control of it
+		if resp.Header.Get("Pragma") != "" { // net/http derives a Cache-Control field from it
 			delete(want.Header, "Cache-Control")
 			delete(resp.Header, "Cache-Control")
 		}
-		delete(want.Header, "Connection") // it may take out the close
+		delete(want.Header, "Connection") // net/http may remove "close" from it
 		delete(resp.Header, "Connection")
 		if resp.StatusCode != want.StatusCode || !sameHeader(resp.Header, want.Header) || !sameHeader(resp.Trailer, want.Trailer) ||
 			!bytes.Equal(body, wantBody) || resp.ContentLength != want.ContentLength || resp.Close != want.Close && c.Reusable() {
 			t.Errorf("got  %+v %q\nwant %+v %q", resp, body, want, wantBody)
 		}
 		if rest, _ := io.ReadAll(br); c.Reusable() && len(rest) > 0 && size == 0 {
-			t.Errorf("reusable with %q behind", rest)
+			t.Errorf("reusable, but %q follows the response", rest)
 		}
 	})
 }
@@ -108,7 +109,7 @@ func sameHeader(a, b http.Header) bool {
 	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
 }
 
-// checkExchange holds the two forms of the client against each other.
+// checkExchange compares Exchange with RoundTrip.
 func checkExchange(t *testing.T, data []byte, method string, size int, resp *http.Response, body []byte, err error, reusable bool) {
 	t.Helper()
 	c := NewConn(&portions{data: bytes.Clone(data), size: size}, nil)
@@ -121,13 +122,13 @@ func checkExchange(t *testing.T, data []byte, method string, size int, resp *htt
 		}
 		return
 	}
-	// Exchange does not look at Trailer, and both refuse a switch of protocols in their own words.
+	// Exchange does not read the Trailer field. The texts for a switch of protocols differ.
 	if (err == nil) != (err2 == nil) && !strings.Contains(fmt.Sprint(err), wire.BadTrailer.Reason) {
 		t.Errorf("Exchange: %v\nRoundTrip: %v", err2, err)
 	}
 }
 
-// FuzzRequest checks that what the client writes is what was asked, for net/http and for the guard.
+// FuzzRequest checks that net/http reads the same request as the client was given, and that the guard passes it.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/a b", "c=d", "host:80", "X-Name", "value", []byte("body"))
 	f.Add("OPTIONS", "*", "", "[::1]", "Te", "trailers", []byte(nil))
@@ -166,7 +167,7 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("got %+v %q %v", got, gotBody, err)
 		}
 		want := []string{wire.TrimOWS(value)}
-		if isOurs(name) || wire.EqualFold(name, "upgrade") || wire.EqualFold(name, "expect") {
+		if !(requestInfo{}).sends(name) || wire.EqualFold(name, "expect") {
 			return
 		}
 		if values := got.Header[http.CanonicalHeaderKey(name)]; !reflect.DeepEqual(values, want) {
@@ -205,7 +206,7 @@ type oneConn struct {
 
 func (l oneConn) Accept() (net.Conn, error) { return l.conn, nil }
 
-// FuzzChunked sends a body in chunks and reads it back, by net/http and by the client's own decoder.
+// FuzzChunked sends a chunked body and reads it with net/http and with the client.
 func FuzzChunked(f *testing.F) {
 	f.Add([]byte("hello, world"), uint16(5), byte(3))
 	f.Add(bytes.Repeat([]byte("x"), 40_000), uint16(20_000), byte(0))
@@ -216,7 +217,7 @@ func FuzzChunked(f *testing.F) {
 			body: io.NopCloser(&portions{data: bytes.Clone(body), size: int(write)}),
 		}
 		u.run()
-		if !u.settled() {
+		if !u.complete() {
 			t.Fatal(u.err)
 		}
 		const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -231,10 +232,10 @@ func FuzzChunked(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for who, resp := range map[string]*http.Response{"http1": resp, "net/http": want} {
+		for reader, resp := range map[string]*http.Response{"http1": resp, "net/http": want} {
 			got, err := io.ReadAll(resp.Body)
 			if err != nil || !bytes.Equal(got, body) || resp.Trailer.Get("Sum") != "42" {
-				t.Errorf("%s: %d of %d bytes, %v, trailer %v", who, len(got), len(body), err, resp.Trailer)
+				t.Errorf("%s: %d of %d bytes, %v, trailer %v", reader, len(got), len(body), err, resp.Trailer)
 			}
 		}
 		if !c.Reusable() {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -10,26 +9,25 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// message is one request and its response on a connection. It is the response's body, too.
+// message is one request and its response on a connection. It is also the body of the response.
 type message struct {
-	c    *Conn
-	ctx  context.Context
-	stop func() bool // ends the watch over ctx
-	req  *http.Request
-	plan plan
-	up   *upload // nil when the request left in one write
-	keep bool    // the peer means to keep the connection after this
-	done bool
-	err  error // of the body, io.EOF after its end
-	resp http.Response
+	c         *Conn
+	req       *http.Request
+	info      requestInfo
+	stopWatch func() bool // ends the watch on the context of the request
+	upload    *upload     // nil if the whole request was sent in one write
+	keepAlive bool        // the peer keeps the connection open after the response
+	ended     bool
+	err       error // of the body; io.EOF after its end
+	resp      http.Response
 }
 
-// send writes what is to leave at once, and starts the upload of the rest.
+// send writes out, and starts the upload of a body that is not in it.
 func (m *message) send(out []byte) error {
 	n, err := m.c.nc.Write(out)
-	if err == nil && m.plan.length != 0 && !m.plan.inline {
-		m.up = newUpload(m.c.nc, m.req, m.plan)
-		go m.up.run() // ends with the body, or with the connection
+	if err == nil && m.info.length != 0 && !m.info.inline {
+		m.upload = newUpload(m.c.nc, m.req, m.info)
+		go m.upload.run() // ends with the body, or with the connection
 		return nil
 	}
 	closeBody(m.req)
@@ -37,7 +35,7 @@ func (m *message) send(out []byte) error {
 		return m.fail(NotSent, err)
 	}
 	if err != nil {
-		m.up = brokenUpload() // an early response may be waiting to be read nevertheless
+		m.upload = failedUpload() // the peer may have sent an early response
 	}
 	return nil
 }
@@ -60,20 +58,20 @@ func (m *message) receive() (*http.Response, error) {
 		case interim >= maxInterim:
 			return nil, m.fail(Sent, &MalformedError{"too many interim responses"})
 		}
-		if err := m.deliver(line.status, n); err != nil {
+		if err := m.deliverInterim(line.status, n); err != nil {
 			return nil, m.fail(Sent, err)
 		}
 	}
 }
 
-// deliver hands an interim response to whoever traces the request.
-func (m *message) deliver(status, n int) error {
+// deliverInterim passes an interim response to the trace hook of the request.
+func (m *message) deliverInterim(status, n int) error {
 	c := m.c
-	if status == http.StatusContinue && m.up != nil {
-		m.up.answer(true)
+	if status == http.StatusContinue && m.upload != nil {
+		m.upload.decide(true)
 	}
 	var err error
-	if trace := httptrace.ContextClientTrace(m.ctx); trace != nil && trace.Got1xxResponse != nil {
+	if trace := httptrace.ContextClientTrace(m.req.Context()); trace != nil && trace.Got1xxResponse != nil {
 		h := wire.Header(string(c.buf[c.r:c.r+n]), c.head.Fields)
 		err = trace.Got1xxResponse(status, textproto.MIMEHeader(h))
 	}
@@ -81,7 +79,7 @@ func (m *message) deliver(status, n int) error {
 	return err
 }
 
-// Read reads the response body. The last bytes and io.EOF come together.
+// Read reads the response body. It returns the last bytes together with io.EOF.
 func (m *message) Read(p []byte) (int, error) {
 	if m.err != nil {
 		return 0, m.err
@@ -92,98 +90,99 @@ func (m *message) Read(p []byte) (int, error) {
 	c := m.c
 	n := 0
 	for n == 0 && m.err == nil {
-		if f := c.advance(); f != nil {
-			m.err = m.fail(Answered, &MalformedError{f.Reason})
+		if v := c.skipFraming(); v != nil {
+			m.err = m.fail(Answered, &MalformedError{v.Reason})
 			break
 		}
 		var err error
 		switch {
-		case c.in.step == stepOver:
+		case c.body.step == stepDone:
 			m.complete()
-		case c.in.left > 0 && c.r < c.w:
+		case c.body.left > 0 && c.r < c.w:
 			n = copy(p, c.data(len(p)))
-		case c.in.left >= wire.BufferSize && len(p) >= wire.BufferSize/2:
-			// Past the buffer. The tail of a body goes through it, so that what follows the body is noticed.
-			n, err = c.nc.Read(p[:min(int64(len(p)), c.in.left)])
-			c.used(n)
+		case c.body.left >= wire.BufferSize && len(p) >= wire.BufferSize/2:
+			// Read directly into p. The end of a body goes through the buffer, to notice bytes after the body.
+			n, err = c.nc.Read(p[:min(int64(len(p)), c.body.left)])
+			c.consume(n)
 			if err == io.EOF && n == 0 {
-				err = c.more() // the same end, in its meaning for the body
+				err = c.readMore() // it returns what the end of the connection means for this body
 			}
 		default:
-			err = c.more()
+			err = c.readMore()
 		}
 		if err != nil && n == 0 {
 			m.err = m.fail(Answered, err)
 		}
 	}
-	if n > 0 && c.in.left == 0 {
-		// What follows the last data may be here already.
-		if f := c.advance(); f != nil {
-			m.err = m.fail(Answered, &MalformedError{f.Reason})
-			return n, nil // the data was in order; the next call fails
+	if n > 0 && c.body.left == 0 {
+		// The framing after the last data may have arrived already.
+		if v := c.skipFraming(); v != nil {
+			m.err = m.fail(Answered, &MalformedError{v.Reason})
+			return n, nil // the data is valid; the next call fails
 		}
-		if c.in.step == stepOver {
+		if c.body.step == stepDone {
 			m.complete()
 		}
 	}
 	return n, m.err
 }
 
-// complete ends a message whose response was read to its end.
+// complete ends a message after its response was read to the end.
 func (m *message) complete() {
 	c := m.c
 	m.err = io.EOF
-	if c.head.IsTrailer() && len(c.head.Fields) > 0 { // the last that was parsed is a trailer section
+	if c.head.IsTrailer() && len(c.head.Fields) > 0 {
 		m.mergeTrailer()
 	}
 	m.end(true)
 }
 
-// Close ends the message. It never waits for the peer: a rest that is in the buffer is passed over, one that is not
-// costs the connection.
+// Close ends the message. It never waits for the peer: it skips the rest of the body if the rest is in the buffer, and
+// otherwise closes the connection.
 func (m *message) Close() error {
-	if m.done {
+	if m.ended {
 		if m.err == io.EOF {
 			m.err = errReadClosed
 		}
 		return nil
 	}
 	c := m.c
-	for c.in.step != stepOver {
-		if f := c.advance(); f != nil || c.in.step != stepOver && (c.in.left == 0 || c.r == c.w) {
+	for c.body.step != stepDone {
+		if v := c.skipFraming(); v != nil || c.body.step != stepDone && (c.body.left == 0 || c.r == c.w) {
 			break
 		}
 		c.data(wire.BufferSize)
 	}
 	m.err = errReadClosed
-	m.end(c.in.step == stepOver)
+	m.end(c.body.step == stepDone)
 	return nil
 }
 
-// fail ends the message and says why.
+// fail ends the message and returns the error for it.
 func (m *message) fail(stage Stage, err error) error {
+	ctx := m.req.Context()
 	switch {
-	case m.up != nil && m.up.refused() != nil:
-		err = m.up.refused() // net/http ends the context of a request whose body fails: an effect, not the cause
-	case m.ctx.Err() != nil:
-		err = ended(m.ctx)
+	case m.upload != nil && m.upload.bodyError() != nil:
+		err = m.upload.bodyError() // if a body fails, net/http also ends the context: that is a consequence
+	case ctx.Err() != nil:
+		err = contextError(ctx)
 	}
 	m.end(false)
 	return &Error{stage, err}
 }
 
-// end gives the connection back, clean or broken.
+// end ends the message. The connection stays reusable if the message is clean on both sides.
 func (m *message) end(clean bool) {
-	if m.done {
+	if m.ended {
 		return
 	}
-	m.done = true
-	clean = clean && m.keep
-	if m.stop != nil && !m.stop() {
-		clean = false // the interruption is under way, and would hit the next message
+	m.ended = true
+	clean = clean && m.keepAlive
+	if m.stopWatch != nil && !m.stopWatch() {
+		clean = false // the interruption has begun, and would affect the next message
 	}
-	if m.up != nil && !m.up.settled() {
+	if m.upload != nil && !m.upload.complete() {
 		clean = false
 	}
-	m.c.finish(clean)
+	m.c.endMessage(clean)
 }

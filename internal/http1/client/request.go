@@ -12,73 +12,73 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// maxInline is how large a body in memory may be to leave in one write with its head. It fits every socket's buffer, so
-// that this write cannot wait for a peer that answers before it reads.
+// maxInline is the largest body in memory that is sent in one write with its head. It fits into the buffer of every
+// socket. So this write cannot wait for a peer that answers before it reads.
 const maxInline = 16 << 10
 
-// plan is what follows from a request for its body and its response.
-type plan struct {
-	length  int64 // of the body; 0: none, -1: chunked
-	inline  bool  // the body is small and in memory, and leaves together with the head
+// requestInfo is what a request determines about its body and its response.
+type requestInfo struct {
+	length  int64 // of the body; 0: no body, -1: chunked
+	inline  bool  // the body is sent in one write with the head
 	expect  bool  // wait for 100 (Continue) before sending the body
 	upgrade bool  // 101 is a possible answer
 	head    bool  // the response has no body
 }
 
-// appendRequest writes the head of req, and a body that is small and in memory. It refuses what cannot be written in one
-// unmistakable way.
-func appendRequest(b []byte, req *http.Request) (_ []byte, p plan, err error) {
-	p = plan{
+// appendRequest writes the head of req, and a small body in memory. It fails if the request has no unambiguous form.
+func appendRequest(b []byte, req *http.Request) (_ []byte, info requestInfo, err error) {
+	info = requestInfo{
 		length:  bodyLength(req),
 		head:    req.Method == http.MethodHead,
-		upgrade: headerHasToken(req.Header["Connection"], "upgrade") && len(req.Header["Upgrade"]) > 0,
+		upgrade: hasToken(req.Header["Connection"], "upgrade") && len(req.Header["Upgrade"]) > 0,
 	}
-	if p.upgrade && p.length != 0 {
-		return nil, p, fmt.Errorf("upgrade %q with a body", req.Header["Upgrade"])
+	if info.upgrade && info.length != 0 {
+		return nil, info, fmt.Errorf("upgrade %q with a body", req.Header["Upgrade"])
 	}
 	if b, err = appendRequestLine(b, req); err != nil {
-		return nil, p, err
+		return nil, info, err
 	}
 	for name, values := range req.Header {
-		if isOurs(name) || wire.EqualFold(name, "upgrade") && !p.upgrade {
+		if !info.sends(name) {
 			continue
 		}
 		if wire.EqualFold(name, "expect") {
-			if p.length == 0 {
-				continue // there is nothing to hold back
+			if info.length == 0 {
+				continue // no body waits for the answer
 			}
-			p.expect = headerHasToken(values, "100-continue")
+			info.expect = hasToken(values, "100-continue")
 		}
 		if b, err = appendField(b, name, values); err != nil {
-			return nil, p, err
+			return nil, info, err
 		}
 	}
-	b = appendConnection(b, req, p)
-	if b, err = appendFraming(b, req, p); err != nil {
-		return nil, p, err
+	b = appendConnection(b, req, info)
+	if b, err = appendFraming(b, req, info); err != nil {
+		return nil, info, err
 	}
 	b = append(b, "\r\n"...)
-	p.inline = p.length > 0 && p.length <= maxInline && !p.expect && inMemory(req.Body)
-	if p.inline {
-		b, err = appendBody(b, req.Body, int(p.length))
+	info.inline = info.length > 0 && info.length <= maxInline && !info.expect && inMemory(req.Body)
+	if info.inline {
+		b, err = appendBody(b, req.Body, int(info.length))
 	}
-	return b, p, err
+	return b, info, err
 }
 
-// appendBody appends the whole body, which must have n octets.
-func appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
-	start := len(b)
-	b = append(b, make([]byte, n)...)
-	if _, err := io.ReadFull(body, b[start:]); err != nil {
-		return nil, &BodyError{err}
+// sends reports whether the client sends a field of the request's header. It writes the fields of the connection, Host
+// and Content-Length itself. TE passes, and so does Upgrade if the request asks for one.
+func (info requestInfo) sends(name string) bool {
+	switch len(name) {
+	case len("te"):
+		return true
+	case len("host"):
+		return !wire.EqualFold(name, "host")
+	case len("content-length"):
+		return !wire.EqualFold(name, "content-length")
 	}
-	var one [1]byte
-	if k, err := body.Read(one[:]); k > 0 {
-		return nil, &BodyError{errBodyTooLong}
-	} else if err != nil && err != io.EOF {
-		return nil, &BodyError{err}
+	if info.upgrade && wire.EqualFold(name, "upgrade") {
+		return true
 	}
-	return b, nil
+	return !wire.IsConnectionField(name)
 }
 
 func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
@@ -111,15 +111,16 @@ func appendRequestLine(b []byte, req *http.Request) ([]byte, error) {
 	return append(b, "\r\n"...), nil
 }
 
-// ValidLine reports whether a Conn can send the request as far as its method, target and host go. They are what a Guard
-// checks in HTTP/1, and nobody in HTTP/2.
+// ValidLine reports whether a Conn can send the method, target and host of the request. A guard checks them for HTTP/1.
+// For HTTP/2, the caller has to check them with ValidLine.
 func ValidLine(req *http.Request) bool {
 	var buf [1 << 10]byte
 	_, err := appendRequestLine(buf[:0], req)
 	return err == nil
 }
 
-// appendTarget writes the origin form of RFC 9112 section 3.2.1, or "*" for OPTIONS; nil when there is none.
+// appendTarget writes the origin form of RFC 9112 section 3.2.1, or "*" for OPTIONS. It returns nil if the URL has
+// neither form.
 func appendTarget(b []byte, req *http.Request, method string) []byte {
 	u := req.URL
 	if u == nil || u.Opaque != "" {
@@ -141,7 +142,7 @@ func appendTarget(b []byte, req *http.Request, method string) []byte {
 	return b
 }
 
-// withoutZone drops the zone of an IPv6 literal, which means something on this machine only (RFC 6874 section 2).
+// withoutZone removes the zone of an IPv6 literal, which has a meaning only on this machine (RFC 6874 section 2).
 func withoutZone(host string) string {
 	if !strings.HasPrefix(host, "[") {
 		return host
@@ -171,51 +172,33 @@ func appendField(b []byte, name string, values []string) ([]byte, error) {
 	return b, nil
 }
 
-// isOurs reports whether a field belongs to this connection, so that its sender's value must not pass.
-func isOurs(name string) bool {
-	switch len(name) {
-	case len("host"):
-		return wire.EqualFold(name, "host")
-	case len("trailer"):
-		return wire.EqualFold(name, "trailer")
-	case len("connection"): // and keep-alive
-		return wire.EqualFold(name, "connection") || wire.EqualFold(name, "keep-alive")
-	case len("content-length"):
-		return wire.EqualFold(name, "content-length")
-	case len("proxy-connection"):
-		return wire.EqualFold(name, "proxy-connection")
-	case len("transfer-encoding"):
-		return wire.EqualFold(name, "transfer-encoding")
-	}
-	return false
-}
-
-// appendConnection names what the connection's next hop must not forward (RFC 9110 section 7.6.1).
-func appendConnection(b []byte, req *http.Request, p plan) []byte {
+// appendConnection writes the Connection field: the fields that the next hop must not forward (RFC 9110 section 7.6.1),
+// and close.
+func appendConnection(b []byte, req *http.Request, info requestInfo) []byte {
 	sep := "Connection: "
-	name := func(option string, when bool) {
+	add := func(option string, when bool) {
 		if when {
 			b = append(b, sep...)
 			b = append(b, option...)
 			sep = ", "
 		}
 	}
-	name("Upgrade", p.upgrade)
-	name("TE", len(req.Header["Te"]) > 0)
-	name("close", req.Close)
+	add("Upgrade", info.upgrade)
+	add("TE", len(req.Header["Te"]) > 0)
+	add("close", req.Close)
 	if sep == ", " {
 		b = append(b, "\r\n"...)
 	}
 	return b
 }
 
-func appendFraming(b []byte, req *http.Request, p plan) ([]byte, error) {
+func appendFraming(b []byte, req *http.Request, info requestInfo) ([]byte, error) {
 	switch {
-	case p.length > 0:
+	case info.length > 0:
 		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, p.length, 10)
+		b = strconv.AppendInt(b, info.length, 10)
 		return append(b, "\r\n"...), nil
-	case p.length == 0:
+	case info.length == 0:
 		if req.Method == http.MethodPost || req.Method == http.MethodPut || req.Method == http.MethodPatch {
 			b = append(b, "Content-Length: 0\r\n"...)
 		}
@@ -237,7 +220,24 @@ func appendFraming(b []byte, req *http.Request, p plan) ([]byte, error) {
 	return append(b, "\r\n"...), nil
 }
 
-// bodyLength follows net/http: a body of which the length is 0 and that is not http.NoBody has an unknown one.
+// appendBody writes the whole body, which must have exactly n octets.
+func appendBody(b []byte, body io.Reader, n int) ([]byte, error) {
+	start := len(b)
+	b = append(b, make([]byte, n)...)
+	if _, err := io.ReadFull(body, b[start:]); err != nil {
+		return nil, &BodyError{err}
+	}
+	var one [1]byte
+	if k, err := body.Read(one[:]); k > 0 {
+		return nil, &BodyError{errBodyTooLong}
+	} else if err != nil && err != io.EOF {
+		return nil, &BodyError{err}
+	}
+	return b, nil
+}
+
+// bodyLength returns the length of the body, or -1 if it is unknown. As in net/http, a length of 0 means unknown for
+// every body except http.NoBody.
 func bodyLength(req *http.Request) int64 {
 	switch {
 	case req.Body == nil || req.Body == http.NoBody:
@@ -256,8 +256,8 @@ var nopClosers = [...]reflect.Type{
 	}{})),
 }
 
-// inMemory reports whether reading the body cannot wait for anybody. It knows what http.NewRequest makes of bytes and
-// strings, and any body that says how much of it is left by a method Len() int, as those do.
+// inMemory reports whether reading the body cannot block. It knows the bodies that http.NewRequest makes of bytes and
+// strings, and every body with a method Len() int that returns the unread length, as those have.
 func inMemory(body io.ReadCloser) bool {
 	if _, ok := body.(interface{ Len() int }); ok {
 		return true
@@ -273,9 +273,10 @@ func inMemory(body io.ReadCloser) bool {
 	return false
 }
 
-func headerHasToken(values []string, word string) bool {
-	for _, v := range values {
-		if wire.HasToken(v, word) {
+// hasToken reports whether one of the lists has the lower-case word as an element.
+func hasToken(lists []string, word string) bool {
+	for _, list := range lists {
+		if wire.HasToken(list, word) {
 			return true
 		}
 	}

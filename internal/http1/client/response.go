@@ -8,9 +8,10 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
+// statusLine is the start line of a response of HTTP/1.minor.
 type statusLine struct{ status, minor int }
 
-// parseStatusLine reads "HTTP/1.1 200 OK". The reason may be missing together with its space, which servers in use do.
+// parseStatusLine reads "HTTP/1.1 200 OK". The reason may be missing together with its space, as some servers do.
 func parseStatusLine(line []byte) (s statusLine, ok bool) {
 	const prefix = "HTTP/1.x 200"
 	if len(line) < len(prefix) || string(line[:7]) != prefix[:7] || line[7]|1 != '1' || line[8] != ' ' {
@@ -30,21 +31,21 @@ func parseStatusLine(line []byte) (s statusLine, ok bool) {
 	return s, true
 }
 
-// readHead reads until a whole response head is in the buffer, and returns its start line and its length.
+// readHead reads until the buffer has a complete response head. It returns its start line and its length.
 func (c *Conn) readHead() (line statusLine, n int, err error) {
 	c.head.Reset(c.limits)
 	for {
-		n, f := c.head.Parse(c.buf[c.r:c.w])
-		if f != nil {
-			return line, 0, &MalformedError{f.Reason}
+		n, v := c.head.Parse(c.buf[c.r:c.w])
+		if v != nil {
+			return line, 0, &MalformedError{v.Reason}
 		}
 		if n > 0 {
 			line, ok := parseStatusLine(c.head.StartLine(c.buf[c.r:c.w]))
 			if !ok {
 				return line, 0, &MalformedError{"invalid status line"}
 			}
-			if f := c.head.CheckFraming(line.minor); f != nil {
-				return line, 0, &MalformedError{f.Reason}
+			if v := c.head.CheckFraming(line.minor); v != nil {
+				return line, 0, &MalformedError{v.Reason}
 			}
 			return line, n, nil
 		}
@@ -59,19 +60,19 @@ func (c *Conn) readHead() (line statusLine, n int, err error) {
 	}
 }
 
-// respond makes the response of the head that is in the buffer.
+// respond returns the response whose head of n octets is in the buffer.
 func (m *message) respond(line statusLine, n int) (*http.Response, error) {
 	c := m.c
-	if m.up != nil {
-		m.up.answer(false) // a peer that does not ask for the body by now does not want it
+	if m.upload != nil {
+		m.upload.decide(false) // a peer that has not asked for the body by now does not want it
 	}
-	m.fill(line, n)
-	m.keep = c.begin(line, m.plan.head) && !m.req.Close
+	m.setHead(line, n)
+	m.keepAlive = c.beginBody(line, m.info.head) && !m.req.Close
 	resp := &m.resp
-	resp.Close = !m.keep
+	resp.Close = !m.keepAlive
 	resp.ContentLength = c.head.Length
-	if !m.plan.head && c.in.step == stepOver {
-		resp.ContentLength = 0 // also for 304, where the field speaks of another response
+	if !m.info.head && c.body.step == stepDone {
+		resp.ContentLength = 0 // for 304, the field describes another response
 	}
 	if c.head.Chunked {
 		resp.TransferEncoding = []string{"chunked"}
@@ -79,7 +80,7 @@ func (m *message) respond(line statusLine, n int) (*http.Response, error) {
 			return nil, m.fail(Sent, err)
 		}
 	}
-	if c.in.step == stepOver {
+	if c.body.step == stepDone {
 		m.end(true)
 		resp.Body = http.NoBody
 		return resp, nil
@@ -88,8 +89,8 @@ func (m *message) respond(line statusLine, n int) (*http.Response, error) {
 	return resp, nil
 }
 
-// fill fills in what every response has, and takes its head from the buffer.
-func (m *message) fill(line statusLine, n int) {
+// setHead fills in the response from its head, and consumes the head.
+func (m *message) setHead(line statusLine, n int) {
 	c := m.c
 	text := string(c.buf[c.r : c.r+n])
 	m.resp = http.Response{
@@ -130,7 +131,7 @@ func (m *message) declareTrailer() error {
 	return nil
 }
 
-// mergeTrailer is called right after the trailer section was parsed, which lies in front of c.r.
+// mergeTrailer adds the trailer section to the response. The section was just parsed and lies in front of c.r.
 func (m *message) mergeTrailer() {
 	c := m.c
 	text := string(c.buf[c.r-c.head.Size() : c.r])

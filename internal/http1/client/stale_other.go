@@ -12,4 +12,4 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 
 type peeker struct{}
 
-func (*peeker) stale(syscall.RawConn) bool { return false }
+func (*peeker) readable(syscall.RawConn) bool { return false }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// rawConn returns the socket below nc, or nil.
+// rawConn returns the socket below nc, or nil if there is no socket.
 func rawConn(nc net.Conn) syscall.RawConn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
@@ -24,19 +24,19 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return raw
 }
 
-// peeker keeps what a look at the socket needs, so that it allocates once per connection.
+// peeker looks at a socket without reading from it. It keeps its state, so that it allocates once per connection.
 type peeker struct {
-	look func(fd uintptr) bool
+	recv func(fd uintptr) bool
 	n    int
 	err  error
 	b    [1]byte
 }
 
-// stale reports whether there is something to read, be it data, an end or an error. Under TLS that is a record nobody
-// asked for, in practice the peer's goodbye.
-func (p *peeker) stale(raw syscall.RawConn) bool {
-	if p.look == nil {
-		p.look = func(fd uintptr) bool {
+// readable reports whether the socket has data, an end or an error. Under TLS, data on an idle connection is an
+// unexpected record, usually the peer's close_notify.
+func (p *peeker) readable(raw syscall.RawConn) bool {
+	if p.recv == nil {
+		p.recv = func(fd uintptr) bool {
 			for {
 				p.n, _, p.err = syscall.Recvfrom(int(fd), p.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 				if p.err != syscall.EINTR {
@@ -45,7 +45,7 @@ func (p *peeker) stale(raw syscall.RawConn) bool {
 			}
 		}
 	}
-	if err := raw.Read(p.look); err != nil {
+	if err := raw.Read(p.recv); err != nil {
 		return true
 	}
 	return p.err != syscall.EAGAIN

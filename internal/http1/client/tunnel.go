@@ -7,31 +7,31 @@ import (
 	"net/http"
 )
 
-// switchProtocols makes the response whose body is the connection itself.
+// switchProtocols returns the response 101, whose body is the connection.
 func (m *message) switchProtocols(line statusLine, n int) (*http.Response, error) {
 	c := m.c
-	if !m.plan.upgrade || !c.head.Upgrade {
+	if !m.info.upgrade || !c.head.Upgrade {
 		return nil, m.fail(Sent, &MalformedError{"unexpected switch of protocols"})
 	}
-	m.fill(line, n)
-	m.keep = false
+	m.setHead(line, n)
+	m.keepAlive = false
 	rest := append([]byte(nil), c.buf[c.r:c.w]...)
 	c.r = c.w
-	if m.stop != nil && !m.stop() {
-		m.stop = nil
+	if m.stopWatch != nil && !m.stopWatch() {
+		m.stopWatch = nil
 		return nil, m.fail(Sent, errors.New("interrupted"))
 	}
-	m.done = true
+	m.ended = true
 	c.busy, c.broken = false, true
-	c.giveBack()
+	c.releaseBuffers()
 	m.resp.Body = &tunnel{c: c, rest: rest}
 	return &m.resp, nil
 }
 
-// tunnel is the connection after a switch of protocols. Reading and writing may run side by side.
+// tunnel is the connection after a switch of protocols. One goroutine may read while another one writes.
 type tunnel struct {
 	c    *Conn
-	rest []byte // came with the response head
+	rest []byte // came together with the response head
 }
 
 func (t *tunnel) Read(p []byte) (int, error) {
@@ -46,7 +46,7 @@ func (t *tunnel) Read(p []byte) (int, error) {
 func (t *tunnel) Write(p []byte) (int, error) { return t.c.nc.Write(p) }
 func (t *tunnel) Close() error                { return t.c.Close() }
 
-// CloseWrite ends the writing half, where the connection has halves.
+// CloseWrite shuts down the writing side. It fails if the connection below cannot do that.
 func (t *tunnel) CloseWrite() error {
 	if half, ok := t.c.nc.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -54,7 +54,7 @@ func (t *tunnel) CloseWrite() error {
 	return fmt.Errorf("close write: %w", errors.ErrUnsupported)
 }
 
-// WriteTo lets the kernel move the bytes, where it can.
+// WriteTo copies to w until the peer closes its side. The kernel moves the bytes if both connections support that.
 func (t *tunnel) WriteTo(w io.Writer) (n int64, err error) {
 	if len(t.rest) > 0 {
 		k, err := w.Write(t.rest)
@@ -68,5 +68,5 @@ func (t *tunnel) WriteTo(w io.Writer) (n int64, err error) {
 	return n + k, err
 }
 
-// ReadFrom is WriteTo's other direction.
+// ReadFrom copies from r to the peer. The kernel moves the bytes if both connections support that.
 func (t *tunnel) ReadFrom(r io.Reader) (int64, error) { return io.Copy(t.c.nc, r) }

@@ -19,48 +19,48 @@ type upload struct {
 	length  int64 // -1: chunked
 	trailer http.Header
 
-	proceed  chan bool     // with Expect: true when the peer wants the body, false when it does not; otherwise nil
-	finished chan struct{} // closed when the goroutine is done
+	proceed  chan bool     // the decision after Expect: true sends the body; nil without Expect
+	finished chan struct{} // closed when the goroutine ends
 	state    atomic.Int32
-	err      error // with uploadRefused
+	err      error // in state uploadBodyFailed
 }
 
 const (
-	uploadGoing   = iota
-	uploadEnding  // the last octets are being written, or were
-	uploadDone    // they were, and the body ended where it should
-	uploadBroken  // the connection failed
-	uploadRefused // the body failed
+	uploadRunning    = iota
+	uploadLastWrite  // the last octets are being written, or are written
+	uploadDone       // everything is written, and the body had its declared length
+	uploadConnFailed // the connection failed
+	uploadBodyFailed // the body failed
 )
 
 const (
-	continueTimeout = time.Second           // a peer that does not know Expect gets the body after this
-	uploadGrace     = 50 * time.Millisecond // for a goroutine that has written everything and did not get to say so
+	continueTimeout = time.Second           // after it, the body is sent to a peer that does not know Expect
+	uploadGrace     = 50 * time.Millisecond // for the goroutine to report that it has written everything
 )
 
 var errBodyTooLong = errors.New("body is longer than its Content-Length")
 
-func newUpload(nc net.Conn, req *http.Request, p plan) *upload {
-	u := &upload{nc: nc, body: req.Body, length: p.length, trailer: req.Trailer, finished: make(chan struct{})}
-	if p.expect {
+func newUpload(nc net.Conn, req *http.Request, info requestInfo) *upload {
+	u := &upload{nc: nc, body: req.Body, length: info.length, trailer: req.Trailer, finished: make(chan struct{})}
+	if info.expect {
 		u.proceed = make(chan bool, 1)
 	}
 	return u
 }
 
-// brokenUpload stands for a request of which the first write failed.
-func brokenUpload() *upload {
+// failedUpload returns the upload of a request whose first write failed.
+func failedUpload() *upload {
 	u := &upload{}
-	u.state.Store(uploadBroken)
+	u.state.Store(uploadConnFailed)
 	return u
 }
 
-// run is the goroutine.
+// run is the goroutine that sends the body.
 func (u *upload) run() {
 	defer close(u.finished)
 	defer u.body.Close()
-	if !u.wanted() {
-		u.state.Store(uploadBroken)
+	if !u.awaitDecision() {
+		u.state.Store(uploadConnFailed)
 		return
 	}
 	buf := wire.GetBuffer()
@@ -76,32 +76,32 @@ func (u *upload) run() {
 		u.state.Store(uploadDone)
 	case errors.As(err, &bad):
 		u.err = err
-		u.state.Store(uploadRefused)
-		u.nc.SetDeadline(past) // the response must not be waited for
+		u.state.Store(uploadBodyFailed)
+		u.nc.SetDeadline(expired) // end the wait for the response
 	default:
-		u.state.Store(uploadBroken) // the reading side finds out by itself, or finds an early response
+		u.state.Store(uploadConnFailed) // the reading side gets the same error, or an early response
 	}
 }
 
-// wanted waits for the peer's 100 (Continue), if it was asked.
-func (u *upload) wanted() bool {
+// awaitDecision waits for the peer's 100 (Continue) if the request expects one. It reports whether to send the body.
+func (u *upload) awaitDecision() bool {
 	if u.proceed == nil {
 		return true
 	}
 	t := time.NewTimer(continueTimeout)
 	defer t.Stop()
 	select {
-	case wanted := <-u.proceed:
-		return wanted
+	case send := <-u.proceed:
+		return send
 	case <-t.C:
 		return true
 	}
 }
 
-// answer tells an upload that waits for it what the peer said. Only the first answer counts.
-func (u *upload) answer(wanted bool) {
+// decide tells a waiting upload whether to send the body. Only the first call has an effect.
+func (u *upload) decide(send bool) {
 	select {
-	case u.proceed <- wanted:
+	case u.proceed <- send:
 	default:
 	}
 }
@@ -113,7 +113,7 @@ func (u *upload) sendFixed(buf []byte) error {
 			return &BodyError{errBodyTooLong}
 		}
 		if left -= int64(n); left == 0 {
-			u.state.Store(uploadEnding)
+			u.state.Store(uploadLastWrite)
 		}
 		if n > 0 {
 			if _, werr := u.nc.Write(buf[:n]); werr != nil {
@@ -140,7 +140,7 @@ func (u *upload) sendFixed(buf []byte) error {
 }
 
 func (u *upload) sendChunked(buf []byte) error {
-	const before, after = len("ffff\r\n"), len("\r\n0\r\n\r\n") // room around the data
+	const before, after = len("ffff\r\n"), len("\r\n0\r\n\r\n") // space around the data
 	for {
 		n, err := u.read(buf[before : len(buf)-after])
 		if err != nil && err != io.EOF {
@@ -161,7 +161,7 @@ func (u *upload) sendChunked(buf []byte) error {
 			if out, err = u.appendTrailer(out); err != nil {
 				return &BodyError{err}
 			}
-			u.state.Store(uploadEnding)
+			u.state.Store(uploadLastWrite)
 			_, err = u.nc.Write(out)
 			return err
 		}
@@ -183,9 +183,9 @@ func (u *upload) appendTrailer(b []byte) (_ []byte, err error) {
 	return append(b, "\r\n"...), nil
 }
 
-// read reads until there is something.
+// read reads until it has data or an error.
 func (u *upload) read(p []byte) (n int, err error) {
-	for range 100 {
+	for range maxEmptyReads {
 		if n, err = u.body.Read(p); n > 0 || err != nil {
 			return n, err
 		}
@@ -193,10 +193,10 @@ func (u *upload) read(p []byte) (n int, err error) {
 	return 0, io.ErrNoProgress
 }
 
-// settled reports, at the end of the response, whether the request is fully sent as well.
-func (u *upload) settled() bool {
-	u.answer(false)
-	if u.state.Load() == uploadEnding {
+// complete reports, at the end of the response, whether the whole request is sent.
+func (u *upload) complete() bool {
+	u.decide(false)
+	if u.state.Load() == uploadLastWrite {
 		t := time.NewTimer(uploadGrace)
 		defer t.Stop()
 		select {
@@ -207,9 +207,9 @@ func (u *upload) settled() bool {
 	return u.state.Load() == uploadDone
 }
 
-// refused returns the error of a body that failed, or nil.
-func (u *upload) refused() error {
-	if u.state.Load() == uploadRefused {
+// bodyError returns the error of a body that failed, or nil.
+func (u *upload) bodyError() error {
+	if u.state.Load() == uploadBodyFailed {
 		return u.err
 	}
 	return nil

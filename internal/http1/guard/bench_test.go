@@ -16,7 +16,7 @@ const benchRequest = "GET /path/to/something?query=1 HTTP/1.1\r\nHost: shop.exam
 	"Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\n" +
 	"Cookie: session=0123456789abcdef0123456789abcdef\r\nConnection: keep-alive\r\n\r\n"
 
-// repeated is a net.Conn of which only reading works: the same bytes again and again.
+// repeated is a net.Conn whose Read returns the same bytes each time.
 type repeated struct {
 	net.Conn
 	data string
@@ -26,7 +26,7 @@ func (r repeated) Read(p []byte) (int, error)  { return copy(p, r.data), nil }
 func (r repeated) Write(p []byte) (int, error) { return len(p), nil }
 func (r repeated) Close() error                { return nil }
 
-// cpuTime reports the processor time of the whole process, which a busy machine disturbs less than the time on the wall.
+// cpuTime reports the CPU time of the process. Other load on the machine changes it less than the elapsed time.
 func cpuTime(b *testing.B) (stop func()) {
 	used := func() (sum int64) {
 		var u syscall.Rusage
@@ -49,7 +49,7 @@ func dial(b *testing.B, l net.Listener) *client.Conn {
 	return c
 }
 
-// BenchmarkGuard shows what the guard adds to one request, without any system call.
+// BenchmarkGuard measures the cost of the guard for one request, without system calls.
 func BenchmarkGuard(b *testing.B) {
 	for name, data := range map[string]string{
 		"get":     benchRequest,
@@ -57,7 +57,7 @@ func BenchmarkGuard(b *testing.B) {
 		"chunked": strings.Replace(benchRequest, "GET", "POST", 1)[:len(benchRequest)-1] + "Transfer-Encoding: chunked\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n",
 	} {
 		b.Run(name, func(b *testing.B) {
-			c := NewListener(nil, nil).wrap(repeated{data: data})
+			c := NewListener(nil, nil).guard(repeated{data: data})
 			p := make([]byte, 4096)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(data)))

@@ -23,8 +23,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// slowly writes one octet at a time, each as a packet of its own as far as the kernel lets it.
-func slowly(nc net.Conn, s string) {
+// writeOctets writes one octet at a time.
+func writeOctets(nc net.Conn, s string) {
 	for i := range len(s) {
 		if _, err := io.WriteString(nc, s[i:i+1]); err != nil {
 			return
@@ -42,7 +42,7 @@ var pipelineAnswers = []string{
 	`200 GET /3 host=a body=""`,
 }
 
-func TestGuardPipelineInAnyPortions(t *testing.T) {
+func TestPipelineInReadsOfAnySize(t *testing.T) {
 	const bad = "GET /4 HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\nGET /5 HTTP/1.1\r\nHost: a\r\n\r\n"
 	wants := append(pipelineAnswers, "400 invalid octet in header name (GET /4)", "end")
 	for _, size := range []int{1, 2, 3, 7, 64, 1000} {
@@ -56,15 +56,15 @@ func TestGuardPipelineInAnyPortions(t *testing.T) {
 				}
 				client.Close()
 			}()
-			// The server's reads come in all sizes as well.
-			br := bufio.NewReaderSize(g.wrap(server), 4096)
+			// The bufio.Reader reads in many sizes, like the server.
+			br := bufio.NewReaderSize(g.guard(server), 4096)
 			for i := range 4 {
 				req, err := http.ReadRequest(br)
 				if err != nil {
 					t.Fatal(err)
 				}
 				w := httptest.NewRecorder()
-				tell(w, req)
+				describe(w, req)
 				if got := fmt.Sprintf("%d %s", w.Code, strings.TrimSpace(w.Body.String())); got != wants[i] {
 					t.Errorf("got %q, want %q", got, wants[i])
 				}
@@ -76,11 +76,11 @@ func TestGuardPipelineInAnyPortions(t *testing.T) {
 	}
 }
 
-func TestGuardPipelineThroughServer(t *testing.T) {
-	addr := guardedServer(t, nil, tell)
+func TestPipelineThroughServer(t *testing.T) {
+	addr := guardedServer(t, nil, describe)
 	for name, send := range map[string]func(net.Conn, string){
 		"at once": func(nc net.Conn, s string) { io.WriteString(nc, s) },
-		"slowly":  slowly,
+		"slowly":  writeOctets,
 	} {
 		t.Run(name, func(t *testing.T) {
 			nc, err := net.Dial("tcp", addr)
@@ -104,10 +104,10 @@ func TestGuardPipelineThroughServer(t *testing.T) {
 	}
 }
 
-func TestGuardHoldsNoMemoryWhenIdle(t *testing.T) {
+func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 	server, client := net.Pipe()
-	g := NewListener(nil, nil).wrap(server).(*guardConn)
-	go slowly(client, pipeline)
+	g := NewListener(nil, nil).guard(server).(*conn)
+	go writeOctets(client, pipeline)
 	br := bufio.NewReader(g)
 	for range 3 {
 		req, err := http.ReadRequest(br)
@@ -116,13 +116,13 @@ func TestGuardHoldsNoMemoryWhenIdle(t *testing.T) {
 		}
 		io.Copy(io.Discard, req.Body)
 	}
-	if g.buf != nil || g.pooled != nil || g.parser != nil {
-		t.Errorf("buffer %d, parser %v", len(g.buf), g.parser)
+	if g.buf != nil || g.pooled != nil || g.filter.parser != nil {
+		t.Errorf("buffer %d, parser %v", len(g.buf), g.filter.parser)
 	}
 }
 
-// A handler's context has to end with its client, and only then, whatever the guard keeps back.
-func TestGuardRefusalDoesNotCancelItsHandler(t *testing.T) {
+// The context of a handler that answers a refusal must end when the client disconnects, and not before.
+func TestRefusalDoesNotCancelItsHandler(t *testing.T) {
 	cancelled := make(chan error, 1)
 	released := make(chan struct{})
 	addr := guardedServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -131,7 +131,7 @@ func TestGuardRefusalDoesNotCancelItsHandler(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-released
 			cancelled <- r.Context().Err()
-			<-r.Context().Done() // the client went away
+			<-r.Context().Done() // the client disconnected
 			cancelled <- r.Context().Err()
 		}
 	}))
@@ -147,22 +147,22 @@ func TestGuardRefusalDoesNotCancelItsHandler(t *testing.T) {
 	io.WriteString(nc, "and more")
 	close(released)
 	if err := <-cancelled; err != nil {
-		t.Errorf("while the client waits: %v", err)
+		t.Errorf("context while the client waits: %v", err)
 	}
 	nc.Close()
 	if err := <-cancelled; err != context.Canceled {
-		t.Errorf("after the client went: %v", err)
+		t.Errorf("context after the client disconnected: %v", err)
 	}
 }
 
-func TestGuardRefusesSecondWhileFirstRuns(t *testing.T) {
+func TestSecondRequestIsRefusedWhileFirstRuns(t *testing.T) {
 	first, second := make(chan struct{}), make(chan error, 1)
 	addr := guardedServer(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/first" {
 			<-first
 			second <- r.Context().Err()
 		}
-		tell(w, r)
+		describe(w, r)
 	}))
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -172,7 +172,7 @@ func TestGuardRefusesSecondWhileFirstRuns(t *testing.T) {
 	io.WriteString(nc, "GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /second HTTP/1.1\r\n\r\n")
 	close(first)
 	if err := <-second; err != nil {
-		t.Errorf("the first request's context: %v", err)
+		t.Errorf("context of the first request: %v", err)
 	}
 	br := bufio.NewReader(nc)
 	for _, want := range []int{200, 400} {
@@ -184,10 +184,10 @@ func TestGuardRefusesSecondWhileFirstRuns(t *testing.T) {
 	}
 }
 
-// hijack grants an upgrade to a protocol that repeats what it hears, unless the path is /deny.
-var hijack http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
+// echo is a handler that switches to a protocol which echoes its input, unless the path is /deny.
+var echo http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	if _, _, refused := Refusal(r); refused || r.URL.Path == "/deny" {
-		tell(w, r)
+		describe(w, r)
 		return
 	}
 	nc, brw, err := http.NewResponseController(w).Hijack()
@@ -198,13 +198,12 @@ var hijack http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
 	nc.Write(early)
-	nc = Unguard(nc)
 	io.Copy(nc, nc)
 }
 
-func TestGuardUpgrade(t *testing.T) {
+func TestUpgrade(t *testing.T) {
 	const upgrade = " HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
-	addr := guardedServer(t, nil, hijack)
+	addr := guardedServer(t, nil, echo)
 	for _, early := range []string{"", "e", "early \n\x00 data"} {
 		t.Run("granted after "+early, func(t *testing.T) {
 			nc, err := net.Dial("tcp", addr)
@@ -218,10 +217,10 @@ func TestGuardUpgrade(t *testing.T) {
 			if err != nil || resp.StatusCode != 101 {
 				t.Fatal(resp, err)
 			}
-			const late = "\x00\r\n raw \n"
-			io.WriteString(nc, late)
-			got := make([]byte, len(early+late))
-			if _, err := io.ReadFull(br, got); err != nil || string(got) != early+late {
+			const later = "\x00\r\n raw \n"
+			io.WriteString(nc, later)
+			got := make([]byte, len(early+later))
+			if _, err := io.ReadFull(br, got); err != nil || string(got) != early+later {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
@@ -239,7 +238,7 @@ func TestGuardUpgrade(t *testing.T) {
 		}{
 			{"GET /deny" + upgrade, 200},
 			{"GET /deny HTTP/1.1\r\nHost: a\r\n\r\n", 200},
-			{"GET /deny HTTP/1.1\r\n\r\n", 400}, // the guard is back at work
+			{"GET /deny HTTP/1.1\r\n\r\n", 400}, // the guard filters again
 		} {
 			io.WriteString(nc, test.send)
 			resp, err := http.ReadResponse(br, nil)
@@ -253,29 +252,29 @@ func TestGuardUpgrade(t *testing.T) {
 		}
 	})
 	t.Run("denied before the next", func(t *testing.T) {
-		got := converse(t, addr, "GET /deny"+upgrade+"GET /deny HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 2)
+		got := exchange(t, addr, "GET /deny"+upgrade+"GET /deny HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n", 2)
 		if want := []string{`200 GET /deny host=a body=""`, "400 invalid octet in header name (GET /deny)", "end"}; !slices.Equal(got, want) {
 			t.Errorf("got %q", got)
 		}
 	})
 	t.Run("denied after too much", func(t *testing.T) {
-		got := converse(t, addr, "GET /deny"+upgrade+strings.Repeat("x", 2*wire.BufferSize), 2)
+		got := exchange(t, addr, "GET /deny"+upgrade+strings.Repeat("x", 2*wire.BufferSize), 2)
 		if len(got) < 2 || !strings.HasPrefix(got[1], "414") && !strings.HasPrefix(got[1], "end") {
 			t.Errorf("got %q", got)
 		}
 	})
 }
 
-func TestGuardHeaderTimeout(t *testing.T) {
+func TestHeaderTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		g := NewListener(nil, nil).wrap(server)
+		g := NewListener(nil, nil).guard(server)
 		br := bufio.NewReader(g)
 		start := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			io.WriteString(client, pipeline)
-			time.Sleep(time.Minute) // idle, which is the server's business
+			time.Sleep(time.Minute) // idle: the server has a limit for that, the guard has none
 			for _, c := range "GET / HTTP/1.1\r\nX: and so on" {
 				io.WriteString(client, string(c))
 				time.Sleep(time.Second)
@@ -301,10 +300,10 @@ func TestGuardHeaderTimeout(t *testing.T) {
 	})
 }
 
-func TestGuardServerDeadlineCountsAndCanBeTakenBack(t *testing.T) {
+func TestServerDeadlineAppliesAndCanBeRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		g := NewListener(nil, nil).wrap(server)
+		g := NewListener(nil, nil).guard(server)
 		go io.WriteString(client, "GET / HTTP/1.1\r\n")
 		g.SetReadDeadline(time.Now().Add(time.Second))
 		var p [100]byte
@@ -319,7 +318,7 @@ func TestGuardServerDeadlineCountsAndCanBeTakenBack(t *testing.T) {
 	})
 }
 
-func TestGuardH2C(t *testing.T) {
+func TestH2C(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -327,7 +326,7 @@ func TestGuardH2C(t *testing.T) {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	srv := &http.Server{Handler: tell, Protocols: &protocols}
+	srv := &http.Server{Handler: describe, Protocols: &protocols}
 	Attach(srv)
 	var wg sync.WaitGroup
 	wg.Go(func() { srv.Serve(NewListener(l, &Options{AllowH2C: true})) })
@@ -345,12 +344,12 @@ func TestGuardH2C(t *testing.T) {
 	if resp.ProtoMajor != 2 || !strings.HasPrefix(string(body), "GET /x") {
 		t.Errorf("%s: %s", resp.Proto, body)
 	}
-	if got := converse(t, l.Addr().String(), "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 2); len(got) < 2 || !strings.HasPrefix(got[1], "505") {
-		t.Errorf("late preface: %q", got)
+	if got := exchange(t, l.Addr().String(), "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 2); len(got) < 2 || !strings.HasPrefix(got[1], "505") {
+		t.Errorf("preface after a request: %q", got)
 	}
 }
 
-func TestTLSGuard(t *testing.T) {
+func TestTLSListener(t *testing.T) {
 	cert := httptest.NewTLSServer(nil)
 	config := &tls.Config{Certificates: cert.TLS.Certificates, NextProtos: []string{"h2", "http/1.1"}}
 	roots := cert.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
@@ -363,7 +362,7 @@ func TestTLSGuard(t *testing.T) {
 		if r.TLS != nil {
 			w.Header().Set("X-TLS", "yes")
 		}
-		tell(w, r)
+		describe(w, r)
 	})}
 	Attach(srv)
 	failures := make(chan error, 1)
@@ -408,9 +407,9 @@ func TestTLSGuard(t *testing.T) {
 	}
 }
 
-// TestGuardAnswersBeforeItHangsUp: a client that is still sending must get to read why it was refused.
-func TestGuardAnswersBeforeItHangsUp(t *testing.T) {
-	addr := guardedServer(t, nil, tell)
+// A client that is still sending when it is refused must be able to read the answer.
+func TestRefusalIsReadableWhileClientSends(t *testing.T) {
+	addr := guardedServer(t, nil, describe)
 	for range 20 {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -428,7 +427,7 @@ func TestGuardAnswersBeforeItHangsUp(t *testing.T) {
 	}
 }
 
-func TestGuardLargeBodies(t *testing.T) {
+func TestLargeBodies(t *testing.T) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
 	file := filepath.Join(t.TempDir(), "large")
 	if err := os.WriteFile(file, large, 0o600); err != nil {
@@ -439,7 +438,7 @@ func TestGuardLargeBodies(t *testing.T) {
 		if err != nil || !bytes.Equal(body, large) {
 			w.WriteHeader(http.StatusTeapot)
 		}
-		http.ServeFile(w, r, file) // by sendfile, where there is one
+		http.ServeFile(w, r, file) // by sendfile, where the system has it
 	}))
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {

@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// headDeadline joins the read deadline that the server asks for with the one of an incomplete head: the earlier counts.
+// headDeadline combines two read deadlines: the server's, and that of an incomplete head. The earlier one applies.
 type headDeadline struct {
-	mu    sync.Mutex
-	asked time.Time // by the server; zero: none
-	head  time.Time // zero: no head is incomplete
+	mu     sync.Mutex
+	server time.Time // set by the server; zero: none
+	head   time.Time // zero: no head is incomplete
 }
 
+// set sets the server's deadline.
 func (d *headDeadline) set(nc net.Conn, t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = t
+	d.server = t
 	return d.apply(nc)
 }
 
-// begin starts the time of a head, unless it runs already.
+// begin starts the time limit of a head, unless it runs already.
 func (d *headDeadline) begin(nc net.Conn, limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -30,7 +31,7 @@ func (d *headDeadline) begin(nc net.Conn, limit time.Duration) {
 	}
 }
 
-// end stops it.
+// end stops the time limit of a head.
 func (d *headDeadline) end(nc net.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -40,20 +41,20 @@ func (d *headDeadline) end(nc net.Conn) {
 	}
 }
 
-// passed reports whether it is the head's deadline that a read has run into.
+// passed reports whether the deadline of a head applies and is over.
 func (d *headDeadline) passed() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.headCounts() && !time.Now().Before(d.head)
+	return d.headApplies() && !time.Now().Before(d.head)
 }
 
-func (d *headDeadline) headCounts() bool {
-	return !d.head.IsZero() && (d.asked.IsZero() || d.head.Before(d.asked))
+func (d *headDeadline) headApplies() bool {
+	return !d.head.IsZero() && (d.server.IsZero() || d.head.Before(d.server))
 }
 
 func (d *headDeadline) apply(nc net.Conn) error {
-	if d.headCounts() {
+	if d.headApplies() {
 		return nc.SetReadDeadline(d.head)
 	}
-	return nc.SetReadDeadline(d.asked)
+	return nc.SetReadDeadline(d.server)
 }

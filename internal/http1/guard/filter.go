@@ -2,44 +2,46 @@ package guard
 
 import "github.com/tenfold-go/tenfold/internal/http1/wire"
 
-// filter follows the framing of the requests on one connection.
+// filter follows the framing of the requests on one connection and removes what must not pass. It does no I/O.
 type filter struct {
-	state   guardState
-	upgrade bool  // the server may switch protocols after this message
-	blank   bool  // an empty line before the head was dropped
-	started bool  // a head was cleared, so a preface would come too late
-	left    int64 // data of the body or the chunk that is still to come
-	ext     int   // chunk extensions in this body, in octets
+	o          *Options
+	state      state
+	upgrade    bool  // the server may switch protocols after this message
+	emptyLine  bool  // an empty line before the head was dropped
+	started    bool  // a head has passed, so the preface of HTTP/2 is no longer allowed
+	left       int64 // octets of the body or the chunk that are still to come
+	extensions int   // octets of chunk extensions in this body
 
-	parser *wire.HeadParser // of a head or trailer section that is not complete
-	fault  *wire.Violation  // why the rest is refused
-	stand  []byte           // what is left of the request that stands for the refused one
+	parser    *wire.HeadParser // of an incomplete head or trailer section
+	violation *wire.Violation  // why the rest is refused
+	refusal   []byte           // unread rest of the request that replaces the refused one
 }
 
-type guardState uint8
+// state says what the next octets of a connection are.
+type state uint8
 
 const (
-	guardHead    guardState = iota // a request head is next
-	guardFixed                     // data by Content-Length
-	guardSize                      // a chunk-size line; with the last one the trailer section
-	guardChunk                     // data of a chunk
-	guardEnd                       // the CRLF after it
-	guardUpgrade                   // perhaps another protocol, perhaps another head: the server knows
-	guardRaw                       // another protocol
-	guardRefused                   // nothing that comes is looked at any more
-	guardBroken                    // the same, in the middle of a body
+	stateHead        state = iota // a request head
+	stateBody                     // data by Content-Length
+	stateChunkSize                // a chunk-size line; after the last one the trailer section
+	stateChunk                    // data of a chunk
+	stateChunkEnd                 // the CRLF after it
+	stateUpgrade                  // another protocol or another head; the server decides
+	stateRaw                      // another protocol
+	stateRefused                  // ignored, because a head was refused
+	stateBodyRefused              // ignored, because a body was refused
 )
 
-// clear passes on what of b is in order, at most to the end of one message: b[:out] is for the server, b[used:] has to
-// wait for more. Dropped octets are overwritten by those behind them.
-func (g *guardConn) clear(b []byte) (out, used int) {
+// pass filters b in place, at most to the end of one message. The server may read b[:out]; b[used:] has to wait for more
+// octets. Octets that pass move to the front, over dropped ones.
+func (f *filter) pass(b []byte) (out, used int) {
 	for used < len(b) {
 		rest := b[used:]
-		took, kept, f := g.step(rest)
-		if f != nil {
-			if g.state != guardRefused {
-				g.state, g.fault = guardBroken, f
-				g.parsed()
+		took, kept, v := f.step(rest)
+		if v != nil {
+			if f.state != stateRefused {
+				f.state, f.violation = stateBodyRefused, v
+				f.releaseParser()
 			}
 			return out, len(b)
 		}
@@ -51,152 +53,151 @@ func (g *guardConn) clear(b []byte) (out, used int) {
 		}
 		out += kept
 		used += took
-		if (g.state == guardHead || g.state == guardUpgrade || g.state == guardRaw) && kept > 0 {
+		if (f.state == stateHead || f.state == stateUpgrade || f.state == stateRaw) && kept > 0 {
 			return out, used
 		}
 	}
 	return out, used
 }
 
-// step passes the next part of a message: it took some octets of b, and keeps the first of them. It took none when the
-// part is not complete.
-func (g *guardConn) step(b []byte) (took, kept int, f *wire.Violation) {
-	switch g.state {
-	case guardHead:
-		return g.stepHead(b)
-	case guardSize:
-		return g.stepSize(b)
-	case guardFixed, guardChunk:
-		n := int(min(g.left, int64(len(b))))
-		if g.left -= int64(n); g.left == 0 {
-			if g.state == guardFixed {
-				g.messageOver()
+// step filters the next part of a message. It returns how many octets of b the part has, and how many of them to keep,
+// from the front. Both are 0 while the part is not complete.
+func (f *filter) step(b []byte) (took, kept int, v *wire.Violation) {
+	switch f.state {
+	case stateHead:
+		return f.stepHead(b)
+	case stateChunkSize:
+		return f.stepChunkSize(b)
+	case stateBody, stateChunk:
+		n := int(min(f.left, int64(len(b))))
+		if f.left -= int64(n); f.left == 0 {
+			if f.state == stateBody {
+				f.endMessage()
 			} else {
-				g.state = guardEnd
+				f.state = stateChunkEnd
 			}
 		}
 		return n, n, nil
-	default: // guardEnd
+	default: // stateChunkEnd
 		if b[0] != '\r' || len(b) > 1 && b[1] != '\n' {
 			return 0, 0, wire.BadChunkEnd
 		}
 		if len(b) < 2 {
 			return 0, 0, nil
 		}
-		g.state = guardSize
+		f.state = stateChunkSize
 		return 2, 2, nil
 	}
 }
 
-func (g *guardConn) messageOver() {
-	g.state, g.blank = guardHead, false
-	if g.upgrade {
-		g.state = guardUpgrade
-	}
-}
+// maxMethod bounds the rest of a request line next to its target: the method, the spaces, the version.
+const maxMethod = 64
 
-func (g *guardConn) stepHead(b []byte) (took, kept int, f *wire.Violation) {
-	if !g.blank && g.parser == nil && b[0] == '\r' { // RFC 9112 section 2.2: ignore one
+func (f *filter) stepHead(b []byte) (took, kept int, v *wire.Violation) {
+	if !f.emptyLine && f.parser == nil && b[0] == '\r' { // RFC 9112 section 2.2: ignore one empty line
 		if len(b) < 2 {
 			return 0, 0, nil
 		}
-		if g.blank = b[1] == '\n'; g.blank {
+		if f.emptyLine = b[1] == '\n'; f.emptyLine {
 			return 2, 0, nil
 		}
 	}
-	p := g.parse(wire.Limits{Bytes: g.o.MaxHeaderBytes, Lines: g.o.MaxHeaderLines, StartLine: g.o.MaxTarget + maxMethod})
-	n, f := p.Parse(b)
-	if n == 0 && f == nil {
+	p := f.resumeParser(wire.Limits{Bytes: f.o.MaxHeaderBytes, Lines: f.o.MaxHeaderLines, StartLine: f.o.MaxTarget + maxMethod})
+	n, v := p.Parse(b)
+	if n == 0 && v == nil {
 		return 0, 0, nil
 	}
-	g.deadline.end(g.Conn)
 	var r requestHead
-	if f == nil {
-		r, f = g.o.inspect(b[:n], p)
+	if v == nil {
+		r, v = f.o.inspect(b[:n], p)
 	} else if line := p.StartLine(b); line != nil {
-		r.requestLine(line, g.o.MaxTarget) // for the log
+		r.parseLine(line, f.o.MaxTarget) // for the log
 	}
-	if f == nil && r.preface && g.started {
-		f = faultVersion
+	if v == nil && r.preface && f.started {
+		v = badVersion
 	}
-	if f != nil {
-		g.refuse(r, f)
-		return 0, 0, f
+	if v != nil {
+		f.refuse(r, v)
+		return 0, 0, v
 	}
-	g.started, g.upgrade = true, r.upgrade
-	g.ext = 0
+	f.started, f.upgrade = true, r.upgrade
+	f.extensions = 0
 	switch {
 	case r.preface:
-		g.state = guardRaw
+		f.state = stateRaw
 	case p.Chunked:
-		g.state = guardSize
+		f.state = stateChunkSize
 	case p.Length > 0:
-		g.state, g.left = guardFixed, p.Length
+		f.state, f.left = stateBody, p.Length
 	default:
-		g.messageOver()
+		f.endMessage()
 	}
-	kept = g.o.cut(b[:n], p)
-	g.parsed()
+	kept = f.o.removeFields(b[:n], p)
+	f.releaseParser()
 	return n, kept, nil
 }
 
-// refuse replaces a request by one that says so.
-func (g *guardConn) refuse(r requestHead, f *wire.Violation) {
-	g.state, g.fault = guardRefused, f
-	g.stand = r.appendRefusal(nil, f)
-	g.deadline.end(g.Conn)
-	g.parsed()
+// refuse replaces the request by one that carries the violation.
+func (f *filter) refuse(r requestHead, v *wire.Violation) {
+	f.state, f.violation = stateRefused, v
+	f.refusal = r.appendRefusal(nil, v)
+	f.releaseParser()
 }
 
-func (g *guardConn) stepSize(b []byte) (took, kept int, f *wire.Violation) {
-	line, size, ext, f := wire.ReadChunkLine(b, g.ext)
+func (f *filter) stepChunkSize(b []byte) (took, kept int, v *wire.Violation) {
+	line, size, extension, v := wire.ReadChunkLine(b, f.extensions)
 	if line == 0 {
-		return 0, 0, f
+		return 0, 0, v
 	}
-	n, m := 0, 0 // the trailer section, before and after the cut
+	n, keptTrailer := 0, 0
 	if size > 0 {
-		g.state, g.left = guardChunk, size
-	} else if n, m, f = g.trailer(b[line:]); n == 0 {
-		return 0, 0, f
+		f.state, f.left = stateChunk, size
+	} else if n, keptTrailer, v = f.stepTrailer(b[line:]); n == 0 {
+		return 0, 0, v
 	}
-	g.ext += ext
-	bare := line - ext
+	f.extensions += extension
+	bare := line - extension
 	copy(b[bare-2:], "\r\n")
-	copy(b[bare:], b[line:line+m])
-	return line + n, bare + m, nil
+	copy(b[bare:], b[line:line+keptTrailer])
+	return line + n, bare + keptTrailer, nil
 }
 
-// trailer ends a chunked body. The last chunk waits for it, so that a fault in it is a fault of the body.
-func (g *guardConn) trailer(b []byte) (n, kept int, f *wire.Violation) {
-	p := g.parse(wire.TrailerLimits)
-	n, f = p.Parse(b)
-	if f == nil && n > 0 {
-		f = p.CheckTrailer(b)
+// stepTrailer filters the trailer section after the last chunk. The last chunk waits for it, so that a violation in the
+// trailer section is a violation of the body.
+func (f *filter) stepTrailer(b []byte) (n, kept int, v *wire.Violation) {
+	p := f.resumeParser(wire.TrailerLimits)
+	n, v = p.Parse(b)
+	if v == nil && n > 0 {
+		v = p.CheckTrailer(b)
 	}
-	if f != nil || n == 0 {
-		return 0, 0, f
+	if v != nil || n == 0 {
+		return 0, 0, v
 	}
-	kept = g.o.cut(b[:n], p)
-	g.parsed()
-	g.messageOver()
+	kept = f.o.removeFields(b[:n], p)
+	f.releaseParser()
+	f.endMessage()
 	return n, kept, nil
 }
 
-// parse returns the parser of the head or trailer section that is being read.
-func (g *guardConn) parse(l wire.Limits) *wire.HeadParser {
-	if g.parser == nil {
-		g.parser = wire.GetParser()
-		g.parser.Reset(l)
+func (f *filter) endMessage() {
+	f.state, f.emptyLine = stateHead, false
+	if f.upgrade {
+		f.state = stateUpgrade
 	}
-	return g.parser
 }
 
-// maxMethod is what a request line may hold beside its target: a method, spaces, the version.
-const maxMethod = 64
+// resumeParser returns the parser of the head or trailer section that is being read, or a new one.
+func (f *filter) resumeParser(l wire.Limits) *wire.HeadParser {
+	if f.parser == nil {
+		f.parser = wire.GetParser()
+		f.parser.Reset(l)
+	}
+	return f.parser
+}
 
-func (g *guardConn) parsed() {
-	if g.parser != nil {
-		wire.PutParser(g.parser)
-		g.parser = nil
+func (f *filter) releaseParser() {
+	if f.parser != nil {
+		wire.PutParser(f.parser)
+		f.parser = nil
 	}
 }

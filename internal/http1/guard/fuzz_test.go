@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// portions is a net.Conn that yields data in portions, then io.EOF, and notes what is written.
+// portions is a net.Conn. It returns data in portions, then io.EOF, and records what is written.
 type portions struct {
 	net.Conn
 	data    []byte
@@ -39,30 +39,30 @@ func (p *portions) Close() error                    { return nil }
 func (p *portions) SetDeadline(time.Time) error     { return nil }
 func (p *portions) SetReadDeadline(time.Time) error { return nil }
 
-// passed is what a guard let through.
-type passed struct {
+// result is what a guard returned for some input.
+type result struct {
 	out     []byte
-	ends    []int // offsets in out where a message was complete
+	ends    []int // offsets in out at which a message ended
 	refused *http.Request
 	err     error
 }
 
-// guard passes data through a guard as a server would that grants no upgrade, with reads of n octets.
-func guard(t *testing.T, data []byte, size, n int) (p passed) {
+// filterAll reads data through a guard, in reads of n octets, as a server does that never switches protocols.
+func filterAll(t *testing.T, data []byte, size, n int) (p result) {
 	t.Helper()
-	g := NewListener(nil, nil).wrap(&portions{data: bytes.Clone(data), size: size}).(*guardConn)
+	g := NewListener(nil, nil).guard(&portions{data: bytes.Clone(data), size: size}).(*conn)
 	b := make([]byte, n)
 	for {
 		k, err := g.Read(b)
-		if g.refused.Load() && g.state == guardRefused { // these are the first octets of what stands for it
-			stand := append(b[:k:k], g.stand...)
-			if p.refused, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(stand))); err != nil {
-				t.Fatalf("net/http refuses the refusal %q: %v", stand, err)
+		if g.refused.Load() && g.filter.state == stateRefused { // b has the start of the request that replaces the refused one
+			refusal := append(b[:k:k], g.filter.refusal...)
+			if p.refused, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(refusal))); err != nil {
+				t.Fatalf("net/http refuses the refusal %q: %v", refusal, err)
 			}
 			return p
 		}
 		p.out = append(p.out, b[:k]...)
-		if g.r == g.c && k > 0 && (g.state == guardHead || g.state == guardUpgrade) {
+		if g.out == g.outEnd && k > 0 && (g.filter.state == stateHead || g.filter.state == stateUpgrade) {
 			p.ends = append(p.ends, len(p.out))
 			g.serverState(http.StateIdle)
 		}
@@ -73,7 +73,8 @@ func guard(t *testing.T, data []byte, size, n int) (p passed) {
 	}
 }
 
-// FuzzGuard holds the guard against net/http: what passes is read there as the same messages, and passes again.
+// FuzzGuard compares the guard with net/http: net/http reads what passes as the same messages, and it passes a second
+// guard unchanged.
 func FuzzGuard(f *testing.F) {
 	for _, s := range []string{
 		pipeline, benchRequest, pipeline + "GET / HTTP/1.1\r\n\r\n",
@@ -87,9 +88,9 @@ func FuzzGuard(f *testing.F) {
 		f.Add([]byte(s), byte(1), uint16(1))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, size byte, n uint16) {
-		p := guard(t, data, 0, 1<<16)
-		if q := guard(t, data, int(size), int(n)+1); !bytes.Equal(p.out, q.out) || (p.refused == nil) != (q.refused == nil) || fmt.Sprint(p.err) != fmt.Sprint(q.err) {
-			t.Fatalf("at once:     %q %v %v\nin portions: %q %v %v", p.out, p.refused, p.err, q.out, q.refused, q.err)
+		p := filterAll(t, data, 0, 1<<16)
+		if q := filterAll(t, data, int(size), int(n)+1); !bytes.Equal(p.out, q.out) || (p.refused == nil) != (q.refused == nil) || fmt.Sprint(p.err) != fmt.Sprint(q.err) {
+			t.Fatalf("in one read: %q %v %v\nin portions: %q %v %v", p.out, p.refused, p.err, q.out, q.refused, q.err)
 		}
 		if p.refused != nil {
 			if status, reason, ok := Refusal(p.refused); !ok || status < 400 || reason == "" {
@@ -97,15 +98,15 @@ func FuzzGuard(f *testing.F) {
 			}
 		}
 		checkServer(t, p)
-		again := guard(t, p.out, 0, 1<<16)
+		again := filterAll(t, p.out, 0, 1<<16)
 		if !bytes.Equal(again.out, p.out) || again.refused != nil || again.err != io.EOF {
 			t.Errorf("passed once:  %q\npassed twice: %q %v %v", p.out, again.out, again.refused, again.err)
 		}
 	})
 }
 
-// checkServer reads what passed as net/http's server does, and compares where messages end.
-func checkServer(t *testing.T, p passed) {
+// checkServer reads the result as net/http's server does, and compares the ends of the messages.
+func checkServer(t *testing.T, p result) {
 	t.Helper()
 	r := bytes.NewReader(p.out)
 	br := bufio.NewReader(r)
@@ -125,7 +126,7 @@ func checkServer(t *testing.T, p passed) {
 			if !errors.Is(err, io.ErrUnexpectedEOF) && !strings.Contains(err.Error(), "unexpected EOF") {
 				t.Fatalf("net/http refuses a body that passed: %v\n%q", err, p.out)
 			}
-			break // it is cut off, by a refusal or by the end of the input
+			break // a refusal or the end of the input ended it
 		}
 		ends = append(ends, len(p.out)-r.Len()-br.Buffered())
 	}

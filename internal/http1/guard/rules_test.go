@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// guardedServer serves h behind a guard and returns its address.
+// guardedServer starts a server with handler h behind a guard and returns its address.
 func guardedServer(t testing.TB, o *Options, h http.Handler) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,8 +30,9 @@ func guardedServer(t testing.TB, o *Options, h http.Handler) string {
 	return l.Addr().String()
 }
 
-// tell answers with what a handler sees: "200 METHOD URI host=HOST body=BODY names...", or the refusal.
-var tell http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
+// describe is a handler that answers with the request that it sees: "METHOD URI host=HOST body=BODY fields...". It answers
+// a refused request with the reason.
+var describe http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	if status, reason, ok := Refusal(r); ok {
 		http.Error(w, reason+" ("+r.Method+" "+r.RequestURI+")", status)
 		return
@@ -53,8 +54,9 @@ var tell http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// converse sends the bytes and returns the bodies of all answers until the server closes or n came.
-func converse(t testing.TB, addr, send string, n int) (answers []string) {
+// exchange sends bytes and returns status and body of each answer, at most n of them, and "end" if the server closed the
+// connection after them.
+func exchange(t testing.TB, addr, send string, n int) (answers []string) {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -67,7 +69,7 @@ func converse(t testing.TB, addr, send string, n int) (answers []string) {
 	for range n {
 		resp, err := http.ReadResponse(br, nil)
 		if err != nil {
-			return append(answers, "end: "+err.Error())
+			return append(answers, "error: "+err.Error())
 		}
 		body, _ := io.ReadAll(resp.Body)
 		answers = append(answers, fmt.Sprintf("%d %s", resp.StatusCode, strings.TrimSpace(string(body))))
@@ -78,14 +80,14 @@ func converse(t testing.TB, addr, send string, n int) (answers []string) {
 	return answers
 }
 
-func TestGuardRules(t *testing.T) {
+func TestRules(t *testing.T) {
 	const h = "Host: a\r\n"
 	long := strings.Repeat("a", 8<<10)
 	lines := strings.Repeat("A: b\r\n", 127)
 	for _, test := range []struct {
 		name, send, want string
 	}{
-		// What passes.
+		// Valid requests.
 		{"plain", "GET /p?q HTTP/1.1\r\n" + h + "\r\n", `200 GET /p?q host=a body=""`},
 		{"HTTP/1.0 without Host", "GET / HTTP/1.0\r\n\r\n", `200 GET / host= body=""`},
 		{"Content-Length", "POST / HTTP/1.1\r\n" + h + "Content-Length: 3\r\n\r\nabc", `200 POST / host=a body="abc"`},
@@ -212,10 +214,10 @@ func TestGuardRules(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			addr := guardedServer(t, nil, tell)
+			addr := guardedServer(t, nil, describe)
 			wants := strings.Split(test.want, "|")
 			passes := wants[0][0] != '4' && wants[0][0] != '5'
-			// What comes after it is answered if it passes, and must never be interpreted otherwise.
+			// The server answers this next request if the first one passes. Otherwise it must never see it.
 			const next = "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 			if passes {
 				wants = append(wants, `200 GET /next host=a body=""`)
@@ -224,7 +226,7 @@ func TestGuardRules(t *testing.T) {
 				}
 			}
 			wants = append(wants, "end")
-			got := converse(t, addr, test.send+next, len(wants)-1)
+			got := exchange(t, addr, test.send+next, len(wants)-1)
 			if len(got) != len(wants) {
 				t.Fatalf("got %q, want %q", got, wants)
 			}

@@ -6,22 +6,22 @@ import (
 	"fmt"
 )
 
-// Stage is how far a request had come when it failed: what a retry policy needs to know.
+// Stage says how far a request had come when it failed. A retry policy decides by it.
 type Stage uint8
 
 const (
-	NotSent  Stage = iota // no byte of the request left
-	Sent                  // some or all of it left, and no complete response head came back
-	Answered              // the response head was seen; its body broke
+	NotSent  Stage = iota // no byte of the request was sent
+	Sent                  // some or all of it was sent, and no complete response head came back
+	Answered              // the response head was read, and its body failed
 )
 
 func (s Stage) String() string {
 	return [...]string{"not sent", "sent", "answered"}[s]
 }
 
-// Error is what every failed message ends in, as the error of RoundTrip, Exchange or the response body's Read.
+// Error is the error of each failed message: of RoundTrip, of Exchange and of the response body's Read.
 //
-// When the request's context ended, both its Err and its Cause are found by errors.Is and errors.As.
+// If the context of the request ended, errors.Is and errors.As find both its Err and its Cause.
 type Error struct {
 	Stage Stage
 	Err   error
@@ -30,13 +30,13 @@ type Error struct {
 func (e *Error) Error() string { return "http1: " + e.Stage.String() + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// MalformedError is an answer that breaks the protocol, or that could be read in two ways.
+// MalformedError is a response that breaks the protocol or is ambiguous.
 type MalformedError struct{ Reason string }
 
 func (e *MalformedError) Error() string { return "malformed response: " + e.Reason }
 
-// BodyError is a request body that could not be read or had another length than it declared: the fault of whoever
-// supplied it, not of the peer.
+// BodyError is a request body that failed to read or that had another length than declared. The cause is the sender of
+// the body, not the peer.
 type BodyError struct{ Err error }
 
 func (e *BodyError) Error() string { return "read request body: " + e.Err.Error() }
@@ -48,8 +48,8 @@ var (
 	errReadClosed  = errors.New("read on closed response body")
 )
 
-// ended says that the context is over, and why.
-func ended(ctx context.Context) error {
+// contextError returns the error and the cause of a context that ended.
+func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {
 		return cause
