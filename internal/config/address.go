@@ -85,14 +85,14 @@ func checkPort(port string, least int, whole string) error {
 	return nil
 }
 
-// loopback tells whether only this machine reaches the listen address.
+// loopback reports whether only this machine reaches the listen address.
 func loopback(listen string) bool {
 	host, _, _ := net.SplitHostPort(listen)
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// overlap tells whether two listen addresses cannot both be bound.
+// overlap reports whether two listen addresses cannot both be bound.
 func overlap(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)
@@ -104,7 +104,7 @@ func everyAddress(host string) bool {
 	return host == "" || err == nil && addr.IsUnspecified()
 }
 
-// prefixes is a list of peers: "10.0.0.0/8", or an address, which is a prefix of its own.
+// prefixes is a list of peers: networks such as "10.0.0.0/8", or single addresses.
 func prefixes(p *[]netip.Prefix) value {
 	return list[netip.Prefix]{p: p, parse: parsePrefix, print: netip.Prefix.String, most: 10_000}
 }
@@ -145,12 +145,12 @@ func checkStore(s string) error {
 		return wrong("write # as %23 in a password", "the URL has a fragment (#...)")
 	}
 	if password, _ := u.User.Password(); password == mask {
-		return wrong("put the real password in", "the password is masked (***)")
+		return wrong("write the real password", "the password is masked (***)")
 	}
 	return nil
 }
 
-// maskStore hides who logs in and with what.
+// maskStore hides user name and password.
 func maskStore(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || u.User == nil {

@@ -37,7 +37,7 @@ var authPolicy = routePolicy{
 }
 
 // unguarded returns the index of a route that leads clients without a token to the same path, when r wants a token on one host
-// only. It returns -1 when there is none.
+// only. It returns -1 when no such route exists.
 func (c *Config) unguarded(r *Route) int {
 	if r.Auth != AuthJWT || r.Host == "" {
 		return -1
@@ -130,7 +130,7 @@ func checkKeyURL(s string) error {
 	case u.User != nil:
 		return wrong("public keys need no password", "the URL has a user name in it")
 	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
-		return wrong("https://"+strings.TrimPrefix(s, "http://"), "%s: who is on the way could put other keys in", quote(s))
+		return wrong("https://"+strings.TrimPrefix(s, "http://"), "%s: an attacker on the network could replace the keys", quote(s))
 	case u.Scheme != "https" && u.Scheme != "http":
 		return wrong(example, "%s is neither https nor http", quote(s))
 	}
@@ -146,7 +146,7 @@ func parseClaim(s string) (string, error) { return s, checkClaim(s) }
 
 func checkClaim(s string) error {
 	if s == "" || len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return wrong("as it stands in the token, such as https://issuer.example/", "%s is no name of an issuer or an audience", quote(s))
+		return wrong("as the token has it, such as https://issuer.example/", "%s is not the name of an issuer or an audience", quote(s))
 	}
 	return nil
 }

@@ -12,11 +12,11 @@ func parseCaller(s string) (Caller, error) {
 	by := CallerBy(word)
 	switch needsName := by == CallerByHeader || by == CallerByCookie; {
 	case !needsName && !slices.Contains([]CallerBy{CallerByAuthorization, CallerByIP, CallerIsEveryone}, by):
-		return Caller{}, wrong(callerHint, "%s does not say who a caller is", quote(s))
+		return Caller{}, wrong(callerHint, "%s is not a kind of caller", quote(s))
 	case needsName && !httpToken.MatchString(name):
 		return Caller{}, wrong(callerHint, "%s does not name a %s", quote(s), by)
 	case !needsName && named:
-		return Caller{}, wrong("write "+word, "%s names something, and there is only one %s", quote(s), by)
+		return Caller{}, wrong("write "+word, "%s has a name, but %s takes none", quote(s), by)
 	}
 	return Caller{by, name}, nil
 }

@@ -10,10 +10,9 @@ import (
 // Command returns the Config of a service that is given on the command line instead of in a file: one service that runs
 // argv, with one route "/". nodes is "N" or "MIN..MAX"; "" means 2.
 //
-// The service is called after its script, or else after its command: "app" for python3 app.py, "shop" for ./shop serve.
+// The name of the service is that of its script, or else of its command: "app" for python3 app.py, "shop" for ./shop serve.
 //
-// Nothing is known about such a service, and many have no page at "/" or want a login first. So its probe asks for "/" and
-// takes every answer below 500: the node answers, and it does not call itself broken.
+// Many services have no page at "/", or require a login first. So the probe requests "/" and accepts every status below 500.
 func Command(argv []string, nodes string) (*Config, error) {
 	if len(argv) == 0 || argv[0] == "" {
 		return nil, wrong("tenfold up -- COMMAND [ARGUMENT ...]", "there is no command to run")
@@ -37,13 +36,13 @@ func Command(argv []string, nodes string) (*Config, error) {
 		}
 	}
 	c.Services = []Service{s}
-	c.settle(dir)
+	c.fillDependent(dir)
 	return &c, nil
 }
 
 var script = regexp.MustCompile(`^[^ ]+\.(py|js|mjs|cjs|ts|rb|php|pl|jar|sh|exs|lua|R|jl)$`)
 
-// commandName makes a service name from the first argument that is no flag, if that is a script, or from the command.
+// commandName derives a service name from the first argument that is not a flag, if it is a script, or else from the command.
 func commandName(argv []string) string {
 	name := filepath.Base(argv[0])
 	for _, arg := range argv[1:] {

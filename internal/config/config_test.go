@@ -16,21 +16,21 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// TestCommentsNameTheDefaults holds config.go, the manual, to what the code does: every field has a key in the file, and
-// where a comment says "default X", the effective file of a service with nothing set says X.
+// TestCommentsNameTheDefaults compares the comments of config.go with the code: every field has a key in the file, and a comment
+// with "default X" is right about the effective file of a service with no key set.
 func TestCommentsNameTheDefaults(t *testing.T) {
 	c, err := Command([]string{"shop"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, s := defaults()
-	c.Services[0].Probe = s.Probe // Command has one of its own
+	c.Services[0].Probe = s.Probe // the probe of Command differs
 	keys := map[string][]field{
 		"Config": c.fields(), "Admin": c.Admin.fields(), "TLS": (&TLS{}).fields(), "Limits": c.Limits.fields(),
 		"Service": c.Services[0].fields(), "Probe": s.Probe.fields(), "Outlier": s.Outlier.fields(),
 		"Limit": s.Limit.fields(), "Retry": s.Retry.fields(), "Breaker": s.Breaker.fields(), "Route": c.Routes[0].fields(),
 	}
-	// What has no key of its own, or a default in words.
+	// Fields without a key, or with a default in words.
 	other := map[string]string{
 		"Service.Name": "the key", "Service.MinNodes": "nodes", "Service.MaxNodes": "nodes", "Service.Addresses": "nodes",
 		"Service.Weights": "nodes", "Service.Worker": "found out", "Probe.Off": "off", "Outlier.Off": "off", "Breaker.Off": "off",
@@ -101,7 +101,7 @@ func documentedFields(t *testing.T) map[string][]documentedField {
 	return types
 }
 
-// sameValue compares a default as a comment writes it with the form of the effective file: 60s is 1m.
+// sameValue compares a default in a comment with the effective file, which may write it differently: 60s is 1m.
 func sameValue(says, got string, shown any) bool {
 	says = strings.Trim(says, `"`)
 	if l, ok := shown.([]string); ok {
@@ -177,7 +177,7 @@ func TestCommandIsAWholeConfig(t *testing.T) {
 	}
 	again, err := Parse("effective", c.yaml(), nil)
 	if err != nil || !reflect.DeepEqual(c, again) {
-		t.Errorf("the effective file is another one: %v\n%s", err, c.yaml())
+		t.Errorf("the effective file differs: %v\n%s", err, c.yaml())
 	}
 }
 
@@ -209,7 +209,7 @@ func distinctKeys(n int) []string {
 	return keys
 }
 
-// TestHostileFilesCostLittle: a file made to be expensive is refused, or read, without a stack or an hour of its own.
+// TestHostileFilesCostLittle reads files that are made to be expensive. Each is refused or read in bounded time and stack.
 func TestHostileFilesCostLittle(t *testing.T) {
 	const size = strictyaml.MaxFile / 4 // enough to be far beyond the other limits
 	deep := func(unit func(depth int) string) string {
@@ -220,7 +220,7 @@ func TestHostileFilesCostLittle(t *testing.T) {
 		return b.String()
 	}
 	many := func(s string) string { return strings.Repeat(s, size/len(s)) }
-	some := func(s string) string { return strings.Repeat(s, 16_000) } // below maxTokens: this one the parser sees
+	some := func(s string) string { return strings.Repeat(s, 16_000) } // below maxTokens, so the parser sees it
 	for name, text := range map[string]string{
 		"brackets":          many("["),
 		"braces":            many("{"),
@@ -259,5 +259,21 @@ func TestHostileFilesCostLittle(t *testing.T) {
 				t.Errorf("the message has %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+// TestRoutePoliciesAreDescribedOnce checks what tenfold check and the admin API show of a route's policies.
+func TestRoutePoliciesAreDescribedOnce(t *testing.T) {
+	c, err := Parse("f.yaml", []byte("services: {shop: {run: shop}}\nroutes:\n"+
+		"  - {path: /api, to: shop, rate_limit: 600/m, idempotency: optional}\n  - {path: /, to: shop}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []RoutePolicy{{"rate_limit", "600/m", "at most 600/m by ip"}, {"idempotency", "optional", "idempotency optional"}}
+	if got := c.Routes[0].Policies(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !c.Routes[0].Guarded() || c.Routes[1].Guarded() {
+		t.Error("a route is guarded exactly if it has a policy")
 	}
 }

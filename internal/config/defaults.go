@@ -2,8 +2,8 @@ package config
 
 import "time"
 
-// defaults returns every default that does not depend on the rest of the file; config.go names them beside the fields.
-// settle fills in those that do.
+// defaults returns every default that does not depend on the rest of the file; config.go names them next to the fields.
+// fillDependent fills in the other ones.
 func defaults() (Config, Service) {
 	return Config{
 			Listen: []string{":8080"},
@@ -50,11 +50,11 @@ func defaults() (Config, Service) {
 
 const (
 	defaultNodes = 2
-	unset        = -1 // a duration that takes its default from elsewhere
+	unset        = -1 // a duration whose default is another key
 )
 
-// settle fills in the defaults that depend on the rest of the file.
-func (c *Config) settle(dir string) {
+// fillDependent fills in the defaults that depend on the rest of the file.
+func (c *Config) fillDependent(dir string) {
 	for i := range c.Services {
 		s := &c.Services[i]
 		if s.Drain == unset {
@@ -83,7 +83,7 @@ func (c *Config) settle(dir string) {
 	}
 }
 
-// routed tells whether a route leads to the service.
+// routed reports whether a route leads to the service.
 func (c *Config) routed(service string) bool {
 	for _, r := range c.Routes {
 		if r.To == service {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// smallest is a file with all that can be switched on, and nothing in it that has a default: one key a line.
+// smallest is a file that switches on every optional mapping and sets only keys without a default, one key per line.
 const smallest = `
 tls:
   cert: shop.crt
@@ -30,10 +30,10 @@ routes:
       mode: required
 `
 
-// TestConfigurationPageIsTrue compares docs/configuration.md with the tables of fields.go, key by key, and its defaults with
-// those that the effective file shows.
+// TestConfigurationPageIsTrue compares docs/configuration.md with the tables of fields.go, key by key, and compares its
+// defaults with the effective file.
 func TestConfigurationPageIsTrue(t *testing.T) {
-	o := world(t)
+	o := testDir(t)
 	plain, err := Parse("tenfold.yaml", []byte("services: {shop: {run: shop}}"), o)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestConfigurationPageIsTrue(t *testing.T) {
 		title, _, _ := strings.Cut(section, "\n")
 		fields, known := sections[title]
 		if !known {
-			continue // of text
+			continue // a section of text
 		}
 		delete(sections, title)
 		comparePage(t, title, section, fields, o)
@@ -94,31 +94,31 @@ func comparePage(t *testing.T, title, section string, fields []field, o *Options
 		keys = append(keys, key)
 		i := slices.Index(want, key)
 		if i < 0 {
-			continue // said below
+			continue // reported below
 		}
 		words, isDerived := derived[title+" "+key]
 		switch value := fields[i].value.show(); {
 		case said == "required":
 			refusedWithout(t, key, o)
 		case isDerived && said != words:
-			t.Errorf("%s: %s is shown with the default %s, want %s", title, key, said, words)
+			t.Errorf("%s: %s is documented with the default %s, want %s", title, key, said, words)
 		case !isDerived && !showsDefault(said, value):
-			t.Errorf("%s: %s is shown with the default %s, and has %v", title, key, said, value)
+			t.Errorf("%s: %s is documented with the default %s, the file has %v", title, key, said, value)
 		}
 	}
 	if !slices.Equal(keys, want) {
-		t.Errorf("%s shows\n%v, and the file knows\n%v", title, keys, want)
+		t.Errorf("%s documents the keys\n%v, want\n%v", title, keys, want)
 	}
 }
 
-// derived are the defaults that are not values of their own, in the words of the page.
+// derived are the defaults that depend on other keys, in the words of the page.
 var derived = map[string]string{
 	"`services.NAME` run":         "none",
 	"`services.NAME` dir":         "that of the file",
 	"`routes[].rate_limit` burst": "the requests of `rate`",
 }
 
-// showsDefault tells whether a cell shows a value as the effective file does. What is empty there is a word here.
+// showsDefault reports whether a cell shows a value as the effective file does. An empty value is a word on the page.
 func showsDefault(said string, value any) bool {
 	switch v := value.(type) {
 	case nil:
@@ -128,17 +128,17 @@ func showsDefault(said string, value any) bool {
 	case []string:
 		return len(v) == 0 && !strings.Contains(said, "`") || said == "`"+strings.Join(v, ", ")+"`"
 	}
-	return strings.HasPrefix(said, "[below](#") // a mapping, with a section of its own
+	return strings.HasPrefix(said, "[below](#") // a mapping, which has its own section
 }
 
-// refusedWithout checks that the smallest file is not a file any more without the line of a key.
+// refusedWithout checks that the smallest file is refused when the line of the key is removed.
 func refusedWithout(t *testing.T, key string, o *Options) {
 	t.Helper()
 	line := regexp.MustCompile(`(?m)^ *` + key + `:.*\n`)
 	if !line.MatchString(smallest) {
-		t.Errorf("%s is shown as required, and the smallest file does without it", key)
+		t.Errorf("%s is documented as required, but the smallest file does not have it", key)
 	}
 	if _, err := Parse("tenfold.yaml", []byte(line.ReplaceAllString(smallest, "")), o); err == nil {
-		t.Errorf("%s is shown as required, and is not", key)
+		t.Errorf("%s is documented as required, but the file is accepted without it", key)
 	}
 }

@@ -8,19 +8,19 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// field is one key of the file. Each is listed once, in fields.go: what reads it also prints it, so that the effective
-// file cannot know other keys than the file.
+// field is one key of the file. Each key is listed once, in fields.go. The same value reads and prints it, so the effective
+// file has the same keys as the file.
 type field struct {
 	key   string
 	value value
 }
 
-// value is the way between a part of a Config and its form in the file.
+// value converts between a part of a Config and its form in the file.
 type value interface {
-	// read takes the value from the file, or reports why not and leaves the default.
+	// read takes the value from the file. If the value is refused, it reports a problem and keeps the default.
 	read(r *reader, n strictyaml.Value)
-	// show returns the value as the file would have it: a string is one value (quoted where needed), a []string a list,
-	// a []shown a mapping, a [][]shown a list of mappings; nil leaves the key out.
+	// show returns the value in the form of the file: a string is one value (quoted where needed), a []string a list,
+	// a []shown a mapping, a [][]shown a list of mappings. With nil the key is omitted.
 	show() any
 }
 
@@ -42,7 +42,7 @@ func (r *reader) readFields(n strictyaml.Value, fields []field) {
 	}
 }
 
-// optional is a mapping that need not be there: "off", or the one value that matters most, or all of its fields.
+// optional is a mapping that may be missing. The file has "off", or the most important value alone, or all fields.
 type optional[T any] struct {
 	p      **T
 	fresh  func() *T // with its defaults
@@ -78,7 +78,7 @@ func showFields(fields []field) []shown {
 	return all
 }
 
-// block is a mapping of fields that may be given in short: "off", or the one value that matters most.
+// block is a mapping of fields with short forms: "off", or the most important value alone.
 type block struct {
 	fields []field
 	off    *bool                   // nil when it cannot be switched off
@@ -97,7 +97,7 @@ func (b block) read(r *reader, n strictyaml.Value) {
 	case scalar:
 		hint := ""
 		if b.off != nil {
-			hint = `only "off" is a value of its own here`
+			hint = `the only single value here is "off"`
 		}
 		r.Problem(n, wrong(hint, "want a mapping, found a single value"))
 	default:
@@ -112,11 +112,12 @@ func (b block) show() any {
 	return showFields(b.fields)
 }
 
-// later are keys of the design that this version does not have yet: they must not look like typing errors.
-var later = []string{"scale", "cache", "kubernetes", "engine"}
+// unsupported are keys of the design that this version does not have yet. The message for them differs from that for a typing
+// error.
+var unsupported = []string{"scale", "cache", "kubernetes", "engine"}
 
-// elsewhere are the words of other tools for what has a name here.
-var elsewhere = map[string]string{
+// foreignNames maps the names of other tools to the keys of this file.
+var foreignNames = map[string]string{
 	"command": "run", "cmd": "run", "entrypoint": "run", "exec": "run",
 	"replicas": "nodes", "instances": "nodes", "servers": "nodes", "upstreams": "nodes", "targets": "nodes",
 	"health": "probe", "healthcheck": "probe", "health_check": "probe", "readiness_probe": "probe",
@@ -128,8 +129,8 @@ var elsewhere = map[string]string{
 	"circuit_breaker": "breaker", "redis": "store", "certificate": "cert", "address": "listen", "bind": "listen",
 }
 
-// homes tells for every key which mapping it belongs to.
-var homes = sync.OnceValue(func() map[string]string {
+// mappingOf returns for every key the mapping that it belongs to.
+var mappingOf = sync.OnceValue(func() map[string]string {
 	m := map[string]string{}
 	for _, t := range tables() {
 		for _, f := range t.fields {
@@ -141,9 +142,9 @@ var homes = sync.OnceValue(func() map[string]string {
 	return m
 })
 
-// unknownField says what was probably meant by a key that is not among fields.
+// unknownField returns the error for a key that is not among fields, with a hint at the key that was probably meant.
 func unknownField(key string, fields []field) error {
-	if slices.Contains(later, key) {
+	if slices.Contains(unsupported, key) {
 		return wrong("remove it", "is not supported by this version")
 	}
 	known := make([]string, len(fields))
@@ -151,19 +152,19 @@ func unknownField(key string, fields []field) error {
 		known[i] = f.key
 	}
 	name := strings.ReplaceAll(strings.ToLower(key), "-", "_")
-	if here := elsewhere[name]; slices.Contains(known, here) {
+	if here := foreignNames[name]; slices.Contains(known, here) {
 		return wrong("the name here is "+here, "unknown field")
 	}
 	if near := closest(name, known); near != "" {
 		return wrong("did you mean "+near+"?", "unknown field")
 	}
-	if home := homes()[name]; home != "" {
+	if home := mappingOf()[name]; home != "" {
 		return wrong(name+" belongs to "+home, "unknown field")
 	}
 	return wrong("known here: "+strings.Join(known, ", "), "unknown field")
 }
 
-// closest returns the name that was most likely meant, or "".
+// closest returns the name that is most similar to got, or "" when none is similar.
 func closest(got string, names []string) string {
 	best, least := "", 3
 	for _, name := range names {
@@ -177,7 +178,7 @@ func closest(got string, names []string) string {
 // distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b.
 func distance(a, b string) int {
 	if len(a) > 40 || len(b) > 40 {
-		return 40 // no typing error of a name that we know
+		return 40 // too long for a typing error
 	}
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -2,8 +2,8 @@ package config
 
 import "time"
 
-// The tables: every key of the file, in the order of the structs. The numbers are the least and the most that a field
-// takes; they are wide, and there to catch slips of a unit or a digit.
+// The tables list every key of the file, in the order of the structs. The numbers are the smallest and the largest accepted
+// value. The ranges are wide: they exist to find a wrong unit or digit.
 
 func (c *Config) fields() []field {
 	return []field{
@@ -167,7 +167,7 @@ type table struct {
 	fields []field
 }
 
-// tables lists the mappings of the file, the more likely home of a lost key first.
+// tables lists the mappings of the file. When a key exists in several, the first is named in the hint for a misplaced key.
 func tables() []table {
 	var c Config
 	var s Service

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The small languages of single values: a picker, a status, a cookie, a path.
+// This file has the syntax of single values: a picker, a status, a cookie, a path.
 
 var pickers = []Picker{PickRoundRobin, PickWeighted, PickLeastConn, PickP2C, PickHash}
 
@@ -39,7 +39,7 @@ func parseBalance(s string) (Balance, error) {
 	case needsName && !httpToken.MatchString(b.Name):
 		return Balance{}, wrong(hashHint, "%s does not name a %s", quote(s), b.By)
 	case !needsName && strings.Contains(s, ":"):
-		return Balance{}, wrong("write hash("+string(b.By)+")", "%s names something, and there is only one %s", quote(s), b.By)
+		return Balance{}, wrong("write hash("+string(b.By)+")", "%s has a name, but %s takes none", quote(s), b.By)
 	}
 	return b, nil
 }
@@ -92,10 +92,10 @@ func (r StatusRange) String() string {
 	return fmt.Sprintf("%d..%d", r.From, r.To)
 }
 
-// httpToken is RFC 9110 section 5.6.2: what a header, a cookie and a method may be called.
+// httpToken is the syntax of names of headers, cookies and methods (token, RFC 9110 section 5.6.2).
 var httpToken = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$")
 
-// parseSticky reads the name of a cookie. No cookie is called "off": that switches it off.
+// parseSticky reads the name of a cookie. "off" switches stickiness off, so no cookie can have that name.
 func parseSticky(s string) (string, error) {
 	switch {
 	case s == "off":
@@ -113,7 +113,7 @@ func printSticky(name string) string {
 	return name
 }
 
-// checkProbePath accepts what stands in a request line: a path, perhaps with a query.
+// checkProbePath accepts the target of a request line: a path, optionally with a query.
 func checkProbePath(s string) error {
 	switch {
 	case !strings.HasPrefix(s, "/"):

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// FuzzParse: no text makes Parse panic, every problem has a place inside of the file and shows no secret, and what is
-// accepted is printed as a file that means the same.
+// FuzzParse checks for any text that Parse does not panic, that every problem has a place inside the file and shows no secret,
+// and that the effective file of an accepted text parses to an equal Config.
 func FuzzParse(f *testing.F) {
 	for _, folder := range []string{"good", "bad"} {
 		paths, err := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
@@ -42,7 +42,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("the effective file is refused: %v\n%s", err, c.yaml())
 		}
 		if !reflect.DeepEqual(c, again) {
-			t.Fatalf("the effective file is another one:\ngot  %+v\nwant %+v\n%s", again, c, c.yaml())
+			t.Fatalf("the effective file differs:\ngot  %+v\nwant %+v\n%s", again, c, c.yaml())
 		}
 		shown := c.YAML()
 		for _, note := range c.Notes() {

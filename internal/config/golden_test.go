@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of testdata from what the code does now")
 
-// environ is the environment of all golden files.
+// environ is the environment for all golden files.
 var environ = map[string]string{
 	"ADMIN_TOKEN":  "hidden-token-of-the-admin",
 	"DATABASE_URL": "hidden://database",
@@ -28,8 +28,8 @@ var environ = map[string]string{
 	"EMPTY":        "",
 }
 
-// world is a directory with the files that golden files refer to.
-func world(t testing.TB) *Options {
+// testDir makes a directory with the files that golden files refer to.
+func testDir(t testing.TB) *Options {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "app"), 0o755); err != nil {
 		t.Fatal(err)
@@ -63,8 +63,8 @@ func writeKeyPair(t testing.TB, cert, key string) {
 	}
 }
 
-// goldenFiles runs f on every file of a folder. What f returns must be what stands in the golden file beside it, with
-// the directory of the world written as DIR.
+// goldenFiles runs f on every file of a folder. The result of f must equal the golden file next to it, where DIR stands for the
+// test directory.
 func goldenFiles(t *testing.T, folder, suffix string, least int, f func(t *testing.T, name string, data []byte, o *Options) string) {
 	paths, err := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
 	if err != nil {
@@ -82,7 +82,7 @@ func goldenFiles(t *testing.T, folder, suffix string, least int, f func(t *testi
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := world(t)
+			o := testDir(t)
 			got := strings.ReplaceAll(f(t, name+".yaml", data, o), o.Dir, "DIR")
 			golden := strings.TrimSuffix(path, ".yaml") + suffix
 			if *update {
@@ -118,7 +118,7 @@ func TestGoodFiles(t *testing.T) {
 			t.Fatalf("the effective file is refused: %v\n%s", err, c.yaml())
 		}
 		if !reflect.DeepEqual(c, again) {
-			t.Errorf("the effective file is another one:\ngot  %+v\nwant %+v", again, c)
+			t.Errorf("the effective file differs:\ngot  %+v\nwant %+v", again, c)
 		}
 		var out bytes.Buffer
 		for _, note := range c.Notes() {

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 var idempotencyPolicy = routePolicy{
 	key: "idempotency",
@@ -23,7 +26,7 @@ var idempotencyPolicy = routePolicy{
 			v.problem(path+".idempotency", "mode: required or optional", "has no mode")
 		}
 		if c.Store == "none" {
-			v.problem(path+".idempotency", "store: auto, or redis://host:6379", "keeps keys and responses in the store, and store is none")
+			v.problem(path+".idempotency", "store: auto, or redis://host:6379", "needs the store for keys and responses, but the file has store: none")
 		}
 	},
 	describe: func(r *Route) (short, long string) {
@@ -45,12 +48,22 @@ func (i *Idempotency) fields() []field {
 		{"ttl", duration(&i.TTL, time.Second)},
 		{"body_bytes", size(&i.BodyBytes, 0, 64<<20)},
 		{"answer_bytes", size(&i.AnswerBytes, 1<<10, 64<<20)},
+		{"retry_on", list[int]{p: &i.RetryOn, parse: parseRetryStatus, print: strconv.Itoa, most: 100}},
 	}
 }
 
 func (i *Idempotency) short(text string) (err error) {
 	i.Mode, err = parseMode(text)
 	return err
+}
+
+// parseRetryStatus accepts the error statuses that a service may send. 503 always leaves the key free.
+func parseRetryStatus(s string) (int, error) {
+	status, err := parseWhole(s, 500, 599)
+	if err == nil && status == 503 {
+		return 0, wrong("remove it: 503 is never recorded", "503 is always retried")
+	}
+	return status, err
 }
 
 func parseMode(s string) (Mode, error) {

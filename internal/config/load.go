@@ -10,15 +10,15 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// Options are what a file may refer to outside of itself.
+// Options are the things outside of the file that it may refer to.
 type Options struct {
 	// Getenv looks up ${NAME} in admin.token and in env of a service; nil means os.LookupEnv.
 	Getenv func(name string) (value string, set bool)
-	// Dir is what the paths of the file are relative to; "" means the working directory.
+	// Dir is the directory that the paths of the file are relative to; "" means the working directory.
 	Dir string
 }
 
-// Load reads a file. What is wrong in it comes back as Problems; any other error means that it could not be read.
+// Load reads a file. Errors in the file are returned as Problems; any other error means that the file could not be read.
 func Load(path string) (*Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -32,9 +32,9 @@ func Load(path string) (*Config, error) {
 	return Parse(path, data, &Options{Dir: filepath.Dir(path)})
 }
 
-// Parse reads the text of a file; name is what its problems call it. An error is of type Problems, except when the
-// working directory cannot be found. A Config that comes without an error is complete: every default is filled in, and
-// everything that can be checked without starting the services holds.
+// Parse reads the text of a file. name is the file name in its problems. An error is of type Problems, except when the
+// working directory cannot be found. A Config that is returned without an error is complete: every default is filled in, and
+// every check that is possible without starting the services has passed.
 func Parse(name string, data []byte, o *Options) (*Config, error) {
 	r := reader{getenv: os.LookupEnv}
 	if o == nil {
@@ -53,7 +53,7 @@ func Parse(name string, data []byte, o *Options) (*Config, error) {
 	}
 	c, _ := defaults()
 	r.readFields(root, c.fields())
-	c.settle(r.dir)
+	c.fillDependent(r.dir)
 	for _, p := range c.validate(r.Broken) {
 		r.Add(p)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// Notes returns what is allowed and probably not meant, or has a price that is easy to miss. They have no place in a file,
-// because a Config does not know where it came from.
+// Notes returns settings that are allowed but probably not meant, or that have a cost that is easy to miss. Notes have no line,
+// because a Config does not know the file that it was read from.
 func (c *Config) Notes() []Problem {
 	var n notes
 	if token := c.Admin.Token; token != "" && len(token) < 16 {
@@ -17,7 +17,7 @@ func (c *Config) Notes() []Problem {
 	}
 	for _, p := range c.TrustedProxies {
 		if p.Bits() == 0 {
-			n.add("trusted_proxies", "name the networks of your own proxies", "trusts everyone: any client can claim any address")
+			n.add("trusted_proxies", "name the networks of your own proxies", "trusts every peer: any client can claim any address")
 		}
 	}
 	for i := range c.Services {
@@ -42,7 +42,7 @@ func (n *notes) add(path, hint, format string, args ...any) {
 func (n *notes) service(s *Service) {
 	path := "services." + s.Name
 	if s.MaxNodes > s.MinNodes {
-		n.add(path+".nodes", "", "this version does not scale by itself: it runs %d", s.MinNodes)
+		n.add(path+".nodes", "", "this version does not scale automatically: it runs %d", s.MinNodes)
 	}
 	if len(s.Run) > 0 && !slices.Contains(shells, filepath.Base(s.Run[0])) {
 		for i, arg := range s.Run {
@@ -56,16 +56,16 @@ func (n *notes) service(s *Service) {
 		return // nothing below applies: no request reaches it
 	}
 	if s.Probe.Timeout > s.Probe.Interval && !s.Probe.Off {
-		n.add(path+".probe.timeout", "", "%s is more than interval, %s: a node that hangs is asked only every %s",
+		n.add(path+".probe.timeout", "", "%s is more than interval, %s: a hung node is probed only every %s",
 			printDuration(s.Probe.Timeout), printDuration(s.Probe.Interval), printDuration(s.Probe.Interval+s.Probe.Timeout))
 	}
 	if s.Balance.Picker == PickWeighted && len(s.Weights) == 0 {
 		n.add(path+".balance", "nodes: [{address: 10.0.0.1:8080, weight: 3}, ...]", "weighted is round-robin here: all weights are equal")
 	}
 	if s.Sticky != "" {
-		n.add(path+".sticky", "keep the state in the shared store (REDIS_URL), then every node can serve everybody",
-			"hides state that lives in a node: it works until that node goes, and then its visitors lose it; "+
-				"and a node added under load gets new visitors only")
+		n.add(path+".sticky", "keep the state in the shared store (REDIS_URL): then every node can serve every visitor",
+			"hides state that is kept in a node: when that node stops, its visitors lose the state; "+
+				"a node that is added under load gets new visitors only")
 	}
 	if s.Retry.TryTimeout > s.Timeout {
 		n.add(path+".retry.try_timeout", "", "%s never ends a try: timeout, %s, comes first",

@@ -6,14 +6,14 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// Overrides are what a command line may set in place of the file. Empty fields leave the file's value.
+// Overrides are values from the command line that replace those of the file. An empty field keeps the value of the file.
 type Overrides struct {
 	Listen []string
-	Admin  string // its address; the token is the file's
+	Admin  string // the address; the token stays that of the file
 	Store  string
 }
 
-// Override puts o into c and checks it as the file's own values are checked. An error is of type Problems.
+// Override puts o into c, with the same checks as for values of the file. An error is of type Problems.
 func (c *Config) Override(o Overrides) error {
 	var problems Problems
 	note := func(flag string, err error) {

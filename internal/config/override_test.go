@@ -27,7 +27,7 @@ func TestOverride(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", c.o, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("the message tells the password: %v", err)
+			t.Errorf("the message contains the password: %v", err)
 		}
 	}
 }

@@ -31,7 +31,7 @@ var rateLimitPolicy = routePolicy{
 	},
 	note: func(n *notes, path string, r *Route, c *Config) {
 		if r.RateLimit != nil && r.RateLimit.Scope == ScopeFleet && c.Store == "none" {
-			n.add(path+".rate_limit", "scope: gateway says so", "each gateway counts alone: without a store, gateways share nothing")
+			n.add(path+".rate_limit", "scope: gateway has the same effect and no note", "each gateway counts alone: without a store, gateways share nothing")
 		}
 	},
 	describe: func(r *Route) (short, long string) {

@@ -40,7 +40,7 @@ func (v routes) show() any {
 	return all
 }
 
-// host is a name of the gateway; what is left out matches every name.
+// host is a host name of the gateway. When it is missing, the route matches every host.
 type host struct{ p *string }
 
 func (h host) read(r *reader, n strictyaml.Value) { scalar[string]{h.p, parseHost, word}.read(r, n) }
@@ -75,7 +75,7 @@ func parseHost(s string) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-// routePath is a decoded path: that is what a request's path is compared with.
+// routePath is the syntax of a decoded path. The decoded path of a request is compared with it.
 var routePath = regexp.MustCompile(`^[\pL\pM\pN/._~!$&'()+,;=:@-]*$`)
 
 func checkRoutePath(s string) error {
@@ -91,7 +91,7 @@ func checkRoutePath(s string) error {
 	case path.Clean(s) != s:
 		return wrong("write "+path.Clean(s), `%s has "//", "." or ".." in it`, quote(s))
 	case strings.Contains(s, "%"):
-		return wrong("write it decoded: /café, not /caf%C3%A9", "%s is percent-encoded", quote(s))
+		return wrong("write the path decoded: /café, not /caf%C3%A9", "%s is percent-encoded", quote(s))
 	case len(s) > 2048 || !routePath.MatchString(s):
 		return wrong("", "%s has a character that a path of a route cannot have", quote(s))
 	}

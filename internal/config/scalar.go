@@ -12,7 +12,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// scalar is a value given as one word of the file.
+// scalar is a value that the file gives as one word.
 type scalar[T any] struct {
 	p     *T
 	parse func(string) (T, error)
@@ -34,7 +34,7 @@ func (s scalar[T]) read(r *reader, n strictyaml.Value) {
 
 func (s scalar[T]) show() any { return s.print(*s.p) }
 
-// list is a value given as a list of words, or as one word.
+// list is a value that the file gives as a list of words, or as one word.
 type list[T any] struct {
 	p     *[]T
 	parse func(string) (T, error)
@@ -192,7 +192,7 @@ func printShare(f float64) string {
 	return printNumber(f)
 }
 
-// duration is a time with its unit. Everything that may wait has an end: at most a day.
+// duration is a time with a unit. The longest is a day, so that every wait ends.
 func duration(p *time.Duration, least time.Duration) value {
 	return scalar[time.Duration]{p, func(s string) (time.Duration, error) { return parseDuration(s, least) }, printDuration}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// mask stands for a secret wherever a Config is shown.
+// mask replaces a secret wherever a Config is shown.
 const mask = "***"
 
 // secret is a text that may come from the environment and is never shown in a message.
@@ -38,7 +38,7 @@ var (
 // expand replaces each ${NAME} by what the environment has for it. "$${" is a plain "${".
 func (r *reader) expand(text string) (string, error) {
 	if text == mask {
-		return "", wrong("put the real one in, or ${NAME} to read it from the environment", "the secret is masked (***)")
+		return "", wrong("write the real secret, or ${NAME} to read it from the environment", "the secret is masked (***)")
 	}
 	var missing []string
 	malformed := false
@@ -73,8 +73,8 @@ func (r *reader) expand(text string) (string, error) {
 // environment is the env of a service: names and secrets.
 type environment struct{ p *map[string]string }
 
-// given tells whether each node gets a value of its own for the variable.
-func given(name string) bool {
+// setPerNode reports whether tenfold sets the variable for each node.
+func setPerNode(name string) bool {
 	return name == "PORT" || name == "HOST" || strings.HasPrefix(name, "TENFOLD_")
 }
 
@@ -93,11 +93,11 @@ func (e environment) read(r *reader, n strictyaml.Value) {
 		case !envName.MatchString(k.Key):
 			r.ProblemAt(v.Path, k.At, wrong("letters, digits and _, as in LOG_LEVEL: debug", "is not a name for a variable"))
 			continue
-		case given(k.Key):
+		case setPerNode(k.Key):
 			r.ProblemAt(v.Path, k.At, wrong("remove it", "is set by tenfold for each node"))
 			continue
 		case v.IsNull():
-			r.Problem(v, wrong(fmt.Sprintf(`write "" for an empty value, "${%s}" to hand it on`, k.Key), "has no value"))
+			r.Problem(v, wrong(fmt.Sprintf(`write "" for an empty value, "${%s}" to pass on tenfold's own`, k.Key), "has no value"))
 			continue
 		}
 		var text string

@@ -11,7 +11,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// Counts that no file needs more of.
+// Limits on counts. They are above any real file.
 const (
 	maxServices  = 1000
 	maxNodes     = 1000   // of one service with run, on one machine
@@ -63,8 +63,8 @@ func checkServiceName(name string) error {
 // command is a program and its arguments: a list, or a text that is split at its spaces.
 type command struct{ p *[]string }
 
-// shellSigns mean something to a shell. No shell reads run, so a text with one of them would not do what it looks like.
-const shellSigns = "\"'\\$`|&;<>*?(){}~"
+// shellCharacters mean something to a shell. No shell reads run, so a text with one of them would not work as expected.
+const shellCharacters = "\"'\\$`|&;<>*?(){}~"
 
 func (c command) read(r *reader, n strictyaml.Value) {
 	var argv []string
@@ -73,9 +73,9 @@ func (c command) read(r *reader, n strictyaml.Value) {
 		if !ok {
 			return
 		}
-		if i := strings.IndexAny(text, shellSigns); i >= 0 {
+		if i := strings.IndexAny(text, shellCharacters); i >= 0 {
 			r.Problem(n, wrong(`write a list, one item per argument: [shop, "--name=a b"]; with a shell: [sh, -c, "..."]`,
-				"has %q, and no shell reads it", text[i:i+1]))
+				"has the character %q, and no shell reads this text", text[i:i+1]))
 			return
 		}
 		argv = strings.Fields(text)
@@ -88,7 +88,7 @@ func (c command) read(r *reader, n strictyaml.Value) {
 	}
 	switch {
 	case len(argv) == 0 || argv[0] == "":
-		r.Problem(n, wrong("a command and its arguments: [shop, serve]", "names no command"))
+		r.Problem(n, wrong("a command and its arguments: [shop, serve]", "has no command"))
 	case len(argv) > maxEntries:
 		r.Problem(n, wrong("", "%d arguments are too many: at most %d", len(argv), maxEntries))
 	default:
@@ -125,7 +125,7 @@ func (d directory) show() any {
 	return *d.p
 }
 
-// path reads a path and makes it absolute, seen from the directory of the file.
+// path reads a path and makes it absolute. A relative path starts at the directory of the file.
 func (r *reader) path(n strictyaml.Value) (string, bool) {
 	path, ok := r.Text(n, "a path")
 	if ok && path == "" {
@@ -138,7 +138,7 @@ func (r *reader) path(n strictyaml.Value) (string, bool) {
 	return filepath.Clean(path), ok
 }
 
-// nodes is how many nodes run, or where they are: 3, 2..10, or a list of addresses.
+// nodes is the number of nodes (3 or 2..10), or the list of their addresses.
 type nodes struct{ s *Service }
 
 func (v nodes) read(r *reader, n strictyaml.Value) {

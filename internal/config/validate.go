@@ -9,8 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
-// validate checks what one field alone cannot tell. It leaves out what follows from a problem that is already known:
-// broken tells whether there is one at or below a path.
+// validate checks conditions over several fields. It omits problems that follow from a known one: broken reports whether a
+// problem was found at a path or below it.
 func (c *Config) validate(broken func(path string) bool) []Problem {
 	v := validation{broken: broken}
 	v.listeners(c)
@@ -47,7 +47,7 @@ func (v *validation) listeners(c *Config) {
 			}
 		}
 		if c.Admin.Listen != "off" && overlap(a, c.Admin.Listen) {
-			v.problem("admin", "give it a port of its own", "%s is taken by listen: %s", quote(c.Admin.Listen), quote(a))
+			v.problem("admin", "use another port", "%s is taken by listen: %s", quote(c.Admin.Listen), quote(a))
 		}
 	}
 	token := c.Admin.Token
@@ -74,7 +74,7 @@ func (v *validation) service(s *Service) {
 	case runs && listed:
 		v.problem(path+".nodes", "a number of nodes to run, or remove run", "run and a list of addresses exclude each other")
 	case !runs && !listed && s.MinNodes > 0:
-		v.problem(path, "run: [shop, serve]", "has a number of nodes and no run: what should run?")
+		v.problem(path, "run: [shop, serve]", "has a number of nodes, but no run")
 	case !runs && !listed:
 		v.problem(path, "run: [shop, serve], or nodes: [10.0.0.1:8080]", "has neither run nor a list of nodes")
 	case listed && s.Dir != "":
@@ -84,7 +84,7 @@ func (v *validation) service(s *Service) {
 		v.problem(path+".env", "remove it", "is for run only")
 	}
 	if len(s.Probe.Status) == 0 {
-		v.problem(path+".probe.status", "2xx", "the list is empty: no answer would count")
+		v.problem(path+".probe.status", "2xx", "the list is empty: no response would count as success")
 	}
 	if s.Outlier.MaxEject < s.Outlier.Eject {
 		v.problem(path+".outlier.max_eject", "", "%s is less than eject, %s",
@@ -94,7 +94,7 @@ func (v *validation) service(s *Service) {
 
 func (v *validation) routes(c *Config) {
 	if len(c.Services) == 0 {
-		v.problem("services", smallestFile, "there is no service")
+		v.problem("services", smallestFile, "the file has no services")
 		return
 	}
 	names := make([]string, len(c.Services))
@@ -102,7 +102,7 @@ func (v *validation) routes(c *Config) {
 		names[i] = s.Name
 	}
 	if len(c.Routes) == 0 {
-		v.problem("routes", "[{path: /, to: "+names[0]+"}]", "there are %d services and no route to any", len(names))
+		v.problem("routes", "[{path: /, to: "+names[0]+"}]", "there are %d services, but no routes", len(names))
 		return
 	}
 	known := true
@@ -113,7 +113,7 @@ func (v *validation) routes(c *Config) {
 		known = known && slices.Contains(names, route.To)
 	}
 	if !known || v.broken("routes") {
-		return // the route that seems to miss may be the one that is wrong
+		return // the missing route may be one of the wrong ones
 	}
 	for _, s := range c.Services {
 		if len(s.Addresses) > 0 && !c.routed(s.Name) {
@@ -125,7 +125,7 @@ func (v *validation) routes(c *Config) {
 func (v *validation) route(path string, r *Route, services []string, underscores bool) {
 	switch {
 	case r.To == "":
-		v.problem(path, "to: "+services[0], "names no service to go to")
+		v.problem(path, "to: "+services[0], "does not name a service")
 	case !slices.Contains(services, r.To):
 		hint := "the services are " + strings.Join(services[:min(len(services), 10)], ", ")
 		if near := closest(r.To, services); near != "" {
@@ -135,13 +135,13 @@ func (v *validation) route(path string, r *Route, services []string, underscores
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		if strings.Contains(name, "_") && !underscores {
-			v.problem(path+".headers", "set limits.underscores to let them through",
+			v.problem(path+".headers", "set limits.underscores to accept such names",
 				"%s never arrives: headers with \"_\" are dropped", quote(name))
 		}
 	}
 }
 
-// reached reports the route i when an earlier one takes all that it matches.
+// reached reports route i as a problem when an earlier route matches every request that it matches.
 func (v *validation) reached(routes []Route, i int) {
 	r := &routes[i]
 	for j := range routes[:i] {
@@ -159,8 +159,8 @@ func (v *validation) reached(routes []Route, i int) {
 	}
 }
 
-// covers tells whether r, which has the same host and path, wins every request that other matches when it comes first:
-// it must have as many conditions, and each must follow from one of other's.
+// covers reports whether r, with the same host and path, matches every request that other matches. For that, r must have as
+// many conditions, and each must follow from one of other.
 func (r *Route) covers(other *Route) bool {
 	if (len(r.Methods) == 0) != (len(other.Methods) == 0) || len(r.Headers) != len(other.Headers) {
 		return false

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// YAML returns the effective file: every default filled in, in the order of the types, secrets as "***". Without its
-// masks it parses back to an equal Config; with them Parse refuses it, so that nobody runs with "***" for a password.
+// YAML returns the effective file: every default filled in, in the order of the types, secrets as "***". Without masked secrets
+// it parses back to an equal Config. Parse refuses a masked secret, so that "***" never becomes a password.
 func (c *Config) YAML() []byte { return c.masked().yaml() }
 
 func (c *Config) yaml() []byte {
@@ -88,11 +88,11 @@ func writeList(b *bytes.Buffer, indent string, items []string) {
 	}
 }
 
-// unquoted needs no quotes in a list or out of it. It is narrower than YAML allows; that some of it would be a number or
-// a date for another reader does not matter, because values are read as they are written.
+// unquoted matches texts that need no quotes. It is narrower than YAML allows. Some of these texts would be a number or a date
+// for another reader, but this package reads values as they are written.
 var unquoted = regexp.MustCompile(`^[A-Za-z0-9/][A-Za-z0-9/._%@+()=:-]*$`)
 
-// plain quotes a text where it must be. Go's escapes are all YAML's as well.
+// plain quotes a text where necessary. All escapes of Go are valid in YAML.
 func plain(s string) string {
 	if !unquoted.MatchString(s) || strings.HasSuffix(s, ":") || strings.EqualFold(s, "null") {
 		return strconv.Quote(s)
