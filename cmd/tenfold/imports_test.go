@@ -51,10 +51,13 @@ var allowedImports = map[string][]string{
 
 	"internal/store": {},
 
-	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/config", "internal/http1/guard",
-		"internal/store"},
+	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/config", "internal/store"},
 
 	"internal/gateway/balance": {},
+
+	"internal/gateway/engine": {"internal/config"},
+
+	"internal/gateway/engine/std": {"internal/gateway/engine", "internal/gateway/exchange", "internal/http1/guard"},
 
 	"internal/gateway/exchange": {},
 
@@ -70,7 +73,7 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/policy": {"internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
 		"internal/gateway/problem",
-		"kit/idempotency", "internal/config", "internal/http1/client", "internal/http1/guard"},
+		"kit/idempotency", "internal/config", "internal/http1/client"},
 
 	"internal/fleet": {"internal/node", "internal/config"},
 

@@ -9,25 +9,23 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/engine"
+	"github.com/tenfold-go/tenfold/internal/gateway/engine/std"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
-	"github.com/tenfold-go/tenfold/internal/http1/guard"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
@@ -44,19 +42,17 @@ type Options struct {
 
 // Gateway serves what a configuration describes. Its nodes come in through Update. It is safe for concurrent use.
 type Gateway struct {
-	cfg          *config.Config
-	certificates *tls.Config // nil for plain HTTP
-	log          *slog.Logger
-	pools        map[string]*upstream.Pool // by service; workers have none
-	handler      http.Handler
-	loops        []func(context.Context) // of policies
-	cuts         []func()                // of policies: what Cut ends
-	server       *http.Server
-	listeners    []net.Listener
-	tunnels      tunnels
-	newcomers    newcomers
-	running      atomic.Int64 // requests
-	nodeChanges  changes
+	cfg         *config.Config
+	log         *slog.Logger
+	pools       map[string]*upstream.Pool // by service; workers have none
+	handler     http.Handler
+	loops       []func(context.Context) // of policies
+	cuts        []func()                // of policies: what Kill ends
+	engine      engine.Engine
+	listeners   []net.Listener
+	tunnels     tunnels
+	requests    inFlight
+	nodeChanges changes
 }
 
 // New builds a Gateway. It opens nothing and starts nothing.
@@ -68,7 +64,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, certificates: certificates, log: o.Log, pools: make(map[string]*upstream.Pool)}
+	g := &Gateway{cfg: cfg, log: o.Log, pools: make(map[string]*upstream.Pool), requests: inFlight{none: make(chan struct{}, 1)}}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -89,24 +85,21 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	}
 	g.handler = policy.Chain(
 		policy.Record(ends...),
-		policy.Stalled(cfg.Limits),
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(cfg.TrustedProxies, cfg.TLS != nil),
 	)(router)
-	g.server = newServer(cfg, g, g.log)
-	g.server.ConnState = func(nc net.Conn, s http.ConnState) {
-		metrics.connState(s)
-		g.newcomers.connState(nc, s)
-	}
-	guard.Attach(g.server)
+	g.engine = std.New(g, &engine.Options{
+		Limits: cfg.Limits, TLS: certificates, H2C: cfg.H2C, Log: g.log,
+		ConnOpened: metrics.active.Inc, ConnClosed: metrics.active.Dec,
+	})
 	return g, nil
 }
 
 // ServeHTTP answers one request as the listeners would, for tests and for embedding.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.running.Add(1)
-	defer g.running.Add(-1)
+	g.requests.begin()
+	defer g.requests.end()
 	g.handler.ServeHTTP(w, r)
 }
 
@@ -142,7 +135,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 // Listen opens the addresses, so that a taken port is known before anything is started.
 func (g *Gateway) Listen() error {
 	for _, address := range g.cfg.Listen {
-		l, err := listen(address, g.cfg, g.certificates, g.log)
+		l, err := listen(address, g.cfg, g.log)
 		if err != nil {
 			g.closeListeners()
 			return err
@@ -180,7 +173,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	failed := make(chan error, len(g.listeners))
 	for _, l := range g.listeners {
 		servers.Go(func() {
-			if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := g.engine.Serve(l); err != nil {
 				failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
 			}
 		})
@@ -197,10 +190,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return err
 }
 
-// Cut ends the drain of a Run that is stopping: what is still under way is cut off now.
-func (g *Gateway) Cut() {
+// Kill ends the drain of a Run that is stopping: what is still under way is cut off now.
+func (g *Gateway) Kill() {
 	g.tunnels.cut()
-	g.server.Close()
+	g.engine.Close()
 	for _, cut := range g.cuts {
 		cut()
 	}
@@ -212,23 +205,16 @@ func (g *Gateway) stop() {
 	if n := g.tunnels.len(); n > 0 {
 		g.log.Info("waiting for upgraded connections", "open", n, "at_most_s", g.cfg.Drain.Seconds())
 	}
-	var turning sync.WaitGroup
-	shutting, shut := context.WithCancel(ctx)
-	turning.Go(func() { g.newcomers.turnAway(shutting) })
-	err := g.server.Shutdown(ctx)
-	shut()
-	turning.Wait()
+	err := g.engine.Shutdown(ctx)
 	if left := g.tunnels.wait(ctx); left > 0 || err != nil {
 		g.log.Warn("drain is over: cutting what did not finish", "upgraded", left, "err", err)
 	}
-	g.Cut()
-	for begun := time.Now(); g.running.Load() > 0 && time.Since(begun) < cutPatience; {
-		time.Sleep(time.Millisecond)
-	}
+	g.Kill()
+	g.requests.wait(killTimeout)
 }
 
-// cutPatience is how long a request that was cut may take to notice.
-const cutPatience = 5 * time.Second
+// killTimeout limits how long Run waits for the handlers of requests that were cancelled.
+const killTimeout = 5 * time.Second
 
 // Update gives a service's pool its new set of nodes. Sets of services that get no requests are ignored.
 func (g *Gateway) Update(set node.Set) {

@@ -101,14 +101,14 @@ func startWith(t testing.TB, yaml string, o Options) *front {
 // kill stops the gateway without waiting for anybody.
 func (f *front) kill() {
 	f.cancel()
-	f.Cut()
+	f.Kill()
 	for {
 		select {
 		case err := <-f.ended:
 			f.ended <- err
 			return
 		case <-time.After(time.Millisecond):
-			f.Cut() // it may have come before what it should have cut
+			f.Kill() // it may have come before what it should have cut
 		}
 	}
 }

@@ -428,13 +428,13 @@ func TestCutEndsRequestsWithoutClients(t *testing.T) {
 	<-arrived
 	nc.Close()
 	f.cancel()
-	f.Cut()
+	f.Kill()
 	receive(t, "the node's request to be cancelled", gone)
 	if err := receive(t, "the gateway to end", f.ended); err != nil {
 		t.Error(err)
 	}
 	f.ended <- nil
-	if n := f.running.Load(); n != 0 {
+	if n := f.requests.n.Load(); n != 0 {
 		t.Errorf("%d requests are left", n)
 	}
 }

@@ -70,12 +70,3 @@ func (m *metrics) count(r *http.Request, x *exchange.Exchange) {
 	}
 	(*c).Inc()
 }
-
-func (m *metrics) connState(s http.ConnState) {
-	switch s {
-	case http.StateNew:
-		m.active.Inc()
-	case http.StateClosed: // of one that was hijacked, its tunnel tells
-		m.active.Dec()
-	}
-}

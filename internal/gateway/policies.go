@@ -20,7 +20,7 @@ type policies struct {
 	once   *policy.Idempotency // of all routes with idempotency; nil while there is none
 	limits *ratelimit.Limits   // of all routes with rate_limit; nil while there is none
 	loops  []func(context.Context)
-	cuts   []func() // what Gateway.Cut calls
+	cuts   []func() // what Gateway.Kill calls
 }
 
 // of returns a route's policies, in the order in which a request meets them. A rate limit comes first, and spares the work of

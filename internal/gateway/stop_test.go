@@ -130,7 +130,7 @@ func TestCutEndsTheDrain(t *testing.T) {
 	io.WriteString(nc, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
 	receive(t, "the request", arrived)
 	f.stopping(t)
-	f.Cut()
+	f.Kill()
 	err := receive(t, "Run to end", f.ended)
 	f.ended <- err
 	if err != nil {

@@ -145,7 +145,7 @@ func (s *Server) passNodeSets(ctx context.Context) error {
 
 // Kill ends every drain of a Run that stops: requests are cancelled and nodes are forced to end.
 func (s *Server) Kill() {
-	s.gateway.Cut()
+	s.gateway.Kill()
 	s.fleet.Kill()
 }
 

@@ -146,13 +146,3 @@ func TestBodyIsBounded(t *testing.T) {
 		}
 	}
 }
-
-// Nobody reads a body any more when the handler has returned.
-func TestBodyEndsWithTheHandler(t *testing.T) {
-	var body io.ReadCloser
-	Body(config.Limits{})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { body = r.Body })).
-		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", io.NopCloser(strings.NewReader("body"))))
-	if n, err := body.Read(make([]byte, 4)); n != 0 || err != errAnswered {
-		t.Errorf("read %d, %v", n, err)
-	}
-}

@@ -9,7 +9,6 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
-	"github.com/tenfold-go/tenfold/internal/http1/guard"
 )
 
 // Strict refuses what could mean one thing to us and another to a service. The wire's own ambiguities are caught before,
@@ -17,9 +16,9 @@ import (
 func Strict(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if status, why, refused := guard.Refusal(r); refused {
+			if refusal := exchange.From(r).Refusal(); refusal != nil {
 				w.Header().Set("Connection", "close")
-				problem.Write(w, r, &exchange.Refusal{Status: status, Reason: why})
+				problem.Write(w, r, refusal)
 				return
 			}
 			if r.URL.Path == "" && r.URL.Host != "" {

@@ -1,4 +1,4 @@
-package gateway
+package std
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 func TestSilentConnectionsAreTurnedAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var n newcomers
+		var n newConns
 		end := func(silent bool) <-chan time.Time {
 			client, server := net.Pipe()
 			n.connState(server, http.StateNew)
@@ -31,15 +31,15 @@ func TestSilentConnectionsAreTurnedAway(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan bool)
 		go func() {
-			n.turnAway(ctx)
+			n.closeSilent(ctx)
 			close(over)
 		}()
-		time.Sleep(newcomerPatience / 2)
+		time.Sleep(silentTime / 2)
 		late := end(true)
-		if took := (<-silent).Sub(begun); took != newcomerPatience {
+		if took := (<-silent).Sub(begun); took != silentTime {
 			t.Errorf("the silent one was closed after %v", took)
 		}
-		if took := (<-late).Sub(begun); took != newcomerPatience*3/2 {
+		if took := (<-late).Sub(begun); took != silentTime*3/2 {
 			t.Errorf("the late one was closed after %v", took)
 		}
 		select {

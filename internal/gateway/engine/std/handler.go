@@ -1,0 +1,88 @@
+package std
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/http1/guard"
+)
+
+// handler gives each request its exchange, and takes charge of its body and of a stalled HTTP/2 stream.
+type handler struct {
+	next         http.Handler
+	writeTimeout time.Duration
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{original: r}
+	q.exchange.Inbound = q
+	if exchange.HasBody(r) {
+		q.body = newBody(w, r)
+		defer q.body.release()
+	}
+	r = q.exchange.Attach(r)
+	if q.body != nil {
+		r.Body = q.body
+	}
+	if r.ProtoMajor == 2 && h.writeTimeout > 0 {
+		s := newStallWriter(w, h.writeTimeout)
+		defer s.handlerDone()
+		w = s
+	}
+	h.next.ServeHTTP(w, r)
+}
+
+// request is one request in this engine: its exchange, and the part of it that the engine plays. A request costs one
+// allocation, and one more if it has a body.
+type request struct {
+	exchange exchange.Exchange
+	original *http.Request // as net/http made it
+	body     *body         // nil for none
+}
+
+// Refusal returns why the guard refused the request or its body.
+func (q *request) Refusal() *exchange.Refusal {
+	if status, why, refused := guard.Refusal(q.original); refused {
+		return &exchange.Refusal{Status: status, Reason: why}
+	}
+	return nil
+}
+
+// BodyFault returns the error with which reading the body ended, if that error has cancelled the request. Over HTTP/1,
+// net/http cancels the request before it returns that error to the reader.
+func (q *request) BodyFault() error {
+	if q.body == nil || q.original.ProtoMajor != 1 || q.original.Context().Err() == nil {
+		return nil
+	}
+	return q.body.fault()
+}
+
+// RespondEarly lets the response start before the body has been read.
+func (q *request) RespondEarly() {
+	if q.body != nil {
+		q.body.respondEarly()
+	}
+}
+
+// AbandonBody is RespondEarly for a body that will not be read any more. A body of which nothing has been read is left to
+// net/http, which keeps the connection when the body is small.
+func (q *request) AbandonBody() {
+	if q.body != nil && q.body.isStarted() {
+		q.body.respondEarly()
+	}
+}
+
+// ReadBodyBy sets the time by which the whole body must have been read.
+func (q *request) ReadBodyBy(t time.Time) {
+	if q.body != nil {
+		q.body.setDeadline(&q.body.wholeBy, t)
+	}
+}
+
+// SetReadDeadline sets the time by which the next piece of the body must have been read.
+func (q *request) SetReadDeadline(t time.Time) {
+	if q.body != nil {
+		q.body.setDeadline(&q.body.pieceBy, t)
+	}
+}
