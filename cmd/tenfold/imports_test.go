@@ -65,13 +65,15 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node", "internal/config"},
 
+	"internal/gateway/caller": {"internal/config", "internal/gateway/exchange"},
+
 	"internal/gateway/claim": {"kit/redisscript"},
 
 	"internal/gateway/jwt": {"internal/config"},
 
 	"internal/gateway/ratelimit": {"internal/config", "internal/store", "kit/redisscript"},
 
-	"internal/gateway/policy": {"internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
+	"internal/gateway/policy": {"internal/gateway/caller", "internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
 		"internal/gateway/problem",
 		"kit/idempotency", "internal/config", "internal/http1/client"},
 

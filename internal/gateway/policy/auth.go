@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
-
+	"github.com/tenfold-go/tenfold/internal/gateway/caller"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
@@ -19,7 +19,7 @@ import (
 func Auth(v *jwt.Verifier) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if preflight(r) {
+			if caller.IsPreflight(r) {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -41,12 +41,7 @@ func Auth(v *jwt.Verifier) Policy {
 // itself names a good token that has no subject by what is signed of it, because fields and signatures can be written in
 // more than one way. No issuer begins with a NUL.
 func itself(token string) string {
-	return "\x00" + digest(token[:strings.LastIndexByte(token, '.')])
-}
-
-// preflight follows the Fetch standard's definition of a CORS-preflight request.
-func preflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+	return "\x00" + caller.Digest(token[:strings.LastIndexByte(token, '.')])
 }
 
 // bearer is the token of a request, "" for none: only of its header, never of its query, which ends up in logs. Two fields

@@ -19,9 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
-
+	"github.com/tenfold-go/tenfold/internal/gateway/caller"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 )
 
 // tokens is an issuer and what accepts its tokens.
@@ -176,7 +176,7 @@ func TestAuthWithoutSubject(t *testing.T) {
 	one, two := i.token(t, "sub", nil, "jti", "1"), i.token(t, "sub", nil, "jti", "2")
 	for _, field := range []string{"Bearer " + one, "bearer " + one, "BEARER   " + one, "Bearer " + two} {
 		h := Chain(Record(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			callers = append(callers, callerOf(r, config.Caller{By: "authorization"}))
+			callers = append(callers, caller.Of(r, config.Caller{By: "authorization"}))
 		}))
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", field)

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/caller"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
@@ -132,7 +133,7 @@ func (p *idempotent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Whoever leaves now has sent everything: it is done, and he may ask for it.
-	found, err := p.claims.Take(context.WithoutCancel(r.Context()), claim.KeyOf(p.service, callerOf(r, p.config.Caller), key),
+	found, err := p.claims.Take(context.WithoutCancel(r.Context()), claim.KeyOf(p.service, caller.Of(r, p.config.Caller), key),
 		claim.Print(idempotency.FingerprintOf(r, body.b)), p.config.TTL)
 	switch {
 	case err != nil:

@@ -7,9 +7,8 @@ import (
 	"strconv"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
-	"github.com/tenfold-go/tenfold/kit/idempotency"
-
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
 // keeper is the http.ResponseWriter of a request that holds a claim: it decides by the header of the answer what becomes of

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )

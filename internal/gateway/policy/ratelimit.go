@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/caller"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
@@ -18,7 +19,7 @@ func RateLimit(l *ratelimit.Limiter, cfg config.RateLimit) Policy {
 	detail := fmt.Sprintf("more than %v requests", cfg.Rate)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ok, wait := l.Admit(callerOf(r, cfg.Caller))
+			ok, wait := l.Admit(caller.Of(r, cfg.Caller))
 			if ok {
 				next.ServeHTTP(w, r)
 				return

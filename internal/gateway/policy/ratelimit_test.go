@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
-
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
 // limited serves requests under a limit, and says what the last of them became.

@@ -1,4 +1,4 @@
-package policy
+package caller
 
 import (
 	"net/http"
@@ -8,11 +8,10 @@ import (
 	"testing"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-func TestCallerOf(t *testing.T) {
+func TestOf(t *testing.T) {
 	alice := func(r *http.Request) { r.Header.Set("Authorization", "Bearer alice") }
 	from := func(ip string) func(*http.Request) {
 		return func(r *http.Request) { exchange.From(r).Client = netip.MustParseAddr(ip) }
@@ -24,7 +23,7 @@ func TestCallerOf(t *testing.T) {
 		for _, f := range with {
 			f(r)
 		}
-		return callerOf(r, c)
+		return Of(r, c)
 	}
 	subject := func(r *http.Request) { exchange.From(r).Subject = "alice" }
 	cookie := func(r *http.Request) { r.Header.Set("Cookie", "id=secret-value") }
@@ -47,7 +46,7 @@ func TestCallerOf(t *testing.T) {
 		{name(byCookie, func(r *http.Request) { r.Header.Set("Cookie", "id=a; id=a") }), name(ip)},
 		{name(auth, alice, preflight), name(ip)},
 		{name(auth, preflight), name(ip)},
-		{name(auth), name(ip)}, // nobody in particular
+		{name(auth), name(ip)}, // no credentials
 		{name(byCookie), name(ip)},
 		{name(header), name(ip)},
 		{name(ip, alice), name(ip)},
@@ -75,6 +74,6 @@ func TestCallerOf(t *testing.T) {
 		}
 	}
 	if got := name(byCookie, cookie); strings.Contains(got, "secret") {
-		t.Errorf("%q tells the cookie", got)
+		t.Errorf("%q contains the cookie", got)
 	}
 }
