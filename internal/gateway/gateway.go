@@ -32,12 +32,17 @@ import (
 
 // Options tune a Gateway. Zero fields mean their defaults.
 type Options struct {
-	Log     *slog.Logger          // what happens to nodes and listeners; default: discard
+	Log     *slog.Logger          // events of nodes and listeners; default: discard
 	Access  *slog.Logger          // one record per request; default: none
 	Metrics prometheus.Registerer // default: none
-	Store   *store.Store          // what policies share with other gateways; default: nothing is shared
+	Store   *store.Store          // the state that policies share with other gateways; default: nothing is shared
 
-	claims *claim.Options // for tests, which must not fail because a store is slow; default: its own
+	// Middleware is any net/http middleware. A request passes it after the policies that all requests have in common and
+	// before the choice of the route. It may wrap the request's body and the writer, if the writer has Unwrap.
+	Middleware []func(http.Handler) http.Handler
+
+	claims  *claim.Options // of tests, which must not fail because a store is slow
+	between policy.Policy  // of tests: stands between any two policies; nil for none
 }
 
 // Gateway serves what a configuration describes. Its nodes come in through Update. It is safe for concurrent use.
@@ -83,17 +88,33 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.handler = policy.Chain(
+	common := []policy.Policy{
 		policy.Record(ends...),
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(cfg.TrustedProxies, cfg.TLS != nil),
-	)(router)
+	}
+	for _, m := range o.Middleware {
+		common = append(common, m)
+	}
+	g.handler = o.chain(common)(router)
 	g.engine = std.New(g, &engine.Options{
 		Limits: cfg.Limits, TLS: certificates, H2C: cfg.H2C, Log: g.log,
 		ConnOpened: metrics.active.Inc, ConnClosed: metrics.active.Dec,
 	})
 	return g, nil
+}
+
+// chain joins policies.
+func (o *Options) chain(policies []policy.Policy) policy.Policy {
+	if o.between != nil {
+		apart := []policy.Policy{}
+		for _, p := range policies {
+			apart = append(apart, p, o.between)
+		}
+		policies = apart
+	}
+	return policy.Chain(policies...)
 }
 
 // ServeHTTP answers one request as the listeners would, for tests and for embedding.
@@ -113,7 +134,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		routes[i] = route{r, policy.Chain(own...)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
+		routes[i] = route{r, o.chain(own)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
 	}
 	g.loops, g.cuts = policies.loops, policies.cuts
 	router := newRouter(routes)

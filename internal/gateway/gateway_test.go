@@ -23,6 +23,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
@@ -64,6 +65,9 @@ func startOn(t testing.TB, shared *store.Store, yaml string) *front {
 	return startWith(t, yaml, Options{Store: shared, claims: &claim.Options{Timeout: patience}})
 }
 
+// between is a policy that stands between any two policies of the gateways that tests start; nil for none.
+var between policy.Policy
+
 func startWith(t testing.TB, yaml string, o Options) *front {
 	t.Helper()
 	cfg, err := config.Parse("test.yaml", []byte("listen: 127.0.0.1:0\nadmin: off\n"+yaml), nil)
@@ -71,6 +75,9 @@ func startWith(t testing.TB, yaml string, o Options) *front {
 		t.Fatal(err)
 	}
 	f := &front{access: &records{}, events: &records{}, metrics: prometheus.NewRegistry(), ended: make(chan error, 1)}
+	if o.between == nil {
+		o.between = between
+	}
 	o.Access, o.Log, o.Metrics = slog.New(f.access), slog.New(f.events), f.metrics
 	f.Gateway, err = New(cfg, &o)
 	if err != nil {
