@@ -51,7 +51,7 @@ var allowedImports = map[string][]string{
 
 	"internal/store": {},
 
-	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/config", "internal/store"},
+	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/sample", "internal/config", "internal/store"},
 
 	"internal/gateway/balance": {},
 
@@ -63,7 +63,8 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/problem": {"internal/gateway/exchange", "internal/gateway/upstream", "internal/http1/client"},
 
-	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node", "internal/config"},
+	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node",
+		"internal/sample", "internal/config"},
 
 	"internal/gateway/caller": {"internal/config", "internal/gateway/exchange"},
 

@@ -27,6 +27,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
+	"github.com/tenfold-go/tenfold/internal/sample"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
@@ -36,6 +37,10 @@ type Options struct {
 	Access  *slog.Logger          // one record per request; default: none
 	Metrics prometheus.Registerer // default: none
 	Store   *store.Store          // the state that policies share with other gateways; default: nothing is shared
+
+	// OnSample is called with each sample of each service, about once per second. It may be called by several goroutines at
+	// the same time, and must not block. Default: none.
+	OnSample func(sample.Sample)
 
 	// Middleware is any net/http middleware. A request passes it after the policies that all requests have in common and
 	// before the choice of the route. It may wrap the request's body and the writer, if the writer has Unwrap.
@@ -75,9 +80,12 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	}
 	metrics := newMetrics(o.Metrics, cfg)
 	g.tunnels.active = metrics.active
+	poolMetrics := upstream.NewMetrics(o.Metrics)
 	for _, s := range cfg.Services {
 		if !s.Worker {
-			g.pools[s.Name] = upstream.New(s, &upstream.Options{Log: g.log, Metrics: o.Metrics, OnChange: g.nodeChanges.report})
+			g.pools[s.Name] = upstream.New(s, &upstream.Options{
+				Log: g.log, Metrics: poolMetrics, OnChange: g.nodeChanges.report, OnSample: o.OnSample,
+			})
 		}
 	}
 	ends := []func(*http.Request, *exchange.Exchange){metrics.count}
@@ -134,7 +142,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		routes[i] = route{r, o.chain(own)(&proxy{service: r.To, pool: g.pools[r.To], tunnels: &g.tunnels})}
+		routes[i] = route{r, o.chain(own)(&proxy{service: r.To, pool: g.transport(r.To), tunnels: &g.tunnels})}
 	}
 	g.loops, g.cuts = policies.loops, policies.cuts
 	router := newRouter(routes)

@@ -10,13 +10,12 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
-	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 )
 
 // proxy passes requests to one service and its answers back.
 type proxy struct {
 	service string
-	pool    *upstream.Pool
+	pool    http.RoundTripper
 	tunnels *tunnels
 }
 

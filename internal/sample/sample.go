@@ -8,10 +8,11 @@ import "time"
 
 // Sample is what the pool of one service measured during one interval.
 type Sample struct {
+	Service  string
 	Time     time.Time     // the end of the interval
 	Interval time.Duration // the length of the interval, usually one second
-	InFlight int           // requests that hold a place on a node, at Time
-	Queued   int           // requests that wait for a place, at Time
+	InFlight int           // requests that hold a slot on a node, at Time
+	Queued   int           // requests that wait for a slot, at Time
 	Counts
 	Latency Histogram // from the arrival at the pool to the response, of the requests that got a response in the interval
 	Nodes   []Node    // all nodes that the pool knows at Time; must not be modified
@@ -23,8 +24,8 @@ type Sample struct {
 // accepted in one interval may complete in a later one.
 type Counts struct {
 	Offered   uint64 // requests that arrived at the pool
-	Accepted  uint64 // requests that got a place on a node, at once or after they waited in the queue
-	Rejected  uint64 // requests that got no place: no node, circuit breaker open, queue full or queue timeout
+	Accepted  uint64 // requests that got a slot on a node, at once or after they waited in the queue
+	Rejected  uint64 // requests that got no slot: no node, circuit breaker open, queue full or queue timeout
 	Completed uint64 // requests that got a response with a status below 500
 	Failed    uint64 // requests that got a response with a 5xx status, or no response
 	Canceled  uint64 // requests whose client disconnected, or sent a broken body, before there was a response

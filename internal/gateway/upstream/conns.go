@@ -2,25 +2,27 @@ package upstream
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 const (
 	dialTimeout = 2 * time.Second
-	maxIdle     = 256              // connections kept per node
-	maxIdleTime = 60 * time.Second // after which a kept one is closed
-	// freshIdle is how long a connection may have rested to carry a request that must not be sent twice. Servers close
-	// idle connections (Node.js after five seconds), and a close that crosses the request looks like a lost answer.
+	maxIdle     = 256              // idle connections per node
+	maxIdleTime = 60 * time.Second // the pool closes a connection that was idle for longer
+	// freshIdle is the longest idle time of a connection that may carry a request that must not be sent twice. Servers
+	// close idle connections, for example Node.js after five seconds. When such a close crosses the request, the pool
+	// cannot tell it from a lost response.
 	freshIdle = time.Second
 )
 
-// conns are the kept connections to one node. The one used last is used next, so that the surplus can age and close.
+// conns has the idle connections to one node. The connection that was used last is used next, so that surplus connections
+// become old and are closed.
 type conns struct {
 	address string
 
@@ -34,7 +36,26 @@ type idleConn struct {
 	since time.Duration // since epoch
 }
 
-// get returns a kept connection that is still open, or dials. Errors of dialling are *client.Error in stage NotSent.
+// roundTrip sends req on an idle or a new connection, and returns the response. The connection becomes idle again when
+// the body of the response is closed. Errors are *[client.Error].
+func (c *conns) roundTrip(req *http.Request) (*http.Response, error) {
+	k, err := c.get(req.Context(), idempotent(req.Method))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := k.RoundTrip(req)
+	if err != nil {
+		k.Close()
+		return nil, err
+	}
+	resp.Request = req
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		resp.Body = &connBody{resp.Body, k, c}
+	}
+	return resp, nil
+}
+
+// get returns an idle connection that is still open, or dials. An error of dialing has the stage NotSent.
 func (c *conns) get(ctx context.Context, repeatable bool) (*client.Conn, error) {
 	for {
 		k, ok := c.pop(repeatable)
@@ -54,6 +75,7 @@ func (c *conns) get(ctx context.Context, repeatable bool) (*client.Conn, error) 
 	return client.NewConn(nc, nil), nil
 }
 
+// pop takes the newest idle connection. For a request that is not repeatable, it takes a fresh connection or none.
 func (c *conns) pop(repeatable bool) (k idleConn, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,32 +91,33 @@ func (c *conns) pop(repeatable bool) (k idleConn, ok bool) {
 	return k, true
 }
 
-// put keeps a connection that can carry another request, and closes any other.
+// put keeps a connection that can carry another request, and closes any other one. It also closes the oldest idle
+// connection when that was idle for too long or there are too many.
 func (c *conns) put(k *client.Conn) {
 	if !k.Reusable() {
 		k.Close()
 		return
 	}
 	now := sinceEpoch()
-	var old *client.Conn
+	var surplus *client.Conn
 	c.mu.Lock()
 	switch {
 	case c.closed:
-		old = k
+		surplus = k
 	case len(c.idle) > 0 && (len(c.idle) >= maxIdle || now-c.idle[0].since > maxIdleTime):
-		old = c.idle[0].Conn
+		surplus = c.idle[0].Conn
 		copy(c.idle, c.idle[1:])
 		c.idle[len(c.idle)-1] = idleConn{k, now}
 	default:
 		c.idle = append(c.idle, idleConn{k, now})
 	}
 	c.mu.Unlock()
-	if old != nil {
-		old.Close()
+	if surplus != nil {
+		surplus.Close()
 	}
 }
 
-// close closes the kept connections and keeps no more.
+// close closes the idle connections. Later calls of put close their connections, too.
 func (c *conns) close() {
 	c.mu.Lock()
 	idle := c.idle
@@ -105,43 +128,17 @@ func (c *conns) close() {
 	}
 }
 
-// exchange sends req on one of the member's connections and returns the head of the answer.
-func (m *member) exchange(p *Pool, req *http.Request) (*http.Response, error) {
-	if exchange.IsGRPC(req) {
-		return p.exchangeGRPC(m, req)
-	}
-	k, err := m.conns.get(req.Context(), idempotent(req.Method))
-	if err != nil {
-		return nil, err
-	}
-	resp, err := k.RoundTrip(req)
-	if err != nil {
-		k.Close()
-		return nil, err
-	}
-	resp.Request = req
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		resp.Body = &connBody{resp.Body, k, m}
-	}
-	return resp, nil
-}
-
-// connBody puts its connection back when it is closed.
+// connBody is the body of a response. Close gives its connection back.
 type connBody struct {
-	inner interface {
-		Read([]byte) (int, error)
-		Close() error
-	}
-	conn   *client.Conn
-	member *member
+	io.ReadCloser
+	conn  *client.Conn // nil after Close
+	conns *conns
 }
-
-func (b *connBody) Read(p []byte) (int, error) { return b.inner.Read(p) }
 
 func (b *connBody) Close() error {
-	err := b.inner.Close()
+	err := b.ReadCloser.Close()
 	if b.conn != nil {
-		b.member.conns.put(b.conn)
+		b.conns.put(b.conn)
 		b.conn = nil
 	}
 	return err

@@ -6,9 +6,14 @@ import (
 	"time"
 )
 
-// Drain sends nothing new to the node and returns when it holds nothing any more. When ctx ends before, what is left is
-// cancelled with ErrDrained: requests that may be repeated move on to another node, the rest get an error.
-// A node that the pool does not know is drained already.
+// Drain stops new requests to the node and waits until the node holds no request any more. When ctx ends before, Drain
+// cancels the remaining requests with ErrDrained: those that may be repeated move to another node, the others fail. It then
+// returns an error with their number. For an unknown node Drain returns at once.
+//
+// The fleet announces a drain twice: it publishes a set in which the node is draining, and it calls Drain. The call is
+// needed because a set takes effect some time later, and because the fleet must know when the last request has ended. The
+// set is needed because it may be the first one that has the node: Drain then finds no such node yet, and the set keeps
+// requests away from it.
 func (p *Pool) Drain(ctx context.Context, id string) error {
 	p.mu.Lock()
 	m := p.members[id]
@@ -16,33 +21,39 @@ func (p *Pool) Drain(ctx context.Context, id string) error {
 		p.mu.Unlock()
 		return nil
 	}
-	m.draining.Store(true)
+	m.drain()
 	p.rebuild()
 	p.mu.Unlock()
 	p.log.Debug("node drains", "node", id, "in_flight", m.held())
-
-	for m.held() > 0 {
-		select {
-		case <-m.idle:
-		case <-time.After(100 * time.Millisecond): // somebody else who drains it may have been told
-		case <-ctx.Done():
-			return p.cut(m)
-		}
+	select {
+	case <-m.idle:
+		return nil
+	case <-ctx.Done():
+		return p.cancelRequests(m)
 	}
-	return nil
 }
 
-// cutPatience is how long a cancelled request may take to notice.
-const cutPatience = 5 * time.Second
+const (
+	cancelTimeout = 5 * time.Second       // how long a canceled request may take to end
+	cancelAgain   = 10 * time.Millisecond // a request may have had its slot before the drain, and its attempt may begin later
+)
 
-// cut cancels what a drained member still holds.
-func (p *Pool) cut(m *member) error {
+// cancelRequests cancels the requests of a draining node. It returns an error with their number, or nil when there were
+// none.
+func (p *Pool) cancelRequests(m *member) error {
+	timeout := time.NewTimer(cancelTimeout)
+	defer timeout.Stop()
+	again := time.NewTicker(cancelAgain)
+	defer again.Stop()
 	n := 0
-	for begun := time.Now(); m.held() > 0 && time.Since(begun) < cutPatience; {
-		n += m.tries.cancel(ErrDrained, nil)
+	for ended := false; !ended; {
+		n += m.running.cancelAll(ErrDrained)
 		select {
 		case <-m.idle:
-		case <-time.After(10 * time.Millisecond): // a request that was just on its way in: cancel it too
+			ended = true
+		case <-timeout.C:
+			ended = true
+		case <-again.C:
 		}
 	}
 	if n == 0 {

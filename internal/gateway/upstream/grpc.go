@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// newGRPCTransport speaks HTTP/2 without TLS to the nodes. gRPC needs it (trailers, streams in both directions); everything
-// else goes over HTTP/1.1, which is cheaper per request.
+// newGRPCTransport returns a transport that speaks HTTP/2 without TLS. gRPC needs it, for trailers and for streams in both
+// directions. All other requests use HTTP/1.1, which costs less per request.
 func newGRPCTransport() *http.Transport {
 	t := &http.Transport{
 		DisableCompression: true,
@@ -21,11 +21,12 @@ func newGRPCTransport() *http.Transport {
 	return t
 }
 
-func (p *Pool) exchangeGRPC(m *member, req *http.Request) (*http.Response, error) {
+// roundTripGRPC sends req to the node at address. Errors are *[client.Error].
+func roundTripGRPC(t *http.Transport, address string, req *http.Request) (*http.Response, error) {
 	u := *req.URL
-	u.Scheme, u.Host = "http", m.conns.address
+	u.Scheme, u.Host = "http", address
 	req.URL = &u
-	resp, err := p.grpc.RoundTrip(req)
+	resp, err := t.RoundTrip(req)
 	if err != nil {
 		stage := client.Sent
 		if e := (*net.OpError)(nil); errors.As(err, &e) && e.Op == "dial" {

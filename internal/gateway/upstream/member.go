@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,54 +12,61 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// epoch is the zero of the monotonic clock that pickers and latencies go by.
-var epoch = time.Now()
-
-func sinceEpoch() time.Duration { return time.Since(epoch) }
-
-// member is one node as the pool sees it. It is the balance.Node that pickers ask.
+// member is one node as the pool sees it. It is the [balance.Node] that pickers use.
 type member struct {
 	id    string
-	order uint64 // members that joined earlier have a smaller one
+	token string // see NodeToken
+	order uint64 // grows with each new member of any pool
 	node  atomic.Pointer[node.Node]
 	conns conns
 
-	inFlight atomic.Int64 // requests that hold one of its places
-	tunnels  atomic.Int64 // upgraded connections; they live long and hold no place
+	inFlight atomic.Int64 // requests that hold one of the node's slots
+	tunnels  atomic.Int64 // upgraded connections; they live long and hold no slot
 	requests atomic.Uint64
 	failures atomic.Uint64
 	latency  balance.Latency
-	draining atomic.Bool
-	usable   atomic.Bool   // it is in the pool's view: it may be picked
-	idle     chan struct{} // capacity 1: told when a draining member may have nothing left
+	draining atomic.Bool // never becomes false again
+	eligible atomic.Bool // the node is in the pool's view, so that it may be picked
+
+	idle     chan struct{} // closed when the node drains and holds nothing any more
+	idleOnce sync.Once
 
 	failuresInRow atomic.Int64
-	interval      struct{ ok, failed atomic.Int64 } // since the last look at success rates
+	interval      struct{ ok, failed atomic.Int64 } // since the last comparison of success rates
 
 	slowStart time.Duration
-	warmFrom  atomic.Int64 // since epoch; negative when it gets its full share
+	warmFrom  atomic.Int64 // since epoch; negative when the node gets its full share
 
-	tries     tries
+	running   runningSet
 	stopProbe context.CancelFunc // set by Run before the probe starts
 
 	// Guarded by Pool.mu:
-	passing      bool      // the probe's verdict
+	ready        bool      // the node passes its probe
+	wasReady     bool      // the node was ready before
+	readySince   time.Time // when the node became ready the last time
+	warming      bool      // the last sample reported the node as warming
 	probeErr     error     // of the last probe
-	wasUp        bool      // it passed before
-	upSince      time.Time // when it last began to pass
-	ejectedUntil time.Time // zero, or when the outlier mark ends
-	ejections    int       // in a row; the next one is longer
+	ejectedUntil time.Time // when the last ejection ends or ended; zero before the first one
+	ejections    int       // in a row; each one is longer than the one before
 }
 
-var joined atomic.Uint64
+// members counts the members of all pools, for member.order.
+var members atomic.Uint64
 
 func newMember(n node.Node, s config.Service) *member {
-	m := &member{id: n.ID, order: joined.Add(1), idle: make(chan struct{}, 1), slowStart: s.SlowStart}
+	m := &member{
+		id: n.ID, token: nodeToken(n.ID), order: members.Add(1), idle: make(chan struct{}), slowStart: s.SlowStart,
+	}
 	m.warmFrom.Store(-1)
 	m.node.Store(&n)
 	m.conns.address = n.Address
 	return m
 }
+
+func byOrder(a, b *member) int { return int(a.order) - int(b.order) }
+
+// nodeToken returns a name for a node that does not reveal its id.
+func nodeToken(id string) string { return strconv.FormatUint(balance.Key(id), 36) }
 
 func (m *member) Node() *node.Node { return m.node.Load() }
 func (m *member) ID() string       { return m.id }
@@ -68,9 +76,11 @@ func (m *member) Latency(now time.Duration) time.Duration { return m.latency.At(
 
 func (m *member) Weight() float64 { return float64(max(1, m.Node().Weight)) }
 
-// leastShare is what a node gets the moment it is ready: enough to warm its caches, little enough to survive it.
+// leastShare is the share of a node that has just become ready. It is large enough to warm the node's caches, and small
+// enough not to overload a cold node.
 const leastShare = 0.1
 
+// Share returns the share of its full load that the node gets: below 1 while it is warming.
 func (m *member) Share(now time.Duration) float64 {
 	from := m.warmFrom.Load()
 	if from < 0 {
@@ -84,96 +94,60 @@ func (m *member) Share(now time.Duration) float64 {
 	return max(leastShare, share)
 }
 
-// ejected reports whether live traffic has marked the node. Called with Pool.mu held.
-func (m *member) ejected(now time.Time) bool { return now.Before(m.ejectedUntil) }
-
-// take claims a place for one request; false when all limit places are held, or the node is draining.
-func (m *member) take(limit int64) bool {
-	if n := m.inFlight.Add(1); limit > 0 && n > limit {
-		m.inFlight.Add(-1)
-		return false
-	}
-	if m.draining.Load() { // marked after the request chose it
-		m.put()
+// acquire takes one of the node's slots for a request. It returns false when all limit slots are taken, or when the node
+// is draining. A limit of 0 means that there is no limit.
+func (m *member) acquire(limit int64) bool {
+	n := m.inFlight.Add(1)
+	if limit > 0 && n > limit || m.draining.Load() { // it may have begun to drain after the request picked it
+		m.release()
 		return false
 	}
 	return true
 }
 
-// put gives a place back.
-func (m *member) put() {
+// release gives a slot back.
+func (m *member) release() {
 	m.inFlight.Add(-1)
-	m.tellIdle()
+	m.reportIdle()
 }
 
+// held returns the number of requests and upgraded connections that the node holds.
 func (m *member) held() int64 { return m.inFlight.Load() + m.tunnels.Load() }
 
-func (m *member) tellIdle() {
+// drain stops new requests to the node.
+func (m *member) drain() {
+	m.draining.Store(true)
+	m.reportIdle()
+}
+
+// reportIdle closes m.idle when the node drains and holds nothing. That is final: a draining node gets no new request.
+func (m *member) reportIdle() {
 	if m.draining.Load() && m.held() == 0 {
-		select {
-		case m.idle <- struct{}{}:
-		default:
-		}
+		m.idleOnce.Do(func() { close(m.idle) })
 	}
 }
 
-// leave ends what the pool does for a node that is no longer in the set. Requests on it run on.
+// leave ends the pool's work for a node that is no longer in the set. Requests on the node run on.
 func (m *member) leave() {
 	if m.stopProbe != nil {
 		m.stopProbe()
 	}
-	m.draining.Store(true)
+	m.drain()
 	m.conns.close()
 }
 
-func (m *member) status(now time.Time) Status {
-	s := Status{
-		Node: *m.Node(), Ejected: m.ejected(now), InFlight: m.held(),
-		Requests: m.requests.Load(), Failures: m.failures.Load(), Latency: m.latency.At(sinceEpoch()),
-	}
+// state returns the state of the node. It is called with Pool.mu held.
+func (m *member) state() node.State {
 	switch {
 	case m.draining.Load():
-		s.State = node.Draining
-	case !m.passing:
-		s.State, s.ProbeErr = node.Starting, m.probeErr
+		return node.Draining
+	case !m.ready:
+		return node.Starting
 	case m.Share(sinceEpoch()) < 1:
-		s.State = node.Warming
-	default:
-		s.State = node.Ready
+		return node.Warming
 	}
-	return s
+	return node.Ready
 }
 
-// tries is what is under way on a member, so that it can be called back.
-type tries struct {
-	mu  sync.Mutex
-	all map[*try]struct{}
-}
-
-func (t *tries) add(x *try) {
-	t.mu.Lock()
-	if t.all == nil {
-		t.all = make(map[*try]struct{})
-	}
-	t.all[x] = struct{}{}
-	t.mu.Unlock()
-}
-
-func (t *tries) remove(x *try) {
-	t.mu.Lock()
-	delete(t.all, x)
-	t.mu.Unlock()
-}
-
-// cancel ends the tries that which accepts, with a cause, and counts them. A nil which accepts all.
-func (t *tries) cancel(cause error, which func(*try) bool) (n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for x := range t.all {
-		if x.ctx.Err() == nil && (which == nil || which(x)) {
-			x.cancel(cause)
-			n++
-		}
-	}
-	return n
-}
+// ejected reports whether the node is an outlier at the moment. It is called with Pool.mu held.
+func (m *member) ejected(now time.Time) bool { return now.Before(m.ejectedUntil) }

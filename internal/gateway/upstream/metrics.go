@@ -1,9 +1,57 @@
 package upstream
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
+	"sync"
 
-// metrics are a pool's counters, all with its service as a constant label.
-type metrics struct {
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics has the counters and gauges of all pools. It is safe for concurrent use.
+//
+// Any number of pools can share one Metrics, also two pools of the same service at the same time. Their counters, their
+// requests in flight and their queued requests add up. The state of the breaker and the number of usable nodes are those of
+// the pool that started last. The gauges of a service exist while a pool of the service runs.
+type Metrics struct {
+	retries       *prometheus.CounterVec   // by service
+	notRetried    *prometheus.CounterVec   // by service and reason
+	refused       *prometheus.CounterVec   // by service and reason
+	ejections     *prometheus.CounterVec   // by service
+	probeFailures *prometheus.CounterVec   // by service
+	queueWait     *prometheus.HistogramVec // by service
+	gauges        gauges
+}
+
+// NewMetrics returns the metrics of a registry. It panics when it is called twice for the same registry. A nil registerer
+// means that the metrics are not exported.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		retries: counter("tenfold_upstream_retries_total", "Requests that were sent again.", "service"),
+		notRetried: counter("tenfold_upstream_not_retried_total",
+			"Failed tries that were not repeated: the method is not idempotent and the request may have been sent (unsafe), "+
+				"its body was gone (body), all tries (tries) or the retry budget (budget) were spent.", "service", "reason"),
+		refused: counter("tenfold_upstream_refused_total",
+			"Requests that were answered without a try on any node.", "service", "reason"),
+		ejections: counter("tenfold_upstream_ejections_total",
+			"Nodes taken out because live requests failed on them.", "service"),
+		probeFailures: counter("tenfold_upstream_probe_failures_total", "Probes that failed.", "service"),
+		queueWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tenfold_upstream_queue_wait_seconds", Help: "How long queued requests waited for a free node.",
+			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3},
+		}, []string{"service"}),
+		gauges: newGauges(),
+	}
+	if r != nil {
+		r.MustRegister(m.retries, m.notRetried, m.refused, m.ejections, m.probeFailures, m.queueWait, &m.gauges)
+	}
+	return m
+}
+
+// serviceMetrics are the counters of one service.
+type serviceMetrics struct {
 	retries       prometheus.Counter
 	unsafe        prometheus.Counter
 	bodyGone      prometheus.Counter
@@ -12,61 +60,32 @@ type metrics struct {
 	noNode        prometheus.Counter
 	queueFull     prometheus.Counter
 	queueTimeout  prometheus.Counter
-	queueWait     prometheus.Histogram
+	queueWait     prometheus.Observer
 	breakerOpen   prometheus.Counter
 	ejections     prometheus.Counter
 	probeFailures prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer, p *Pool) *metrics {
-	service := prometheus.Labels{"service": p.service.Name}
-	counter := func(name, help string, labels ...string) prometheus.Counter {
-		all := prometheus.Labels{"service": p.service.Name}
-		for i := 0; i < len(labels); i += 2 {
-			all[labels[i]] = labels[i+1]
-		}
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: all})
+func (m *Metrics) of(service string) *serviceMetrics {
+	return &serviceMetrics{
+		retries:       m.retries.WithLabelValues(service),
+		unsafe:        m.notRetried.WithLabelValues(service, "unsafe"),
+		bodyGone:      m.notRetried.WithLabelValues(service, "body"),
+		triesSpent:    m.notRetried.WithLabelValues(service, "tries"),
+		budgetSpent:   m.notRetried.WithLabelValues(service, "budget"),
+		noNode:        m.refused.WithLabelValues(service, "no_node"),
+		queueFull:     m.refused.WithLabelValues(service, "queue_full"),
+		queueTimeout:  m.refused.WithLabelValues(service, "queue_timeout"),
+		queueWait:     m.queueWait.WithLabelValues(service),
+		breakerOpen:   m.refused.WithLabelValues(service, "breaker"),
+		ejections:     m.ejections.WithLabelValues(service),
+		probeFailures: m.probeFailures.WithLabelValues(service),
 	}
-	const notRetried = "tenfold_upstream_not_retried_total"
-	const notRetriedHelp = "Failed tries that were not repeated: the method is not idempotent and the request may have been sent (unsafe), its body was gone (body), all tries (tries) or the retry budget (budget) were spent."
-	const refused = "tenfold_upstream_refused_total"
-	const refusedHelp = "Requests that were answered without a try on any node."
-	m := &metrics{
-		retries:       counter("tenfold_upstream_retries_total", "Requests that were sent again."),
-		unsafe:        counter(notRetried, notRetriedHelp, "reason", "unsafe"),
-		bodyGone:      counter(notRetried, notRetriedHelp, "reason", "body"),
-		triesSpent:    counter(notRetried, notRetriedHelp, "reason", "tries"),
-		budgetSpent:   counter(notRetried, notRetriedHelp, "reason", "budget"),
-		noNode:        counter(refused, refusedHelp, "reason", "no_node"),
-		queueFull:     counter(refused, refusedHelp, "reason", "queue_full"),
-		queueTimeout:  counter(refused, refusedHelp, "reason", "queue_timeout"),
-		breakerOpen:   counter(refused, refusedHelp, "reason", "breaker"),
-		ejections:     counter("tenfold_upstream_ejections_total", "Nodes taken out because live requests failed on them."),
-		probeFailures: counter("tenfold_upstream_probe_failures_total", "Probes that failed."),
-		queueWait: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "tenfold_upstream_queue_wait_seconds", Help: "How long queued requests waited for a free node.",
-			ConstLabels: service, Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3},
-		}),
-	}
-	if r == nil {
-		return m
-	}
-	gauge := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: service}, f)
-	}
-	r.MustRegister(m.retries, m.unsafe, m.bodyGone, m.triesSpent, m.budgetSpent, m.noNode, m.queueFull, m.queueTimeout,
-		m.breakerOpen, m.ejections, m.probeFailures, m.queueWait,
-		gauge("tenfold_upstream_in_flight", "Requests that nodes are working on.", func() float64 { return float64(p.inFlight.Load()) }),
-		gauge("tenfold_upstream_queued", "Requests that wait for a free node.", func() float64 { return float64(p.queue.waiting.Load()) }),
-		gauge("tenfold_upstream_breaker", "The circuit breaker: 0 closed, 1 open, 2 half-open.", func() float64 { return float64(p.Breaker()) }),
-		gauge("tenfold_upstream_nodes_usable", "Nodes that get requests.", func() float64 { return float64(len(p.view.Load().members)) }),
-	)
-	return m
 }
 
-// notRetried counts a failed try that judge did not repeat.
-func (m *metrics) notRetried(why string) {
-	switch why {
+// countNotRetried counts a failed attempt that was not repeated. An empty reason is not counted.
+func (m *serviceMetrics) countNotRetried(reason string) {
+	switch reason {
 	case "unsafe":
 		m.unsafe.Inc()
 	case "body":
@@ -75,5 +94,74 @@ func (m *metrics) notRetried(why string) {
 		m.triesSpent.Inc()
 	case "budget":
 		m.budgetSpent.Inc()
+	}
+}
+
+// gauges is the collector of the numbers that are read from the pools when the metrics are scraped.
+type gauges struct {
+	inFlight, queued, breaker, nodesUsable *prometheus.Desc
+
+	mu    sync.Mutex
+	pools map[string][]*gaugeSource // running pools by service; the one that started last is the last
+}
+
+// gaugeSource reads the gauges of one pool.
+type gaugeSource struct {
+	inFlight, queued, breaker, nodesUsable func() float64
+}
+
+func newGauges() gauges {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"service"}, nil)
+	}
+	return gauges{
+		inFlight:    desc("tenfold_upstream_in_flight", "Requests that nodes are working on."),
+		queued:      desc("tenfold_upstream_queued", "Requests that wait for a free node."),
+		breaker:     desc("tenfold_upstream_breaker", "The circuit breaker: 0 closed, 1 open, 2 half-open."),
+		nodesUsable: desc("tenfold_upstream_nodes_usable", "Nodes that get requests."),
+		pools:       make(map[string][]*gaugeSource),
+	}
+}
+
+// add includes a pool of the service in the gauges until remove is called.
+func (g *gauges) add(service string, source *gaugeSource) (remove func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pools[service] = append(g.pools[service], source)
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		all := slices.DeleteFunc(g.pools[service], func(s *gaugeSource) bool { return s == source })
+		if g.pools[service] = all; len(all) == 0 {
+			delete(g.pools, service)
+		}
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (g *gauges) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{g.inFlight, g.queued, g.breaker, g.nodesUsable} {
+		descs <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g *gauges) Collect(metrics chan<- prometheus.Metric) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for service, all := range g.pools {
+		gauge := func(d *prometheus.Desc, value float64) {
+			metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, service)
+		}
+		inFlight, queued := 0.0, 0.0
+		for _, s := range all {
+			inFlight += s.inFlight()
+			queued += s.queued()
+		}
+		newest := all[len(all)-1]
+		gauge(g.inFlight, inFlight)
+		gauge(g.queued, queued)
+		gauge(g.breaker, newest.breaker())
+		gauge(g.nodesUsable, newest.nodesUsable())
 	}
 }

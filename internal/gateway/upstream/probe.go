@@ -17,15 +17,16 @@ import (
 )
 
 const (
-	startInterval = 50 * time.Millisecond // between probes of a node that has not been ready yet
-	startEager    = 30 * time.Second      // how long it is probed that often
-	probeBody     = 64 << 10              // how much of the answer is read, and searched for Probe.Body
+	startInterval = 50 * time.Millisecond // between probes of a node that was not ready yet
+	startPhase    = 30 * time.Second      // how long a new node is probed that often
+	probeBody     = 64 << 10              // how much of the response's body is read and searched for Probe.Body
 )
 
-// probe asks the node again and again whether it can take requests, until ctx ends.
+// probe checks the node again and again, and tells the pool when the node becomes ready or goes down. It returns when ctx
+// ends.
 func (p *Pool) probe(ctx context.Context, m *member) {
-	begun := time.Now()
-	rise, fall, wasReady := 0, 0, false
+	start := time.Now()
+	successes, failures, wasReady := 0, 0, false // successes and failures are in a row
 	for {
 		err := checkNode(ctx, p.service.Probe, m.Node().Address)
 		if ctx.Err() != nil {
@@ -35,20 +36,20 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 		m.probeErr = err
 		p.mu.Unlock()
 		if err == nil {
-			rise, fall = rise+1, 0
-			if rise == p.service.Probe.Rise {
+			successes, failures = successes+1, 0
+			if successes == p.service.Probe.Rise {
 				wasReady = true
-				p.nodeUp(m)
+				p.nodeReady(m)
 			}
 		} else {
-			rise, fall = 0, fall+1
+			successes, failures = 0, failures+1
 			p.metrics.probeFailures.Inc()
-			if fall == p.service.Probe.Fall {
+			if failures == p.service.Probe.Fall {
 				p.nodeDown(m, err)
 			}
 		}
 		pause := p.service.Probe.Interval
-		if !wasReady && time.Since(begun) < startEager || err == nil && rise < p.service.Probe.Rise {
+		if !wasReady && time.Since(start) < startPhase || err == nil && successes < p.service.Probe.Rise {
 			pause = min(pause, startInterval)
 		}
 		if !sleep(ctx, jitter(pause)) {
@@ -57,7 +58,7 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 	}
 }
 
-// checkNode asks a node once. Each probe is a connection of its own, so that it also tells whether the node accepts any.
+// checkNode sends one probe. Each probe opens a new connection, so that it also tests whether the node accepts connections.
 func checkNode(ctx context.Context, c config.Probe, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -83,7 +84,8 @@ func checkNode(ctx context.Context, c config.Probe, address string) error {
 		return err
 	}
 	defer resp.Body.Close()
-	// It is read though it may not matter: to close a connection with something unread resets it, which servers log.
+	// The body is read even if only the status counts: closing a connection with unread data resets it, and servers log
+	// resets.
 	body, err := io.ReadAll(io.LimitReader(resp.Body, probeBody))
 	switch {
 	case !expected(c.Status, resp.StatusCode):
@@ -107,58 +109,59 @@ func expected(ranges []config.StatusRange, status int) bool {
 	return false
 }
 
-// nodeUp takes a node in. Its share grows slowly, but only beside nodes that are warm already: a fleet that starts as a
-// whole has nobody to carry the load in the meantime.
-func (p *Pool) nodeUp(m *member) {
+// nodeReady makes a node ready. The node starts slowly only if another node is warm already: without a warm node, no node
+// can carry the load in the meantime.
+func (p *Pool) nodeReady(m *member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m.passing {
+	if m.ready {
 		return
 	}
 	now := time.Now()
-	warm := false
-	for _, o := range p.members {
-		warm = warm || o != m && o.usable.Load() && now.Sub(o.upSince) >= m.slowStart
+	otherWarm := false
+	for _, other := range p.ordered {
+		otherWarm = otherWarm || other != m && other.eligible.Load() && now.Sub(other.readySince) >= m.slowStart
 	}
-	m.passing, m.upSince = true, now
+	m.ready, m.readySince = true, now
 	m.warmFrom.Store(-1)
-	if warm && m.slowStart > 0 {
+	if otherWarm && m.slowStart > 0 {
 		m.warmFrom.Store(int64(sinceEpoch()))
 	}
 	m.failuresInRow.Store(0)
-	if m.wasUp {
+	if m.wasReady {
 		p.log.Info("node up again", "node", m.id, "address", m.Node().Address)
 	}
-	m.wasUp = true
+	m.wasReady = true
 	if p.breaker != nil {
 		p.breaker.ProbePassed()
 	}
 	p.rebuild()
 }
 
-// nodeDown takes a node out, and moves what can be repeated to other nodes.
+// nodeDown takes the requests away from a node that fails its probe. Requests that may be repeated move to other nodes.
 func (p *Pool) nodeDown(m *member, err error) {
 	p.mu.Lock()
-	wasUp := m.passing
-	m.passing = false
+	wasReady := m.ready
+	m.ready = false
 	p.rebuild()
-	usable := m.usable.Load() // in a panic it still is
+	eligible := m.eligible.Load() // it still is when too few nodes are ready: see config.Outlier.Panic
 	p.mu.Unlock()
-	if !wasUp {
+	if !wasReady {
 		return
 	}
 	moved := 0
-	if !usable {
-		moved = m.tries.cancel(ErrNodeDown, func(t *try) bool { return t.moving.Load() })
+	if !eligible {
+		moved = m.running.cancelRetryable(ErrNodeDown)
 	}
 	p.log.Warn("node down", "node", m.id, "address", m.Node().Address, "err", err, "moved", moved)
 }
 
-// jitter spreads probes, so that many gateways or many nodes do not fall into step: 10 % either way.
+// jitter changes d by up to 10 % either way, so that many gateways or nodes are not probed at the same moment.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
 }
 
+// sleep returns false when ctx ends before d has passed.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

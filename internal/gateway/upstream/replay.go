@@ -12,16 +12,16 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// replay is a request's body over several tries. Whether it can be sent again is decided before the first one: a body of
-// known length up to a limit is read whole, one that is in memory already stays there, any other streams and can be sent
-// again only while nobody has read from it.
+// replay is the body of a request over all its attempts. keepBody decides before the first attempt whether it can be sent
+// again: a body of known length up to a limit is read whole, and a body in memory stays there. Any other body streams. It
+// can be sent again only as long as nothing has been read from it.
 type replay struct {
 	kept   []byte        // the whole body, or nil
-	stream io.ReadCloser // else, nil for no body
-	lent   *streamBody   // stream as the try has it that is under way
+	stream io.ReadCloser // the body if it streams, or nil
+	lent   *streamBody   // the stream as the current attempt has it
 }
 
-// keepBody takes req's body over. Its error is an *client.BodyError.
+// keepBody takes the body of req. Its error is a *[client.BodyError].
 func keepBody(req *http.Request, limit int) (*replay, error) {
 	b := &replay{}
 	if m, ok := req.Body.(*exchange.MemoryBody); ok {
@@ -42,23 +42,17 @@ func keepBody(req *http.Request, limit int) (*replay, error) {
 	return b, nil
 }
 
-// reclaim takes the body back from a try that is over, and reports whether it can be sent from its start again. The try's
-// connection may have a goroutine left that has not come to read: it gets nothing any more.
-func (b *replay) reclaim() bool {
-	return b.lent == nil || b.lent.state.CompareAndSwap(bodyUntouched, bodyReclaimed)
-}
-
-// streams reports whether the body is still to come from the downstream.
+// streams reports whether the body is still to come from the client.
 func (b *replay) streams() bool { return b.stream != nil }
 
-// attach gives req the body for one more try, which hears how the body goes when it streams.
-func (b *replay) attach(req *http.Request, t watch) {
+// attach gives req the body for one more attempt. The observer of the attempt learns how a streamed body proceeds.
+func (b *replay) attach(req *http.Request, observer bodyObserver) {
 	switch {
 	case b.kept != nil:
 		req.Body = io.NopCloser(bytes.NewReader(b.kept))
 		req.ContentLength = int64(len(b.kept))
 	case b.stream != nil:
-		b.lent = &streamBody{stream: b.stream, watch: t}
+		b.lent = &streamBody{stream: b.stream, observer: observer}
 		req.Body = b.lent
 	default:
 		req.Body = http.NoBody
@@ -66,36 +60,43 @@ func (b *replay) attach(req *http.Request, t watch) {
 	}
 }
 
-// streamBody is a stream as the body of one try. Closing it does not close the stream: the next try may still need it,
-// and its owner, the server, closes it in the end.
+// reclaim takes the body back from an attempt that has ended. It reports whether the body can be sent from its start again.
+// The connection of the attempt may still have a goroutine that will read the body: it gets an error.
+func (b *replay) reclaim() bool {
+	return b.lent == nil || b.lent.state.CompareAndSwap(bodyUntouched, bodyReclaimed)
+}
+
+// streamBody is a stream as the body of one attempt. Close does not close the stream, because the next attempt may need
+// it. The server closes it in the end.
 type streamBody struct {
-	stream io.Reader
-	watch  watch
-	state  atomic.Int32
+	stream   io.Reader
+	observer bodyObserver
+	state    atomic.Int32
 }
 
-// watch tells a client's slowness from a node's: what was read is with the node until the next read.
-type watch interface {
-	bodyAwaited()        // the next piece is to come from the client
-	bodySent(ended bool) // a piece is on its way to the node, the last one if ended
+// bodyObserver learns who delays a body. The client delays it between bodyAwaited and bodySent, the node at other times.
+type bodyObserver interface {
+	bodyAwaited()       // the next piece has to come from the client
+	bodySent(last bool) // a piece is on its way to the node
 }
 
+// States of a streamBody.
 const (
 	bodyUntouched int32 = iota
 	bodyTouched         // something was read
-	bodyReclaimed       // another try has it
+	bodyReclaimed       // another attempt has it
 )
 
-var errReclaimed = errors.New("body was taken back for another try")
+var errReclaimed = errors.New("body belongs to another attempt")
 
 func (b *streamBody) Read(p []byte) (int, error) {
 	if !b.state.CompareAndSwap(bodyUntouched, bodyTouched) && b.state.Load() == bodyReclaimed {
 		return 0, errReclaimed
 	}
-	b.watch.bodyAwaited()
+	b.observer.bodyAwaited()
 	n, err := b.stream.Read(p)
 	if err == nil || err == io.EOF {
-		b.watch.bodySent(err == io.EOF)
+		b.observer.bodySent(err == io.EOF)
 	}
 	return n, err
 }

@@ -1,117 +1,51 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"net/http"
-	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
-	"github.com/tenfold-go/tenfold/internal/http1/client"
+	"github.com/tenfold-go/tenfold/internal/sample"
 	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
-// flight is one request on its way through the pool, over all its tries.
-type flight struct {
-	req      *http.Request
-	body     *replay
-	key      uint64 // for the consistent hash
-	limit    int64  // places per node
-	deadline time.Time
-	waited   time.Duration
-
-	view  *view // what the last pick saw
-	tried []*member
-	room  [4]*member // backs tried
-}
-
-// Skip keeps the picker away from nodes that are full and, while there are others, from those already tried.
-func (f *flight) Skip(i int) bool {
-	m := f.view.members[i]
-	if f.limit > 0 && m.inFlight.Load() >= f.limit {
-		return true
-	}
-	for _, t := range f.tried {
-		if t == m {
-			return true
-		}
-	}
-	return false
-}
-
-// RoundTrip sends req to a node and returns its response; the caller must close the body. req is ready to be sent:
-// hop-by-hop fields are gone. The exchange in its context, if any, gets the node, the tries and the time in the queue.
+// RoundTrip sends req to a node and returns the response, whose body the caller must close. Hop-by-hop fields must have
+// been removed from req. RoundTrip fills the exchange of req, if there is one, with the node, the number of attempts and the
+// time in the queue.
 //
-// It is sent again, to another node where there is one, when no byte of it had left, or when its method is idempotent
-// (RFC 9110 section 9.2.2) or it carries an Idempotency-Key, and the tries and the budget allow it.
+// A failed request is sent again, to another node if there is one, when none of its bytes had been sent, when its method is
+// idempotent (RFC 9110 section 9.2.2), or when it carries an Idempotency-Key. The number of tries and the retry budget
+// limit this.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchange.FromContext(req.Context())
 	if x == nil {
 		x = &exchange.Exchange{}
 	}
+	r := &request{
+		Request: req, exchange: x, traffic: p.traffic.shard(), start: sinceEpoch(), limit: int64(p.service.Limit.InFlight),
+	}
+	r.traffic.offered.Add(1)
 	if len(p.view.Load().members) == 0 {
+		// This comes before the breaker: no node was tried, so that there is no result to count.
 		p.metrics.noNode.Inc()
-		return nil, ErrNoNode // before the breaker: nothing was tried, so there is no verdict
+		r.traffic.rejected.Add(1)
+		return nil, ErrNoNode
 	}
 	call, err := p.admit()
 	if err != nil {
+		r.traffic.rejected.Add(1)
 		return nil, err
 	}
-	most := p.service.Retry.BodyBytes
-	if x.BodyInMemory {
-		most = math.MaxInt
-	}
-	body, err := keepBody(req, most)
-	if err != nil {
-		p.settle(call, nil, err, req.Context())
-		return nil, err
-	}
-	f := &flight{req: req, body: body, limit: int64(p.service.Limit.InFlight), key: p.hashKey(req, x)}
-	f.tried = f.room[:0]
-	if p.service.Timeout > 0 {
-		f.deadline = time.Now().Add(p.service.Timeout)
-	}
-	p.budget.CountRequest()
-	resp, err := p.send(f, x)
-	x.Waited = f.waited
-	p.settle(call, resp, err, req.Context())
+	resp, err := p.respond(r)
+	p.finish(r, call, resp, err)
 	return resp, err
 }
 
-// send tries until there is an answer to give.
-func (p *Pool) send(f *flight, x *exchange.Exchange) (*http.Response, error) {
-	ctx := f.req.Context()
-	for {
-		m, err := p.acquire(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		x.Node = m.id
-		x.Tries++
-		resp, err := p.try(f, m)
-		again, why := p.judge(f, x.Tries, resp, err)
-		if !again {
-			if why != "" {
-				p.metrics.notRetried(why)
-			}
-			if resp != nil {
-				if t, ok := resp.Body.(*tunnelBody); ok {
-					x.Tunnel = t
-				}
-			}
-			return p.pin(resp, f, m), err
-		}
-		p.metrics.retries.Inc()
-		if resp != nil {
-			resp.Body.Close()
-		}
-	}
-}
-
-// admit asks the breaker.
+// admit asks the circuit breaker.
 func (p *Pool) admit() (breaker.Call, error) {
 	if p.breaker == nil {
 		return breaker.Call{}, nil
@@ -124,22 +58,49 @@ func (p *Pool) admit() (breaker.Call, error) {
 	return call, nil
 }
 
-// settle tells the breaker how the request ended. What says nothing about the nodes is no verdict.
-func (p *Pool) settle(call breaker.Call, resp *http.Response, err error, ctx context.Context) {
-	if p.breaker == nil {
-		return
+// respond reads or prepares the body of an admitted request, and tries nodes until there is a response or an error to
+// return.
+func (p *Pool) respond(r *request) (resp *http.Response, err error) {
+	limit := p.service.Retry.BodyBytes
+	if r.exchange.BodyInMemory {
+		limit = math.MaxInt
 	}
-	var body *client.BodyError
-	switch {
-	case ctx.Err() != nil, errors.As(err, &body), errors.Is(err, ErrNoNode), errors.Is(err, ErrQueueFull), errors.Is(err, ErrQueueTimeout):
-		call.Cancel()
-	default:
-		call.Done(err == nil && !unavailable(resp))
+	if r.body, err = keepBody(r.Request, limit); err != nil {
+		return nil, err
+	}
+	r.key = p.hashKey(r)
+	r.tried = r.triedBuf[:0]
+	if p.service.Timeout > 0 {
+		r.deadline = sinceEpoch() + p.service.Timeout
+	}
+	p.budget.CountRequest()
+	for {
+		m, err := p.acquire(r.Context(), r)
+		if err != nil {
+			return nil, err
+		}
+		if r.attempts == 0 {
+			r.traffic.accepted.Add(1)
+		}
+		r.attempts++
+		r.exchange.Node = m.id
+		r.exchange.Tries++
+		resp, err := p.try(r, m)
+		again, reason := p.judge(r, resp, err)
+		if !again {
+			p.metrics.countNotRetried(reason)
+			return resp, err
+		}
+		p.metrics.retries.Inc()
+		if resp != nil {
+			resp.Body.Close()
+		}
 	}
 }
 
-// hashKey is the ring position of a request; of one that lacks what the service hashes by, a random one.
-func (p *Pool) hashKey(req *http.Request, x *exchange.Exchange) uint64 {
+// hashKey returns the key of a request for the consistent hash. It is random for a request that lacks what the service
+// hashes by.
+func (p *Pool) hashKey(r *request) uint64 {
 	b := p.service.Balance
 	if b.Picker != config.PickHash {
 		return 0
@@ -147,20 +108,97 @@ func (p *Pool) hashKey(req *http.Request, x *exchange.Exchange) uint64 {
 	var s string
 	switch b.By {
 	case config.HashByHeader:
-		s = req.Header.Get(b.Name)
+		s = r.Header.Get(b.Name)
 	case config.HashByCookie:
-		if c, err := req.Cookie(b.Name); err == nil {
+		if c, err := r.Cookie(b.Name); err == nil {
 			s = c.Value
 		}
 	case config.HashByIP:
-		if x.Client.IsValid() {
-			s = x.Client.String()
+		if client := r.exchange.Client; client.IsValid() {
+			s = client.String()
 		}
 	case config.HashByPath:
-		s = req.URL.Path
+		s = r.URL.Path
 	}
 	if s == "" {
-		return randomKey()
+		return rand.Uint64()
 	}
 	return balance.Key(s)
+}
+
+// try sends the request to a node. Its error is an *[Error].
+func (p *Pool) try(r *request, m *member) (*http.Response, error) {
+	a := p.begin(r, m)
+	resp, err := p.send(a)
+	if err == nil {
+		p.observe(m, resp, a.start)
+		err = a.deliver(resp)
+	}
+	if err != nil {
+		return nil, a.fail(err)
+	}
+	if tunnel, ok := resp.Body.(*tunnelBody); ok {
+		r.exchange.Tunnel = tunnel
+	}
+	return resp, nil
+}
+
+func (p *Pool) send(a *attempt) (*http.Response, error) {
+	if exchange.IsGRPC(a.req) {
+		return roundTripGRPC(p.grpc, a.member.conns.address, a.req)
+	}
+	return a.member.conns.roundTrip(a.req)
+}
+
+// judge decides whether a request is sent again. It returns a reason for the metric when the attempt failed and the
+// request is not sent again, unless the client caused the failure or the time is over.
+func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, reason string) {
+	if err == nil && !unavailable(resp) {
+		return false, ""
+	}
+	if r.Context().Err() != nil || isBodyError(err) || errors.Is(err, ErrTimeout) {
+		return false, ""
+	}
+	failed := result{method: r.Method, keyed: hasKey(r.Request), replayable: r.body.reclaim()}
+	if err == nil {
+		failed.status = resp.StatusCode
+	} else {
+		failed.stage = stageOf(err)
+	}
+	switch ok, reason := failed.repeatable(); {
+	case !ok:
+		return false, reason
+	case r.attempts >= p.service.Retry.Tries:
+		return false, "tries"
+	case !p.budget.TryRetry():
+		return false, "budget"
+	}
+	return true, ""
+}
+
+// finish counts how an admitted request ended, for the samples and for the breaker. The breaker does not count what says
+// nothing about the nodes.
+func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err error) {
+	if err == nil {
+		r.traffic.latency[sample.BucketOf(sinceEpoch()-r.start)].Add(1)
+	}
+	noSlot := errors.Is(err, ErrNoNode) || errors.Is(err, ErrQueueFull) || errors.Is(err, ErrQueueTimeout)
+	canceled := r.Context().Err() != nil || isBodyError(err)
+	switch {
+	case canceled:
+		r.traffic.canceled.Add(1)
+	case noSlot && r.attempts == 0:
+		r.traffic.rejected.Add(1)
+	case err != nil || resp.StatusCode >= 500:
+		r.traffic.failed.Add(1)
+	default:
+		r.traffic.completed.Add(1)
+	}
+	switch {
+	case p.breaker == nil:
+	case canceled || noSlot:
+		call.Cancel()
+	default:
+		call.Done(err == nil && !unavailable(resp))
+	}
 }

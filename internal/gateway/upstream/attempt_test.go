@@ -1,0 +1,69 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+)
+
+func TestTimeouts(t *testing.T) {
+	slow, arrived, _ := serveGated(t)
+	p := newPool(t, "timeout: 50ms", slow)
+	if _, _, err := send(t.Context(), p, "GET", ""); !errors.Is(err, ErrTimeout) {
+		t.Errorf("%v, want %v", err, ErrTimeout)
+	}
+	<-arrived
+	select {
+	case <-arrived:
+		t.Error("a request was sent again after its timeout")
+	default:
+	}
+	p = newPool(t, "timeout: 10s\nbalance: round-robin\nretry: {try_timeout: 50ms}", slow, serve(t, respondWith("fast")))
+	for range 4 {
+		if _, body, err := send(t.Context(), p, "GET", ""); body != "fast" || err != nil {
+			t.Errorf("with a timeout per try: %q %v", body, err)
+		}
+	}
+}
+
+func TestHangingNodeGoesDownAndItsRequestsMove(t *testing.T) {
+	n := &hangingNode{}
+	p := newPool(t, "balance: round-robin\nprobe: {interval: 30ms, timeout: 20ms, fall: 2}", n.serve(t), serve(t, respondWith("other")))
+	n.hangs.Store(true)
+	postCtx, cancelPost := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() { // two requests in turn: one of them goes to the hanging node
+		for range 2 {
+			if _, _, err := send(postCtx, p, "POST", "x"); err != nil {
+				failed <- err
+			}
+		}
+	}()
+	await(t, "the hanging node has a POST", func() bool { return n.received.Load() == 1 })
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if _, body, err := send(t.Context(), p, "GET", ""); body != "other" || err != nil {
+				t.Errorf("GET: %q %v", body, err)
+			}
+		})
+	}
+	wg.Wait()
+	for range 20 {
+		if _, body, err := send(t.Context(), p, "GET", ""); body != "other" || err != nil {
+			t.Errorf("GET: %q %v", body, err)
+		}
+	}
+	select {
+	case err := <-failed:
+		t.Errorf("the POST on the hanging node was canceled: %v; the node may still respond", err)
+	default:
+	}
+	cancelPost()
+	<-failed
+	n.hangs.Store(false)
+	if err := p.AwaitReady(t.Context(), "shop-1"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,44 @@
+package upstream
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+)
+
+// request is one request on its way through the pool, over all its attempts.
+type request struct {
+	*http.Request
+	exchange *exchange.Exchange
+	body     *replay
+	traffic  *trafficShard // where the request is counted
+	start    time.Duration // since epoch
+	deadline time.Duration // since epoch; 0 when the service has no timeout
+	key      uint64        // for the consistent hash
+	limit    int64         // slots per node; 0 for no limit
+	attempts int           // how many attempts have begun
+
+	view     *view // what the last pick used
+	tried    []*member
+	triedBuf [4]*member // backs tried, to save an allocation
+}
+
+// Skip implements balance.Skipper. It skips nodes without a free slot, and nodes that were tried before.
+func (r *request) Skip(i int) bool {
+	m := r.view.members[i]
+	if r.limit > 0 && m.inFlight.Load() >= r.limit {
+		return true
+	}
+	for _, t := range r.tried {
+		if t == m {
+			return true
+		}
+	}
+	return false
+}
+
+// retryable reports whether the request may be sent to another node while an attempt waits for its response.
+func (r *request) retryable() bool {
+	return !r.body.streams() && (idempotent(r.Method) || hasKey(r.Request))
+}

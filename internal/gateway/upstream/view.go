@@ -1,0 +1,69 @@
+package upstream
+
+import (
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/balance"
+)
+
+// view is what requests pick from: the eligible nodes at one instant, and a picker for them. It is immutable.
+type view struct {
+	members []*member
+	picker  balance.Picker
+	index   map[*member]int // position in members; only for a picker that must know of released slots
+}
+
+// newView returns a view of the members. total returns the number of requests in flight on all nodes.
+func newView(members []*member, picker config.Picker, total func() int64) *view {
+	v := &view{members: members}
+	nodes := make([]balance.Node, len(members))
+	for i, m := range members {
+		nodes[i] = m
+	}
+	switch picker {
+	case config.PickRoundRobin:
+		v.picker = balance.RoundRobin(nodes)
+	case config.PickWeighted:
+		v.picker = balance.Weighted(nodes)
+	case config.PickLeastConn:
+		v.picker = balance.LeastConn(nodes)
+		v.index = make(map[*member]int, len(members))
+		for i, m := range members {
+			v.index[m] = i
+		}
+	case config.PickHash:
+		v.picker = balance.Hash(nodes, total)
+	default:
+		v.picker = balance.P2C(nodes)
+	}
+	return v
+}
+
+// released tells the picker that m has one request less in flight.
+func (v *view) released(m *member) {
+	if v.index == nil {
+		return
+	}
+	if i, ok := v.index[m]; ok {
+		v.picker.Released(i)
+	}
+}
+
+// byID returns the member with this id, or nil.
+func (v *view) byID(id string) *member {
+	for _, m := range v.members {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// byToken returns the member with this token, or nil.
+func (v *view) byToken(token string) *member {
+	for _, m := range v.members {
+		if m.token == token {
+			return m
+		}
+	}
+	return nil
+}
