@@ -101,6 +101,8 @@ var allowedImports = map[string][]string{
 	"internal/server": {"internal/config", "internal/console", "internal/fleet", "internal/fleet/process", "internal/gateway",
 		"internal/status", "internal/store"},
 
+	"internal/kittest/idempotency": {},
+
 	"examples/shop": {"kit/cache", "kit/idempotency", "kit/session"},
 
 	"examples/shop/cmd/shop": {"examples/shop"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -151,13 +152,11 @@ func (s *Shop) settle(ctx context.Context, customer string, o Order) error {
 	return s.state.Orders.MarkPaid(ctx, o.ID)
 }
 
-// idempotencyKey returns the key under which a request may be repeated, "" when it has none.
+// idempotencyKey returns the idempotency key of a request, or "" if it has none.
 func idempotencyKey(r *http.Request) (string, error) {
-	switch keys := r.Header.Values(idempotency.Header); len(keys) {
-	case 0:
+	key, err := idempotency.KeyOf(r)
+	if errors.Is(err, idempotency.ErrNoKey) {
 		return "", nil
-	case 1:
-		return idempotency.ParseKey(keys[0])
 	}
-	return "", fmt.Errorf("%w: there is more than one", idempotency.ErrKey)
+	return key, err
 }

@@ -185,7 +185,7 @@ func TestARepetitionGetsTheFirstAnswer(t *testing.T) {
 func TestAKeyCannotBeGivenTwice(t *testing.T) {
 	r := httptest.NewRequest("POST", "/api/orders", nil)
 	r.Header["Idempotency-Key"] = []string{"a", "a"}
-	if key, err := idempotencyKey(r); !errors.Is(err, idempotency.ErrKey) {
+	if key, err := idempotencyKey(r); !errors.Is(err, idempotency.ErrInvalidKey) {
 		t.Errorf("got %q, %v", key, err)
 	}
 }

@@ -64,7 +64,7 @@ func publicProblem(err error) *problem {
 		return &problem{Status: http.StatusNotFound, Detail: err.Error()}
 	case errors.Is(err, ErrNameTaken), errors.Is(err, ErrCartFull):
 		return &problem{Status: http.StatusConflict, Detail: err.Error()}
-	case errors.Is(err, idempotency.ErrKey):
+	case errors.Is(err, idempotency.ErrInvalidKey):
 		return &problem{Status: http.StatusBadRequest, Detail: err.Error()}
 	case errors.Is(err, idempotency.ErrMismatch):
 		return &problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}

@@ -73,7 +73,7 @@ func scanProduct(row scanner) (p Product, err error) {
 
 type sqliteOrders struct {
 	db   *database
-	once *idempotency.Store // keys and answers, in the same file
+	once *idempotency.Store[*sql.Tx] // keys and answers, in the same file
 }
 
 const orderColumns = "id, customer, paid, placed_at, lines, total_cents"

@@ -2,7 +2,7 @@ package idempotency
 
 import "fmt"
 
-// Dialect is the SQL that a database understands.
+// Dialect is the variant of SQL that a database understands.
 type Dialect uint8
 
 const (
@@ -10,6 +10,7 @@ const (
 	Postgres                    // PostgreSQL 12 or newer; tested with pgx's database/sql driver
 )
 
+// String returns "sqlite" or "postgres".
 func (d Dialect) String() string {
 	switch d {
 	case SQLite:
@@ -20,8 +21,8 @@ func (d Dialect) String() string {
 	return fmt.Sprintf("dialect %d", uint8(d))
 }
 
-// Schema returns the statements that create the table idempotency_keys and its index, if they are not there. Put them into
-// your migrations, in the database that the effects write to. It panics for an unknown dialect.
+// Schema returns the statements that create the table idempotency_keys and its index, unless they exist. Add them to your
+// migrations, in the database that the effects write to. Schema panics if the dialect is unknown.
 func Schema(d Dialect) string {
 	s, ok := dialects[d]
 	if !ok {
@@ -30,19 +31,19 @@ func Schema(d Dialect) string {
 	return s.schema
 }
 
-// statements are what a Store says to its database. Times are Unix seconds of the database's clock, so that nodes with
-// wrong clocks agree. A row with status 0 is a claim; nobody but its own transaction ever sees one.
+// statements are the queries of a Store. Times are Unix seconds of the database's clock, so that nodes with wrong clocks agree. A
+// row with status 0 is a claim. Only its own transaction sees it, unless an effect commits.
 type statements struct {
 	schema string
-	// claim takes the key if it is free or expired and returns a row if it did. Arguments: caller, key, fingerprint, TTL in
-	// seconds, and where lock is set the number of the key's lock.
+	// claim writes a claim and returns a row, if the key is free or expired. Otherwise it returns no row. Arguments: caller,
+	// key, fingerprint, TTL in seconds; if lock is set, also the number of the key's lock.
 	claim string
 	lock  bool
-	// find returns what is recorded under a caller and key, and nothing when that has expired.
+	// find returns the record of a caller and key, or no row if it has expired.
 	find string
-	// record sets status, header and body of the claim of a caller and key.
+	// record writes status, header and body to the claim of a caller and key.
 	record string
-	// sweep deletes so many expired rows at most.
+	// sweep deletes expired rows. Argument: how many at most.
 	sweep string
 }
 
@@ -52,15 +53,15 @@ var dialects = map[Dialect]statements{
 	caller      TEXT    NOT NULL,
 	key         TEXT    NOT NULL,
 	fingerprint BLOB    NOT NULL,
-	status      INTEGER NOT NULL, -- of the recorded answer
-	header      BLOB    NOT NULL, -- as on the wire
+	status      INTEGER NOT NULL, -- of the recorded response
+	header      BLOB    NOT NULL, -- in the format of HTTP/1.1
 	body        BLOB    NOT NULL,
 	expires     INTEGER NOT NULL, -- Unix seconds
 	PRIMARY KEY (caller, key)
 );
 CREATE INDEX IF NOT EXISTS idempotency_keys_expires ON idempotency_keys (expires);
 `,
-		// The statement waits for the file's write lock, so whoever gets to run it meets no claim of others.
+		// The statement waits for the write lock of the file, so it never meets the claim of another transaction.
 		claim: `INSERT INTO idempotency_keys (caller, key, fingerprint, status, header, body, expires)
 VALUES (?, ?, ?, 0, x'', x'', unixepoch() + ?)
 ON CONFLICT (caller, key) DO UPDATE
@@ -78,17 +79,18 @@ WHERE caller = ? AND key = ? AND expires > unixepoch()`,
 	caller      text    COLLATE "C" NOT NULL,
 	key         text    COLLATE "C" NOT NULL,
 	fingerprint bytea   NOT NULL,
-	status      integer NOT NULL, -- of the recorded answer
-	header      bytea   NOT NULL, -- as on the wire
+	status      integer NOT NULL, -- of the recorded response
+	header      bytea   NOT NULL, -- in the format of HTTP/1.1
 	body        bytea   NOT NULL,
 	expires     bigint  NOT NULL, -- Unix seconds
 	PRIMARY KEY (caller, key)
 );
 CREATE INDEX IF NOT EXISTS idempotency_keys_expires ON idempotency_keys (expires);
 `,
-		// Whoever inserts a key that another transaction has just inserted would wait for that one's end, with a connection
-		// in hand. The lock, which ends with the transaction, says so at once. It only saves the wait: should two keys share
-		// a number, one of them waits for nothing; and the primary key alone makes keys unique.
+		// Without the lock, an INSERT of a key that another transaction has just inserted would wait for the end of that
+		// transaction, and would hold a connection. The advisory lock ends with its transaction, and an attempt to take it
+		// returns at once. It only avoids the wait: the primary key makes keys unique. If two keys have the same lock number,
+		// one of them waits without need.
 		claim: `INSERT INTO idempotency_keys (caller, key, fingerprint, status, header, body, expires)
 SELECT $1::text, $2::text, $3::bytea, 0, '', '', extract(epoch FROM now())::bigint + $4::bigint
 WHERE pg_try_advisory_xact_lock($5::bigint)

@@ -6,32 +6,32 @@ import (
 	"fmt"
 )
 
-// Errors that callers may want to tell apart with errors.Is.
+// Errors that a caller can tell apart with errors.Is.
 var (
 	// ErrNoKey: the request has no Idempotency-Key, and the route requires one.
 	ErrNoKey = errors.New("request has no idempotency key")
-	// ErrKey: the key is malformed, see [ParseKey].
-	ErrKey = errors.New("idempotency key is malformed")
-	// ErrCaller: the caller is empty, longer than 255 bytes, or holds control characters or broken UTF-8.
-	ErrCaller = errors.New("caller is unknown or malformed")
+	// ErrInvalidKey: the key is malformed, see [ParseKey].
+	ErrInvalidKey = errors.New("idempotency key is malformed")
+	// ErrInvalidCaller: the caller is empty, longer than 255 bytes, or contains control characters or invalid UTF-8.
+	ErrInvalidCaller = errors.New("caller is unknown or malformed")
 	// ErrMismatch: the caller used the key before, for another request. Nothing has happened.
 	ErrMismatch = errors.New("idempotency key was used for another request")
-	// ErrInFlight: another request under the key is being worked on. Nothing has happened: try again with the same key.
-	ErrInFlight = errors.New("a request under this idempotency key is in flight")
-	// ErrUnavailable: the database did not answer, or was too busy. Nothing has happened: try again with the same key.
+	// ErrInFlight: another request with the key is being processed. Nothing has happened. Retry with the same key.
+	ErrInFlight = errors.New("a request with this idempotency key is in flight")
+	// ErrUnavailable: the database did not respond, or was too busy. Nothing has happened. Retry with the same key.
 	ErrUnavailable = errors.New("idempotency store is unavailable")
-	// ErrUncertain: the commit failed half-way, so the effect has happened or not. Try again with the same key to learn
-	// which: either way it happens once.
+	// ErrUncertain: the commit failed, and it is unknown whether the database received it. Retry with the same key: the effect
+	// happens once in either case.
 	ErrUncertain = errors.New("outcome of the commit is unknown")
-	// ErrResponse: the answer cannot be recorded: it is larger than Options.MaxResponse, has a status outside 200 to 599
-	// or a control character in its header. Everything was rolled back.
-	ErrResponse = errors.New("answer cannot be recorded")
-	// ErrUnrecorded: an effect ended the transaction that it was lent, and its answer is lost. If it committed, this is
-	// what everyone gets under the key until the TTL is over: better than a second effect.
-	ErrUnrecorded = errors.New("effect ended its transaction, its answer is lost")
+	// ErrUnrecordable: the response cannot be recorded. It is larger than Options.MaxResponse, its status is not in 200 to
+	// 599, or its header contains a control character. Everything was rolled back.
+	ErrUnrecordable = errors.New("response cannot be recorded")
+	// ErrUnrecorded: the effect ended the transaction itself, so its response is lost. If the effect committed, every request
+	// with the key gets this error until the TTL is over: the effect must not happen twice.
+	ErrUnrecorded = errors.New("effect ended its transaction, its response is lost")
 )
 
-// unavailable marks what the database answered to our own statements as a fault of the database, unless the caller gave up.
+// unavailable marks an error of the Store's own statements as a fault of the database, unless the caller cancelled.
 func unavailable(doing string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -39,10 +39,10 @@ func unavailable(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }
 
-// busy reports that the database refused because of what others were doing at the same time. It asks for behaviour, so
-// that no driver has to be imported: pgx and lib/pq tell an SQLSTATE, modernc.org/sqlite a result code. Another driver's
-// busy error is an error like any other.
-func busy(err error) bool {
+// isBusy reports whether the database refused a statement because of other transactions. It looks for methods, so that the
+// package imports no driver: pgx and lib/pq have an SQLSTATE, modernc.org/sqlite has a result code. A busy error of another
+// driver is treated like any other error.
+func isBusy(err error) bool {
 	var postgres interface{ SQLState() string }
 	if errors.As(err, &postgres) {
 		switch postgres.SQLState() {

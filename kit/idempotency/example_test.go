@@ -8,120 +8,61 @@ import (
 	"fmt"
 	"log"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strings"
-
-	_ "modernc.org/sqlite"
 
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// openShop opens a database with the tables of the examples. A service has its own, and its own migrations.
-func openShop() (db *sql.DB, remove func()) {
-	dir, err := os.MkdirTemp("", "shop")
-	if err != nil {
-		log.Fatal(err)
-	}
-	db, err = sql.Open("sqlite", "file:"+filepath.Join(dir, "shop.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)")
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, err = db.Exec(idempotency.Schema(idempotency.SQLite) + "CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT)")
-	if err != nil {
-		log.Fatal(err)
-	}
-	return db, func() {
-		db.Close()
-		os.RemoveAll(dir)
-	}
-}
+var db *sql.DB // of the service; it has the table of idempotency.Schema(idempotency.Postgres)
 
 func ExampleStore_Required() {
-	db, remove := openShop()
-	defer remove()
-	store, err := idempotency.New(db, idempotency.SQLite, nil)
+	store, err := idempotency.New(db, idempotency.Postgres, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	user := func(r *http.Request) string { return r.Header.Get("X-User") } // in earnest: who your login middleware says it is
+	user := func(r *http.Request) string { return r.Header.Get("X-User") } // use the user that your login middleware knows
 	http.Handle("POST /orders", store.Required(user, func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
-		res, err := tx.ExecContext(r.Context(), "INSERT INTO orders (item) VALUES ('book')")
+		var id int64
+		err := tx.QueryRowContext(r.Context(), "INSERT INTO orders (item) VALUES ('book') RETURNING id").Scan(&id)
 		if err != nil {
-			return err
-		}
-		id, err := res.LastInsertId()
-		if err != nil {
-			return err
+			return err // everything is rolled back, the key is free
 		}
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprintf(w, "order %d", id)
 		return nil
 	}))
-
-	order := func(key, body string) {
-		r := httptest.NewRequest("POST", "/orders", strings.NewReader(body))
-		r.Header.Set("X-User", "ada")
-		if key != "" {
-			r.Header.Set("Idempotency-Key", key)
-		}
-		w := httptest.NewRecorder()
-		http.DefaultServeMux.ServeHTTP(w, r)
-		fmt.Println(w.Code, w.Header().Get("Idempotency-Replayed"), strings.TrimSpace(w.Body.String()))
-	}
-	order("8e03978e", "one book")
-	order("8e03978e", "one book")
-	order("8e03978e", "two books")
-	order("", "one book")
-	// Output:
-	// 201  order 1
-	// 201 true order 1
-	// 422  {"title":"Unprocessable Entity","status":422,"detail":"idempotency key was used for another request"}
-	// 400  {"title":"Bad Request","status":400,"detail":"request has no idempotency key"}
 }
 
 func ExampleStore_Do() {
-	db, remove := openShop()
-	defer remove()
-	store, err := idempotency.New(db, idempotency.SQLite, nil)
+	store, err := idempotency.New(db, idempotency.Postgres, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	message := []byte(`{"id": "m-17", "item": "book"}`) // from a queue that may deliver it twice
-	for range 2 {
-		key := idempotency.Key{Caller: "queue", Value: "m-17"}
-		res, replayed, err := store.Do(context.Background(), key, idempotency.Fingerprint(sha256.Sum256(message)),
-			func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
-				_, err := tx.ExecContext(ctx, "INSERT INTO orders (item) VALUES ('book')")
-				return idempotency.Response{Status: http.StatusOK, Body: []byte("ordered")}, err
-			})
-		fmt.Println(string(res.Body), replayed, err)
-	}
-	// Output:
-	// ordered false <nil>
-	// ordered true <nil>
-}
-
-func ExampleParseKey() {
-	for _, header := range []string{`"8e03978e"`, "8e03978e", "two words"} {
-		key, err := idempotency.ParseKey(header)
-		fmt.Println(key, err, errors.Is(err, idempotency.ErrKey))
-	}
-	// Output:
-	// 8e03978e <nil> false
-	// 8e03978e <nil> false
-	//  idempotency key is malformed: character 4 is not visible ASCII true
+	message := []byte(`{"id": "m-17", "item": "book"}`) // of a queue that may deliver it twice
+	key := idempotency.Key{Caller: "queue", Value: "m-17"}
+	res, replayed, err := store.Do(context.Background(), key, idempotency.Fingerprint(sha256.Sum256(message)),
+		func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
+			_, err := tx.ExecContext(ctx, "INSERT INTO orders (item) VALUES ('book')")
+			return idempotency.Response{Status: http.StatusOK, Body: []byte("ordered")}, err
+		})
+	fmt.Println(string(res.Body), replayed, err)
 }
 
 func ExampleStore_Sweep() {
-	db, remove := openShop()
-	defer remove()
-	store, err := idempotency.New(db, idempotency.SQLite, nil)
+	store, err := idempotency.New(db, idempotency.Postgres, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	n, err := store.Sweep(context.Background(), 500) // or, for the life of the process: go store.Run(ctx)
 	fmt.Println(n, err)
-	// Output: 0 <nil>
+}
+
+func ExampleParseKey() {
+	for _, header := range []string{`"8e03978e"`, "8e03978e", "two words"} {
+		key, err := idempotency.ParseKey(header)
+		fmt.Println(key, err, errors.Is(err, idempotency.ErrInvalidKey))
+	}
+	// Output:
+	// 8e03978e <nil> false
+	// 8e03978e <nil> false
+	//  idempotency key is malformed: character 4 is not visible ASCII true
 }

@@ -7,13 +7,13 @@ import (
 	"net/url"
 )
 
-// Fingerprint tells whether two requests under one key are the same request. Where there is no HTTP request, any SHA-256
-// of what makes the difference will do: Fingerprint(sha256.Sum256(payload)).
+// Fingerprint tells whether two requests with one key are the same request. Without HTTP, use a SHA-256 of everything that
+// distinguishes two requests: Fingerprint(sha256.Sum256(payload)).
 type Fingerprint [sha256.Size]byte
 
-// FingerprintOf returns the SHA-256 of a request's method, path, query, content type and body. The order of the query's
-// names and the spelling of the media type do not count; each byte of the body does, so a retry has to send the same bytes.
-// Other headers do not count, nor does the host. The request's own Body is not read.
+// FingerprintOf returns the SHA-256 of a request's method, path, query, content type and body. It ignores the order of the query
+// names, the spelling of the media type, the host and all other headers. Each byte of the body counts, so a retry must send the
+// same bytes. FingerprintOf does not read the Body of the request.
 func FingerprintOf(r *http.Request, body []byte) Fingerprint {
 	h := sha256.New()
 	writeParts(h, r.Method, r.URL.EscapedPath(), canonicalQuery(r.URL.RawQuery), canonicalType(r.Header.Get("Content-Type")))
@@ -25,7 +25,7 @@ func canonicalQuery(raw string) string {
 	if q, err := url.ParseQuery(raw); err == nil {
 		return q.Encode()
 	}
-	return raw // what cannot be parsed is like nothing that Encode returns
+	return raw // a malformed query equals no result of Encode
 }
 
 func canonicalType(raw string) string {

@@ -3,7 +3,6 @@ package idempotency
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 	"maps"
@@ -11,47 +10,46 @@ import (
 	"strconv"
 )
 
-// ReplayedHeader marks an answer that was recorded before: its value is "true".
+// ReplayedHeader marks a response that was recorded before. Its value is "true".
 const ReplayedHeader = "Idempotency-Replayed"
 
-// Handler answers a request and does what it asks through tx, which is committed together with the answer. The rules of
-// [Effect] hold. r.Body is complete and in memory. The answer is held back until the commit, so w can neither flush nor
-// hijack. If Handler returns an error, its answer is dropped and everything rolled back.
-type Handler func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error
+// Handler responds to a request and does its work through tx, which is committed together with the response. The rules of
+// [Effect] hold for it. r.Body is complete and in memory. The response is held back until the commit, so w can neither flush nor
+// hijack. If Handler returns an error, its response is dropped and everything is rolled back.
+type Handler[T any] func(w http.ResponseWriter, r *http.Request, tx T) error
 
-// Caller tells who sends a request, such as the user or tenant that a middleware before it has authenticated. Two callers
-// never see each other's answers. The empty string refuses the request; a constant makes all callers one, who can then
-// read each other's answers by guessing a key.
+// Caller returns who sends a request, for example the user or tenant that a middleware has authenticated. A caller never gets
+// the response of another caller. An empty string refuses the request. With a constant, all clients are one caller: each of
+// them can then read the responses of the others by guessing a key.
 type Caller func(*http.Request) string
 
-// Required returns next as an http.Handler for requests with an Idempotency-Key. What the client gets beside next's own
-// answers, all as application/problem+json, is described at [ServeError]. An answer that is a repetition is marked
-// "Idempotency-Replayed: true"; it has the recorded status, body and header, but for cookies and what belongs to one
-// connection.
+// Required returns next as an http.Handler for requests with an Idempotency-Key. [ServeError] lists the responses that next
+// does not write itself. A repeated response is marked "Idempotency-Replayed: true". It has the recorded status, header and
+// body, without cookies and without the header fields of a connection.
 //
-// Authentication, permissions and rate limits belong before it: a recorded answer is given without asking next.
-func (s *Store) Required(caller Caller, next Handler) http.Handler {
-	return &middleware{s, caller, next, true}
+// Place authentication, permissions and rate limits before it: a recorded response is sent without asking next.
+func (s *Store[T]) Required(caller Caller, next Handler[T]) http.Handler {
+	return &middleware[T]{s, caller, next, true}
 }
 
-// Optional is like Required, but a request without a key is done at once, in a transaction of its own, and not recorded.
-// The transaction is committed if the status is [Final].
-func (s *Store) Optional(caller Caller, next Handler) http.Handler {
-	return &middleware{s, caller, next, false}
+// Optional is like Required, but a request without a key is processed at once, in an own transaction, and not recorded. The
+// transaction is committed if the status is one that would be recorded (see [Response]).
+func (s *Store[T]) Optional(caller Caller, next Handler[T]) http.Handler {
+	return &middleware[T]{s, caller, next, false}
 }
 
-type middleware struct {
-	store    *Store
+type middleware[T any] struct {
+	store    *Store[T]
 	caller   Caller
-	next     Handler
+	next     Handler[T]
 	required bool
 }
 
-func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	res, replayed, err := m.answer(w, r)
+func (m *middleware[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	res, replayed, err := m.respond(w, r)
 	if err != nil {
-		if statusOf(err) >= 500 && r.Context().Err() == nil { // what fails because the client left is no fault
-			m.store.o.Log.Error("request failed", "method", r.Method, "route", r.Pattern, "error", err)
+		if statusOf(err) >= 500 && r.Context().Err() == nil { // a client that disconnects is no fault
+			m.store.o.Log.Error("request failed", "method", r.Method, "route", r.Pattern, "err", err)
 		}
 		m.store.o.OnError(w, r, err)
 		return
@@ -65,12 +63,12 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
 	w.WriteHeader(res.Status)
-	w.Write(res.Body) // the only error is a client that left, and it can ask again
+	w.Write(res.Body) // fails only if the client has disconnected; its retry gets the recorded response
 }
 
-// answer checks all that can be checked before it takes a connection, and reads the body: nobody holds a transaction open
-// by sending slowly.
-func (m *middleware) answer(w http.ResponseWriter, r *http.Request) (Response, bool, error) {
+// respond checks everything that it can check before it takes a connection, and reads the body: a client that sends slowly must
+// not keep a transaction open.
+func (m *middleware[T]) respond(w http.ResponseWriter, r *http.Request) (Response, bool, error) {
 	value, err := KeyOf(r)
 	if err != nil && (m.required || !errors.Is(err, ErrNoKey)) {
 		return Response{}, false, err
@@ -94,15 +92,15 @@ func (m *middleware) answer(w http.ResponseWriter, r *http.Request) (Response, b
 	ctx, cancel := context.WithTimeout(r.Context(), m.store.o.Timeout)
 	defer cancel()
 	res, _, err := m.store.transact(ctx, nil, effect)
-	return res, false, because(ctx, err)
+	return res, false, withCause(ctx, err)
 }
 
-// effect is the handler's run for a request whose body has been read.
-func (m *middleware) effect(r *http.Request, body []byte) Effect {
-	return func(ctx context.Context, tx *sql.Tx) (Response, error) {
+// effect returns an Effect that runs the handler for a request whose body has been read.
+func (m *middleware[T]) effect(r *http.Request, body []byte) Effect[T] {
+	return func(ctx context.Context, tx T) (Response, error) {
 		r := r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		rec := &recorder{header: http.Header{}, room: m.store.o.MaxResponse}
+		rec := &responseRecorder{header: http.Header{}, maxBody: m.store.o.MaxResponse}
 		if err := m.next(rec, r, tx); err != nil {
 			return Response{}, err
 		}
@@ -110,7 +108,7 @@ func (m *middleware) effect(r *http.Request, body []byte) Effect {
 	}
 }
 
-// bodyError says that the request's body could not be read: too large, cut off or malformed.
+// bodyError says that the body of a request could not be read: it was too large, incomplete or malformed.
 type bodyError struct{ err error }
 
 func (e *bodyError) Error() string { return "read request body: " + e.err.Error() }

@@ -1,17 +1,19 @@
-// Package idempotency gives a request that is sent twice one effect and one answer. The key, the effect and the recorded
-// answer are written in ONE database transaction, so there is no step at which a crash could leave one without the others.
+// Package idempotency gives a request that a client sends several times one effect and one response. The key, the effect and
+// the recorded response are written in one database transaction, so a crash cannot leave one without the others.
 //
-// Create the table with [Schema], open a [Store] with [New], and wrap handlers with [Store.Required] or
-// [Store.Optional]; a handler does its work through the *sql.Tx it is given. What does not come over HTTP uses
-// [Store.Do]. Call [Store.Sweep] now and then, or start [Store.Run], so that the table does not grow for ever.
+// Create the table with [Schema], open a [Store] with [New], and wrap handlers with [Store.Required] or [Store.Optional]. A
+// handler gets a transaction and writes everything through it. [Store.Do] does the same without HTTP, for example for the
+// messages of a queue. Start [Store.Run] or call [Store.Sweep] regularly: they delete expired keys.
 //
-//	begin -> claim the key -> effect -> record the answer -> commit -> answer
+//	begin -> claim the key -> effect -> record the response -> commit -> respond
 //
-// A process that dies before the commit has done nothing: the key is free, and a retry does it. One that dies after it has
-// done everything: a retry gets the recorded answer.
+// If a process dies before the commit, nothing has happened: the key is free, and a retry runs the effect. If it dies after the
+// commit, a retry gets the recorded response.
 //
-// The promise covers what goes through the transaction, and only that. An e-mail or a call to a payment provider inside the
-// effect may happen twice: give it a key of its own, or write it to a queue table in the same transaction.
+// The guarantee covers only what is written through the transaction. A mail or a call to a payment provider inside the effect
+// may happen twice. Give such a call an own key, or write it to a queue table in the same transaction.
+//
+// Transactions are those of database/sql by default. [NewWith] accepts others, for example those of pgx.
 package idempotency
 
 import (
@@ -24,55 +26,74 @@ import (
 	"time"
 )
 
-// Options tune a Store. Zero fields mean their defaults.
+// Options configure a Store. A zero field means its default.
 type Options struct {
-	// TTL is how long an answer can be had again after its key was first used, by the database's clock, in whole seconds
-	// rounded up; default 24h. A retry after that is a new request, so it must be longer than any client goes on retrying.
+	// TTL is the time for which a recorded response is available, from the first use of its key and by the database's clock.
+	// It is rounded up to whole seconds. A retry after that time is a new request, so TTL must be longer than the time for
+	// which any client retries. Default 24h.
 	TTL time.Duration
-	// Wait is how long a request waits for another one that is in flight under its key, before it gets ErrInFlight; default
-	// 1s, negative for not at all. It waits without holding a database connection.
+	// Wait is the time that a request waits for another request with the same key, before it gets ErrInFlight. It holds no
+	// database connection while it waits. Default 1s; negative for no wait.
 	Wait time.Duration
-	// Timeout bounds a whole call, the waiting included. An effect that takes longer is rolled back; default 30s.
+	// Timeout limits a whole call, including the wait. An effect that takes longer is rolled back. Default 30s.
 	Timeout time.Duration
 
-	MaxBody     int // bytes of a request body, which is read into memory before the transaction begins; default 1 MiB
-	MaxResponse int // bytes of a recorded answer, header and body; default 1 MiB
+	// MaxBody is the limit of a request body in bytes. The body is read into memory before the transaction begins. Default
+	// 1 MiB.
+	MaxBody int
+	// MaxResponse is the limit of a recorded response in bytes, header and body together. Default 1 MiB.
+	MaxResponse int
 
-	// Isolation of the transactions; default: the driver's own. A serialization failure while the key is claimed is tried
-	// again; one that the effect or the commit meets is ErrUnavailable, because an effect is never run twice in one call.
+	// Isolation is the isolation level of the transactions that New's Store begins. If claiming the key fails with a
+	// serialization error, the claim is tried again. If the effect or the commit fails with one, the call returns
+	// ErrUnavailable, because a call runs its effect at most once. Default: the default of the driver.
 	Isolation sql.IsolationLevel
 
-	SweepEvery time.Duration // how often Run sweeps; default 1m
+	// SweepEvery is the interval in which Run deletes expired keys. Default 1m.
+	SweepEvery time.Duration
 
-	// OnError answers a request that did not get an answer from its handler; default [ServeError].
+	// OnError responds to a request that has no response of its handler. Default: [ServeError].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
-	// Log gets the faults behind 5xx answers, and those of Run; default none.
+	// Log gets the errors behind responses with a 5xx status, and the errors of Run. Default: no log.
 	Log *slog.Logger
 }
 
-// Store keeps keys and answers in one table of a database. All methods may be called concurrently, from any number of
-// processes that share the database.
-type Store struct {
-	db   *sql.DB
-	sql  statements
-	o    Options
-	gate gate
-	n    counters
+// Store keeps keys and responses in one table of a database. T is the type of its transactions: *sql.Tx for a Store of New. It
+// is safe for concurrent use, and any number of processes may use the same table.
+type Store[T any] struct {
+	begin Begin[T]
+	sql   statements
+	o     Options
+	locks keyLocks
+	n     counters
 }
 
-// New returns the Store in db, which stays the caller's to close. It does no I/O: the table of [Schema] must be there
-// before the first call. A nil o means all defaults.
+// New returns a Store in db. The caller closes db. New does no I/O: the table of [Schema] must exist before the first call. If
+// o is nil, all options have their defaults. New fails if db is nil, or if d or an option is invalid.
 //
-// On SQLite every transaction takes the file's one write lock from its first statement on, so effects run one after the
-// other. Give the connections a busy_timeout.
-func New(db *sql.DB, d Dialect, o *Options) (*Store, error) {
-	s := &Store{db: db, gate: gate{held: map[Key]chan struct{}{}}}
+// On SQLite, every transaction takes the write lock of the file with its first statement, so effects run one after the other.
+// Set a busy_timeout on the connections.
+func New(db *sql.DB, d Dialect, o *Options) (*Store[*sql.Tx], error) {
+	if db == nil {
+		return nil, errors.New("open idempotency store: no database")
+	}
+	level := sql.LevelDefault
+	if o != nil {
+		level = o.Isolation
+	}
+	return NewWith(beginSQL(db, level), d, o)
+}
+
+// NewWith returns a Store whose transactions begin starts. Options.Isolation has no effect: begin chooses the isolation level.
+// Everything else is as in [New].
+func NewWith[T any](begin Begin[T], d Dialect, o *Options) (*Store[T], error) {
+	s := &Store[T]{begin: begin, locks: keyLocks{held: map[Key]chan struct{}{}}}
 	if o != nil {
 		s.o = *o
 	}
 	s.o.setDefaults()
-	if db == nil {
-		return nil, errors.New("open idempotency store: no database")
+	if begin == nil {
+		return nil, errors.New("open idempotency store: no function that begins a transaction")
 	}
 	var ok bool
 	if s.sql, ok = dialects[d]; !ok {
@@ -118,9 +139,9 @@ func (o *Options) check() error {
 	return nil
 }
 
-// ttlSeconds rounds up, so that nothing is forgotten early.
+// ttlSeconds rounds up, so that no record expires early.
 func (o *Options) ttlSeconds() int64 { return int64((o.TTL + time.Second - 1) / time.Second) }
 
-// Effect does the work of a request, through tx only, and returns its answer. It must not end tx, nor keep it, nor use
-// another connection to write what belongs to the effect. The error it returns rolls everything back.
-type Effect func(ctx context.Context, tx *sql.Tx) (Response, error)
+// Effect does the work of a request and returns its response. It writes only through tx. It must not commit or roll back tx, and
+// must not keep it. If it returns an error, everything is rolled back.
+type Effect[T any] func(ctx context.Context, tx T) (Response, error)

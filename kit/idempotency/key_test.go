@@ -42,7 +42,7 @@ func TestParseKey(t *testing.T) {
 		"'; DROP TABLE x;":                       "",
 	} {
 		got, err := ParseKey(header)
-		if got != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrKey) {
+		if got != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrInvalidKey) {
 			t.Errorf("%q: got %q, %v, want %q", header, got, err, want)
 		}
 	}
@@ -70,7 +70,7 @@ func FuzzParseKey(f *testing.F) {
 
 func TestCallerMustBeKnown(t *testing.T) {
 	for _, caller := range []string{"", strings.Repeat("c", 256), "a\x00b", "a\nb", "\xff"} {
-		if err := (Key{caller, "k"}).check(); !errors.Is(err, ErrCaller) {
+		if err := (Key{caller, "k"}).check(); !errors.Is(err, ErrInvalidCaller) {
 			t.Errorf("%q: %v", caller, err)
 		}
 	}
@@ -111,13 +111,13 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-func TestWhichStatusesAreFinal(t *testing.T) {
+func TestWhichStatusesAreisRecorded(t *testing.T) {
 	for status, want := range map[int]bool{
 		100: false, 101: false, 200: true, 201: true, 204: true, 303: true, 400: true, 401: false, 402: true, 403: false,
 		404: true, 408: false, 409: false, 410: true, 422: true, 423: false, 425: false, 429: false, 499: true, 500: false,
 		503: false, 0: false,
 	} {
-		if Final(status) != want {
+		if isRecorded(status) != want {
 			t.Errorf("%d: %t", status, !want)
 		}
 	}

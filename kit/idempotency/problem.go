@@ -7,15 +7,15 @@ import (
 	"net/http"
 )
 
-// ServeError answers a request that did not get an answer from its handler, as application/problem+json (RFC 9457). It is
-// the default of Options.OnError. A handler's own error is a 500 that tells the client nothing of it.
+// ServeError responds to a request that has no response of its handler, as application/problem+json (RFC 9457). It is the
+// default of Options.OnError. An error of the handler becomes a 500 without its text.
 //
 //	400  no key, a malformed key, or a body that could not be read
 //	403  the caller is unknown
-//	409  + Retry-After: a request under the key is in flight
+//	409  + Retry-After: a request with the key is in flight
 //	413  the body is larger than Options.MaxBody
 //	422  the key was used for another request
-//	503  + Retry-After: the database is busy, gone, or did not say whether it committed; Options.Timeout was over
+//	503  + Retry-After: the database is busy or unavailable, the outcome of the commit is unknown, or Options.Timeout is over
 //	500  anything else
 func ServeError(w http.ResponseWriter, _ *http.Request, err error) {
 	status := statusOf(err)
@@ -25,7 +25,7 @@ func ServeError(w http.ResponseWriter, _ *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(struct { // the only error is a client that left
+	json.NewEncoder(w).Encode(struct { // fails only if the client has disconnected
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Detail string `json:"detail"`
@@ -41,9 +41,9 @@ func statusOf(err error) int {
 			return http.StatusRequestEntityTooLarge
 		}
 		return http.StatusBadRequest
-	case errors.Is(err, ErrNoKey), errors.Is(err, ErrKey):
+	case errors.Is(err, ErrNoKey), errors.Is(err, ErrInvalidKey):
 		return http.StatusBadRequest
-	case errors.Is(err, ErrCaller):
+	case errors.Is(err, ErrInvalidCaller):
 		return http.StatusForbidden
 	case errors.Is(err, ErrInFlight):
 		return http.StatusConflict
@@ -55,15 +55,15 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// detail is what a client may know. Faults of the service stay in the log.
+// detail returns the text for the client. Faults of the service appear only in the log.
 func detail(status int, err error) string {
 	switch status {
 	case http.StatusInternalServerError:
-		return "the service made a mistake, it is logged"
+		return "internal error; the log of the service has the details"
 	case http.StatusServiceUnavailable:
-		return "the database does not answer: try again with the same Idempotency-Key"
+		return "the database does not respond: retry with the same Idempotency-Key"
 	case http.StatusConflict:
-		return err.Error() + ": try again with the same key"
+		return err.Error() + ": retry with the same key"
 	}
 	return err.Error()
 }

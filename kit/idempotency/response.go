@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// Response is an answer that can be given again.
+// Response is the response to a request. Its status decides whether it is recorded and its effect is committed. Otherwise
+// everything is rolled back and the key is free, so that a retry runs the effect again:
+//
+//	2xx, 3xx                 recorded
+//	4xx                      recorded: the same request would be refused again
+//	401, 403                 not recorded: the caller may come back with other credentials
+//	408, 409, 423, 425, 429  not recorded: they mean "try later"
+//	5xx                      not recorded: the service failed, and the request may be valid
 type Response struct {
 	Status int         // 200 to 599
 	Header http.Header // may be nil
 	Body   []byte
 }
 
-// Final reports whether an answer with this status is recorded, and its effect committed. Where it is not, everything is
-// rolled back and the key stays free, so that a retry is a new try:
-//
-//	2xx, 3xx                 recorded
-//	4xx                      recorded: the same request would be refused again
-//	401, 403                 not: the caller may come back with other credentials
-//	408, 409, 423, 425, 429  not: they say try later
-//	5xx                      not: the service failed, the request may be fine
-func Final(status int) bool {
+// isRecorded reports whether a response with this status is recorded.
+func isRecorded(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusConflict,
 		http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -33,30 +33,24 @@ func Final(status int) bool {
 	return status >= 200 && status < 500
 }
 
-// unrecorded are headers that belong to one answer, not to its repetitions: those of the connection, those that the server
-// sets itself, our own mark, and cookies, because a table of answers is no place for secrets.
-var unrecorded = []string{
+// unrecordedFields are header fields that belong to one response and not to its repetitions: fields of the connection, fields
+// that the server sets, our own mark, and cookies, because the table must not contain secrets.
+var unrecordedFields = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Date", "Set-Cookie", ReplayedHeader,
 }
 
-// RecordedHeader returns a copy of an answer's header with what is recorded of it: all but cookies, Date, Content-Length and
-// what belongs to one connection.
-func RecordedHeader(h http.Header) http.Header {
-	h = h.Clone()
-	for _, name := range unrecorded {
+// wireHeader returns the recorded part of the header in the format of HTTP/1.1. It fails with ErrUnrecordable if a value contains
+// a control character, or if header and body together are larger than limit.
+func (res Response) wireHeader(limit int) ([]byte, error) {
+	h := res.Header.Clone()
+	for _, name := range unrecordedFields {
 		h.Del(name)
 	}
-	return h
-}
-
-// wireHeader returns what is recorded of the header, as it goes over the wire.
-func (res Response) wireHeader(limit int) ([]byte, error) {
-	h := RecordedHeader(res.Header)
 	for name, values := range h {
 		for _, v := range values {
 			if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-				return nil, fmt.Errorf("%w: header %s has a control character", ErrResponse, name)
+				return nil, fmt.Errorf("%w: header field %s contains a control character", ErrUnrecordable, name)
 			}
 		}
 	}
@@ -65,7 +59,7 @@ func (res Response) wireHeader(limit int) ([]byte, error) {
 		return nil, err
 	}
 	if n := wire.Len() + len(res.Body); n > limit {
-		return nil, fmt.Errorf("%w: %d bytes are more than %d", ErrResponse, n, limit)
+		return nil, fmt.Errorf("%w: %d bytes are more than %d", ErrUnrecordable, n, limit)
 	}
 	return wire.Bytes(), nil
 }

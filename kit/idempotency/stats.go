@@ -5,17 +5,17 @@ import (
 	"sync/atomic"
 )
 
-// Stats counts how the calls of a Store ended since New, on this node.
+// Stats are the numbers of calls of a Store in this process, by their result.
 type Stats struct {
-	Done       uint64 // ran their effect, whatever it answered
-	Replayed   uint64 // got a recorded answer
-	InFlight   uint64 // gave up waiting for another one: ErrInFlight
+	Done       uint64 // ran their effect, with any response
+	Replayed   uint64 // got a recorded response
+	InFlight   uint64 // ErrInFlight
 	Mismatched uint64 // ErrMismatch
 	Failed     uint64 // any other error
 }
 
-// Stats returns the counts. Calls without a key are not among them.
-func (s *Store) Stats() Stats {
+// Stats returns the current numbers. Requests without a key are not counted.
+func (s *Store[T]) Stats() Stats {
 	return Stats{
 		Done: s.n.done.Load(), Replayed: s.n.replayed.Load(), InFlight: s.n.inFlight.Load(),
 		Mismatched: s.n.mismatched.Load(), Failed: s.n.failed.Load(),

@@ -51,14 +51,14 @@ func (k *keeper) WriteHeader(status int) {
 		return
 	}
 	k.status = status
-	if k.rec.Reason != "" || !idempotency.Final(status) { // a Problem of ours says nothing of the service
+	if k.rec.Reason != "" || !final(status) { // a Problem of ours says nothing of the service
 		k.mode = passing
 		k.turn.free()
 		k.sendHeader()
 		return
 	}
 	length, known := k.length()
-	k.kept = idempotency.RecordedHeader(k.header)
+	k.kept = recordedHeader(k.header)
 	k.room = k.limit - claim.HeaderSize(k.kept)
 	switch {
 	case length > k.room:

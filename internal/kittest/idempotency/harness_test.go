@@ -30,51 +30,52 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// place is a fresh database, with the tables idempotency_keys and orders, that any number of nodes may open.
-type place struct {
+// testDatabase is a new database with the tables idempotency_keys and orders. Any number of nodes may open it.
+type testDatabase struct {
 	dialect idempotency.Dialect
 	driver  string
 	dsn     string
 }
 
-// each runs a test on every database that there is.
-func each(t *testing.T, test func(t *testing.T, p place)) {
+// each runs a test on every kind of database.
+func each(t *testing.T, test func(t *testing.T, p testDatabase)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, newSQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { test(t, newPostgres(t)) })
 }
 
-func newSQLite(t testing.TB) place {
+func newSQLite(t testing.TB) testDatabase {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "test.db")
-	p := place{idempotency.SQLite, "sqlite", "file:" + file +
+	p := testDatabase{idempotency.SQLite, "sqlite", "file:" + file +
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)"}
 	p.create(t, "CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL)")
 	return p
 }
 
+// databases numbers the databases on the PostgreSQL server.
 var databases struct {
 	sync.Mutex
 	n int
 }
 
 // newPostgres skips the test where no server can be started.
-func newPostgres(t testing.TB) place {
+func newPostgres(t testing.TB) testDatabase {
 	t.Helper()
 	server := postgres(t)
 	databases.Lock()
 	databases.n++
 	name := fmt.Sprintf("test%d", databases.n)
 	databases.Unlock()
-	admin := place{idempotency.Postgres, "pgx", server + " dbname=postgres"}.open(t)
+	admin := testDatabase{idempotency.Postgres, "pgx", server + " dbname=postgres"}.open(t)
 	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
 		t.Fatal(err)
 	}
-	p := place{idempotency.Postgres, "pgx", server + " dbname=" + name}
+	p := testDatabase{idempotency.Postgres, "pgx", server + " dbname=" + name}
 	p.create(t, "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text NOT NULL)")
 	return p
 }
 
-func (p place) create(t testing.TB, orders string) {
+func (p testDatabase) create(t testing.TB, orders string) {
 	t.Helper()
 	db := p.open(t)
 	for _, statement := range []string{idempotency.Schema(p.dialect), idempotency.Schema(p.dialect), orders} {
@@ -84,8 +85,8 @@ func (p place) create(t testing.TB, orders string) {
 	}
 }
 
-// open returns a pool of its own, as another node would have.
-func (p place) open(t testing.TB) *sql.DB {
+// open returns a new connection pool, as another node would have.
+func (p testDatabase) open(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(p.driver, p.dsn)
 	if err != nil {
@@ -95,8 +96,8 @@ func (p place) open(t testing.TB) *sql.DB {
 	return db
 }
 
-// store returns a node's store, and its pool.
-func (p place) store(t testing.TB, o *idempotency.Options) (*idempotency.Store, *sql.DB) {
+// store returns a new Store and its connection pool.
+func (p testDatabase) store(t testing.TB, o *idempotency.Options) (*idempotency.Store[*sql.Tx], *sql.DB) {
 	t.Helper()
 	db := p.open(t)
 	s, err := idempotency.New(db, p.dialect, o)
@@ -106,7 +107,7 @@ func (p place) store(t testing.TB, o *idempotency.Options) (*idempotency.Store, 
 	return s, db
 }
 
-// buy is the effect of all tests: it writes an order and answers with its number.
+// buy is the effect of all tests: it writes an order and responds with its number.
 func buy(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 	var id int64
 	if err := tx.QueryRowContext(ctx, "INSERT INTO orders (item) VALUES ('book') RETURNING id").Scan(&id); err != nil {
@@ -119,7 +120,7 @@ func buy(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 	}, nil
 }
 
-// shop answers POST /orders with buy.
+// shop is a Handler that responds to POST /orders with buy.
 func shop(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
 	res, err := buy(r.Context(), tx)
 	if err != nil {
@@ -174,7 +175,7 @@ func wantStatus(t testing.TB, w *httptest.ResponseRecorder, want int) {
 	}
 }
 
-const patience = 30 * time.Second // far more than anything takes
+const patience = 30 * time.Second // far longer than any step takes
 
 func readAll(t testing.TB, r io.Reader) string {
 	t.Helper()

@@ -16,15 +16,15 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// node is a process of its own that serves the shop: this test binary, run again.
+// node is another process that serves the shop: this test binary with IDEMPOTENCY_NODE set.
 type node struct {
 	cmd   *exec.Cmd
-	stdin io.WriteCloser // the node ends when it is closed, so also when the tests die
+	stdin io.WriteCloser // the node ends when it is closed, so it also ends with the test process
 	url   string
 }
 
-// startNode starts a node. If die is not empty, the node kills itself with SIGKILL at that point of its first transaction.
-func (p place) startNode(t testing.TB, die string) *node {
+// startNode starts a node. If die is not empty, the node sends SIGKILL to itself at that point of its first transaction.
+func (p testDatabase) startNode(t testing.TB, die string) *node {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -60,23 +60,23 @@ func (n *node) kill() {
 	n.cmd.Wait()
 }
 
-// post buys under a key. The error is that of a node which died.
-func (n *node) post(key string) (status int, replayed bool, answer string, err error) {
+// post sends an order with a key. It fails if the node is killed.
+func (n *node) post(key string) (status int, replayed bool, response string, err error) {
 	req, err := http.NewRequest("POST", n.url+"/orders", strings.NewReader(`{"item":"book"}`))
 	if err != nil {
 		return 0, false, "", err
 	}
 	req.Header.Set("X-User", "ada")
 	req.Header.Set("Idempotency-Key", key)
-	req.Close = true // net/http would resend a keyed POST on a reused connection by itself
+	req.Close = true // on a reused connection, net/http would retry a POST with a key
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, false, "", err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	answer = res.Header.Get("Location") + " " + string(body)
-	return res.StatusCode, res.Header.Get("Idempotency-Replayed") == "true", answer, err
+	response = res.Header.Get("Location") + " " + string(body)
+	return res.StatusCode, res.Header.Get("Idempotency-Replayed") == "true", response, err
 }
 
 // dieNow ends this process as kill -9 does.
@@ -88,10 +88,10 @@ func dieNow() error {
 	if err != nil {
 		return err
 	}
-	select {} // nothing more happens here
+	select {} // wait for SIGKILL
 }
 
-// runNode is the other process.
+// runNode is the main function of a node.
 func runNode() {
 	err := func() error {
 		d, err := strconv.Atoi(os.Getenv("DIALECT"))
@@ -103,7 +103,7 @@ func runNode() {
 			return err
 		}
 		if die := os.Getenv("DIE"); die != "" {
-			db = faulty(db.Driver(), os.Getenv("DSN"), die, dieNow)
+			db = openFaulty(db.Driver(), os.Getenv("DSN"), die, dieNow)
 		}
 		s, err := idempotency.New(db, idempotency.Dialect(d), &idempotency.Options{Wait: patience})
 		if err != nil {

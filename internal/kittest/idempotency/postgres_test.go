@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// server is a private PostgreSQL for the tests of this package, started by the first that wants one. It listens on a Unix
-// socket only.
+// server is the PostgreSQL server of this package's tests. The first test that needs it starts it. It listens only on a Unix
+// socket.
 var server struct {
 	sync.Mutex
 	dir    string
 	cmd    *exec.Cmd
-	reason string // why there is none
+	reason string // why it could not be started; "" if it runs
 }
 
-// postgres returns the beginning of a DSN. It skips the test where PostgreSQL is not installed or cannot be started.
+// postgres returns the beginning of a DSN. It skips the test if PostgreSQL is not installed or does not start.
 func postgres(t testing.TB) string {
 	t.Helper()
 	server.Lock()
@@ -47,7 +47,7 @@ func startPostgres() (reason string) {
 	server.dir = dir
 	data := filepath.Join(dir, "data")
 	create := exec.Command(initdb, "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
-	if err := asNobody(create, dir); err != nil {
+	if err := unprivileged(create, dir); err != nil {
 		return err.Error()
 	}
 	if out, err := create.CombinedOutput(); err != nil {
@@ -57,7 +57,7 @@ func startPostgres() (reason string) {
 	cmd := exec.Command(findPostgres("postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "max_connections=200")
 	cmd.Stderr = &log
-	if err := asNobody(cmd, dir); err != nil {
+	if err := unprivileged(cmd, dir); err != nil {
 		return err.Error()
 	}
 	if err := cmd.Start(); err != nil {
@@ -74,7 +74,7 @@ func startPostgres() (reason string) {
 			return ""
 		}
 		if time.Now().After(deadline) {
-			return "postgres does not answer: " + err.Error()
+			return "postgres does not respond: " + err.Error()
 		}
 	}
 }

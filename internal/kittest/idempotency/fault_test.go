@@ -8,31 +8,31 @@ import (
 	"sync/atomic"
 )
 
-// steps are what the store and the effect ask of the database for one request, in this order. Before and after each of them
-// something can go wrong.
+// steps are the requests of the store and the effect to the database, in this order. The tests inject a fault before and after
+// each step.
 var steps = []string{"begin", "claim", "effect", "record", "commit"}
 
-// faulty opens a database through a driver with one fault: at a point such as "before claim" or "after commit" it happens,
-// once.
-func faulty(d driver.Driver, dsn, point string, happen func() error) *sql.DB {
-	f := &fault{point: point, happen: happen}
+// openFaulty opens a database through a driver with one fault: it calls inject once, at a point such as "before claim" or "after
+// commit".
+func openFaulty(d driver.Driver, dsn, point string, inject func() error) *sql.DB {
+	f := &fault{point: point, inject: inject}
 	return sql.OpenDB(connector{d, dsn, f})
 }
 
 type fault struct {
 	point    string
-	happen   func() error
-	happened atomic.Bool
+	inject   func() error
+	injected atomic.Bool
 }
 
 func (f *fault) at(point string) error {
-	if point == f.point && f.happened.CompareAndSwap(false, true) {
-		return f.happen()
+	if point == f.point && f.injected.CompareAndSwap(false, true) {
+		return f.inject()
 	}
 	return nil
 }
 
-// step does what a call to the driver does, with the fault around it.
+// step calls the driver, with the fault before or after the call.
 func step[T any](f *fault, name string, do func() (T, error)) (v T, err error) {
 	if err = f.at("before " + name); err != nil {
 		return v, err

@@ -8,10 +8,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// BenchmarkOrder is what a key costs: an order in a bare transaction, the same under a key with one more row, as an HTTP
-// handler, and as a repetition.
+// BenchmarkOrder measures the cost of a key: an order in a bare transaction, the same order with a key, the same as an HTTP
+// request, and a repetition.
 func BenchmarkOrder(b *testing.B) {
-	for name, open := range map[string]func(testing.TB) place{
+	for name, open := range map[string]func(testing.TB) testDatabase{
 		"sqlite": newSQLite, "sqlite without fsync": unsafeSQLite, "postgres without fsync": newPostgres,
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -54,15 +54,15 @@ func BenchmarkOrder(b *testing.B) {
 			b.Run("replay", func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					wantStatus(b, post(h, "again", "{}"), 201)
+					wantStatus(b, post(h, "repeated", "{}"), 201)
 				}
 			})
 		})
 	}
 }
 
-// unsafeSQLite shows the cost without the disk's, which hides it.
-func unsafeSQLite(b testing.TB) place {
+// unsafeSQLite does not wait for the disk, whose time would hide the cost of the key.
+func unsafeSQLite(b testing.TB) testDatabase {
 	p := newSQLite(b)
 	p.dsn = strings.Replace(p.dsn, "synchronous(full)", "synchronous(off)", 1)
 	return p

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// asNobody makes a command run as another user when the tests run as root, which PostgreSQL refuses, and makes it die with
-// the tests.
-func asNobody(cmd *exec.Cmd, dir string) error {
+// unprivileged makes a command run as the user "nobody" if the tests run as root, because PostgreSQL refuses to run as root. It
+// also makes the command end with the test process.
+func unprivileged(cmd *exec.Cmd, dir string) error {
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
 	if os.Getuid() != 0 {

@@ -11,10 +11,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// A node is killed with SIGKILL before and after each step of a request. Whatever the step, the client's retry, at another
-// node, leaves one order and gets the answer that every later retry gets too.
+// TestKilledAtEveryStep kills a node with SIGKILL before and after each step of a request. The client retries at another node.
+// In each case there is one order, and every later retry gets the response of the first retry.
 func TestKilledAtEveryStep(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		other := p.startNode(t, "")
 		db := p.open(t)
 		orders := 0
@@ -22,12 +22,12 @@ func TestKilledAtEveryStep(t *testing.T) {
 			for _, die := range []string{"before " + name, "after " + name} {
 				t.Run(die, func(t *testing.T) {
 					key := "key-" + die[:3] + name
-					mortal := p.startNode(t, die)
-					if status, _, answer, err := mortal.post(key); err == nil {
-						t.Fatalf("the node lived to answer %d %s", status, answer)
+					dying := p.startNode(t, die)
+					if status, _, response, err := dying.post(key); err == nil {
+						t.Fatalf("the node was not killed and responded %d %s", status, response)
 					}
-					if mortal.cmd.Wait(); mortal.cmd.ProcessState.Exited() {
-						t.Fatalf("the node was not killed: %v", mortal.cmd.ProcessState)
+					if dying.cmd.Wait(); dying.cmd.ProcessState.Exited() {
+						t.Fatalf("the node was not killed: %v", dying.cmd.ProcessState)
 					}
 					committed := die == "after commit"
 					if committed {
@@ -54,14 +54,14 @@ func TestKilledAtEveryStep(t *testing.T) {
 	})
 }
 
-// The connection to the database is lost before and after each step. The caller learns whether nothing has happened or
-// nobody knows, and a retry leaves one order either way.
+// TestConnectionLostAtEveryStep breaks the connection to the database before and after each step. The error says whether the
+// outcome is unknown. After a retry there is one order in each case.
 func TestConnectionLostAtEveryStep(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		for i, name := range steps {
 			for _, point := range []string{"before " + name, "after " + name} {
 				t.Run(point, func(t *testing.T) {
-					lost := faulty(p.open(t).Driver(), p.dsn, point, func() error { return driver.ErrBadConn })
+					lost := openFaulty(p.open(t).Driver(), p.dsn, point, func() error { return driver.ErrBadConn })
 					defer lost.Close()
 					s, err := idempotency.New(lost, p.dialect, &idempotency.Options{Wait: patience})
 					if err != nil {
@@ -70,7 +70,7 @@ func TestConnectionLostAtEveryStep(t *testing.T) {
 					key := idempotency.Key{Caller: "ada", Value: "key-" + point[:3] + name}
 					_, _, err = s.Do(t.Context(), key, oneBook, buy)
 					want := map[string]error{
-						"begin": nil, // database/sql tries another connection by itself
+						"begin": nil, // database/sql tries another connection
 						"claim": idempotency.ErrUnavailable, "effect": driver.ErrBadConn,
 						"record": idempotency.ErrUnavailable, "commit": idempotency.ErrUncertain,
 					}[name]
@@ -88,10 +88,10 @@ func TestConnectionLostAtEveryStep(t *testing.T) {
 	})
 }
 
-// Two processes work on one database. Every order is sent to both at once, and one of them is killed again and again while
-// it works; clients repeat what got no answer.
-func TestTwoNodesOneOfThemKilledAgainAndAgain(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+// TestTwoNodesOneOfThemKilledRepeatedly runs two processes on one database. Clients send every order to both at the same time
+// and repeat it until they get a response. One of the processes is killed five times.
+func TestTwoNodesOneOfThemKilledRepeatedly(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		const clients, perClient, kills = 4, 10, 5
 		var mu sync.Mutex
 		nodes := [2]*node{p.startNode(t, ""), p.startNode(t, "")}
@@ -100,19 +100,19 @@ func TestTwoNodesOneOfThemKilledAgainAndAgain(t *testing.T) {
 			defer mu.Unlock()
 			return nodes[i]
 		}
-		answered := make(chan struct{}, clients*perClient)
+		responded := make(chan struct{}, clients*perClient)
 		var wg sync.WaitGroup
 		for c := range clients {
 			wg.Go(func() {
 				for i := range perClient {
 					buyTwice(t, fmt.Sprintf("key-%d-%d", c, i), at)
-					answered <- struct{}{}
+					responded <- struct{}{}
 				}
 			})
 		}
 		for range kills {
 			for range clients * perClient / kills / 2 {
-				<-answered
+				<-responded
 			}
 			at(1).kill()
 			fresh := p.startNode(t, "")
@@ -127,28 +127,28 @@ func TestTwoNodesOneOfThemKilledAgainAndAgain(t *testing.T) {
 	})
 }
 
-// buyTwice sends one order to both nodes at once and repeats each until it is answered.
+// buyTwice sends one order to both nodes at the same time and repeats each request until it gets a response.
 func buyTwice(t *testing.T, key string, at func(int) *node) {
-	var answers [2]string
+	var responses [2]string
 	var wg sync.WaitGroup
-	for i := range answers {
+	for i := range responses {
 		wg.Go(func() {
 			for range 1000 {
-				status, _, answer, err := at(i).post(key)
+				status, _, response, err := at(i).post(key)
 				if err == nil && status == http.StatusCreated {
-					answers[i] = answer
+					responses[i] = response
 					return
 				}
 				if err == nil && status != http.StatusServiceUnavailable && status != http.StatusConflict {
-					t.Errorf("status %d %s", status, answer)
+					t.Errorf("status %d %s", status, response)
 					return
 				}
 			}
-			t.Errorf("no answer under %s", key)
+			t.Errorf("no response for key %s", key)
 		})
 	}
 	wg.Wait()
-	if answers[0] != answers[1] {
-		t.Errorf("under %s one got %q, the other %q", key, answers[0], answers[1])
+	if responses[0] != responses[1] {
+		t.Errorf("key %s: one node responds %q, the other %q", key, responses[0], responses[1])
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-func TestRetryOverHTTPGetsTheSameAnswer(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+func TestRetryOverHTTPGetsTheSameResponse(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		h := s.Required(caller, func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
 			w.Header().Set("Set-Cookie", "secret=1")
@@ -32,10 +32,10 @@ func TestRetryOverHTTPGetsTheSameAnswer(t *testing.T) {
 			}
 		}
 		if first.Header().Get("Idempotency-Replayed") != "" || second.Header().Get("Idempotency-Replayed") != "true" {
-			t.Error("the wrong one is marked as replayed")
+			t.Error("the wrong response is marked as replayed")
 		}
 		if first.Header().Get("Set-Cookie") == "" || second.Header().Get("Set-Cookie") != "" {
-			t.Error("a cookie belongs to the first answer, not to a table")
+			t.Error("a cookie must be in the first response only")
 		}
 		wantCount(t, db, "orders", 1)
 	})
@@ -61,12 +61,12 @@ func TestProblems(t *testing.T) {
 		return nil
 	})
 	wantStatus(t, post(h, "used", "{}"), http.StatusCreated)
-	release := hold(t, s, idempotency.Key{Caller: "ada", Value: "flying"})
+	release := hold(t, s, idempotency.Key{Caller: "ada", Value: "in-flight"})
 	for _, c := range []struct {
 		name, user, key, body string
 		status                int
 	}{
-		{"in flight", "ada", "flying", "{}", 409},
+		{"in flight", "ada", "in-flight", "{}", 409},
 		{"no key", "ada", "", "{}", 400},
 		{"bad key", "ada", "a b", "{}", 400},
 		{"binary key", "ada", "\xff\x00", "{}", 400},
@@ -83,13 +83,13 @@ func TestProblems(t *testing.T) {
 	}{
 		{"other payload", "used", "other", 422},
 		{"handler fails", "k", "fail", 500},
-		{"answer too large", "k", "long", 500},
+		{"response too large", "k", "long", 500},
 		{"database busy", "k", "busy", 503},
 	} {
 		w := post(h, c.key, c.body)
 		wantProblem(t, c.name, w, c.status)
 		if strings.Contains(w.Body.String(), "1234") || w.Header().Get("Location") != "" {
-			t.Errorf("%s: tells too much: %v %s", c.name, w.Header(), w.Body)
+			t.Errorf("%s: the response reveals an internal error: %v %s", c.name, w.Header(), w.Body)
 		}
 	}
 	r := httptest.NewRequest("POST", "/orders", nil)
@@ -128,7 +128,7 @@ func wantProblem(t *testing.T, name string, w *httptest.ResponseRecorder, status
 }
 
 func TestOptionalKey(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		h := s.Optional(caller, func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
 			if readAll(t, r.Body) == "refuse" {
@@ -152,17 +152,17 @@ func TestOptionalKey(t *testing.T) {
 	})
 }
 
-// A client that leaves before the commit has bought nothing, and can come back with its key.
-func TestClientThatLeavesRollsBack(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+// TestDisconnectedClientRollsBack: if a client disconnects before the commit, nothing happens and its key is free.
+func TestDisconnectedClientRollsBack(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, &idempotency.Options{Wait: patience})
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, disconnect := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		h := s.Required(caller, func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
 			if err := shop(w, r, tx); err != nil {
 				return err
 			}
-			leave()
+			disconnect()
 			<-r.Context().Done()
 			return nil
 		})
@@ -191,7 +191,7 @@ func TestClientThatLeavesRollsBack(t *testing.T) {
 	})
 }
 
-// A client that sends its body slowly holds no connection, no key and no lock.
+// TestSlowBodyHoldsNothing: a client that sends its body slowly holds no database connection and no key.
 func TestSlowBodyHoldsNothing(t *testing.T) {
 	p := newSQLite(t)
 	s, db := p.store(t, &idempotency.Options{Wait: -1})
@@ -200,11 +200,11 @@ func TestSlowBodyHoldsNothing(t *testing.T) {
 	slow := httptest.NewRequest("POST", "/orders", body)
 	slow.Header.Set("Idempotency-Key", "k")
 	slow.Header.Set("X-User", "ada")
-	answered := make(chan int)
+	responded := make(chan int)
 	go func() {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, slow)
-		answered <- w.Code
+		responded <- w.Code
 	}()
 	if _, err := client.Write([]byte("{")); err != nil { // returns when the handler has read it
 		t.Fatal(err)
@@ -214,13 +214,13 @@ func TestSlowBodyHoldsNothing(t *testing.T) {
 	}
 	wantStatus(t, post(h, "other", "{}"), http.StatusCreated)
 	client.Close()
-	if status := <-answered; status != http.StatusCreated {
+	if status := <-responded; status != http.StatusCreated {
 		t.Errorf("status %d", status)
 	}
 }
 
-func TestAnswerCannotLeaveBeforeTheCommit(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+func TestResponseIsHeldBackUntilTheCommit(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, _ := p.store(t, nil)
 		h := s.Required(caller, func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
 			c := http.NewResponseController(w)
@@ -232,7 +232,7 @@ func TestAnswerCannotLeaveBeforeTheCommit(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusNoContent)
-			w.Header().Set("X-Late", "1")
+			w.Header().Set("X-After-Status", "1")
 			w.WriteHeader(http.StatusTeapot)
 			if _, err := w.Write([]byte("text")); !errors.Is(err, http.ErrBodyNotAllowed) {
 				t.Errorf("body of a 204: %v", err)
@@ -242,7 +242,7 @@ func TestAnswerCannotLeaveBeforeTheCommit(t *testing.T) {
 		for range 2 {
 			w := post(h, "k", "{}")
 			wantStatus(t, w, http.StatusNoContent)
-			if w.Body.Len() > 0 || w.Header().Get("X-Late") != "" || w.Header().Get("Content-Length") != "" {
+			if w.Body.Len() > 0 || w.Header().Get("X-After-Status") != "" || w.Header().Get("Content-Length") != "" {
 				t.Errorf("got %v %s", w.Header(), w.Body)
 			}
 		}

@@ -20,19 +20,19 @@ var (
 	oneBook = idempotency.Fingerprint(sha256.Sum256([]byte("one book")))
 )
 
-func TestParallelDuplicatesHaveOneEffectAndOneAnswer(t *testing.T) {
+func TestParallelDuplicatesHaveOneEffectAndOneResponse(t *testing.T) {
 	for _, level := range []sql.IsolationLevel{sql.LevelDefault, sql.LevelSerializable} {
 		t.Run(level.String(), func(t *testing.T) {
-			each(t, func(t *testing.T, p place) {
+			each(t, func(t *testing.T, p testDatabase) {
 				const perNode = 50
 				o := &idempotency.Options{Wait: patience, Isolation: level}
 				one, db := p.store(t, o)
 				two, _ := p.store(t, o)
-				answers := make(chan string, 2*perNode)
+				responses := make(chan string, 2*perNode)
 				var fresh atomic.Int32
 				var wg sync.WaitGroup
 				for range perNode {
-					for _, s := range []*idempotency.Store{one, two} {
+					for _, s := range []*idempotency.Store[*sql.Tx]{one, two} {
 						wg.Go(func() {
 							res, replayed, err := s.Do(t.Context(), adas, oneBook, buy)
 							if err != nil {
@@ -41,45 +41,45 @@ func TestParallelDuplicatesHaveOneEffectAndOneAnswer(t *testing.T) {
 							if !replayed {
 								fresh.Add(1)
 							}
-							answers <- res.Header.Get("Location") + string(res.Body)
+							responses <- res.Header.Get("Location") + string(res.Body)
 						})
 					}
 				}
 				wg.Wait()
-				close(answers)
-				for a := range answers {
-					if a != `/orders/1{"order":1}` {
-						t.Fatalf("one got %q", a)
+				close(responses)
+				for got := range responses {
+					if got != `/orders/1{"order":1}` {
+						t.Fatalf("a call got %q", got)
 					}
 				}
 				if fresh.Load() != 1 {
-					t.Errorf("%d answers were not replayed", fresh.Load())
+					t.Errorf("%d responses are not marked as replayed", fresh.Load())
 				}
 				wantCount(t, db, "orders", 1)
 				a, b := one.Stats(), two.Stats()
 				if a.Done+b.Done != 1 || a.Replayed+b.Replayed != 2*perNode-1 {
-					t.Errorf("counted %+v and %+v", a, b)
+					t.Errorf("stats %+v and %+v", a, b)
 				}
 			})
 		})
 	}
 }
 
-// hold starts a call that has claimed the key and waits until release is called.
-func hold(t *testing.T, s *idempotency.Store, key idempotency.Key) (release func()) {
+// hold starts a call that claims the key and then waits for release.
+func hold(t *testing.T, s *idempotency.Store[*sql.Tx], key idempotency.Key) (release func()) {
 	t.Helper()
-	claimed, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	claimed, resume, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		_, _, err := s.Do(t.Context(), key, oneBook, func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 			close(claimed)
-			<-goOn
+			<-resume
 			return buy(ctx, tx)
 		})
 		done <- err
 	}()
 	<-claimed
 	return sync.OnceFunc(func() {
-		close(goOn)
+		close(resume)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -87,7 +87,7 @@ func hold(t *testing.T, s *idempotency.Store, key idempotency.Key) (release func
 }
 
 func TestDuplicateInFlight(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		first, db := p.store(t, &idempotency.Options{Wait: -1})
 		release := hold(t, first, adas)
 		defer release()
@@ -95,7 +95,7 @@ func TestDuplicateInFlight(t *testing.T) {
 			t.Errorf("on the same node: %v", err)
 		}
 		want := idempotency.ErrInFlight
-		if p.dialect == idempotency.SQLite { // there another node can see only that somebody writes
+		if p.dialect == idempotency.SQLite { // another node sees only that the file is locked
 			want = idempotency.ErrUnavailable
 			p.dsn = strings.Replace(p.dsn, "busy_timeout(5000)", "busy_timeout(0)", 1)
 		}
@@ -115,14 +115,13 @@ func TestDuplicateInFlight(t *testing.T) {
 		}()
 		release()
 		if err := <-got; err != nil {
-			t.Errorf("who waits: %v", err)
+			t.Errorf("the call that waits: %v", err)
 		}
 		wantCount(t, db, "orders", 1)
 	})
 }
 
-// A key in flight is nobody else's trouble: others on the same node do not wait for it. (On SQLite all writers wait for the
-// one that writes.)
+// TestOtherKeysDoNotWait runs on PostgreSQL only: on SQLite, all writers wait for the one that writes.
 func TestOtherKeysDoNotWait(t *testing.T) {
 	p := newPostgres(t)
 	s, db := p.store(t, nil)
@@ -136,8 +135,8 @@ func TestOtherKeysDoNotWait(t *testing.T) {
 	wantCount(t, db, "orders", 2)
 }
 
-func TestAnotherRequestUnderTheKeyIsRefused(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+func TestAnotherRequestWithTheKeyIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		if _, _, err := s.Do(t.Context(), adas, oneBook, buy); err != nil {
 			t.Fatal(err)
@@ -151,7 +150,7 @@ func TestAnotherRequestUnderTheKeyIsRefused(t *testing.T) {
 }
 
 func TestCallersShareNoKeys(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		for _, who := range []string{"ada", "bob", "Ada", "ada ", "ädä"} {
 			_, replayed, err := s.Do(t.Context(), idempotency.Key{Caller: who, Value: "order-1"}, oneBook, buy)
@@ -163,81 +162,81 @@ func TestCallersShareNoKeys(t *testing.T) {
 	})
 }
 
-var errBroke = errors.New("broke")
+var errBroken = errors.New("broken")
 
-func TestWhatIsNotRecordedIsRolledBackAndTheKeyIsFree(t *testing.T) {
-	answers := func(status int) idempotency.Effect {
+func TestUnrecordedResponseIsRolledBackAndFreesTheKey(t *testing.T) {
+	withStatus := func(status int) idempotency.Effect[*sql.Tx] {
 		return func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 			res, err := buy(ctx, tx)
 			res.Status = status
 			return res, err
 		}
 	}
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, &idempotency.Options{MaxResponse: 1000})
 		for name, c := range map[string]struct {
-			effect idempotency.Effect
+			effect idempotency.Effect[*sql.Tx]
 			err    error
 		}{
 			"error": {func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 				res, _ := buy(ctx, tx)
-				return res, errBroke
-			}, errBroke},
+				return res, errBroken
+			}, errBroken},
 			"bad SQL": {func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 				buy(ctx, tx)
 				_, err := tx.ExecContext(ctx, "INSERT INTO nowhere VALUES (1)")
-				return idempotency.Response{}, errors.Join(errBroke, err)
-			}, errBroke},
+				return idempotency.Response{}, errors.Join(errBroken, err)
+			}, errBroken},
 			"too large": {func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 				res, err := buy(ctx, tx)
 				res.Body = make([]byte, 1001)
 				return res, err
-			}, idempotency.ErrResponse},
+			}, idempotency.ErrUnrecordable},
 			"header with a line feed": {func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 				res, err := buy(ctx, tx)
 				res.Header.Set("X-Bad", "a\nSet-Cookie: b")
 				return res, err
-			}, idempotency.ErrResponse},
-			"status 0":   {answers(0), idempotency.ErrResponse},
-			"status 101": {answers(101), idempotency.ErrResponse},
-			"status 600": {answers(600), idempotency.ErrResponse},
-			"status 401": {answers(401), nil},
-			"status 409": {answers(409), nil},
-			"status 429": {answers(429), nil},
-			"status 500": {answers(500), nil},
-			"status 503": {answers(503), nil},
+			}, idempotency.ErrUnrecordable},
+			"status 0":   {withStatus(0), idempotency.ErrUnrecordable},
+			"status 101": {withStatus(101), idempotency.ErrUnrecordable},
+			"status 600": {withStatus(600), idempotency.ErrUnrecordable},
+			"status 401": {withStatus(401), nil},
+			"status 409": {withStatus(409), nil},
+			"status 429": {withStatus(429), nil},
+			"status 500": {withStatus(500), nil},
+			"status 503": {withStatus(503), nil},
 		} {
 			res, replayed, err := s.Do(t.Context(), adas, oneBook, c.effect)
 			if !errors.Is(err, c.err) || replayed {
 				t.Errorf("%s: replayed %t, %v", name, replayed, err)
 			}
 			if c.err == nil && string(res.Body) == "" {
-				t.Errorf("%s: the answer is lost", name)
+				t.Errorf("%s: the response is lost", name)
 			}
 			wantCount(t, db, "orders", 0)
 			wantCount(t, db, "idempotency_keys", 0)
 		}
-		if _, replayed, err := s.Do(t.Context(), adas, oneBook, answers(404)); err != nil || replayed {
+		if _, replayed, err := s.Do(t.Context(), adas, oneBook, withStatus(404)); err != nil || replayed {
 			t.Errorf("the key is not free: replayed %t, %v", replayed, err)
 		}
 		if res, replayed, err := s.Do(t.Context(), adas, oneBook, buy); err != nil || !replayed || res.Status != 404 {
-			t.Errorf("a final refusal is not recorded: %d, replayed %t, %v", res.Status, replayed, err)
+			t.Errorf("a 404 is not recorded: %d, replayed %t, %v", res.Status, replayed, err)
 		}
 	})
 }
 
 func TestPanicRollsBackAndFreesTheKey(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		func() {
 			defer func() {
-				if recover() != errBroke {
-					t.Error("the panic was swallowed")
+				if recover() != errBroken {
+					t.Error("Do does not panic")
 				}
 			}()
 			s.Do(t.Context(), adas, oneBook, func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 				buy(ctx, tx)
-				panic(errBroke)
+				panic(errBroken)
 			})
 		}()
 		wantCount(t, db, "orders", 0)
@@ -248,11 +247,11 @@ func TestPanicRollsBackAndFreesTheKey(t *testing.T) {
 }
 
 func TestEffectThatTakesTooLongIsRolledBack(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, &idempotency.Options{Timeout: 50 * time.Millisecond})
 		_, _, err := s.Do(t.Context(), adas, oneBook, func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 			<-ctx.Done()
-			return buy(context.WithoutCancel(ctx), tx) // it does not even look
+			return buy(context.WithoutCancel(ctx), tx) // the effect ignores the deadline
 		})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
@@ -262,9 +261,9 @@ func TestEffectThatTakesTooLongIsRolledBack(t *testing.T) {
 	})
 }
 
-// An effect must not end the transaction. If it does, its answer is lost, but it never happens twice.
-func TestEffectThatCommitsByItself(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+// TestEffectThatCommits: an effect must not end the transaction. If it does, its response is lost, but it does not happen twice.
+func TestEffectThatCommits(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		_, _, err := s.Do(t.Context(), adas, oneBook, func(ctx context.Context, tx *sql.Tx) (idempotency.Response, error) {
 			res, err := buy(ctx, tx)
@@ -281,7 +280,7 @@ func TestEffectThatCommitsByItself(t *testing.T) {
 }
 
 func TestDatabaseWithoutTheTableIsUnavailable(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		if _, err := db.Exec("DROP TABLE idempotency_keys"); err != nil {
 			t.Fatal(err)
@@ -300,8 +299,8 @@ func expireAll(t *testing.T, db *sql.DB) {
 	}
 }
 
-func TestExpiredKeyIsFreeAlsoForAnotherRequest(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+func TestExpiredKeyIsFreeForAnyRequest(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, &idempotency.Options{Wait: patience})
 		for range 2 {
 			if _, _, err := s.Do(t.Context(), adas, oneBook, buy); err != nil {
@@ -321,8 +320,8 @@ func TestExpiredKeyIsFreeAlsoForAnotherRequest(t *testing.T) {
 	})
 }
 
-func TestSweepDeletesSoManyExpiredKeys(t *testing.T) {
-	each(t, func(t *testing.T, p place) {
+func TestSweepDeletesAtMostLimitExpiredKeys(t *testing.T) {
+	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)
 		for i := range 7 {
 			key := idempotency.Key{Caller: "ada", Value: strings.Repeat("k", i+1)}
@@ -345,7 +344,7 @@ func TestSweepDeletesSoManyExpiredKeys(t *testing.T) {
 	})
 }
 
-func TestRunSweepsUntilItIsTold(t *testing.T) {
+func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 	p := newSQLite(t)
 	s, db := p.store(t, &idempotency.Options{SweepEvery: time.Millisecond})
 	if _, _, err := s.Do(t.Context(), adas, oneBook, buy); err != nil {
@@ -357,7 +356,7 @@ func TestRunSweepsUntilItIsTold(t *testing.T) {
 	expireAll(t, db)
 	for deadline := time.Now().Add(patience); count(t, db, "idempotency_keys") > 0; {
 		if time.Now().After(deadline) {
-			t.Fatal("nothing was swept")
+			t.Fatal("no key was deleted")
 		}
 	}
 	cancel()
@@ -366,16 +365,16 @@ func TestRunSweepsUntilItIsTold(t *testing.T) {
 	}
 }
 
-func TestNewRefusesNonsense(t *testing.T) {
+func TestNewRefusesInvalidArguments(t *testing.T) {
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for want, open := range map[string]func() (*idempotency.Store, error){
-		"no database":       func() (*idempotency.Store, error) { return idempotency.New(nil, idempotency.SQLite, nil) },
-		"unknown dialect 9": func() (*idempotency.Store, error) { return idempotency.New(db, 9, nil) },
-		"negative TTL -1s": func() (*idempotency.Store, error) {
+	for want, open := range map[string]func() (*idempotency.Store[*sql.Tx], error){
+		"no database":       func() (*idempotency.Store[*sql.Tx], error) { return idempotency.New(nil, idempotency.SQLite, nil) },
+		"unknown dialect 9": func() (*idempotency.Store[*sql.Tx], error) { return idempotency.New(db, 9, nil) },
+		"negative TTL -1s": func() (*idempotency.Store[*sql.Tx], error) {
 			return idempotency.New(db, idempotency.SQLite, &idempotency.Options{TTL: -time.Second})
 		},
 	} {
