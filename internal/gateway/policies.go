@@ -75,7 +75,7 @@ func (p *policies) verifier() (err error) {
 	if p.tokens != nil {
 		return nil
 	}
-	if p.tokens, err = jwt.New(p.cfg.JWT, &jwt.Options{Log: p.o.Log, Metrics: p.o.Metrics}); err != nil {
+	if p.tokens, err = jwt.New(p.cfg.JWT, &jwt.Options{Log: p.o.Log, Metrics: jwt.NewMetrics(p.o.Metrics)}); err != nil {
 		return err
 	}
 	p.loops = append(p.loops, func(ctx context.Context) { p.tokens.Run(ctx) })

@@ -8,37 +8,38 @@ import (
 	"time"
 )
 
-// identity is what is left of a token that holds: whom it speaks for, and until when.
+// identity is what the gateway keeps of a valid token: its subject, and when it expires.
 type identity struct {
 	subject string
-	until   time.Time
+	expires time.Time // includes the leeway
 }
 
-// judge decides about the claims of a token whose signature is right.
-func (v *Verifier) judge(encoded string, now time.Time) (id identity, refusal *Refusal) {
+// checkClaims checks the claims of a token whose signature is valid.
+func (v *Verifier) checkClaims(encoded string, now time.Time) (id identity, refusal *Refusal) {
 	data, ok := decode(encoded)
 	if !ok {
 		return id, errForm
 	}
-	claims, err := object(data)
+	claims, err := parseObject(data)
 	if err != nil {
 		return id, errClaims
 	}
-	if refusal := v.forUs(claims); refusal != nil {
+	if refusal := v.checkParties(claims); refusal != nil {
 		return id, refusal
 	}
-	if id.until, refusal = v.lasts(claims, now); refusal != nil {
+	if id.expires, refusal = v.checkTimes(claims, now); refusal != nil {
 		return id, refusal
 	}
-	id.subject, refusal = v.subject(claims)
+	id.subject, refusal = v.subjectOf(claims)
 	return id, refusal
 }
 
-// forUs wants the issuer to the letter, and us in the audience, which is a text or a list of them.
-func (v *Verifier) forUs(claims map[string]any) *Refusal {
-	issuer, isText := claims["iss"].(string)
-	if _, has := claims["iss"]; has && !isText {
-		return errClaimText
+// checkParties checks that the issuer equals the configured one, and that the audience contains a configured one. The
+// audience is a string or a list of strings.
+func (v *Verifier) checkParties(claims map[string]any) *Refusal {
+	issuer, isString := claims["iss"].(string)
+	if _, has := claims["iss"]; has && !isString {
+		return errClaimString
 	}
 	if issuer != v.cfg.Issuer {
 		return errIssuer
@@ -52,9 +53,9 @@ func (v *Verifier) forUs(claims map[string]any) *Refusal {
 	}
 	found := false
 	for _, a := range audience {
-		name, isText := a.(string)
-		if !isText {
-			return errClaimText
+		name, isString := a.(string)
+		if !isString {
+			return errClaimString
 		}
 		found = found || slices.Contains(v.cfg.Audience, name)
 	}
@@ -64,32 +65,32 @@ func (v *Verifier) forUs(claims map[string]any) *Refusal {
 	return nil
 }
 
-// lasts tells until when the token holds, by the gateway's clock. It must say so itself.
-func (v *Verifier) lasts(claims map[string]any, now time.Time) (until time.Time, refusal *Refusal) {
-	expires, hasExpires, ok1 := date(claims, "exp")
-	notBefore, _, ok2 := date(claims, "nbf") // 1970 if there is none
-	issued, _, ok3 := date(claims, "iat")
-	until = expires.Add(v.cfg.Leeway)
+// checkTimes checks exp, nbf and iat by the gateway's clock, and returns when the token expires. exp is required.
+func (v *Verifier) checkTimes(claims map[string]any, now time.Time) (expires time.Time, refusal *Refusal) {
+	exp, hasExp, ok1 := dateClaim(claims, "exp")
+	notBefore, _, ok2 := dateClaim(claims, "nbf") // 1970 without one
+	issued, _, ok3 := dateClaim(claims, "iat")
+	expires = exp.Add(v.cfg.Leeway)
 	switch {
 	case !ok1 || !ok2 || !ok3:
-		return until, errClaimDate
-	case !hasExpires:
-		return until, errNoExpiry
-	case !now.Before(until):
-		return until, errExpired
+		return expires, errClaimDate
+	case !hasExp:
+		return expires, errNoExpiry
+	case !now.Before(expires):
+		return expires, errExpired
 	case now.Add(v.cfg.Leeway).Before(notBefore):
-		return until, errNotBefore
+		return expires, errNotBefore
 	case now.Add(v.cfg.Leeway).Before(issued):
-		return until, errIssuedLater
+		return expires, errIssuedInFuture
 	}
-	return until, nil
+	return expires, nil
 }
 
-// lastDate is the end of the year 9999. What is later is not seconds, but milliseconds by mistake, or a token for ever.
+// lastDate is the end of the year 9999. A later date is a mistake, such as milliseconds in place of seconds.
 const lastDate = 253402300799
 
-// date reads a NumericDate (RFC 7519, section 2), which may have a fraction. What is not there is 1970, and fine.
-func date(claims map[string]any, name string) (at time.Time, has, ok bool) {
+// dateClaim reads a NumericDate (RFC 7519, section 2), which may have a fraction. Without the claim it returns 1970.
+func dateClaim(claims map[string]any, name string) (at time.Time, has, ok bool) {
 	claim, has := claims[name]
 	if !has {
 		return time.Unix(0, 0), false, true
@@ -103,14 +104,15 @@ func date(claims map[string]any, name string) (at time.Time, has, ok bool) {
 	return time.Unix(int64(whole), int64(fraction*1e9)), true, true
 }
 
-// subject is whom the token speaks for. A token need not say.
-func (v *Verifier) subject(claims map[string]any) (string, *Refusal) {
-	sub, isText := claims["sub"].(string)
-	if _, has := claims["sub"]; has && !isText {
-		return "", errClaimText
+// subjectOf returns the issuer and the "sub" claim, joined by a NUL, or "" without the claim.
+func (v *Verifier) subjectOf(claims map[string]any) (string, *Refusal) {
+	sub, isString := claims["sub"].(string)
+	if _, has := claims["sub"]; has && !isString {
+		return "", errClaimString
 	}
 	if strings.ContainsRune(sub, '\uFFFD') {
-		return "", errClaimText // encoding/json puts it for half a surrogate pair: two subjects would become one
+		// encoding/json replaces half a surrogate pair by U+FFFD, so two subjects could become equal.
+		return "", errClaimString
 	}
 	if sub == "" {
 		return "", nil

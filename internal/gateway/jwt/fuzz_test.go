@@ -13,10 +13,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// FuzzToken: whatever is sent is refused without a panic, and what is well-formed has one spelling.
+// FuzzToken checks that arbitrary tokens are refused without a panic, and that a well-formed token has only one encoding.
 func FuzzToken(f *testing.F) {
 	s := newSigner(f, "1", "EdDSA")
-	v := verifier(f, accept(keyFile(f, jwks(f, s)), "EdDSA"), nil)
+	v := newVerifier(f, jwtConfig(keyFile(f, jwks(f, s)), "EdDSA"), nil)
 	f.Add("")
 	f.Add("..")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
@@ -32,21 +32,22 @@ func FuzzToken(f *testing.F) {
 		}
 		part := strings.Split(token, ".")
 		header, err := base64.RawURLEncoding.DecodeString(part[0])
-		again := base64.RawURLEncoding.EncodeToString
-		if err != nil || len(part) != 3 || again(header) != part[0] || again(parsed.signature) != part[2] || parsed.signed != part[0]+"."+part[1] {
-			t.Errorf("%q was read as %+v", token, parsed)
+		encode := base64.RawURLEncoding.EncodeToString
+		if err != nil || len(part) != 3 || encode(header) != part[0] || encode(parsed.signature) != part[2] || parsed.signed != part[0]+"."+part[1] {
+			t.Errorf("%q parsed as %+v", token, parsed)
 		}
 		if !json.Valid(header) {
-			t.Errorf("%q is a header", header)
+			t.Errorf("header %q is not valid JSON", header)
 		}
 	})
 }
 
-// FuzzSigned: what is accepted of an issuer that signs anything, golang-jwt's own parser accepts, too, and reads as we do.
+// FuzzSigned compares the Verifier with golang-jwt's parser, for an issuer that signs any content: the parser accepts each
+// token that the Verifier accepts, with the same subject.
 func FuzzSigned(f *testing.F) {
 	s := newSigner(f, "1", "EdDSA")
-	v := verifier(f, accept(keyFile(f, jwks(f, s)), "EdDSA"), nil)
-	theirs := jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithStrictDecoding(), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+	v := newVerifier(f, jwtConfig(keyFile(f, jwks(f, s)), "EdDSA"), nil)
+	reference := jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithStrictDecoding(), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
 		jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithLeeway(time.Minute))
 	header, err := json.Marshal(s.header())
 	if err != nil {
@@ -64,18 +65,18 @@ func FuzzSigned(f *testing.F) {
 		if err != nil {
 			return
 		}
-		parsed, err := theirs.Parse(token, func(*jwt.Token) (any, error) { return s.private.Public(), nil })
+		parsed, err := reference.Parse(token, func(*jwt.Token) (any, error) { return s.private.Public(), nil })
 		if err != nil {
-			t.Fatalf("accepted, and golang-jwt does not: %v\n%q %q", err, header, claims)
+			t.Fatalf("accepted, but golang-jwt rejects it: %v\n%q %q", err, header, claims)
 		}
 		sub, err := parsed.Claims.GetSubject()
 		if err != nil || sub != "" && subject != issuer+"\x00"+sub || sub == "" && subject != "" {
-			t.Fatalf("speaks for %q, golang-jwt says %q (%v)", subject, sub, err)
+			t.Fatalf("subject %q, but %q in golang-jwt (%v)", subject, sub, err)
 		}
 	})
 }
 
-// FuzzKeys: of whatever a source answers, only keys come out that can be used and told apart.
+// FuzzKeys checks that arbitrary data yields only usable keys that tokens can select.
 func FuzzKeys(f *testing.F) {
 	accepted := []string{"EdDSA", "ES256", "ES384", "ES512", "RS256", "PS512"}
 	var all []any
@@ -98,14 +99,14 @@ func FuzzKeys(f *testing.F) {
 		}
 		for _, k := range set.keys {
 			if len(k.algorithms) == 0 {
-				t.Errorf("%q is for no algorithm", k.id)
+				t.Errorf("%q has no algorithm", k.id)
 			}
 			if r, isRSA := k.public.(*rsa.PublicKey); isRSA && (r.N.BitLen() < 2048 || r.E < 3) {
 				t.Errorf("%q is weak: %+v", k.id, r)
 			}
 			for _, a := range k.algorithms {
 				if public, refusal := set.find(k.id, a); k.id != "" && !reflect.DeepEqual(public, k.public) {
-					t.Errorf("%q with %s finds another key: %v", k.id, a, refusal)
+					t.Errorf("find(%q, %s) returned another key: %v", k.id, a, refusal)
 				}
 			}
 		}

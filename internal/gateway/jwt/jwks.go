@@ -11,20 +11,20 @@ import (
 	"slices"
 )
 
-const maxKeys = 100 // of one set
+const maxKeys = 100 // in one set
 
-// errSecret is a key that must never be among public ones: whoever reads the set can make tokens with it.
+// errSecret marks a key that must never be in a set of public keys: every reader of the set could sign tokens with it.
 var errSecret = errors.New("is a private key or a shared secret")
 
-// readJWKS reads a set of keys (RFC 7517). A key that cannot be used is ignored, as section 5 says.
+// readJWKS reads a set of keys (RFC 7517). It ignores unusable keys, as section 5 requires.
 func readJWKS(data []byte, accepted []string) (*keySet, error) {
-	set, err := object(data)
+	set, err := parseObject(data)
 	if err != nil {
 		return nil, err
 	}
 	list, isList := set["keys"].([]any)
 	if !isList {
-		return nil, errors.New(`is no JWKS: it has no list "keys"`)
+		return nil, errors.New(`is not a JWKS: the member "keys" is not a list`)
 	}
 	if len(list) > maxKeys {
 		return nil, fmt.Errorf("has %d keys: at most %d are accepted", len(list), maxKeys)
@@ -33,10 +33,10 @@ func readJWKS(data []byte, accepted []string) (*keySet, error) {
 	for i, item := range list {
 		fields, isObject := item.(map[string]any)
 		if !isObject {
-			return nil, fmt.Errorf("is no JWKS: keys[%d] is not an object", i)
+			return nil, fmt.Errorf("is not a JWKS: keys[%d] is not an object", i)
 		}
 		if k, err := readJWK(fields, accepted); err != nil {
-			s.ignored = append(s.ignored, ignored{i, err})
+			s.ignored = append(s.ignored, ignoredKey{i, err})
 		} else {
 			s.keys = append(s.keys, k)
 		}
@@ -44,27 +44,27 @@ func readJWKS(data []byte, accepted []string) (*keySet, error) {
 	return s, nil
 }
 
-// jwk is the fields of one key.
+// jwk holds the members of one key.
 type jwk map[string]any
 
 func readJWK(fields jwk, accepted []string) (k key, err error) {
-	kty, _, err := fields.text("kty")
+	kty, _, err := fields.str("kty")
 	if err != nil {
 		return k, err
 	}
 	if kty == "oct" || fields.hasAny("k", "d", "p", "q", "dp", "dq", "qi", "oth", "priv") {
 		return k, errSecret
 	}
-	if err := fields.forSignatures(); err != nil {
+	if err := fields.checkUse(); err != nil {
 		return k, err
 	}
-	id, _, err := fields.text("kid")
+	id, _, err := fields.str("kid")
 	if err != nil {
 		return k, err
 	}
-	named, has, err := fields.text("alg")
+	named, has, err := fields.str("alg")
 	if err != nil || has && !slices.Contains(accepted, named) {
-		return k, errors.Join(err, errors.New("is for no algorithm that is accepted"))
+		return k, errors.Join(err, errNoAlgorithm)
 	}
 	public, err := fields.public(kty)
 	if err != nil {
@@ -73,22 +73,22 @@ func readJWK(fields jwk, accepted []string) (k key, err error) {
 	return newKey(id, named, public, accepted)
 }
 
-// forSignatures looks at what the key says it is meant for (RFC 7517, sections 4.2 and 4.3).
-func (f jwk) forSignatures() error {
-	use, has, err := f.text("use")
+// checkUse checks that the key may verify signatures (RFC 7517, sections 4.2 and 4.3).
+func (f jwk) checkUse() error {
+	use, has, err := f.str("use")
 	if err != nil || has && use != "sig" {
-		return errors.Join(err, errors.New("is not meant for signatures: its use is another"))
+		return errors.Join(err, errors.New(`is not for signatures: its use is not "sig"`))
 	}
 	if operations, has := f["key_ops"]; has {
 		list, _ := operations.([]any)
 		if !slices.Contains(list, any("verify")) {
-			return errors.New("is not meant for signatures: its key_ops have no verify")
+			return errors.New(`is not for signatures: its key_ops do not contain "verify"`)
 		}
 	}
 	return nil
 }
 
-// public is the key itself (RFC 7518, section 6; RFC 8037).
+// public returns the public key (RFC 7518, section 6; RFC 8037).
 func (f jwk) public(kty string) (any, error) {
 	switch kty {
 	case "RSA":
@@ -98,7 +98,7 @@ func (f jwk) public(kty string) (any, error) {
 	case "OKP":
 		return f.okp()
 	}
-	return nil, errors.New("has a kty that is not known")
+	return nil, errors.New("has an unknown kty")
 }
 
 func (f jwk) rsa() (any, error) {
@@ -117,7 +117,7 @@ func (f jwk) rsa() (any, error) {
 var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
 
 func (f jwk) ec() (any, error) {
-	crv, _, err0 := f.text("crv")
+	crv, _, err0 := f.str("crv")
 	x, err1 := f.bytes("x")
 	y, err2 := f.bytes("y")
 	if err := errors.Join(err0, err1, err2); err != nil {
@@ -125,7 +125,7 @@ func (f jwk) ec() (any, error) {
 	}
 	curve := curves[crv]
 	if curve == nil {
-		return nil, errors.New("is on a curve that is not known")
+		return nil, errors.New("has an unknown curve")
 	}
 	size := (curve.Params().BitSize + 7) / 8
 	if len(x) != size || len(y) != size { // leading zeros are part of a coordinate: RFC 7518, section 6.2.1.2
@@ -139,7 +139,7 @@ func (f jwk) ec() (any, error) {
 }
 
 func (f jwk) okp() (any, error) {
-	crv, _, err0 := f.text("crv")
+	crv, _, err0 := f.str("crv")
 	x, err1 := f.bytes("x")
 	if err := errors.Join(err0, err1); err != nil {
 		return nil, err
@@ -154,20 +154,20 @@ func (f jwk) hasAny(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { _, has := f[name]; return has })
 }
 
-func (f jwk) text(name string) (s string, has bool, err error) {
+func (f jwk) str(name string) (s string, has bool, err error) {
 	v, has := f[name]
 	if !has {
 		return "", false, nil
 	}
-	s, isText := v.(string)
-	if !isText {
-		return "", true, fmt.Errorf("has a member %q that is not a text", name)
+	s, isString := v.(string)
+	if !isString {
+		return "", true, fmt.Errorf("has a member %q that is not a string", name)
 	}
 	return s, true, nil
 }
 
 func (f jwk) bytes(name string) ([]byte, error) {
-	s, has, err := f.text(name)
+	s, has, err := f.str(name)
 	if err != nil {
 		return nil, err
 	}

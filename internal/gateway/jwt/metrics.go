@@ -2,49 +2,50 @@ package jwt
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are a Verifier's counters.
-type metrics struct {
-	ok      prometheus.Counter
-	refused map[Reason]prometheus.Counter
-	fetched prometheus.Counter
-	failed  prometheus.Counter
-	keys    prometheus.Gauge
+// Metrics count tokens and refreshes of the keys. Several Verifiers may share one, for example during a reload.
+type Metrics struct {
+	accepted      prometheus.Counter
+	refused       map[Reason]prometheus.Counter
+	refreshed     prometheus.Counter
+	refreshFailed prometheus.Counter
+	keys          prometheus.Gauge
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+// NewMetrics returns metrics that are registered at r, unless r is nil. Call it once per Registerer.
+func NewMetrics(r prometheus.Registerer) *Metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tenfold_auth_requests_total", Help: "Requests whose bearer token was asked for, by what became of it."}, []string{"result"})
-	fetches := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tenfold_auth_key_fetches_total", Help: "Readings of the keys that tokens are checked with."}, []string{"result"})
-	m := &metrics{
-		ok:      requests.WithLabelValues("ok"),
-		refused: map[Reason]prometheus.Counter{},
-		fetched: fetches.WithLabelValues("ok"),
-		failed:  fetches.WithLabelValues("failed"),
+		Name: "tenfold_auth_requests_total", Help: "Requests that needed a bearer token, by result."}, []string{"result"})
+	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tenfold_auth_key_fetches_total", Help: "Reads of the keys that verify tokens, by result."}, []string{"result"})
+	m := &Metrics{
+		accepted:      requests.WithLabelValues("ok"),
+		refused:       map[Reason]prometheus.Counter{},
+		refreshed:     refreshes.WithLabelValues("ok"),
+		refreshFailed: refreshes.WithLabelValues("failed"),
 		keys: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tenfold_auth_keys", Help: "Keys that tokens are checked with now."}),
+			Name: "tenfold_auth_keys", Help: "Keys that verify tokens at present."}),
 	}
 	for _, reason := range reasons {
 		m.refused[reason] = requests.WithLabelValues(string(reason))
 	}
 	if r != nil {
-		r.MustRegister(requests, fetches, m.keys)
+		r.MustRegister(requests, refreshes, m.keys)
 	}
 	return m
 }
 
-func (m *metrics) verified(refusal *Refusal) {
+func (m *Metrics) countToken(refusal *Refusal) {
 	if refusal == nil {
-		m.ok.Inc()
+		m.accepted.Inc()
 		return
 	}
 	m.refused[refusal.Reason].Inc()
 }
 
-func (m *metrics) read(err error) {
+func (m *Metrics) countRefresh(err error) {
 	if err == nil {
-		m.fetched.Inc()
+		m.refreshed.Inc()
 		return
 	}
-	m.failed.Inc()
+	m.refreshFailed.Inc()
 }

@@ -12,14 +12,14 @@ import (
 // readPEM reads the "PUBLIC KEY" blocks of a file. Their keys have no kid.
 func readPEM(data []byte, accepted []string) (*keySet, error) {
 	s := &keySet{}
-	begun := bytes.Count(data, []byte("-----BEGIN "))
+	blocks := bytes.Count(data, []byte("-----BEGIN "))
 	for i := 0; ; i++ {
 		block, rest := pem.Decode(data)
 		switch {
 		case block == nil && i == 0:
 			return nil, errors.New("is neither a JWKS nor a public key in PEM")
-		case block == nil && i != begun: // pem.Decode passes over what it cannot read
-			return nil, fmt.Errorf("has %d PEM blocks, of which %d can be read", begun, i)
+		case block == nil && i != blocks: // pem.Decode skips invalid blocks
+			return nil, fmt.Errorf("has %d PEM blocks, and only %d of them are valid", blocks, i)
 		case block == nil:
 			return s, nil
 		case i == maxKeys:
@@ -27,14 +27,14 @@ func readPEM(data []byte, accepted []string) (*keySet, error) {
 		case strings.Contains(block.Type, "PRIVATE KEY"):
 			return nil, fmt.Errorf("block %d %w", i, errSecret)
 		case block.Type != "PUBLIC KEY":
-			return nil, fmt.Errorf("block %d is a %q and not a PUBLIC KEY", i, block.Type)
+			return nil, fmt.Errorf("block %d is a %q, not a PUBLIC KEY", i, block.Type)
 		}
 		public, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("block %d is no public key: %w", i, err)
+			return nil, fmt.Errorf("block %d is not a valid public key: %w", i, err)
 		}
 		if k, err := newKey("", "", public, accepted); err != nil {
-			s.ignored = append(s.ignored, ignored{i, err})
+			s.ignored = append(s.ignored, ignoredKey{i, err})
 		} else {
 			s.keys = append(s.keys, k)
 		}

@@ -1,22 +1,23 @@
 package jwt
 
-// Reason is why a token is refused: what is safe to tell a stranger. It is a word from a closed set.
+// Reason says why a token is refused, in a form that is safe to tell the client. It is one of the constants below.
 type Reason string
 
 const (
-	Missing   Reason = "missing"       // there is none
-	Malformed Reason = "malformed"     // it is no token, or one that could be read in two ways
-	Signature Reason = "signature"     // the signature is wrong, or no key that we accept has made it: which of them, nobody is told
-	Expired   Reason = "expired"       //
-	NotYet    Reason = "not_yet_valid" // nbf, or a moment of issue, in the future
-	Foreign   Reason = "foreign"       // of another issuer, or for another audience
-	NoKeys    Reason = "no_keys"       // no fault of the token: the keys could not be read yet
+	Missing   Reason = "missing"       // the request has no token
+	Malformed Reason = "malformed"     // not a token, or an ambiguous one
+	Signature Reason = "signature"     // invalid signature, or no accepted key for it; clients are not told which
+	Expired   Reason = "expired"       // exp is over
+	NotBefore Reason = "not_yet_valid" // nbf or iat is in the future
+	NoKeys    Reason = "no_keys"       // not the token's fault: the keys could not be read yet
+
+	WrongAudienceOrIssuer Reason = "foreign" // another issuer, or another audience
 )
 
-// reasons are all of them, for what counts them.
-var reasons = []Reason{Missing, Malformed, Signature, Expired, NotYet, Foreign, NoKeys}
+// reasons lists all of them, for the metrics.
+var reasons = []Reason{Missing, Malformed, Signature, Expired, NotBefore, WrongAudienceOrIssuer, NoKeys}
 
-// Refusal is a Reason and, for the log alone, what it was exactly. It has nothing of the token in it.
+// Refusal is a Reason and the exact cause, which is only for the log. It contains no part of the token.
 type Refusal struct {
 	Reason Reason
 	detail string
@@ -25,26 +26,26 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.detail }
 
 var (
-	errMissing     = &Refusal{Missing, "request has no bearer token"}
-	errTooLong     = &Refusal{Malformed, "token is longer than 8 KiB"}
-	errForm        = &Refusal{Malformed, "token is not three parts in base64url"}
-	errHeader      = &Refusal{Malformed, "token's header is not a JSON object whose names are unique"}
-	errHeaderField = &Refusal{Malformed, "token's alg or kid is not a text"}
-	errCritical    = &Refusal{Malformed, "token has critical extensions, and none is known"}
-	errType        = &Refusal{Malformed, "token's typ is that of something else"}
-	errClaims      = &Refusal{Malformed, "token's claims are not a JSON object whose names are unique"}
-	errClaimText   = &Refusal{Malformed, "token's iss, sub or aud is not a text"}
-	errClaimDate   = &Refusal{Malformed, "token's exp, nbf or iat is not a number of seconds since 1970"}
-	errNoExpiry    = &Refusal{Malformed, "token has no exp"}
-	errAlgorithm   = &Refusal{Signature, "token's algorithm is not one that is accepted"}
-	errUnknownKey  = &Refusal{Signature, "token's key is unknown"}
-	errOtherKey    = &Refusal{Signature, "token's key is for another algorithm"}
-	errWhichKey    = &Refusal{Signature, "token does not say which of several keys is its own"}
-	errSignature   = &Refusal{Signature, "token's signature is wrong"}
-	errIssuer      = &Refusal{Foreign, "token is of another issuer"}
-	errAudience    = &Refusal{Foreign, "token is for another audience"}
-	errExpired     = &Refusal{Expired, "token has expired"}
-	errNotBefore   = &Refusal{NotYet, "token is not valid yet"}
-	errIssuedLater = &Refusal{NotYet, "token was issued in the future"}
-	errNoKeys      = &Refusal{NoKeys, "no keys could be read yet"}
+	errMissing        = &Refusal{Missing, "request has no bearer token"}
+	errTooLong        = &Refusal{Malformed, "token is longer than 8 KiB"}
+	errForm           = &Refusal{Malformed, "token is not three parts in base64url"}
+	errHeader         = &Refusal{Malformed, "token header is not a JSON object with unique names"}
+	errHeaderField    = &Refusal{Malformed, "token alg or kid is not a string"}
+	errCritical       = &Refusal{Malformed, "token has a crit header, and no extension is supported"}
+	errType           = &Refusal{Malformed, "token typ is not that of an access token"}
+	errClaims         = &Refusal{Malformed, "token claims are not a JSON object with unique names"}
+	errClaimString    = &Refusal{Malformed, "token iss, sub or aud is not a string"}
+	errClaimDate      = &Refusal{Malformed, "token exp, nbf or iat is not a number of seconds since 1970"}
+	errNoExpiry       = &Refusal{Malformed, "token has no exp"}
+	errAlgorithm      = &Refusal{Signature, "token algorithm is not accepted"}
+	errUnknownKey     = &Refusal{Signature, "token key is unknown"}
+	errOtherKey       = &Refusal{Signature, "token key is for another algorithm"}
+	errAmbiguousKey   = &Refusal{Signature, "token has no kid, and several keys match its algorithm"}
+	errSignature      = &Refusal{Signature, "token signature is invalid"}
+	errIssuer         = &Refusal{WrongAudienceOrIssuer, "token is from another issuer"}
+	errAudience       = &Refusal{WrongAudienceOrIssuer, "token is for another audience"}
+	errExpired        = &Refusal{Expired, "token has expired"}
+	errNotBefore      = &Refusal{NotBefore, "token is not valid yet"}
+	errIssuedInFuture = &Refusal{NotBefore, "token was issued in the future"}
+	errNoKeys         = &Refusal{NoKeys, "keys could not be read yet"}
 )

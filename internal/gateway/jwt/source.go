@@ -12,58 +12,46 @@ import (
 )
 
 const (
-	maxSetBytes = 1 << 20
-	readTimeout = 10 * time.Second // for the whole of a fetch
+	maxSetBytes  = 1 << 20
+	fetchTimeout = 10 * time.Second
 )
 
-// source is where the keys are: a URL, or a file.
+// source is the place of the keys: a URL or a file.
 type source struct {
-	at     string
-	client *http.Client // nil for a file
+	location string
+	client   *http.Client // nil for a file
 }
 
-func newSource(at string, transport http.RoundTripper) source {
-	if !strings.Contains(at, "://") {
-		return source{at: at}
+func newSource(location string, transport http.RoundTripper) source {
+	if !strings.Contains(location, "://") {
+		return source{location: location}
 	}
 	if transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.DisableKeepAlives = true // a connection would be idle between two readings, and nobody's
+		t.DisableKeepAlives = true // an open connection would be idle until the next refresh
 		t.MaxResponseHeaderBytes = 64 << 10
 		transport = t
 	}
-	return source{at, &http.Client{
+	return source{location, &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-func (s source) remote() bool { return s.client != nil }
+func (s source) isURL() bool { return s.client != nil }
 
 func (s source) read(ctx context.Context) ([]byte, error) {
-	if s.remote() {
+	if s.isURL() {
 		return s.fetch(ctx)
 	}
-	info, err := os.Stat(s.at)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
-	f, err := os.Open(s.at)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return atMost(f)
+	return s.readFile()
 }
 
-// fetch follows no redirect: where it leads is not where the configuration says that the keys are.
+// fetch reads the keys from the URL. It follows no redirect, because the configuration names the only trusted place.
 func (s source) fetch(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.at, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.location, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,10 +68,26 @@ func (s source) fetch(ctx context.Context) ([]byte, error) {
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("answered %d", resp.StatusCode)
 	}
-	return atMost(resp.Body)
+	return readLimited(resp.Body)
 }
 
-func atMost(r io.Reader) ([]byte, error) {
+func (s source) readFile() ([]byte, error) {
+	info, err := os.Stat(s.location)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	f, err := os.Open(s.location)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readLimited(f)
+}
+
+func readLimited(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxSetBytes+1))
 	if err == nil && len(data) > maxSetBytes {
 		err = errors.New("is larger than 1 MiB")
@@ -91,7 +95,7 @@ func atMost(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// KeysError is a source whose keys cannot be used.
+// KeysError says that the keys of a source cannot be used.
 type KeysError struct {
 	Source string
 	Err    error
@@ -100,10 +104,10 @@ type KeysError struct {
 func (e *KeysError) Error() string { return fmt.Sprintf("read keys %q: %v", e.Source, e.Err) }
 func (e *KeysError) Unwrap() error { return e.Err }
 
-// Hint is what mends it, when that is known.
+// Hint returns how to solve the problem, or "" if that is not known.
 func (e *KeysError) Hint() string {
 	if errors.Is(e.Err, errSecret) {
-		return "the gateway needs the public key alone; of a PEM file: openssl pkey -in private.pem -pubout"
+		return "the gateway needs only the public key; to extract it from a PEM file: openssl pkey -in private.pem -pubout"
 	}
 	return ""
 }

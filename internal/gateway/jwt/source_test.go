@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What answers for keys over a real connection is believed only if it is who it says, and says it itself.
+// Keys over a real connection are accepted only from a server with a valid certificate, complete and without redirect.
 func TestSourceOverTheNetwork(t *testing.T) {
 	set := jwks(t, newSigner(t, "a", "EdDSA"))
 	mux := http.NewServeMux()
@@ -27,13 +27,13 @@ func TestSourceOverTheNetwork(t *testing.T) {
 	plain := httptest.NewServer(mux)
 	defer plain.Close()
 	secure := httptest.NewUnstartedServer(mux)
-	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the client that goes away
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // for the failed handshake
 	secure.StartTLS()
 	defer secure.Close()
 	for at, want := range map[string]string{
 		plain.URL + "/jwks.json":  "",
 		plain.URL + "/moved":      "answered 302: redirects are not followed",
-		plain.URL + "/nothing":    "answered 404",
+		plain.URL + "/missing":    "answered 404",
 		plain.URL + "/huge":       "is larger than 1 MiB",
 		plain.URL + "/cut":        "unexpected EOF",
 		secure.URL + "/jwks.json": "certificate",

@@ -7,11 +7,11 @@ import (
 
 const maxTokenBytes = 8 << 10
 
-// token is one that is well-formed, and of which nothing is believed yet.
+// token is a well-formed token. Its content is not verified yet.
 type token struct {
 	algorithm string
-	kid       string // "" for none
-	signed    string // what the signature is over
+	kid       string // "" without one
+	signed    string // the part that the signature covers
 	signature []byte
 	claims    string // in base64url
 }
@@ -42,10 +42,9 @@ func parse(s string) (t token, refusal *Refusal) {
 	return t, t.readHeader(fields)
 }
 
-// readHeader takes two fields of the header and believes neither. Keys that a header brings or points to (jwk, jku, x5c,
-// x5u) are never looked at.
+// readHeader reads alg and kid from the header. It ignores keys that the header contains or refers to (jwk, jku, x5c, x5u).
 func (t *token) readHeader(data []byte) *Refusal {
-	header, err := object(data)
+	header, err := parseObject(data)
 	if err != nil {
 		return errHeader
 	}
@@ -61,23 +60,23 @@ func (t *token) readHeader(data []byte) *Refusal {
 			return errHeaderField
 		}
 	}
-	if typ, has := header["typ"]; has && !ofAccess(typ) {
+	if typ, has := header["typ"]; has && !isAccessToken(typ) {
 		return errType
 	}
 	return nil
 }
 
-// ofAccess tells whether a typ can be that of an access token (RFC 8725, section 3.11). An issuer signs other things with
-// the same keys, such as logout+jwt and secevent+jwt.
-func ofAccess(typ any) bool {
+// isAccessToken reports whether a typ can be that of an access token (RFC 8725, section 3.11). Issuers sign other tokens
+// with the same keys, for example logout+jwt and secevent+jwt.
+func isAccessToken(typ any) bool {
 	s, _ := typ.(string)
 	s = strings.ToLower(s)
 	s = strings.TrimPrefix(s, "application/")
 	return s == "jwt" || s == "at+jwt" || s == "jose"
 }
 
-// decode reads base64url as RFC 7515 wants it: without padding, white space, and bits that say nothing. Of two spellings
-// of the same bytes, one is refused.
+// decode reads base64url as in RFC 7515: without padding, white space and unused bits. So each byte sequence has exactly
+// one valid encoding.
 func decode(s string) ([]byte, bool) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, false // encoding/base64 skips them

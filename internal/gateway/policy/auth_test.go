@@ -24,7 +24,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 )
 
-// tokens is an issuer and what accepts its tokens.
+// tokens is an issuer with the Verifier of its tokens.
 type tokens struct {
 	private  ed25519.PrivateKey
 	cfg      config.JWT
@@ -42,13 +42,13 @@ func newTokens(t *testing.T) *tokens {
 	}
 	i.cfg = config.JWT{Algorithms: []string{"EdDSA"}, Keys: file, Issuer: "https://issuer.example/", Audience: []string{"shop"}, Refresh: time.Hour, Refetch: time.Minute}
 	var err error
-	if i.Verifier, err = jwt.New(&i.cfg, &jwt.Options{Metrics: i.registry}); err != nil {
+	if i.Verifier, err = jwt.New(&i.cfg, &jwt.Options{Metrics: jwt.NewMetrics(i.registry)}); err != nil {
 		t.Fatal(err)
 	}
 	return i
 }
 
-// token is a good one with claims of its own, in pairs; nil leaves one out.
+// token returns a valid token with changed claims. pairs are names and values; the value nil removes a claim.
 func (i *tokens) token(t *testing.T, pairs ...any) string {
 	t.Helper()
 	claims := map[string]any{"iss": "https://issuer.example/", "aud": "shop", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()}
@@ -68,7 +68,7 @@ func (i *tokens) token(t *testing.T, pairs ...any) string {
 	return signed + "." + b64(ed25519.Sign(i.private, []byte(signed)))
 }
 
-// results are what was counted, by result.
+// results returns the counted requests by result.
 func (i *tokens) results(t *testing.T) map[string]float64 {
 	t.Helper()
 	families, err := i.registry.Gather()
@@ -86,42 +86,42 @@ func (i *tokens) results(t *testing.T) map[string]float64 {
 	return all
 }
 
-// Who is let in, and what the others are told.
+// Auth passes requests with a valid token, and answers the others with a challenge.
 func TestAuth(t *testing.T) {
 	i := newTokens(t)
-	good := i.token(t)
-	forged := good[:len(good)-86] + strings.Repeat("A", 86)
+	valid := i.token(t)
+	forged := valid[:len(valid)-86] + strings.Repeat("A", 86)
 	const challenge = `Bearer realm="api"`
 	for _, c := range []struct {
 		name      string
 		fields    []string // of Authorization
-		result    string   // that is counted
-		challenge string   // "" for who is let in
+		result    string   // the counted result
+		challenge string   // "" if the request passes
 	}{
-		{"a token", []string{"Bearer " + good}, "ok", ""},
-		{"in lower case", []string{"bearer " + good}, "ok", ""},
-		{"in any case", []string{"bEaReR " + good}, "ok", ""},
-		{"with spaces", []string{"Bearer   " + good}, "ok", ""},
+		{"a token", []string{"Bearer " + valid}, "ok", ""},
+		{"in lower case", []string{"bearer " + valid}, "ok", ""},
+		{"in any case", []string{"bEaReR " + valid}, "ok", ""},
+		{"with spaces", []string{"Bearer   " + valid}, "ok", ""},
 
 		{"nothing", nil, "missing", challenge},
 		{"empty", []string{""}, "missing", challenge},
 		{"no token", []string{"Bearer"}, "missing", challenge},
 		{"only spaces", []string{"Bearer  "}, "missing", challenge},
 		{"another scheme", []string{"Basic YWxpY2U6c2VjcmV0"}, "missing", challenge},
-		{"no scheme", []string{good}, "missing", challenge},
-		{"a longer scheme", []string{"Bearers " + good}, "missing", challenge},
-		{"a tab", []string{"Bearer\t" + good}, "missing", challenge},
-		{"Basic before it", []string{"Basic YWxpY2U6c2VjcmV0", "Bearer " + good}, "missing", challenge},
-		{"two tokens", []string{"Bearer " + good, "Bearer " + good}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
-		{"two in one", []string{"Bearer " + good + ", Bearer " + good}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
-		{"Basic behind it", []string{"Bearer " + good, "Basic YWxpY2U6c2VjcmV0"}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
-		{"an empty one behind it", []string{"Bearer " + good, ""}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
-		{"a parameter", []string{"Bearer " + good + " x=y"}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
-		{"something", []string{`Bearer "><script>`}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"no scheme", []string{valid}, "missing", challenge},
+		{"a longer scheme", []string{"Bearers " + valid}, "missing", challenge},
+		{"a tab", []string{"Bearer\t" + valid}, "missing", challenge},
+		{"Basic before it", []string{"Basic YWxpY2U6c2VjcmV0", "Bearer " + valid}, "missing", challenge},
+		{"two tokens", []string{"Bearer " + valid, "Bearer " + valid}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"two in one", []string{"Bearer " + valid + ", Bearer " + valid}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"Basic after it", []string{"Bearer " + valid, "Basic YWxpY2U6c2VjcmV0"}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"an empty field after it", []string{"Bearer " + valid, ""}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"a parameter", []string{"Bearer " + valid + " x=y"}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
+		{"HTML", []string{`Bearer "><script>`}, "malformed", challenge + `, error="invalid_token", error_description="the token is malformed"`},
 
-		{"a wrong signature", []string{"Bearer " + forged}, "signature", challenge + `, error="invalid_token", error_description="the token's signature cannot be verified"`},
+		{"an invalid signature", []string{"Bearer " + forged}, "signature", challenge + `, error="invalid_token", error_description="the token's signature cannot be verified"`},
 		{"expired", []string{"Bearer " + i.token(t, "exp", 1)}, "expired", challenge + `, error="invalid_token", error_description="the token has expired"`},
-		{"not yet", []string{"Bearer " + i.token(t, "nbf", 4102444800)}, "not_yet_valid", challenge + `, error="invalid_token", error_description="the token is not valid yet"`},
+		{"nbf in the future", []string{"Bearer " + i.token(t, "nbf", 4102444800)}, "not_yet_valid", challenge + `, error="invalid_token", error_description="the token is not valid yet"`},
 		{"another issuer", []string{"Bearer " + i.token(t, "iss", "x")}, "foreign", challenge + `, error="invalid_token", error_description="the token is not meant for this service"`},
 		{"another audience", []string{"Bearer " + i.token(t, "aud", "x")}, "foreign", challenge + `, error="invalid_token", error_description="the token is not meant for this service"`},
 	} {
@@ -134,10 +134,10 @@ func TestAuth(t *testing.T) {
 				t.Errorf("%s: subject %q", c.name, got)
 			}
 			if got := r.Header["Authorization"]; len(got) != 1 || got[0] != c.fields[0] {
-				t.Errorf("%s: passed on as %q", c.name, got)
+				t.Errorf("%s: the service got %q", c.name, got)
 			}
 		}))
-		r := httptest.NewRequest("POST", "/?access_token="+good, nil)
+		r := httptest.NewRequest("POST", "/?access_token="+valid, nil)
 		r.Header["Authorization"] = c.fields
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -152,7 +152,7 @@ func TestAuth(t *testing.T) {
 		}
 		for part := range strings.FieldsFuncSeq(strings.Join(c.fields, "."), func(r rune) bool { return r == '.' || r == ' ' }) {
 			if len(part) > 10 && (strings.Contains(log.String(), part) || strings.Contains(w.Body.String(), part)) {
-				t.Errorf("%s: the token is told:\n%s%s", c.name, log.String(), w.Body)
+				t.Errorf("%s: the log or the answer contains the token:\n%s%s", c.name, log.String(), w.Body)
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func wantProblem(t *testing.T, name string, w *httptest.ResponseRecorder, status
 	}
 }
 
-// A token of nobody in particular lets in, and does not make all of them one caller.
+// Tokens without a subject are accepted, and each of them is a separate caller.
 func TestAuthWithoutSubject(t *testing.T) {
 	i := newTokens(t)
 	var callers []string
@@ -187,13 +187,12 @@ func TestAuthWithoutSubject(t *testing.T) {
 	}
 }
 
-// A browser asks without credentials whether it may send them.
-func TestAuthLetsPreflightsPass(t *testing.T) {
+// CORS preflights pass without a token. Similar requests do not.
+func TestAuthPassesPreflights(t *testing.T) {
 	i := newTokens(t)
 	for _, c := range []struct {
-		method          string
-		origin, method2 string
-		want            int
+		method, origin, requestMethod string
+		want                          int
 	}{
 		{"OPTIONS", "https://shop.example", "PUT", 204},
 		{"OPTIONS", "https://shop.example", "", 401},
@@ -202,7 +201,7 @@ func TestAuthLetsPreflightsPass(t *testing.T) {
 		{"POST", "https://shop.example", "POST", 401},
 	} {
 		r := httptest.NewRequest(c.method, "/", nil)
-		for name, value := range map[string]string{"Origin": c.origin, "Access-Control-Request-Method": c.method2} {
+		for name, value := range map[string]string{"Origin": c.origin, "Access-Control-Request-Method": c.requestMethod} {
 			if value != "" {
 				r.Header.Set(name, value)
 			}
@@ -210,7 +209,7 @@ func TestAuthLetsPreflightsPass(t *testing.T) {
 		w := httptest.NewRecorder()
 		Chain(Record(), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if exchange.From(r).Subject != "" {
-				t.Error("a preflight speaks for somebody")
+				t.Error("a preflight has a subject")
 			}
 			w.WriteHeader(204)
 		})).ServeHTTP(w, r)
@@ -218,16 +217,19 @@ func TestAuthLetsPreflightsPass(t *testing.T) {
 			t.Errorf("%+v: %d", c, w.Code)
 		}
 	}
-	if asked := i.results(t); asked["ok"] != 0 || asked["missing"] != 4 {
-		t.Errorf("counted %v", asked)
+	if counted := i.results(t); counted["ok"] != 0 || counted["missing"] != 4 {
+		t.Errorf("counted %v", counted)
 	}
 }
 
+// down is a transport to an issuer that is down.
 type down struct{}
 
-func (down) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("it is down") }
+func (down) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("issuer is down")
+}
 
-// As long as no keys could be had, no token is good or bad.
+// Until the keys are read, Auth answers 503: it cannot tell valid tokens from others.
 func TestAuthWithoutKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newTokens(t)
@@ -239,7 +241,7 @@ func TestAuthWithoutKeys(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", "Bearer "+i.token(t))
 		w := httptest.NewRecorder()
-		Chain(Record(), Auth(v))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it passed") })).ServeHTTP(w, r)
+		Chain(Record(), Auth(v))(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the request passed") })).ServeHTTP(w, r)
 		wantProblem(t, "no keys", w, 503, "token_no_keys")
 		if w.Header().Get("Retry-After") != "5" || w.Header().Get("WWW-Authenticate") != "" {
 			t.Errorf("header %v", w.Header())

@@ -11,9 +11,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
-// RateLimit answers 429 to what comes faster than cfg allows its caller; l counts. The request's body is not read then. A
-// refusal says what the limit is and when to come again, also in the fields of draft-ietf-httpapi-ratelimit-headers-11;
-// what is admitted gets none, because a gateway of several does not know how much is left.
+// RateLimit answers 429 to requests above the rate of their caller; l counts them. It does not read the body of a refused
+// request. A refusal states the limit and the time to wait, also in the fields of draft-ietf-httpapi-ratelimit-headers-11.
+// Admitted requests get no such fields, because one of several gateways does not know how many requests are left.
 func RateLimit(l *ratelimit.Limiter, cfg config.RateLimit) Policy {
 	limit := fmt.Sprintf(`"default";q=%d;w=%d;tenfold-burst=%d`, cfg.Rate.Requests, int(cfg.Rate.Per.Seconds()), cfg.Burst)
 	detail := fmt.Sprintf("more than %v requests", cfg.Rate)

@@ -14,7 +14,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
-// limited serves requests under a limit, and says what the last of them became.
+// limited returns a function that serves a request under a limit and returns its answer and its exchange.
 func limited(l config.RateLimit) func(r *http.Request) (*httptest.ResponseRecorder, *exchange.Exchange) {
 	limiter := ratelimit.New(nil, nil).Limiter(&config.Route{Path: "/", RateLimit: &l})
 	var last *exchange.Exchange
@@ -27,19 +27,19 @@ func limited(l config.RateLimit) func(r *http.Request) (*httptest.ResponseRecord
 	}
 }
 
-// untouched is a body that must not be read.
-type untouched struct{ t *testing.T }
+// unreadBody is a body that must not be read.
+type unreadBody struct{ t *testing.T }
 
-func (u untouched) Read([]byte) (int, error) {
-	u.t.Error("the body of a refused request is read")
+func (u unreadBody) Read([]byte) (int, error) {
+	u.t.Error("the body of a refused request was read")
 	return 0, io.EOF
 }
 
 func TestRateLimit(t *testing.T) {
 	for form, c := range map[string]struct {
-		limit       config.RateLimit
-		policy, say string
-		retry       int // seconds, when it is asked at once
+		limit          config.RateLimit
+		policy, detail string
+		retry          int // the longest Retry-After, in seconds
 	}{
 		"100/h": {config.RateLimit{Rate: config.Rate{Requests: 100, Per: time.Hour}, Burst: 2}, `"default";q=100;w=3600;tenfold-burst=2`, "more than 100/h requests", 36},
 		"1/m":   {config.RateLimit{Rate: config.Rate{Requests: 1, Per: time.Minute}, Burst: 2}, `"default";q=1;w=60;tenfold-burst=2`, "more than 1/m requests", 60},
@@ -52,11 +52,11 @@ func TestRateLimit(t *testing.T) {
 				t.Errorf("%s: admitted: %d %q %v", form, w.Code, w.Body, w.Header())
 			}
 		}
-		w, rec := serve(httptest.NewRequest("POST", "/", untouched{t}))
+		w, rec := serve(httptest.NewRequest("POST", "/", unreadBody{t}))
 		h := w.Header()
 		retry, err := strconv.Atoi(h.Get("Retry-After"))
 		if w.Code != 429 || rec.Reason != "rate_limited" || err != nil || retry < 1 || retry > c.retry ||
-			h.Get("RateLimit-Policy") != c.policy || h.Get("RateLimit") != `"default";r=0;t=`+h.Get("Retry-After") || !strings.Contains(w.Body.String(), c.say) {
+			h.Get("RateLimit-Policy") != c.policy || h.Get("RateLimit") != `"default";r=0;t=`+h.Get("Retry-After") || !strings.Contains(w.Body.String(), c.detail) {
 			t.Errorf("%s: %d %v %s", form, w.Code, h, w.Body)
 		}
 	}

@@ -29,7 +29,7 @@ const (
 // fields is a JSON object that a test writes.
 type fields map[string]any
 
-// with is a copy in which names, in pairs with values, are others; nil leaves one out.
+// with returns a copy with other values. pairs are names and values; the value nil removes a name.
 func (f fields) with(pairs ...any) fields {
 	c := fields{}
 	for name, v := range f {
@@ -45,26 +45,26 @@ func (f fields) with(pairs ...any) fields {
 	return c
 }
 
-// signer is a private key of an issuer.
+// signer is a private key of the issuer.
 type signer struct {
 	kid       string
 	algorithm string
 	private   crypto.Signer
 }
 
-// made keeps the keys of all tests. Those of RSA are one, which takes long to make.
+// signers caches the keys of all tests. All RSA signers share one key, because it takes long to generate.
 var (
-	made   sync.Map
-	rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+	signers sync.Map
+	rsaKey  = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 )
 
 func newSigner(t testing.TB, kid, algorithm string) *signer {
 	t.Helper()
-	if s, ok := made.Load(kid + " " + algorithm); ok {
+	if s, ok := signers.Load(kid + " " + algorithm); ok {
 		return s.(*signer)
 	}
 	s := &signer{kid: kid, algorithm: algorithm, private: newPrivate(t, algorithm)}
-	made.Store(kid+" "+algorithm, s)
+	signers.Store(kid+" "+algorithm, s)
 	return s
 }
 
@@ -89,7 +89,7 @@ func newPrivate(t testing.TB, algorithm string) (k crypto.Signer) {
 	return k
 }
 
-// token signs a header and claims, which are JSON texts or fields.
+// token signs a header and claims. Each is a JSON text or fields.
 func (s *signer) token(t testing.TB, header, claims any) string {
 	t.Helper()
 	signed := encode(t, header) + "." + encode(t, claims)
@@ -102,10 +102,10 @@ func (s *signer) token(t testing.TB, header, claims any) string {
 
 func (s *signer) header() fields { return fields{"alg": s.algorithm, "kid": s.kid, "typ": "JWT"} }
 
-// good is a token that holds.
-func (s *signer) good(t testing.TB) string { return s.token(t, s.header(), goodClaims()) }
+// valid returns a valid token.
+func (s *signer) valid(t testing.TB) string { return s.token(t, s.header(), validClaims()) }
 
-func goodClaims() fields {
+func validClaims() fields {
 	now := time.Now()
 	return fields{"iss": issuer, "aud": audience, "sub": "alice", "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 }
@@ -123,7 +123,7 @@ func encode(t testing.TB, v any) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-// jwk is the public key as a member of a JWKS.
+// jwk returns the public key as an element of a JWKS.
 func (s *signer) jwk() fields {
 	f := fields{"kid": s.kid, "use": "sig", "alg": s.algorithm}
 	b64 := base64.RawURLEncoding.EncodeToString
@@ -137,10 +137,10 @@ func (s *signer) jwk() fields {
 		if err != nil {
 			panic(err)
 		}
-		half := (len(point) - 1) / 2
-		return f.with("kty", "EC", "crv", k.Params().Name, "x", b64(point[1:1+half]), "y", b64(point[1+half:]))
+		size := (len(point) - 1) / 2
+		return f.with("kty", "EC", "crv", k.Params().Name, "x", b64(point[1:1+size]), "y", b64(point[1+size:]))
 	}
-	panic("no such key")
+	panic("unknown key type")
 }
 
 func (s *signer) pem(t testing.TB) []byte {
@@ -152,7 +152,7 @@ func (s *signer) pem(t testing.TB) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// jwks is a set of keys, each a signer or fields.
+// jwks returns a set of keys, each a signer or fields.
 func jwks(t testing.TB, keys ...any) []byte {
 	t.Helper()
 	list := []any{}
@@ -178,13 +178,14 @@ func keyFile(t testing.TB, data []byte) string {
 	return name
 }
 
-// accept is a configuration with the defaults of the file.
-func accept(keys string, algorithms ...string) *config.JWT {
+// jwtConfig returns a configuration with the defaults of tenfold.yaml.
+func jwtConfig(keys string, algorithms ...string) *config.JWT {
 	return &config.JWT{Algorithms: algorithms, Keys: keys, Issuer: issuer, Audience: []string{audience},
 		Leeway: 30 * time.Second, Refresh: 5 * time.Minute, Refetch: 30 * time.Second}
 }
 
-func verifier(t testing.TB, cfg *config.JWT, o *Options) *Verifier {
+// newVerifier returns a Verifier, or fails the test.
+func newVerifier(t testing.TB, cfg *config.JWT, o *Options) *Verifier {
 	t.Helper()
 	v, err := New(cfg, o)
 	if err != nil {
@@ -193,7 +194,7 @@ func verifier(t testing.TB, cfg *config.JWT, o *Options) *Verifier {
 	return v
 }
 
-// reasonOf is why a token is refused; "" for one that is accepted.
+// reasonOf returns why a token is refused, or "" for an accepted token.
 func reasonOf(t testing.TB, v *Verifier, token string) Reason {
 	t.Helper()
 	_, err := v.Verify(context.Background(), token)
@@ -203,7 +204,7 @@ func reasonOf(t testing.TB, v *Verifier, token string) Reason {
 	return err.(*Refusal).Reason
 }
 
-func rewrite(t testing.TB, file string, data []byte) {
+func writeFile(t testing.TB, file string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
