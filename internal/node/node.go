@@ -1,7 +1,7 @@
-// Package node names the thing that everything else is about: one running copy of a service.
+// Package node describes one running copy of a service.
 //
-// It holds data and no behaviour, so that the fleet (which starts nodes) and the gateway (which sends requests to them)
-// can speak of the same node without knowing each other.
+// It holds data only. The fleet starts and stops nodes, and the gateway sends requests to them. Both use this package, so
+// that neither has to import the other.
 package node
 
 import (
@@ -10,19 +10,21 @@ import (
 	"time"
 )
 
-// State is where a node stands in its life. A node moves only forward through the states, except that one that stops
-// answering its probe falls back from Ready to Starting.
+// State is the state of a node. A node moves through the states in their order. There is one exception: a node that fails
+// its probe goes back from Ready or Warming to Starting. A node that has ended is gone: it is in no set and has no State.
+//
+// The fleet publishes what it does to a node: Starting, then Draining; for a worker Ready, then Draining. The gateway probes
+// the nodes that serve, and reports all four states.
 type State uint8
 
 const (
-	Starting State = iota // it exists; nothing is sent to it yet
-	Warming               // it answers its probe and gets a growing share of the requests
-	Ready                 // it gets its full share
-	Draining              // it gets nothing new; what it holds may finish
-	Gone                  // it ended
+	Starting State = iota // the node exists; it gets no requests
+	Warming               // the node passes its probe and gets a growing share of the requests
+	Ready                 // the node gets its full share
+	Draining              // the node gets no new requests; it may finish those that it has
 )
 
-var stateNames = [...]string{"starting", "warming", "ready", "draining", "gone"}
+var stateNames = [...]string{"starting", "warming", "ready", "draining"}
 
 func (s State) String() string {
 	if int(s) < len(stateNames) {
@@ -31,7 +33,7 @@ func (s State) String() string {
 	return fmt.Sprintf("state(%d)", uint8(s))
 }
 
-// MarshalText makes a State its name in JSON.
+// MarshalText returns the name of the state.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText is the inverse of MarshalText.
@@ -44,25 +46,25 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Node is one running copy of a service, as its owner (the fleet, or a list of addresses) sees it.
+// Node is one running copy of a service, as its owner sees it: the fleet, or a list of addresses.
 type Node struct {
 	ID      string    // unique over all services and never reused, for example "shop-3"
-	Service string    // the service that it is a copy of
-	Address string    // host:port that it serves on; empty for a worker, which serves nothing
-	State   State     // Starting until something better is known, Draining once it has to go
-	PID     int       // its process on this machine; 0 when it is not one of ours
-	Started time.Time // when this copy was started; zero when it is not one of ours
-	Weight  int       // its share beside its siblings; 0 means 1
+	Service string    // the name of its service
+	Address string    // host:port that it serves on; empty for a worker, which serves no requests
+	State   State     // what its owner knows: see State
+	PID     int       // its process on this machine; 0 when tenfold did not start it
+	Started time.Time // when it was started; zero when tenfold did not start it
+	Weight  int       // its share compared with the other nodes; 0 means 1
 }
 
-// Set is all nodes of one service at one instant. It is immutable: whoever changes the fleet makes a new Set, and whoever
-// holds one may read it without a lock.
+// Set has all nodes of one service at one instant. It is immutable: a change of the nodes makes a new Set. Any number of
+// goroutines may read a Set without a lock.
 type Set struct {
 	Service string
 	Nodes   []Node // in the order in which they were started
 }
 
-// Find returns the node with this id.
+// Find returns the node with this id. It returns false when the set has no such node.
 func (s Set) Find(id string) (Node, bool) {
 	i := slices.IndexFunc(s.Nodes, func(n Node) bool { return n.ID == id })
 	if i < 0 {

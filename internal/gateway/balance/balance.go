@@ -1,7 +1,7 @@
-// Package balance picks a node for each request: one algorithm per file, no health logic inside.
+// Package balance picks a node for each request. Each file has one algorithm.
 //
-// A Picker is built for one immutable list of nodes and thrown away when the list changes. It asks the nodes for what they
-// are doing; it never waits, and allocates nothing per pick.
+// A [Picker] is built for one immutable list of nodes. When the list changes, its owner builds a new Picker. A Picker reads
+// the load and the speed of the nodes; the health of nodes is not its concern. A pick never waits and allocates nothing.
 package balance
 
 import (
@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// Node is what a picker asks of a node. All methods must be cheap and safe for concurrent use.
+// Node is what a picker reads of a node. All methods must be cheap and safe for concurrent use.
 type Node interface {
 	ID() string
 	InFlight() int64
-	// Latency is the node's decayed response time (see [Latency]) at the instant now; 0 when nothing is known of it.
+	// Latency returns the node's average response time at the instant now (see [Latency]); 0 when it is unknown.
 	Latency(now time.Duration) time.Duration
-	// Share is how much of its full share a warming node may get: above 0, up to 1.
+	// Share returns how much of its full load the node may get: 1, or less while the node is warming. It is above 0.
 	Share(now time.Duration) float64
-	// Weight is the node's configured share beside its siblings; above 0, usually 1.
+	// Weight returns the node's configured share compared with the other nodes. It is above 0, and usually 1.
 	Weight() float64
 }
 
-// Request is what a picker may know of the request.
+// Request is what a picker may know about a request.
 type Request struct {
-	Key  uint64        // what a consistent hash goes by; the others ignore it
+	Key  uint64        // the position on the ring of a consistent hash; only Hash uses it
 	Now  time.Duration // the instant, on any monotonic clock that the nodes share
 	Skip Skipper       // nodes that must not be picked; nil for none
 }
 
-// Skipper tells which nodes a request cannot use: those it was tried on, those that are full.
+// Skipper reports which nodes a request cannot use, for example full nodes.
 type Skipper interface{ Skip(i int) bool }
 
-// Picker chooses among the nodes that it was built with. Its methods are safe for concurrent use.
+// Picker chooses one of the nodes that it was built with. Its methods are safe for concurrent use.
 type Picker interface {
-	// Pick returns the index of a node, or -1 when every one is skipped.
+	// Pick returns the index of a node, or -1 when all nodes are skipped.
 	Pick(Request) int
-	// Released tells that node i has one request less in flight.
+	// Released tells the picker that node i has one request less in flight.
 	Released(i int)
 }
 
 func skipped(r Request, i int) bool { return r.Skip != nil && r.Skip.Skip(i) }
 
-// passesBy draws whether a warming node lets this request pass by.
-func passesBy(n Node, now time.Duration) bool {
+// declines reports whether a warming node declines this request. It is random, so that the node gets its share.
+func declines(n Node, now time.Duration) bool {
 	share := n.Share(now)
 	return share < 1 && rand.Float64() >= share
 }
 
-// scan returns the first node from start on that is not skipped.
+// scan returns the first of n nodes, counted from start, that is not skipped. It returns -1 when all are skipped.
 func scan(r Request, start, n int) int {
 	for k := range n {
 		i := start + k

@@ -24,6 +24,8 @@ func (n *fakeNode) InFlight() int64                     { return n.inFlight.Load
 func (n *fakeNode) Latency(time.Duration) time.Duration { return n.latency }
 func (n *fakeNode) Share(time.Duration) float64         { return n.share }
 func (n *fakeNode) Weight() float64                     { return n.weight }
+
+// fakes returns n equal nodes, as a picker and as a test sees them.
 func fakes(n int) ([]Node, []*fakeNode) {
 	nodes, fake := make([]Node, n), make([]*fakeNode, n)
 	for i := range n {
@@ -33,6 +35,7 @@ func fakes(n int) ([]Node, []*fakeNode) {
 	return nodes, fake
 }
 
+// sum returns the function that returns the number of requests in flight on all nodes.
 func sum(fake []*fakeNode) func() int64 {
 	return func() (total int64) {
 		for _, n := range fake {
@@ -42,7 +45,7 @@ func sum(fake []*fakeNode) func() int64 {
 	}
 }
 
-// pickers is every algorithm, for what all of them must do.
+// pickers returns a picker of each algorithm.
 func pickers(nodes []Node, total func() int64) map[string]Picker {
 	return map[string]Picker{
 		"round-robin": RoundRobin(nodes),
@@ -53,11 +56,12 @@ func pickers(nodes []Node, total func() int64) map[string]Picker {
 	}
 }
 
+// only skips all nodes but one.
 type only int
 
 func (o only) Skip(i int) bool { return i != int(o) }
 
-func TestEveryPickerHonoursSkip(t *testing.T) {
+func TestAllPickersSkipNodes(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 17} {
 		nodes, fake := fakes(size)
 		for name, p := range pickers(nodes, sum(fake)) {
@@ -69,21 +73,21 @@ func TestEveryPickerHonoursSkip(t *testing.T) {
 				}
 			}
 			if got := p.Pick(Request{Skip: only(-1)}); got != -1 {
-				t.Errorf("%s of %d: picked %d though all were skipped", name, size, got)
+				t.Errorf("%s of %d: picked %d, but all nodes were skipped", name, size, got)
 			}
 			if got := p.Pick(Request{Key: rand.Uint64()}); got < 0 {
-				t.Errorf("%s of %d: nothing picked after all had been skipped", name, size)
+				t.Errorf("%s of %d: no node was picked after a pick that skipped all nodes", name, size)
 			}
 		}
 	}
 	for name, p := range pickers(nil, func() int64 { return 0 }) {
 		if got := p.Pick(Request{}); got != -1 {
-			t.Errorf("%s of none: picked %d", name, got)
+			t.Errorf("%s without nodes: picked %d", name, got)
 		}
 	}
 }
 
-// Idle nodes of equal weight get equal shares from every picker (hash: from random keys).
+// Idle nodes of equal weight get equal shares from every picker; from hash, if the keys are random.
 func TestEqualNodesGetEqualShares(t *testing.T) {
 	const picks = 40_000
 	nodes, fake := fakes(8)
@@ -126,11 +130,11 @@ func TestWeightsAreProportionalAndSpread(t *testing.T) {
 		}
 	}
 	if longest > 5 {
-		t.Errorf("%d picks of one node in a row: not spread", longest)
+		t.Errorf("%d picks of one node in a row: the picks are not spread evenly", longest)
 	}
 }
 
-func TestWeightedDoesNotCatchUp(t *testing.T) {
+func TestWeightedDoesNotMakeUpForMissedPicks(t *testing.T) {
 	nodes, _ := fakes(2)
 	p := Weighted(nodes)
 	for range 1000 {
@@ -141,11 +145,11 @@ func TestWeightedDoesNotCatchUp(t *testing.T) {
 		count += p.Pick(Request{})
 	}
 	if count < 4 || count > 6 {
-		t.Errorf("node 1 got %d of 10 turns after a long absence, want half", count)
+		t.Errorf("node 1 got %d of 10 picks after it was skipped for long, want half", count)
 	}
 }
 
-func TestLeastConnTakesTheLeast(t *testing.T) {
+func TestLeastConnPicksTheLeastLoadedNode(t *testing.T) {
 	nodes, fake := fakes(50)
 	p := LeastConn(nodes)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -169,7 +173,7 @@ func TestLeastConnTakesTheLeast(t *testing.T) {
 	}
 }
 
-func TestP2CAvoidsTheSlowNode(t *testing.T) {
+func TestP2CAvoidsASlowNode(t *testing.T) {
 	nodes, fake := fakes(4)
 	for _, n := range fake {
 		n.latency = 10 * time.Millisecond
@@ -178,10 +182,10 @@ func TestP2CAvoidsTheSlowNode(t *testing.T) {
 	p := P2C(nodes)
 	for range 1000 {
 		if p.Pick(Request{}) == 2 {
-			t.Fatal("an idle fleet's ten times slower node was picked")
+			t.Fatal("a node that is ten times slower was picked in an idle fleet")
 		}
 	}
-	for i, n := range fake { // when the fast ones have ten times the work, it gets its share
+	for i, n := range fake { // with ten times the work on the fast nodes, the slow node gets its share
 		if i != 2 {
 			n.inFlight.Store(30)
 		}
@@ -193,11 +197,11 @@ func TestP2CAvoidsTheSlowNode(t *testing.T) {
 		}
 	}
 	if count < 400 {
-		t.Errorf("picked %d of 1000 times though the others were busier, want about half", count)
+		t.Errorf("picked %d of 1000 times while the other nodes were busier, want about half", count)
 	}
 }
 
-func TestP2CUsesAllOfAnIdleFleetThatIsAlike(t *testing.T) {
+func TestP2CUsesAllNodesOfSimilarSpeed(t *testing.T) {
 	nodes, fake := fakes(3)
 	for i, n := range fake {
 		n.latency = time.Duration(10+3*i) * time.Millisecond
@@ -214,19 +218,19 @@ func TestP2CUsesAllOfAnIdleFleetThatIsAlike(t *testing.T) {
 	}
 }
 
-func TestP2CJudgesAnUnknownNodeByItsRequestsAlone(t *testing.T) {
+func TestP2CComparesANodeOfUnknownLatencyByItsRequests(t *testing.T) {
 	nodes, fake := fakes(2)
 	fake[0].latency = 10 * time.Millisecond
 	fake[1].inFlight.Store(1)
 	p := P2C(nodes)
 	for range 100 {
 		if p.Pick(Request{}) == 1 {
-			t.Fatal("the unknown node was taken for a fast one")
+			t.Fatal("the node of unknown latency counted as a fast one")
 		}
 	}
 }
 
-func TestWarmingNodeGetsItsShareOnly(t *testing.T) {
+func TestWarmingNodeGetsOnlyItsShare(t *testing.T) {
 	for name, build := range map[string]func([]Node) Picker{
 		"round-robin": RoundRobin, "weighted": Weighted, "p2c": P2C, "least-conn": LeastConn,
 		"hash": func(n []Node) Picker { return Hash(n, func() int64 { return 4 }) },
@@ -251,7 +255,7 @@ func TestWarmingNodeGetsItsShareOnly(t *testing.T) {
 	}
 }
 
-func TestHashIsStableAndMovesLittle(t *testing.T) {
+func TestHashKeepsKeysOnTheirNodes(t *testing.T) {
 	nodes, fake := fakes(10)
 	idle := func() int64 { return 0 }
 	before, again, fewer := Hash(nodes, idle), Hash(nodes, idle), Hash(nodes[:9], idle)
@@ -260,12 +264,12 @@ func TestHashIsStableAndMovesLittle(t *testing.T) {
 		key := rand.Uint64()
 		was := before.Pick(Request{Key: key})
 		if again.Pick(Request{Key: key}) != was {
-			t.Fatal("the same key met another node of the same set")
+			t.Fatal("the same key got another node of the same set")
 		}
 		if is := fewer.Pick(Request{Key: key}); is != was {
 			moved++
 			if was != 9 {
-				t.Fatalf("a key of %s moved though %s left", fake[was].id, fake[9].id)
+				t.Fatalf("a key of %s moved, but only %s was removed", fake[was].id, fake[9].id)
 			}
 		}
 	}
@@ -275,7 +279,7 @@ func TestHashIsStableAndMovesLittle(t *testing.T) {
 func TestHashBoundsTheLoad(t *testing.T) {
 	nodes, fake := fakes(10)
 	p := Hash(nodes, sum(fake))
-	hot := Key("everybody asks for this")
+	hot := Key("a popular key")
 	for range 1000 {
 		fake[p.Pick(Request{Key: hot})].inFlight.Add(1)
 	}
@@ -286,41 +290,41 @@ func TestHashBoundsTheLoad(t *testing.T) {
 	}
 }
 
-func TestLatencyFollowsWithinASecondAndFades(t *testing.T) {
+func TestLatencyFollowsWithinASecondAndDecays(t *testing.T) {
 	var l Latency
 	if l.At(time.Hour) != 0 {
-		t.Error("the zero value claims to know something")
+		t.Error("the zero value has a latency")
 	}
 	now := time.Duration(0)
-	answers := func(n int, d time.Duration) {
-		for range n { // a thousand a second
+	respond := func(n int, d time.Duration) {
+		for range n { // a thousand per second
 			now += time.Millisecond
 			l.Observe(now, d)
 		}
 	}
-	answers(3, time.Second)
+	respond(3, time.Second)
 	if got := l.At(now); got != 0 {
-		t.Errorf("after the first answers of a program that warms up: %v", got)
+		t.Errorf("after the first responses of a program that has just started: %v", got)
 	}
-	answers(1000, 10*time.Millisecond)
-	answers(1, 100*time.Millisecond)
+	respond(1000, 10*time.Millisecond)
+	respond(1, 100*time.Millisecond)
 	if got := l.At(now); got < 10*time.Millisecond || got > 11*time.Millisecond {
-		t.Errorf("after a single slow answer: %v", got)
+		t.Errorf("after a single slow response: %v", got)
 	}
-	answers(2000, 100*time.Millisecond)
+	respond(2000, 100*time.Millisecond)
 	if got := l.At(now); got < 80*time.Millisecond {
-		t.Errorf("after two seconds of slow answers: %v", got)
+		t.Errorf("after two seconds of slow responses: %v", got)
 	}
-	answers(10_000, 10*time.Millisecond)
+	respond(10_000, 10*time.Millisecond)
 	if got := l.At(now); got > 50*time.Millisecond || got < 10*time.Millisecond {
-		t.Errorf("ten seconds of fast answers later: %v, want about 40ms", got)
+		t.Errorf("after ten seconds of fast responses: %v, want about 40ms", got)
 	}
 	if got := l.At(now + time.Minute); got > time.Millisecond {
-		t.Errorf("after a minute of silence: %v, want it faded", got)
+		t.Errorf("after a minute without responses: %v, want about 0", got)
 	}
 	l.Observe(now+time.Minute, 100*time.Millisecond)
 	if got := l.At(now + time.Minute); got < 99*time.Millisecond {
-		t.Errorf("after a slow answer to a rare request: %v", got)
+		t.Errorf("after a slow response to a rare request: %v", got)
 	}
 }
 
@@ -342,7 +346,7 @@ func TestPickersAreSafeForConcurrentUse(t *testing.T) {
 	}
 }
 
-// A pick among ten thousand nodes allocates nothing; the time is the benchmark's to tell.
+// A pick among ten thousand nodes allocates nothing. BenchmarkPick measures its time.
 func TestPickAllocatesNothing(t *testing.T) {
 	nodes, fake := fakes(10_000)
 	var inFlight atomic.Int64

@@ -5,11 +5,12 @@ import (
 	"slices"
 )
 
-// Hash takes the node that the request's key belongs to on a ring, so that the same key keeps meeting the same node and
-// a change of one node moves only that node's keys.
+// Hash picks the node that the request's key belongs to on a ring. The same key keeps its node. When a node is added or
+// removed, only the keys of that node move.
 //
-// No node gets more than a quarter above the mean: what is over moves on to the next on the ring (Mirrokni, Thorup and
-// Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). total is the number of requests in flight on all nodes.
+// No node gets more than a quarter above the mean load: further requests go to the next node on the ring (Mirrokni, Thorup
+// and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). total returns the number of requests in flight on all
+// nodes.
 func Hash(nodes []Node, total func() int64) Picker {
 	p := &ring{nodes: nodes, total: total}
 	for _, n := range nodes {
@@ -18,46 +19,51 @@ func Hash(nodes []Node, total func() int64) Picker {
 	if len(nodes) == 0 {
 		return p
 	}
-	// Enough points that shares are within a few per cent, few enough that the ring of a large fleet stays small.
-	each := min(max(100_000/len(nodes), 40), 200)
+	// With this many points, the shares differ by a few percent, and the ring of a large fleet stays small.
+	pointsPerNode := min(max(100_000/len(nodes), 40), 200)
 	for i, n := range nodes {
-		count := max(1, int(math.Round(float64(each)*n.Weight()*float64(len(nodes))/p.weight)))
+		count := max(1, int(math.Round(float64(pointsPerNode)*n.Weight()*float64(len(nodes))/p.weight)))
 		h := Key(n.ID())
 		for range count {
 			h = mix(h + 0x9e3779b97f4a7c15)
 			p.points = append(p.points, point{h, int32(i)})
 		}
 	}
-	slices.SortFunc(p.points, func(a, b point) int {
-		if a.hash != b.hash {
-			if a.hash < b.hash {
-				return -1
-			}
-			return 1
-		}
-		return int(a.node - b.node)
-	})
-	p.index()
+	slices.SortFunc(p.points, comparePoints)
+	p.buildIndex()
 	return p
 }
 
+// maxOverMean is the largest load of a node compared with the mean.
 const maxOverMean = 1.25
-
-type point struct {
-	hash uint64
-	node int32
-}
 
 type ring struct {
 	nodes  []Node
 	total  func() int64
 	weight float64 // of all nodes
 	points []point // sorted by hash
-	first  []int32 // first[h>>shift] is the first point with that prefix or a greater one: a look-up without a search
-	shift  uint
+
+	// first[h>>shift] is the index of the first point with that prefix of its hash, or a greater one. It replaces a search.
+	first []int32
+	shift uint
 }
 
-func (p *ring) index() {
+type point struct {
+	hash uint64
+	node int32
+}
+
+func comparePoints(a, b point) int {
+	if a.hash != b.hash {
+		if a.hash < b.hash {
+			return -1
+		}
+		return 1
+	}
+	return int(a.node - b.node)
+}
+
+func (p *ring) buildIndex() {
 	bits := uint(1)
 	for 1<<bits < len(p.points) {
 		bits++
@@ -81,10 +87,10 @@ func (p *ring) Pick(r Request) int {
 	for at < len(p.points) && p.points[at].hash < r.Key {
 		at++
 	}
-	mean := maxOverMean * float64(p.total()+1) / p.weight
+	bound := maxOverMean * float64(p.total()+1) / p.weight
 	fallback := -1
-	// A walk over all points meets every node; in practice it ends after one or two steps, since at least a fifth of
-	// the fleet is under the bound at any time.
+	// The loop can visit every node. It usually ends after one or two steps, because at least a fifth of the nodes are
+	// below the bound at any time.
 	for k := range p.points {
 		i := int(p.points[(at+k)%len(p.points)].node)
 		if skipped(r, i) {
@@ -94,7 +100,7 @@ func (p *ring) Pick(r Request) int {
 			fallback = i
 		}
 		n := p.nodes[i]
-		if float64(n.InFlight()) < math.Ceil(mean*n.Weight()) && !passesBy(n, r.Now) {
+		if float64(n.InFlight()) < math.Ceil(bound*n.Weight()) && !declines(n, r.Now) {
 			return i
 		}
 	}
@@ -103,8 +109,8 @@ func (p *ring) Pick(r Request) int {
 
 func (p *ring) Released(int) {}
 
-// Key turns what a request is hashed by into a ring position: FNV-1a, mixed so that similar strings land far apart. It is
-// the same in every process, so that several gateways agree.
+// Key returns the ring position of a string: its FNV-1a hash, mixed so that similar strings are far apart. It is the same
+// in every process, so that several gateways pick the same node.
 func Key(s string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(s) {

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// LeastConn takes the node with the fewest requests in flight for its weight. Equals take
-// turns.
+// LeastConn picks the node with the fewest requests in flight for its weight. Of equal nodes, it picks the one that was
+// picked the longest time ago.
 //
-// The nodes stand in a heap by load that is mended when a request begins and ends, so that a pick among ten thousand
-// costs O(log n), not a look at each.
+// The nodes are in a heap by load. The heap is corrected when a request begins or ends, so that a pick costs O(log n). A
+// search through ten thousand nodes for each request would cost too much.
 func LeastConn(nodes []Node) Picker {
 	p := &leastConn{nodes: nodes, heap: rand.Perm(len(nodes)), at: make([]int, len(nodes)),
 		load: make([]float64, len(nodes)), last: make([]uint64, len(nodes))}
@@ -18,7 +18,7 @@ func LeastConn(nodes []Node) Picker {
 		p.load[i] = float64(nodes[i].InFlight()) / nodes[i].Weight()
 	}
 	for at := len(p.heap)/2 - 1; at >= 0; at-- {
-		p.sink(at)
+		p.siftDown(at)
 	}
 	return p
 }
@@ -28,38 +28,36 @@ type leastConn struct {
 
 	mu      sync.Mutex
 	heap    []int     // node indexes, a min-heap by load
-	at      []int     // where each node stands in the heap
-	load    []float64 // in flight / weight when last looked at
-	last    []uint64  // the pick at which each node was last taken
+	at      []int     // the position of each node in the heap
+	load    []float64 // in flight / weight, as of the last pick or release
+	last    []uint64  // the number of the pick that picked the node last
 	picks   uint64
-	skipped []int // scratch of Pick
+	removed []int // scratch of Pick
 }
 
 func (p *leastConn) Pick(r Request) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	picked := -1
-	p.skipped = p.skipped[:0]
+	p.removed = p.removed[:0]
 	for range p.nodes {
 		i := p.heap[0]
-		load := p.load[i]
-		if load == unusable {
-			break // all others are set aside
+		if p.load[i] == infinite {
+			break // all other nodes are removed, too
 		}
-		n := p.nodes[i]
 		if skipped(r, i) {
-			p.setAside(i)
+			p.remove(i)
 			continue
 		}
-		picked = i // and stays it if all others are set aside
+		picked = i // this stays the result when all other nodes are skipped or decline
 		p.picks++
-		p.last[i] = p.picks // letting a request pass by uses up the turn
-		if !passesBy(n, r.Now) {
+		p.last[i] = p.picks // a node that declines counts as picked
+		if !declines(p.nodes[i], r.Now) {
 			break
 		}
-		p.setAside(i)
+		p.remove(i)
 	}
-	for _, i := range p.skipped {
+	for _, i := range p.removed {
 		p.set(i, float64(p.nodes[i].InFlight())/p.nodes[i].Weight())
 	}
 	if picked >= 0 {
@@ -68,15 +66,6 @@ func (p *leastConn) Pick(r Request) int {
 	return picked
 }
 
-// setAside keeps a node out of this pick.
-func (p *leastConn) setAside(i int) {
-	p.skipped = append(p.skipped, i)
-	p.set(i, unusable)
-}
-
-// unusable sorts behind every load.
-const unusable = 1e300
-
 func (p *leastConn) Released(i int) {
 	load := float64(p.nodes[i].InFlight()) / p.nodes[i].Weight()
 	p.mu.Lock()
@@ -84,24 +73,22 @@ func (p *leastConn) Released(i int) {
 	p.mu.Unlock()
 }
 
+// infinite is a load that is greater than any real one.
+const infinite = 1e300
+
+// remove moves a node to the end of the heap until the pick is over.
+func (p *leastConn) remove(i int) {
+	p.removed = append(p.removed, i)
+	p.set(i, infinite)
+}
+
 func (p *leastConn) set(i int, load float64) {
 	p.load[i] = load
-	p.rise(p.at[i])
-	p.sink(p.at[i])
+	p.siftUp(p.at[i])
+	p.siftDown(p.at[i])
 }
 
-// less orders the nodes in places a and b of the heap: by load, then by who waited longest.
-func (p *leastConn) less(a, b int) bool {
-	i, j := p.heap[a], p.heap[b]
-	return p.load[i] < p.load[j] || p.load[i] == p.load[j] && p.last[i] < p.last[j]
-}
-
-func (p *leastConn) swap(a, b int) {
-	p.heap[a], p.heap[b] = p.heap[b], p.heap[a]
-	p.at[p.heap[a]], p.at[p.heap[b]] = a, b
-}
-
-func (p *leastConn) sink(at int) {
+func (p *leastConn) siftDown(at int) {
 	for {
 		least := at
 		for c := 2*at + 1; c <= 2*at+2 && c < len(p.heap); c++ {
@@ -117,7 +104,7 @@ func (p *leastConn) sink(at int) {
 	}
 }
 
-func (p *leastConn) rise(at int) {
+func (p *leastConn) siftUp(at int) {
 	for at > 0 {
 		parent := (at - 1) / 2
 		if !p.less(at, parent) {
@@ -126,4 +113,15 @@ func (p *leastConn) rise(at int) {
 		p.swap(at, parent)
 		at = parent
 	}
+}
+
+// less orders the nodes at positions a and b of the heap: by load, then by their last pick.
+func (p *leastConn) less(a, b int) bool {
+	i, j := p.heap[a], p.heap[b]
+	return p.load[i] < p.load[j] || p.load[i] == p.load[j] && p.last[i] < p.last[j]
+}
+
+func (p *leastConn) swap(a, b int) {
+	p.heap[a], p.heap[b] = p.heap[b], p.heap[a]
+	p.at[p.heap[a]], p.at[p.heap[b]] = a, b
 }

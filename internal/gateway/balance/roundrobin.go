@@ -2,12 +2,12 @@ package balance
 
 import "sync/atomic"
 
-// RoundRobin takes the nodes in turn, whatever they are doing.
+// RoundRobin picks the nodes one after the other. It does not look at their load.
 func RoundRobin(nodes []Node) Picker { return &roundRobin{nodes: nodes} }
 
 type roundRobin struct {
 	nodes []Node
-	turn  atomic.Uint64
+	next  atomic.Uint64 // picks so far
 }
 
 func (p *roundRobin) Pick(r Request) int {
@@ -15,14 +15,14 @@ func (p *roundRobin) Pick(r Request) int {
 	if n == 0 {
 		return -1
 	}
-	// A warming node gives most of its turns away; after a full round somebody has to take the request.
+	// A warming node declines most of its requests. After one round without success, such a node gets the request.
 	for range n {
-		i := int(p.turn.Add(1)-1) % n
-		if !skipped(r, i) && !passesBy(p.nodes[i], r.Now) {
+		i := int(p.next.Add(1)-1) % n
+		if !skipped(r, i) && !declines(p.nodes[i], r.Now) {
 			return i
 		}
 	}
-	return scan(r, int(p.turn.Load())%n, n)
+	return scan(r, int(p.next.Load())%n, n)
 }
 
 func (p *roundRobin) Released(int) {}

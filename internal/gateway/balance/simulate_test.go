@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// TestP2CKeepsAwayFromTheSlowNode simulates ten minutes of four nodes, one of them ten times slower, whose answers vary as
-// those of programs do: a little all the time, and now and then a lot. A p99 that nobody notices means that less than one
-// request in a hundred meets the slow node; round-robin sends it every fourth.
-func TestP2CKeepsAwayFromTheSlowNode(t *testing.T) {
+// TestP2CAvoidsASlowNodeInSimulation simulates ten minutes of four nodes, one of them ten times slower. The response times
+// vary a little all the time, and sometimes a lot, as those of real programs do. The p99 of all requests stays that of the
+// fast nodes if less than one request in a hundred goes to the slow node. Round-robin sends it every fourth one.
+func TestP2CAvoidsASlowNodeInSimulation(t *testing.T) {
 	for _, peaks := range []float64{0, 0.02, 0.1} {
 		slow := shareOfSlowNode(peaks)
 		t.Logf("figure: p2c-slow-node peaks=%.0f%% requests_on_slow_node=%.2f%%", 100*peaks, 100*slow)
 		if slow > 0.01 {
-			t.Errorf("with %.0f %% of all answers slower than usual, %.2f %% of the requests went to the slow node", 100*peaks, 100*slow)
+			t.Errorf("with %.0f %% of all responses slower than usual, %.2f %% of the requests went to the slow node", 100*peaks, 100*slow)
 		}
 	}
 }
@@ -35,13 +35,13 @@ func shareOfSlowNode(peaks float64) float64 {
 		nodes = append(nodes, n)
 	}
 	p := P2C(nodes)
-	var under finishing
+	var running finishing
 	now := time.Duration(0)
 	slow := 0
 	for range requests {
 		now += time.Duration(rand.ExpFloat64() / rate * float64(time.Second))
-		for len(under) > 0 && under[0].at <= now {
-			f := heap.Pop(&under).(finish)
+		for len(running) > 0 && running[0].at <= now {
+			f := heap.Pop(&running).(finish)
 			f.node.inFlight.Add(-1)
 			f.node.measured.Observe(f.at, f.took)
 		}
@@ -55,7 +55,7 @@ func shareOfSlowNode(peaks float64) float64 {
 			took *= 10
 			slow++
 		}
-		heap.Push(&under, finish{now + time.Duration(took), time.Duration(took), n})
+		heap.Push(&running, finish{now + time.Duration(took), time.Duration(took), n})
 	}
 	return float64(slow) / requests
 }
@@ -72,7 +72,7 @@ type finish struct {
 	node     *simulatedNode
 }
 
-// finishing is a heap of requests by the instant of their end.
+// finishing is a heap of requests by the instant at which they end.
 type finishing []finish
 
 func (f finishing) Len() int           { return len(f) }

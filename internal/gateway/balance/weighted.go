@@ -5,25 +5,26 @@ import (
 	"sync"
 )
 
-// Weighted takes the nodes in proportion to their weights, evenly spread: weights 5, 1, 1 never give five in a row.
+// Weighted picks the nodes in proportion to their weights, and spreads the picks of each node evenly over time.
 //
-// It is earliest-deadline-first scheduling: a node's next turn comes 1/weight after its last. nginx's smooth weighted
-// round-robin gives the same sequence shape but looks at every node for every pick; this costs O(log n).
+// It is earliest-deadline-first scheduling: a node is due again 1/weight after its last pick. nginx's smooth weighted
+// round-robin has the same result, but looks at every node for every pick. This costs O(log n).
 func Weighted(nodes []Node) Picker {
 	p := &weighted{nodes: nodes}
-	p.turns = make([]turn, len(nodes))
+	p.heap = make([]deadline, len(nodes))
 	for i, n := range nodes {
-		// A random phase keeps many gateways, or one that is rebuilt often, from all starting on the same node.
-		p.turns[i] = turn{at: rand.Float64() / n.Weight(), node: i}
+		// With a random phase, many gateways do not all start with the same node, nor does one whose nodes change often.
+		p.heap[i] = deadline{at: rand.Float64() / n.Weight(), node: i}
 	}
-	for i := len(p.turns)/2 - 1; i >= 0; i-- {
-		p.sink(i)
+	for i := len(p.heap)/2 - 1; i >= 0; i-- {
+		p.siftDown(i)
 	}
 	return p
 }
 
-type turn struct {
-	at   float64 // virtual time
+// deadline is the virtual time at which a node is due.
+type deadline struct {
+	at   float64
 	node int
 }
 
@@ -31,42 +32,42 @@ type weighted struct {
 	nodes []Node
 
 	mu      sync.Mutex
-	turns   []turn // min-heap by at
-	skipped []turn // scratch of Pick
+	heap    []deadline // min-heap by at
+	removed []deadline // scratch of Pick
 }
 
 func (p *weighted) Pick(r Request) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.skipped = p.skipped[:0]
+	p.removed = p.removed[:0]
 	picked, now := -1, 0.0
-	for len(p.turns) > 0 {
-		top := p.turns[0]
-		if !skipped(r, top.node) {
-			n := p.nodes[top.node]
-			picked, now = top.node, top.at
-			p.turns[0].at += 1 / (n.Weight() * n.Share(r.Now))
-			p.sink(0)
+	for len(p.heap) > 0 {
+		first := p.heap[0]
+		if !skipped(r, first.node) {
+			n := p.nodes[first.node]
+			picked, now = first.node, first.at
+			p.heap[0].at += 1 / (n.Weight() * n.Share(r.Now))
+			p.siftDown(0)
 			break
 		}
-		p.skipped = append(p.skipped, top)
-		last := len(p.turns) - 1
-		p.turns[0] = p.turns[last]
-		p.turns = p.turns[:last]
-		p.sink(0)
+		p.removed = append(p.removed, first)
+		last := len(p.heap) - 1
+		p.heap[0] = p.heap[last]
+		p.heap = p.heap[:last]
+		p.siftDown(0)
 	}
-	for _, t := range p.skipped {
-		t.at = max(t.at, now) // it is next, but does not catch up on what it missed
-		p.turns = append(p.turns, t)
-		p.rise(len(p.turns) - 1)
+	for _, d := range p.removed {
+		d.at = max(d.at, now) // the node is due next, but does not get the picks that it has missed
+		p.heap = append(p.heap, d)
+		p.siftUp(len(p.heap) - 1)
 	}
 	return picked
 }
 
 func (p *weighted) Released(int) {}
 
-func (p *weighted) sink(i int) {
-	h := p.turns
+func (p *weighted) siftDown(i int) {
+	h := p.heap
 	for {
 		least := i
 		for c := 2*i + 1; c <= 2*i+2 && c < len(h); c++ {
@@ -82,8 +83,8 @@ func (p *weighted) sink(i int) {
 	}
 }
 
-func (p *weighted) rise(i int) {
-	h := p.turns
+func (p *weighted) siftUp(i int) {
+	h := p.heap
 	for i > 0 {
 		parent := (i - 1) / 2
 		if h[parent].at <= h[i].at {

@@ -12,9 +12,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// A probe is polite: it says that it comes alone, hears the answer out, and hangs up without a reset, which servers would
-// report to whoever runs them, every two seconds.
-func TestProbeEndsItsConnectionInPeace(t *testing.T) {
+// A probe says that its connection is for one request, reads the whole response, and closes the connection without a
+// reset. Servers log resets, and there would be one every two seconds.
+func TestProbeClosesItsConnectionWithoutReset(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,17 +35,17 @@ func TestProbeEndsItsConnectionInPeace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !r.Close {
-		t.Errorf("it does not say that the connection is for one request: %v", r.Header)
+		t.Errorf("the request does not say that the connection is for one request: %v", r.Header)
 	}
 	for _, part := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n", strings.Repeat("x", 10_000), strings.Repeat("y", 10_000)} {
 		if _, err := io.WriteString(nc, part); err != nil {
-			t.Fatalf("it left in the middle of the answer: %v", err)
+			t.Fatalf("the probe closed the connection in the middle of the response: %v", err)
 		}
 	}
 	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("it left with %v, not with the end of the connection", err)
+		t.Errorf("the connection ended with %v, want EOF", err)
 	}
 	if err := <-probed; err != nil {
-		t.Errorf("it failed: %v", err)
+		t.Errorf("the probe failed: %v", err)
 	}
 }

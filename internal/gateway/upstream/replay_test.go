@@ -9,37 +9,37 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// A connection that failed may have a goroutine left that was to send the body and has not begun. It must not take
-// anything from the try that comes after.
-func TestBodyOfAFailedTryIsTakenBack(t *testing.T) {
+// A failed connection may still have a goroutine that will send the body. That goroutine must not read what belongs to the
+// next attempt.
+func TestBodyOfAFailedAttemptIsReclaimed(t *testing.T) {
 	req, _ := http.NewRequest("PUT", "http://shop.example/", io.MultiReader(strings.NewReader("the body"))) // of unknown length
 	b, err := keepBody(req, 1<<10)
 	if err != nil || !b.streams() {
 		t.Fatal(b, err)
 	}
 	first, second := req.Clone(t.Context()), req.Clone(t.Context())
-	var heard hearer
-	b.attach(first, &heard)
+	var observed recorder
+	b.attach(first, &observed)
 	if !b.reclaim() {
-		t.Fatal("nobody has read, and the body is not whole")
+		t.Fatal("the body was not read, but cannot be sent again")
 	}
-	b.attach(second, &heard)
+	b.attach(second, &observed)
 	if n, err := first.Body.Read(make([]byte, 3)); n != 0 || err != errReclaimed {
-		t.Errorf("the failed try read %d, %v", n, err)
+		t.Errorf("the failed attempt read %d, %v", n, err)
 	}
-	if got, err := io.ReadAll(second.Body); string(got) != "the body" || err != nil || heard.ends != 1 || heard.awaited != heard.sent {
-		t.Errorf("the next try read %q, %v, and its try heard %+v", got, err, heard)
+	if got, err := io.ReadAll(second.Body); string(got) != "the body" || err != nil || observed.ends != 1 || observed.awaited != observed.sent {
+		t.Errorf("the next attempt read %q, %v, and observed %+v", got, err, observed)
 	}
 	if b.reclaim() {
-		t.Error("a body that was read is whole")
+		t.Error("a body that was read can be sent again")
 	}
 	if n, err := second.Body.Read(make([]byte, 3)); n != 0 || err != io.EOF {
-		t.Errorf("a body that could not be taken back read %d, %v", n, err)
+		t.Errorf("a body that cannot be reclaimed read %d, %v", n, err)
 	}
 }
 
-// A body that is in memory is sent again from there, however large it is.
-func TestBodyInMemoryIsKeptAsItIs(t *testing.T) {
+// A body that is in memory is sent again from there, whatever its size.
+func TestBodyInMemoryIsNotCopied(t *testing.T) {
 	whole := []byte("the body")
 	req, _ := http.NewRequest("POST", "http://shop.example/", exchange.NewMemoryBody(whole))
 	req.ContentLength = int64(len(whole))
@@ -55,13 +55,14 @@ func TestBodyInMemoryIsKeptAsItIs(t *testing.T) {
 	}
 }
 
-type hearer struct{ awaited, sent, ends int }
+// recorder counts what a bodyObserver learns.
+type recorder struct{ awaited, sent, ends int }
 
-func (h *hearer) bodyAwaited() { h.awaited++ }
+func (r *recorder) bodyAwaited() { r.awaited++ }
 
-func (h *hearer) bodySent(ended bool) {
-	h.sent++
-	if ended {
-		h.ends++
+func (r *recorder) bodySent(last bool) {
+	r.sent++
+	if last {
+		r.ends++
 	}
 }

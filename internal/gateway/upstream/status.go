@@ -59,7 +59,7 @@ func (p *Pool) AwaitReady(ctx context.Context, id string) error {
 	}
 }
 
-// lastProbe describes the last failed probe of a node, as the end of an error. It returns "" when there is none.
+// lastProbe describes the last failed probe of a node, as the end of an error. It returns "" when the last probe passed.
 func (p *Pool) lastProbe(id string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
