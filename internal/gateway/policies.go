@@ -51,7 +51,7 @@ func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
 // limiter makes a route's own, and what all limiters of this gateway share when the first route needs it.
 func (p *policies) limiter(r *config.Route) *ratelimit.Limiter {
 	if p.limits == nil {
-		p.limits = ratelimit.New(p.o.Store, &ratelimit.Options{Log: p.o.Log, Metrics: p.o.Metrics})
+		p.limits = ratelimit.New(p.o.Store, &ratelimit.Options{Log: p.o.Log, Metrics: ratelimit.NewMetrics(p.o.Metrics)})
 		p.loops = append(p.loops, func(ctx context.Context) { p.limits.Run(ctx) })
 	}
 	return p.limits.Limiter(r)

@@ -9,7 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-func names(n int) []string {
+// callerNames returns n names of callers.
+func callerNames(n int) []string {
 	all := make([]string, n)
 	for i := range all {
 		all[i] = fmt.Sprintf("ip:10.%d.%d.%d", i>>16, i>>8&255, i&255)
@@ -18,15 +19,15 @@ func names(n int) []string {
 }
 
 func BenchmarkAdmit(b *testing.B) {
-	callers := names(10_000)
+	callers := callerNames(10_000)
 	for name, c := range map[string]struct {
 		limiter *Limiter
 		callers []string
 	}{
-		"local":        {New(nil, nil).Limiter(route(perSecond(1_000_000), 10_000_000, "gateway")), callers},
-		"local refuse": {New(nil, nil).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway")), callers},
-		"leased":       {leased(b, callers), callers},
-		"one caller":   {leased(b, callers[:1]), callers[:1]},
+		"local":         {New(nil, nil).Limiter(route(perSecond(1_000_000), 10_000_000, "gateway")), callers},
+		"local refused": {New(nil, nil).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway")), callers},
+		"leased":        {leased(b, callers), callers},
+		"one caller":    {leased(b, callers[:1]), callers[:1]},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -46,24 +47,24 @@ func BenchmarkAdmit(b *testing.B) {
 	}
 }
 
-// leased is a limiter of a fleet in which every caller has a lease that lasts.
+// leased returns a limiter in which every caller has a lease without end.
 func leased(b testing.TB, callers []string) *Limiter {
 	limits := New(nil, nil)
-	limits.fleet = newFleet(limits.metrics, nil, time.Minute)
-	var none asker = ledger{}
-	limits.fleet.asker.Store(&none)
+	limits.shared = newShared(limits.metrics, nil, time.Minute)
+	var ts tokenStore = storeClient{}
+	limits.shared.store.Store(&ts)
 	l := limits.Limiter(route(perSecond(1_000_000), 10_000_000, "fleet"))
 	for _, caller := range callers {
 		s, key := l.table.shard(caller)
-		*l.table.account(s, key, 0) = account{tokens: 1 << 30, until: 1 << 62}
+		*l.table.bucket(s, key, 0) = bucket{tokens: 1 << 30, leaseEnd: 1 << 62}
 	}
 	return l
 }
 
-// BenchmarkNewCaller is what each new name costs when a table is full.
+// BenchmarkNewCaller measures the cost of a new caller in a full table.
 func BenchmarkNewCaller(b *testing.B) {
 	l := New(nil, nil).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway"))
-	callers := names(2 * mostCallers)
+	callers := callerNames(2 * maxCallers)
 	for _, caller := range callers {
 		l.Admit(caller)
 	}
@@ -75,9 +76,9 @@ func BenchmarkNewCaller(b *testing.B) {
 	}
 }
 
-// TestMemoryOfCallers prints what a caller costs, and holds it to a bound that no busy machine breaks.
+// TestMemoryOfCallers logs the memory per caller, and checks it against a generous bound.
 func TestMemoryOfCallers(t *testing.T) {
-	callers := names(mostCallers + mostCallers/10)
+	callers := callerNames(maxCallers + maxCallers/10)
 	l := New(nil, nil).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway"))
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -88,16 +89,16 @@ func TestMemoryOfCallers(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	bytes := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-	t.Logf("figure: rate-limit-memory callers=%d bytes_per_caller=%d MiB=%.1f", mostCallers, bytes/mostCallers, float64(bytes)/(1<<20))
-	if bytes > 200*mostCallers {
-		t.Errorf("%d callers take %d bytes", mostCallers, bytes)
+	t.Logf("figure: rate-limit-memory callers=%d bytes_per_caller=%d MiB=%.1f", maxCallers, bytes/maxCallers, float64(bytes)/(1<<20))
+	if bytes > 200*maxCallers {
+		t.Errorf("%d callers use %d bytes", maxCallers, bytes)
 	}
 	runtime.KeepAlive(callers)
 	runtime.KeepAlive(l)
 }
 
-func TestAdmitAllocatesNothing(t *testing.T) {
-	callers := names(100)
+func TestAdmitDoesNotAllocate(t *testing.T) {
+	callers := callerNames(100)
 	for name, l := range map[string]*Limiter{"leased": leased(t, callers), "local": New(nil, nil).Limiter(route(perSecond(1), 1, "gateway"))} {
 		for _, caller := range callers {
 			l.Admit(caller)

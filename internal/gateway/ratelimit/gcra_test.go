@@ -24,13 +24,13 @@ func TestDecide(t *testing.T) {
 		"a burst, then the rate": {perSecond(10), 3, []arrival{
 			{0, 0}, {0, 0}, {0, 0}, {0, 100 * time.Millisecond}, {99 * time.Millisecond, time.Millisecond},
 			{100 * time.Millisecond, 0}, {100 * time.Millisecond, 100 * time.Millisecond}, {300 * time.Millisecond, 0}, {300 * time.Millisecond, 0}}},
-		"refused requests use nothing up": {perSecond(1), 1, []arrival{
+		"refused requests do not count": {perSecond(1), 1, []arrival{
 			{0, 0}, {time.Millisecond, 999 * time.Millisecond}, {500 * time.Millisecond, 500 * time.Millisecond}, {time.Second, 0}}},
 		"burst 1, to the nanosecond": {perSecond(1), 1, []arrival{{0, 0}, {time.Second - 1, 1}, {time.Second, 0}, {2 * time.Second, 0}}},
-		"one an hour":                {config.Rate{Requests: 1, Per: time.Hour}, 1, []arrival{{0, 0}, {time.Minute, 59 * time.Minute}, {time.Hour, 0}}},
-		"a pause gives no more than the burst": {config.Rate{Requests: 60, Per: time.Minute}, 2, []arrival{
+		"one per hour":               {config.Rate{Requests: 1, Per: time.Hour}, 1, []arrival{{0, 0}, {time.Minute, 59 * time.Minute}, {time.Hour, 0}}},
+		"a pause gives at most the burst": {config.Rate{Requests: 60, Per: time.Minute}, 2, []arrival{
 			{0, 0}, {year, 0}, {year, 0}, {year, time.Second}}},
-		"a million a second":                    {perSecond(1_000_000), 1, []arrival{{0, 0}, {999, 1}, {1000, 0}, {1999, 1}, {2000, 0}}},
+		"a million per second":                  {perSecond(1_000_000), 1, []arrival{{0, 0}, {999, 1}, {1000, 0}, {1999, 1}, {2000, 0}}},
 		"a third of a nanosecond is rounded up": {perSecond(3), 1, []arrival{{0, 0}, {333333333, 1}, {333333334, 0}}},
 		"a clock that goes back": {perSecond(10), 2, []arrival{
 			{time.Hour, 0}, {time.Hour, 0}, {0, time.Hour + 100*time.Millisecond}, {time.Hour, 100 * time.Millisecond}, {time.Hour + 100*time.Millisecond, 0}}},
@@ -46,15 +46,15 @@ func TestDecide(t *testing.T) {
 				t.Errorf("%s: arrival %d at %v: wait %v, want %v", name, i, a.at, wait, a.wait)
 			}
 			if wait > 0 && next != tat {
-				t.Errorf("%s: arrival %d was refused and counted", name, i)
+				t.Errorf("%s: arrival %d was refused but counted", name, i)
 			}
 			tat = next
 		}
 	}
 }
 
-// The sums do not overflow at the corners of what the configuration allows.
-func TestDecideAtTheCorners(t *testing.T) {
+// The sums do not overflow with extreme values of the configuration.
+func TestDecideAtExtremeValues(t *testing.T) {
 	for _, requests := range []int{1, 7, 999_999, 1_000_000} {
 		for _, per := range []time.Duration{time.Second, time.Minute, time.Hour} {
 			for _, burst := range []int{1, 2, 1000, 10_000_000} {
@@ -62,29 +62,29 @@ func TestDecideAtTheCorners(t *testing.T) {
 				if l.interval*int64(requests) < int64(per) || (l.interval-1)*int64(requests) >= int64(per) {
 					t.Errorf("%d/%v: interval %d", requests, per, l.interval)
 				}
-				if l.depth < l.interval || l.depth > deepest || l.depth != l.interval*int64(burst) && l.depth != deepest {
+				if l.depth < l.interval || l.depth > maxDepth || l.depth != l.interval*int64(burst) && l.depth != maxDepth {
 					t.Errorf("%d/%v, burst %d: depth %d", requests, per, burst, l.depth)
 				}
 				now := int64(100 * 365 * 24 * time.Hour)
-				full := now + l.depth // the caller is exhausted
+				full := now + l.depth // no request is left
 				if next, wait := l.decide(now, full); wait != time.Duration(l.interval) || next != full {
-					t.Errorf("%d/%v, burst %d: exhausted: wait %v", requests, per, burst, wait)
+					t.Errorf("%d/%v, burst %d: without burst: wait %v", requests, per, burst, wait)
 				}
 				if next, wait := l.decide(now, full-l.interval); wait != 0 || next != full {
-					t.Errorf("%d/%v, burst %d: the last one: wait %v", requests, per, burst, wait)
+					t.Errorf("%d/%v, burst %d: last request of the burst: wait %v", requests, per, burst, wait)
 				}
 			}
 		}
 	}
 }
 
-// bucket is what GCRA must agree with: a bucket of burst tokens to which one is added each interval, the simple way.
-type bucket struct {
+// tokenBucket is the reference for GCRA: a bucket of burst tokens that gains one token per interval.
+type tokenBucket struct {
 	limit
 	tokens, at int64 // in parts of an interval
 }
 
-func (b *bucket) admit(now int64) bool {
+func (b *tokenBucket) admit(now int64) bool {
 	b.tokens = min(b.depth, b.tokens+now-b.at)
 	b.at = now
 	if b.tokens < b.interval {
@@ -94,13 +94,13 @@ func (b *bucket) admit(now int64) bool {
 	return true
 }
 
-// Over random arrivals GCRA admits exactly what the bucket admits, so never more than rate * t + burst in any time t.
-func TestDecideAgreesWithATokenBucket(t *testing.T) {
+// For random arrivals, GCRA admits the same requests as a token bucket. So it never admits more than rate * t + burst.
+func TestDecideEqualsTokenBucket(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		rate := config.Rate{Requests: 1 + r.IntN(1<<r.IntN(20)), Per: []time.Duration{time.Second, time.Minute, time.Hour}[r.IntN(3)]}
 		l := newLimit(rate, 1+r.IntN(1<<r.IntN(8)))
-		reference := &bucket{limit: l, tokens: l.depth}
+		reference := &tokenBucket{limit: l, tokens: l.depth}
 		var tat, now int64
 		var all []int64
 		for range 500 {
@@ -108,7 +108,7 @@ func TestDecideAgreesWithATokenBucket(t *testing.T) {
 			next, wait := l.decide(now, tat)
 			tat = next
 			if want := reference.admit(now); (wait == 0) != want {
-				t.Fatalf("seed %d, %v, burst %d: at %d admitted is %v, and %v by the bucket", seed, rate, l.depth/l.interval, now, wait == 0, want)
+				t.Fatalf("seed %d, %v, burst %d: at %d: admitted %v, but %v by the token bucket", seed, rate, l.depth/l.interval, now, wait == 0, want)
 			}
 			if wait == 0 {
 				all = append(all, now)
@@ -118,15 +118,15 @@ func TestDecideAgreesWithATokenBucket(t *testing.T) {
 	}
 }
 
-// checkWindows asks that no window of time holds more of the admitted requests than rate * t + burst, and returns the
-// highest share of that which one held. It is enough to look at windows that begin and end with a request.
+// checkWindows checks that each window of time has at most rate * t + burst of the admitted requests. It only needs the
+// windows that begin and end with a request.
 func checkWindows(t testing.TB, l limit, admitted []int64) {
 	t.Helper()
 	burst := int(l.depth / l.interval)
 	for i := range admitted {
 		for j := i; j < len(admitted); j++ {
 			if n, most := j-i+1, burst+int((admitted[j]-admitted[i])/l.interval); n > most {
-				t.Fatalf("%d requests admitted in %v, at most %d may be", n, time.Duration(admitted[j]-admitted[i]), most)
+				t.Fatalf("%d requests admitted in %v, want at most %d", n, time.Duration(admitted[j]-admitted[i]), most)
 			}
 		}
 	}

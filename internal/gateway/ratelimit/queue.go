@@ -2,61 +2,61 @@ package ratelimit
 
 import "time"
 
-// queue is the requests of one caller that wait for the store. One of them asks, for all.
+// queue holds the requests of one caller that wait for the store. One of them asks the store for all.
 type queue struct {
-	waiting int           // requests
-	granted int           // tokens for those that wait, not for others
-	asking  chan struct{} // closed when the answer is there; nil while nobody asks
+	waiting int           // number of requests
+	granted int           // tokens for waiting requests only
+	pending chan struct{} // closed when the store has answered; nil if no request asks
 }
 
-// consult decides a request about which only the store can tell. A request that came while another was asking is in the
-// next question. Should it still have nothing after the fleet's patience, it is decided without the store.
-func (l *Limiter) consult(s *shard, key uint64, caller string, begun int64) (verdict, time.Duration) {
+// decideWithStore decides a request with tokens from the store. A request that arrives while another one asks is part of
+// the next question. A request that has waited for the store's timeout is decided without the store.
+func (l *Limiter) decideWithStore(s *shard, key uint64, caller string, arrived int64) (decision, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := s.join(key)
-	defer s.leave(key)
+	q := s.enterQueue(key)
+	defer s.leaveQueue(key)
 	for {
 		now := l.now()
-		served := q.granted > 0
-		late := now-begun > int64(l.fleet.patience)
-		a := l.table.account(s, key, now)
-		v, wait := a.decide(now, l.limit, served || late || l.alone())
+		granted := q.granted > 0
+		timedOut := now-arrived > int64(l.shared.timeout)
+		b := l.table.bucket(s, key, now)
+		d, wait := b.decide(now, l.limit, granted || timedOut || l.countsAlone())
 		switch {
-		case v == admitted && served:
+		case d == admitted && granted:
 			q.granted--
-			return v, 0
-		case v != unknown:
-			return v, wait
-		case q.asking == nil:
-			l.ask(s, q, key, caller, a.ask(now, q.waiting, l.largest))
+			return d, 0
+		case d != undecided:
+			return d, wait
+		case q.pending == nil:
+			l.requestTokens(s, q, key, caller, b.request(now, q.waiting, l.maxLease))
 		default:
-			asking := q.asking
+			pending := q.pending
 			s.mu.Unlock()
-			<-asking
+			<-pending
 			s.mu.Lock()
 		}
 	}
 }
 
-// ask is called with the lock held, and releases it meanwhile.
-func (l *Limiter) ask(s *shard, q *queue, key uint64, caller string, what question) {
-	asking := make(chan struct{})
-	q.asking = asking
+// requestTokens asks the store. The lock of the shard is held before and after the call, and released during it.
+func (l *Limiter) requestTokens(s *shard, q *queue, key uint64, caller string, r tokenRequest) {
+	pending := make(chan struct{})
+	q.pending = pending
 	s.mu.Unlock()
-	got, err := l.fleet.ask(l.prefix+caller, l.limit, what)
+	g, err := l.shared.request(l.keyPrefix+caller, l.limit, r)
 	s.mu.Lock()
-	q.asking = nil
-	close(asking)
+	q.pending = nil
+	close(pending)
 	if err != nil {
-		return // the fleet is not up any more: all that wait are decided without it
+		return // the store is now unavailable, and the waiting requests are decided without it
 	}
 	now := l.now()
-	l.table.account(s, key, now).take(now, what, got)
-	q.granted = got.need
+	l.table.bucket(s, key, now).accept(now, r, g)
+	q.granted = g.needed
 }
 
-func (s *shard) join(key uint64) *queue {
+func (s *shard) enterQueue(key uint64) *queue {
 	q := s.queues[key]
 	if q == nil {
 		if s.queues == nil {
@@ -69,7 +69,7 @@ func (s *shard) join(key uint64) *queue {
 	return q
 }
 
-func (s *shard) leave(key uint64) {
+func (s *shard) leaveQueue(key uint64) {
 	q := s.queues[key]
 	if q.waiting--; q.waiting == 0 {
 		delete(s.queues, key)

@@ -1,5 +1,3 @@
-// Package ratelimit decides whether a caller's request comes too early: by GCRA, for one gateway alone or for all that share
-// a store, without a round trip per request.
 package ratelimit
 
 import (
@@ -10,102 +8,108 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 // Options tune Limits. Zero fields mean their defaults.
 type Options struct {
-	Log      *slog.Logger          // that the store is away or back; default: discard
-	Metrics  prometheus.Registerer // default: none
-	Patience time.Duration         // how long a request waits for the store before it is decided without; default 50ms
+	Log          *slog.Logger  // loss and return of the store; default: discard
+	Metrics      *Metrics      // default: not exported
+	StoreTimeout time.Duration // how long a request waits for the store; then its gateway decides alone; default 50ms
 }
 
-// Limits are the limiters of one gateway. It is safe for concurrent use, but for Limiter.
+// Limits are the limiters of one gateway. They are safe for concurrent use, except for calls of Limiter.
 type Limits struct {
-	metrics *metrics
-	fleet   *fleet // nil without a store
-	used    bool   // by a limiter
+	metrics *Metrics
+	shared  *shared // nil without a store
+	used    bool    // a limiter uses the store
 	now     func() int64
 }
 
-// New makes Limits without limiters. Without a store (nil, or one that is none) each gateway counts alone.
+// New returns Limits without limiters. Without a store (nil, or one of kind none) each gateway counts alone.
 func New(s *store.Store, o *Options) *Limits {
 	if o == nil {
 		o = &Options{}
 	}
-	begun := time.Now()
-	l := &Limits{metrics: newMetrics(o.Metrics), now: func() int64 { return int64(time.Since(begun)) }}
+	start := time.Now()
+	l := &Limits{metrics: o.Metrics, now: func() int64 { return int64(time.Since(start)) }}
+	if l.metrics == nil {
+		l.metrics = NewMetrics(nil)
+	}
 	if s != nil {
-		l.fleet = newFleet(l.metrics, cmp.Or(o.Log, slog.New(slog.DiscardHandler)), cmp.Or(o.Patience, 50*time.Millisecond))
-		l.fleet.connect = l.fleet.connector(s)
+		log := cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+		l.shared = newShared(l.metrics, log, cmp.Or(o.StoreTimeout, 50*time.Millisecond))
+		l.shared.connect = connector(s)
 	}
 	return l
 }
 
-// Run keeps the connection to the store until ctx ends. Before it has one, and without Run, the gateway counts alone.
+// Run keeps the connection to the store until ctx ends. It returns nil. Without a connection, and without Run, the gateway
+// counts alone.
 func (l *Limits) Run(ctx context.Context) error {
 	if l.used {
-		l.fleet.run(ctx)
+		l.shared.run(ctx)
 		return nil
 	}
 	<-ctx.Done()
 	return nil
 }
 
-// Limiter makes the limiter of a route, which must have a RateLimit. It counts for this route alone: gateways count together
-// what has the same conditions and the same limit. All limiters are made before Run.
+// Limiter returns a limiter for a route with a RateLimit. Each route counts separately. Gateways count together if the
+// conditions and the limit of the route are equal. Call Limiter only before Run.
 func (l *Limits) Limiter(r *config.Route) *Limiter {
 	c := r.RateLimit
 	lim := newLimit(c.Rate, c.Burst)
 	limiter := &Limiter{
 		limit:   lim,
-		table:   newTable(mostCallers, l.metrics.forgotten.Inc),
+		table:   newTable(maxCallers, l.metrics.evicted.Inc),
 		metrics: l.metrics,
 		now:     l.now,
 	}
-	if l.fleet != nil && c.Scope == config.ScopeFleet {
+	if l.shared != nil && c.Scope == config.ScopeFleet {
 		conditions := fmt.Sprintf("%q %q %q %q %v %v %v", r.Host, r.Path, r.Methods, r.Headers, c.Rate, c.Burst, c.Caller)
-		limiter.fleet = l.fleet
-		limiter.prefix = fmt.Sprintf("tenfold:rate:%x:", sha256.Sum256([]byte(conditions)))[:len("tenfold:rate:")+16] + ":"
-		limiter.largest = uint32(lim.depth / lim.interval / 8)
+		limiter.shared = l.shared
+		limiter.keyPrefix = fmt.Sprintf("tenfold:rate:%x:", sha256.Sum256([]byte(conditions)))[:len("tenfold:rate:")+16] + ":"
+		limiter.maxLease = uint32(lim.depth / lim.interval / 8)
 		l.used = true
 	}
 	return limiter
 }
 
-// Limiter counts the requests of a route, by caller. It is safe for concurrent use.
+// Limiter counts the requests of a route by caller. It is safe for concurrent use.
 type Limiter struct {
 	limit   limit
 	table   *table
-	metrics *metrics
+	metrics *Metrics
 	now     func() int64 // nanoseconds
 
-	fleet   *fleet // nil: this gateway counts alone
-	prefix  string // of the store's keys
-	largest uint32 // lease
+	shared    *shared // nil: this gateway counts alone
+	keyPrefix string  // of the store's keys
+	maxLease  uint32  // tokens
 }
 
-// Admit counts a request of a caller, or refuses it and says after which time one may be admitted. The caller's name is part
-// of a key in the store: it has no secret in it. Admit takes well under a microsecond, but for the few requests that have to
-// ask the store; these take a round trip, and at most twice Options.Patience.
+// Admit counts a request of a caller. If it refuses the request, it returns the time after which one can be admitted. The
+// name of the caller becomes part of a key in the store, so it must not contain a secret.
+//
+// Admit usually takes well under a microsecond. If it has to ask the store, it takes one round trip, and at most twice
+// Options.StoreTimeout.
 func (l *Limiter) Admit(caller string) (ok bool, wait time.Duration) {
 	s, key := l.table.shard(caller)
 	now := l.now()
 	s.mu.Lock()
-	v, wait := l.table.account(s, key, now).decide(now, l.limit, l.alone())
+	d, wait := l.table.bucket(s, key, now).decide(now, l.limit, l.countsAlone())
 	s.mu.Unlock()
-	if v == unknown {
-		v, wait = l.consult(s, key, caller, now)
+	if d == undecided {
+		d, wait = l.decideWithStore(s, key, caller, now)
 	}
-	if v == admitted {
+	if d == admitted {
 		l.metrics.admitted.Inc()
 	} else {
 		l.metrics.refused.Inc()
 	}
-	return v == admitted, wait
+	return d == admitted, wait
 }
 
-func (l *Limiter) alone() bool { return l.fleet == nil || !l.fleet.up() }
+// countsAlone reports whether the gateway decides without the store.
+func (l *Limiter) countsAlone() bool { return l.shared == nil || !l.shared.available() }

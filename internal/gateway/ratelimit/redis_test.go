@@ -12,24 +12,24 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// Three gateways on one Redis admit together what one limit allows: never more, and in the end all of it.
+// Three gateways on one Redis together admit as many requests as the limit allows, and not more.
 func TestThreeGatewaysOnOneRedis(t *testing.T) {
 	const rate, burst, seconds = 500, 500, 2
 	r := redistest.Start(t)
 	var gateways []*Limits
 	var limiters []*Limiter
 	for range 3 {
-		limits := running(t, open(t, "redis://"+r.Addr()), &Options{Patience: patient})
+		limits := newRunning(t, openStore(t, "redis://"+r.Addr()), &Options{StoreTimeout: longTimeout})
 		gateways = append(gateways, limits)
 		limiters = append(limiters, limits.Limiter(route(perSecond(rate), burst, "fleet")))
 	}
 	var all sync.WaitGroup
 	var admitted, asked atomic.Int64
-	begun := time.Now()
+	start := time.Now()
 	for _, l := range limiters {
 		for range 10 {
 			all.Go(func() {
-				for admitted.Load() < rate*seconds+burst && time.Since(begun) < time.Minute {
+				for admitted.Load() < rate*seconds+burst && time.Since(start) < time.Minute {
 					asked.Add(1)
 					if admits(l, "ip:192.0.2.1") {
 						admitted.Add(1)
@@ -41,30 +41,30 @@ func TestThreeGatewaysOnOneRedis(t *testing.T) {
 		}
 	}
 	all.Wait()
-	took := time.Since(begun).Seconds()
+	took := time.Since(start).Seconds()
 	trips := 0.0
 	for _, g := range gateways {
-		trips += counted(t, g.metrics.asked)
-		if n := counted(t, g.metrics.failed); n > 0 {
+		trips += metricValue(t, g.metrics.storeOK)
+		if n := metricValue(t, g.metrics.storeFailed); n > 0 {
 			t.Errorf("%v round trips failed", n)
 		}
 	}
 	n := float64(admitted.Load())
-	could := rate*took + burst
+	allowed := rate*took + burst
 	t.Logf("figure: rate-limit-redis gateways=3 goroutines=30 rate=%d/s burst=%d requests=%d admitted=%.0f of_what_could_be=%.1f%% round_trips_per_1000_requests=%.0f per_1000_admitted=%.0f",
-		rate, burst, asked.Load(), n, 100*n/could, 1000*trips/float64(asked.Load()), 1000*trips/n)
-	if n > could {
-		t.Errorf("%v admitted in %.3f s, at most %.1f may be", n, took, could)
+		rate, burst, asked.Load(), n, 100*n/allowed, 1000*trips/float64(asked.Load()), 1000*trips/n)
+	if n > allowed {
+		t.Errorf("%v admitted in %.3f s, at most %.1f are allowed", n, took, allowed)
 	}
 	if n < rate*seconds+burst {
-		t.Errorf("only %v admitted in a minute", n)
+		t.Errorf("only %v requests admitted in a minute", n)
 	}
 	if trips > n/2 {
 		t.Errorf("%v round trips for %v requests", trips, n)
 	}
 }
 
-// A small limit is exact, whichever gateway is asked.
+// Small limits are exact, with any distribution over gateways.
 func TestSmallLimitsAreExact(t *testing.T) {
 	redis := map[string]func(t *testing.T) string{
 		"embedded": func(*testing.T) string { return "auto" },
@@ -72,10 +72,10 @@ func TestSmallLimitsAreExact(t *testing.T) {
 	}
 	for name, spec := range redis {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, spec(t))
+			s := openStore(t, spec(t))
 			r := route(config.Rate{Requests: 7, Per: time.Hour}, 7, "fleet")
-			a := running(t, s, &Options{Patience: patient}).Limiter(r)
-			b := running(t, s, &Options{Patience: patient}).Limiter(r)
+			a := newRunning(t, s, &Options{StoreTimeout: longTimeout}).Limiter(r)
+			b := newRunning(t, s, &Options{StoreTimeout: longTimeout}).Limiter(r)
 			var admitted atomic.Int64
 			var all sync.WaitGroup
 			for _, l := range []*Limiter{a, b, a, b} {
@@ -98,18 +98,18 @@ func TestSmallLimitsAreExact(t *testing.T) {
 	}
 }
 
-// A Redis that dies or hangs keeps nobody waiting: every request is decided, and when it is back, it counts again.
-func TestRedisDiesAndHangs(t *testing.T) {
+// While Redis is down or hangs, the gateway decides every request. When Redis is back, the gateways count together again.
+func TestRedisFails(t *testing.T) {
 	r := redistest.Start(t)
 	for _, fault := range []struct {
-		name        string
-		begin, mend func()
+		name       string
+		begin, end func()
 	}{
 		{"killed", r.Kill, r.Restart},
 		{"paused", r.Pause, r.Resume},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
-			limits := running(t, open(t, "redis://"+r.Addr()), nil)
+			limits := newRunning(t, openStore(t, "redis://"+r.Addr()), nil)
 			l := limits.Limiter(route(perSecond(1000), 1000, "fleet"))
 			decide := func(goroutines, requests int) (longest time.Duration) {
 				var all sync.WaitGroup
@@ -117,9 +117,9 @@ func TestRedisDiesAndHangs(t *testing.T) {
 				for range goroutines {
 					all.Go(func() {
 						for range requests {
-							begun := time.Now()
+							start := time.Now()
 							admits(l, "ip:192.0.2.1")
-							took := time.Since(begun)
+							took := time.Since(start)
 							mu.Lock()
 							longest = max(longest, took)
 							mu.Unlock()
@@ -132,17 +132,17 @@ func TestRedisDiesAndHangs(t *testing.T) {
 			}
 			decide(5, 20)
 			fault.begin()
-			during := decide(5, 200) // ends at all: the fault lasts
+			during := decide(5, 200) // it must return although the fault lasts
 			await(t, "the gateway counts alone", func() bool {
 				decide(1, 1)
-				return !limits.fleet.up()
+				return !limits.shared.available()
 			})
-			fault.mend()
-			await(t, "the store counts again", limits.fleet.up)
-			before := counted(t, limits.metrics.asked)
+			fault.end()
+			await(t, "the store counts again", limits.shared.available)
+			before := metricValue(t, limits.metrics.storeOK)
 			await(t, "the store is asked again", func() bool {
 				decide(1, 100)
-				return counted(t, limits.metrics.asked) > before
+				return metricValue(t, limits.metrics.storeOK) > before
 			})
 			t.Logf("figure: rate-limit-outage store=%s requests=1000 longest_ms=%.1f", fault.name, float64(during.Microseconds())/1000)
 			if during > 20*time.Second {
@@ -152,10 +152,10 @@ func TestRedisDiesAndHangs(t *testing.T) {
 	}
 }
 
-// The script does the same on a real server as on the one in memory, on which the other tests of it own the time.
-func TestScriptOnBothStores(t *testing.T) {
-	server, embedded := redistest.Start(t).Client(redistest.NoRetry), redistest.Connect(t, newMemory(t).Addr(), redistest.NoRetry)
-	tell := func(words ...string) {
+// The script does the same on a real server as in memory, where the other tests control the time.
+func TestScriptOnRealAndEmbeddedServer(t *testing.T) {
+	server, embedded := redistest.Start(t).Client(redistest.NoRetry), redistest.Connect(t, newMemoryStore(t).Addr(), redistest.NoRetry)
+	runOnBoth := func(words ...string) {
 		t.Helper()
 		for _, c := range []rueidis.Client{server, embedded} {
 			if err := c.Do(t.Context(), c.B().Arbitrary(words...).Build()).Error(); err != nil {
@@ -163,38 +163,38 @@ func TestScriptOnBothStores(t *testing.T) {
 			}
 		}
 	}
-	tell("SET", "k", "somebody else's")
+	runOnBoth("SET", "k", "another type")
 	for i, c := range []struct {
 		gateway string
 		burst   int
-		q       question
+		r       tokenRequest
 	}{
-		{"a", 80, question{need: 1, extra: 100, lease: 1}},
-		{"b", 80, question{need: 1, extra: 100, lease: 1}},
-		{"a", 80, question{need: 2, extra: 5, lease: 2, closing: 1, spent: 4}},
-		{"c", 80, question{need: 100, extra: 3, lease: 1}},
-		{"b", 80, question{need: 1, closing: 1, spent: 0}},
-		{"c", 80, question{need: 100}},
-		{"a", 10_000_000, question{need: 10_000_000, extra: 1_250_000, lease: 3, closing: 2, spent: 1}},
+		{"a", 80, tokenRequest{needed: 1, lease: 100, leaseID: 1}},
+		{"b", 80, tokenRequest{needed: 1, lease: 100, leaseID: 1}},
+		{"a", 80, tokenRequest{needed: 2, lease: 5, leaseID: 2, returning: 1, spent: 4}},
+		{"c", 80, tokenRequest{needed: 100, lease: 3, leaseID: 1}},
+		{"b", 80, tokenRequest{needed: 1, returning: 1, spent: 0}},
+		{"c", 80, tokenRequest{needed: 100}},
+		{"a", 10_000_000, tokenRequest{needed: 10_000_000, lease: 1_250_000, leaseID: 3, returning: 2, spent: 1}},
 	} {
 		lim := newLimit(config.Rate{Requests: 1, Per: time.Hour}, c.burst)
 		if i == 3 {
-			tell("SCRIPT", "FLUSH")
+			runOnBoth("SCRIPT", "FLUSH")
 		}
-		got, err := ledger{server, c.gateway}.ask(t.Context(), "k", lim, c.q)
+		got, err := storeClient{server, c.gateway}.request(t.Context(), "k", lim, c.r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := ledger{embedded, c.gateway}.ask(t.Context(), "k", lim, c.q)
+		want, err := storeClient{embedded, c.gateway}.request(t.Context(), "k", lim, c.r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.need != want.need || got.extra != want.extra || (want.wait-got.wait).Abs() > time.Minute {
-			t.Errorf("step %d: %+v on the real one, %+v in memory", i, got, want)
+		if got.needed != want.needed || got.leased != want.leased || (want.wait-got.wait).Abs() > time.Minute {
+			t.Errorf("step %d: %+v on the real server, %+v in memory", i, got, want)
 		}
 	}
 	ttl, err := server.Do(t.Context(), server.B().Pttl().Key("k").Build()).AsInt64()
-	if longest := time.Duration(deepest) + time.Hour; err != nil || ttl <= 0 || ttl > longest.Milliseconds() {
-		t.Errorf("it stays for %d ms, %v", ttl, err)
+	if longest := time.Duration(maxDepth) + time.Hour; err != nil || ttl <= 0 || ttl > longest.Milliseconds() {
+		t.Errorf("the key expires in %d ms, %v", ttl, err)
 	}
 }

@@ -6,38 +6,37 @@ import (
 )
 
 const (
-	mostCallers = 100_000 // that one route remembers
-	shards      = 256     // so that callers seldom wait for each other, and finding whom to forget is short
+	maxCallers = 100_000 // per route
+	shards     = 256     // few callers share a lock, and the search for a bucket to evict is short
 )
 
-// table holds the accounts of a route's callers by the hash of their names: 64 bits under a random seed, by which two of
-// 100,000 callers meet once in four billion tables.
+// table holds the buckets of a route's callers by a hash of their names: 64 bits under a random seed. Two of 100,000
+// callers share a hash in one of four billion tables.
 //
-// When a shard is full, the account with the lowest TAT makes room. That is one that is full again if there is any, which
-// loses nothing; else the one that has used least. So who floods the table with new names pushes out names like these, and
-// not the callers that are at their limit.
+// A full shard evicts the bucket with the lowest TAT: one that has its full burst again, which loses nothing, or else the
+// one that has used least. So a flood of new names evicts other new names, and not the callers at their limit.
 type table struct {
-	seed   maphash.Seed
-	most   int // accounts per shard
-	forgot func()
-	shards [shards]shard
+	seed        maphash.Seed
+	maxPerShard int
+	onEvict     func()
+	shards      [shards]shard
 }
 
 type shard struct {
-	mu       sync.Mutex
-	index    map[uint64]uint32 // into accounts, by key
-	accounts []keyed
-	queues   map[uint64]*queue // of callers that wait for the store
+	mu      sync.Mutex
+	index   map[uint64]uint32 // position in buckets, by key
+	buckets []keyedBucket
+	queues  map[uint64]*queue // of callers whose requests wait for the store
 }
 
-type keyed struct {
+type keyedBucket struct {
 	key uint64
-	account
+	bucket
 }
 
-// newTable makes a table for so many callers. forgot is called for each account that loses something.
-func newTable(callers int, forgot func()) *table {
-	return &table{seed: maphash.MakeSeed(), most: max(1, callers/shards), forgot: forgot}
+// newTable returns a table for a number of callers. It calls onEvict for each evicted bucket without a full burst.
+func newTable(callers int, onEvict func()) *table {
+	return &table{seed: maphash.MakeSeed(), maxPerShard: max(1, callers/shards), onEvict: onEvict}
 }
 
 func (t *table) shard(caller string) (*shard, uint64) {
@@ -45,32 +44,34 @@ func (t *table) shard(caller string) (*shard, uint64) {
 	return &t.shards[key%shards], key
 }
 
-// account returns a caller's account, which may be a new one, under the shard's lock and valid as long.
-func (t *table) account(s *shard, key uint64, now int64) *account {
+// bucket returns the bucket of a caller, and adds it if necessary. The caller of this method holds the lock of the shard.
+// The result is valid until the lock is released.
+func (t *table) bucket(s *shard, key uint64, now int64) *bucket {
 	if i, ok := s.index[key]; ok {
-		return &s.accounts[i].account
+		return &s.buckets[i].bucket
 	}
 	if s.index == nil {
 		s.index = make(map[uint64]uint32)
 	}
-	i := len(s.accounts)
-	if i < t.most {
-		s.accounts = append(s.accounts, keyed{})
+	i := len(s.buckets)
+	if i < t.maxPerShard {
+		s.buckets = append(s.buckets, keyedBucket{})
 	} else {
 		i = s.lowest()
-		if s.accounts[i].tat > now {
-			t.forgot()
+		if s.buckets[i].tat > now {
+			t.onEvict()
 		}
-		delete(s.index, s.accounts[i].key)
+		delete(s.index, s.buckets[i].key)
 	}
-	s.accounts[i] = keyed{key: key}
+	s.buckets[i] = keyedBucket{key: key}
 	s.index[key] = uint32(i)
-	return &s.accounts[i].account
+	return &s.buckets[i].bucket
 }
 
+// lowest returns the position of the bucket with the lowest TAT.
 func (s *shard) lowest() (i int) {
-	for j := range s.accounts {
-		if s.accounts[j].tat < s.accounts[i].tat {
+	for j := range s.buckets {
+		if s.buckets[j].tat < s.buckets[i].tat {
 			i = j
 		}
 	}

@@ -12,17 +12,17 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// route is a route with a limit.
+// route returns a route with a limit.
 func route(rate config.Rate, burst int, scope config.Scope) *config.Route {
 	return &config.Route{Path: "/", RateLimit: &config.RateLimit{Rate: rate, Burst: burst, Caller: config.Caller{By: "ip"}, Scope: scope}}
 }
 
-// clock is a time that a test owns.
+// clock is a time that a test controls.
 type clock struct{ atomic.Int64 }
 
 func (c *clock) sleep(d time.Duration) { c.Add(int64(d)) }
 
-// local is a limiter of one gateway alone, under a test's clock.
+// local returns a limiter of a gateway that counts alone, and its clock.
 func local(rate config.Rate, burst int) (*Limiter, *clock) {
 	c := &clock{}
 	limits := New(nil, nil)
@@ -35,8 +35,8 @@ func admits(l *Limiter, caller string) bool {
 	return ok
 }
 
-// counted is the value of a counter or a gauge.
-func counted(t testing.TB, c prometheus.Collector) float64 {
+// metricValue returns the value of a counter or a gauge.
+func metricValue(t testing.TB, c prometheus.Collector) float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()
 	r.MustRegister(c)
@@ -48,7 +48,7 @@ func counted(t testing.TB, c prometheus.Collector) float64 {
 	return m.Counter.GetValue() + m.Gauge.GetValue()
 }
 
-func TestCallersAndRoutesDoNotShare(t *testing.T) {
+func TestCallersAndRoutesCountSeparately(t *testing.T) {
 	limits := New(nil, nil)
 	hourly := config.Rate{Requests: 1, Per: time.Hour}
 	for range 2 { // two routes with the same limit
@@ -64,8 +64,8 @@ func TestCallersAndRoutesDoNotShare(t *testing.T) {
 	}
 }
 
-// However many requests come at once, as many are admitted as there are tokens.
-func TestConcurrentRequestsAreCountedExactly(t *testing.T) {
+// The limit is exact for concurrent requests.
+func TestLimitIsExactForConcurrentRequests(t *testing.T) {
 	l, _ := local(config.Rate{Requests: 1, Per: time.Hour}, 1000)
 	var ok atomic.Int64
 	var all sync.WaitGroup
@@ -85,25 +85,25 @@ func TestConcurrentRequestsAreCountedExactly(t *testing.T) {
 	}
 }
 
-// A table does not grow beyond its bound. Those that are full again go first, which nobody notices; then those that have used
-// least, so that a flood of new names does not help one that is at its limit.
-func TestTableForgetsWhoLosesLeast(t *testing.T) {
+// The table is bounded. It first evicts callers that have their full burst, and then those that have used least. So a flood of
+// new names does not help a caller at its limit.
+func TestTableEvictsLeastUsed(t *testing.T) {
 	limits := New(nil, nil)
 	c := &clock{}
 	limits.now = c.Load
 	l := limits.Limiter(route(perSecond(1), 5, "gateway"))
-	l.table.most = 8
+	l.table.maxPerShard = 8
 	size := func() (n int) {
 		for i := range l.table.shards {
 			s := &l.table.shards[i]
-			if len(s.index) != len(s.accounts) {
-				t.Fatalf("shard %d: %d in the index, %d accounts", i, len(s.index), len(s.accounts))
+			if len(s.index) != len(s.buckets) {
+				t.Fatalf("shard %d: %d in the index, %d buckets", i, len(s.index), len(s.buckets))
 			}
-			n += len(s.accounts)
+			n += len(s.buckets)
 		}
 		return n
 	}
-	forgotten := func() float64 { return counted(t, limits.metrics.forgotten) }
+	evicted := func() float64 { return metricValue(t, limits.metrics.evicted) }
 
 	for range 6 {
 		admits(l, "exhausted")
@@ -114,31 +114,31 @@ func TestTableForgetsWhoLosesLeast(t *testing.T) {
 		}
 	}
 	if n := size(); n != 8*shards {
-		t.Errorf("%d accounts, want %d", n, 8*shards)
+		t.Errorf("%d buckets, want %d", n, 8*shards)
 	}
-	if forgotten() == 0 {
-		t.Error("nobody counted those that were forgotten")
+	if evicted() == 0 {
+		t.Error("the evictions were not counted")
 	}
 	if admits(l, "exhausted") {
 		t.Error("a flood of names gave a caller its burst again")
 	}
 
-	c.sleep(time.Hour) // all are full again
-	before := forgotten()
+	c.sleep(time.Hour) // all callers have their full burst again
+	before := evicted()
 	for range 3 {
-		admits(l, "early")
+		admits(l, "old")
 	}
-	s, _ := l.table.shard("early")
+	s, _ := l.table.shard("old")
 	for i, n := 0, 0; n < 7; i++ {
-		if other, _ := l.table.shard(fmt.Sprint("late ", i)); other == s {
-			admits(l, fmt.Sprint("late ", i))
+		if other, _ := l.table.shard(fmt.Sprint("new ", i)); other == s {
+			admits(l, fmt.Sprint("new ", i))
 			n++
 		}
 	}
-	if forgotten() != before {
-		t.Error("somebody was forgotten who was not full, beside those that were")
+	if evicted() != before {
+		t.Error("evicted a caller without its full burst before those with it")
 	}
-	if admits(l, "early"); !admits(l, "early") || admits(l, "early") {
-		t.Error("a caller lost its account, or has too much")
+	if admits(l, "old"); !admits(l, "old") || admits(l, "old") {
+		t.Error("a caller lost its bucket, or has too many tokens")
 	}
 }
