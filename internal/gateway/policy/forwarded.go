@@ -9,9 +9,10 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// Forwarded settles who the client is, and tells the service in X-Forwarded-For, -Proto and -Host, X-Real-IP and
-// Forwarded (RFC 7239). What a peer says of others is believed only from the trusted prefixes; from anybody else those
-// fields are removed. secure says that the peers come over TLS; it is not for them to say, as they could in HTTP/2.
+// Forwarded determines the client of a request. It reports the client to the service in X-Forwarded-For, -Proto and
+// -Host, X-Real-IP and Forwarded (RFC 7239). It accepts these fields from peers in the trusted prefixes only, and removes
+// them from the requests of all other peers. secure says whether peers connect over TLS. The request does not tell: over
+// HTTP/2, the client chooses the scheme.
 func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 	scheme := "http"
 	if secure {
@@ -19,25 +20,25 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			rec := exchange.From(r)
-			peer, h := rec.Client, r.Header
-			believed := contains(trusted, peer)
-			for _, name := range disguises {
+			x := exchange.From(r)
+			peer, h := x.Client, r.Header
+			isTrusted := contains(trusted, peer)
+			for _, name := range overrideHeaders {
 				delete(h, name)
 			}
-			if !believed {
-				dropHearsay(h)
+			if !isTrusted {
+				dropForwarded(h)
 			}
-			client, chain := clientOf(peer, h["X-Forwarded-For"], trusted, believed)
+			client, chain := clientOf(peer, h["X-Forwarded-For"], trusted, isTrusted)
 			proto := scheme
-			if p := h.Get("X-Forwarded-Proto"); believed && (p == "http" || p == "https") {
+			if p := h.Get("X-Forwarded-Proto"); isTrusted && (p == "http" || p == "https") {
 				proto = p
 			}
 			host := r.Host
-			if v := h.Get("X-Forwarded-Host"); believed && v != "" {
+			if v := h.Get("X-Forwarded-Host"); isTrusted && v != "" {
 				host = v
 			}
-			rec.Client, rec.Secure = client, proto == "https"
+			x.Client, x.Secure = client, proto == "https"
 			peerText := textOf(peer, r.RemoteAddr)
 			clientText := peerText
 			if client != peer {
@@ -49,7 +50,7 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 			h["X-Forwarded-Host"] = values[2:3:3]
 			h["X-Real-Ip"] = values[3:4:4]
 			h["Forwarded"] = values[4:5:5]
-			if !peer.IsValid() { // PROXY protocol knows clients without an IP address
+			if !peer.IsValid() { // the PROXY protocol knows clients without an IP address
 				delete(h, "X-Forwarded-For")
 				delete(h, "X-Real-Ip")
 			}
@@ -58,34 +59,35 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 	}
 }
 
-// dropHearsay removes what only a proxy may say, also in the spelling that a CGI-like server cannot tell from it.
-func dropHearsay(h http.Header) {
+// overrideHeaders make some services see another URL or method than the one that was routed. They are removed from all
+// requests: no proxy needs to send them, and a trusted proxy passes on the fields of its clients.
+var overrideHeaders = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// dropForwarded removes the fields that only a proxy may send. It also removes them in the spelling with underscores, which
+// a CGI-like server reads as the same name.
+func dropForwarded(h http.Header) {
 	for name := range h {
-		if hearsay(name) || strings.IndexByte(name, '_') >= 0 && hearsay(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+		if isForwarded(name) || strings.IndexByte(name, '_') >= 0 && isForwarded(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
 			delete(h, name)
 		}
 	}
 }
 
-// disguises are fields that make some services see another URL or another method than the one that was routed. No proxy has
-// to send them, and those that are trusted pass on what came from their clients.
-var disguises = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
-
-// hearsay are the fields in which a proxy speaks for a client.
-func hearsay(name string) bool {
+// isForwarded reports whether a proxy describes the client of a request in this field.
+func isForwarded(name string) bool {
 	switch name {
 	case "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix",
 		"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Real-Ip", "Forwarded":
 		return true
 	}
-	return slices.Contains(disguises, name) // in another spelling
+	return slices.Contains(overrideHeaders, name) // with underscores
 }
 
-// clientOf walks X-Forwarded-For from the right, over the proxies that are trusted, to the first address that is not:
-// that one was seen by somebody we believe. It also returns the list to append the peer to.
-func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, believed bool) (client netip.Addr, chain string) {
+// clientOf returns the client of a request: the rightmost address in X-Forwarded-For that is not a trusted proxy, because
+// a trusted proxy has seen that address. It also returns the list to which the address of the peer is appended.
+func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, isTrusted bool) (client netip.Addr, chain string) {
 	client = peer
-	if !believed || len(lists) == 0 {
+	if !isTrusted || len(lists) == 0 {
 		return client, ""
 	}
 	chain = strings.Join(lists, ", ")
@@ -93,7 +95,7 @@ func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, believed 
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop := hopOf(strings.TrimSpace(hops[i]))
 		if !hop.IsValid() {
-			break // what stands left of nonsense is worth nothing
+			break // entries to the left of an invalid one prove nothing
 		}
 		client = hop
 		if !contains(trusted, client) {
@@ -103,7 +105,7 @@ func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, believed 
 	return client, chain + ", "
 }
 
-// hopOf reads an entry of X-Forwarded-For. Some proxies add the port, and then brackets to an IPv6 address.
+// hopOf reads an entry of X-Forwarded-For. Some proxies add the port, and put an IPv6 address into brackets.
 func hopOf(s string) netip.Addr {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Unmap().WithZone("")
@@ -111,6 +113,7 @@ func hopOf(s string) netip.Addr {
 	return addressOf(s)
 }
 
+// forwarded returns the Forwarded field with an element for the peer.
 func forwarded(lists []string, peer netip.Addr, peerText, proto, host string) string {
 	before := ""
 	if len(lists) > 0 {
@@ -128,17 +131,9 @@ func forwarded(lists []string, peer netip.Addr, peerText, proto, host string) st
 
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-// addressOf is the address of "address:port"; the zero Addr when it is none. A zone means something on this machine only.
-func addressOf(remote string) netip.Addr {
-	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		return ap.Addr().Unmap().WithZone("")
-	}
-	return netip.Addr{}
-}
-
-// textOf writes an address, if it can as a part of the RemoteAddr that it comes from.
+// textOf returns an address as text: a part of the RemoteAddr that it comes from, where possible, to save an allocation.
 func textOf(a netip.Addr, remote string) string {
-	if a.Is4() && remote[0] != '[' { // and not an IPv4 address in an IPv6 one
+	if a.Is4() && remote[0] != '[' { // "[" begins an IPv4 address in an IPv6 one
 		return remote[:strings.LastIndexByte(remote, ':')]
 	}
 	return a.String()

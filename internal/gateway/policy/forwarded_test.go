@@ -78,7 +78,7 @@ func FuzzForwarded(f *testing.F) {
 				t.Errorf("host %q: %s", host, got)
 			}
 			for name := range h {
-				if hearsay(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) && h.Get(name) == value && value == "6.6.6.6" {
+				if isForwarded(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) && h.Get(name) == value && value == "6.6.6.6" {
 					t.Errorf("%s passed", name)
 				}
 			}

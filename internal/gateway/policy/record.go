@@ -1,20 +1,19 @@
 package policy
 
 import (
-	"log/slog"
 	"net/http"
-	"strings"
+	"net/netip"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// StatusClientGone is what the log says of a request whose client went away before an answer, as nginx does.
-const StatusClientGone = 499
+// Observer is called once for each request, when the request has ended.
+type Observer func(*http.Request, *exchange.Exchange)
 
-// Record fills the exchange of every request, and calls each of observers with it when the request has ended. It must be
-// the first policy. It attaches an exchange to a request that has none.
-func Record(observers ...func(*http.Request, *exchange.Exchange)) Policy {
+// Record fills the exchange of every request with the client, the status, the size and the duration, and then calls the
+// observers. It must be the first policy. It attaches an exchange to a request that has none.
+func Record(observers ...Observer) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
@@ -28,50 +27,17 @@ func Record(observers ...func(*http.Request, *exchange.Exchange)) Policy {
 			}()
 			next.ServeHTTP(x.Writer(w), r)
 			if x.Status == 0 {
-				x.Status = http.StatusOK // the status that the server sends when the handler writes nothing
+				x.Status = http.StatusOK // the server sends this status when the handler writes nothing
 			}
 		})
 	}
 }
 
-// AccessLog writes one record per request. It logs no query, no header and no body: secrets travel in them.
-func AccessLog(log *slog.Logger) func(*http.Request, *exchange.Exchange) {
-	return func(r *http.Request, x *exchange.Exchange) {
-		attrs := make([]slog.Attr, 0, 16)
-		client := "unknown"
-		if x.Client.IsValid() {
-			client = x.Client.String()
-		}
-		attrs = append(attrs,
-			slog.String("method", clip(r.Method)), slog.String("host", clip(r.Host)), slog.String("path", clip(r.URL.Path)),
-			slog.Int("status", x.Status), slog.Int64("bytes", x.Bytes),
-			slog.Float64("took_ms", float64(x.Took.Microseconds())/1000),
-			slog.String("client", client), slog.String("proto", r.Proto),
-		)
-		if x.Service != "" {
-			attrs = append(attrs, slog.String("service", x.Service))
-		}
-		if x.Node != "" {
-			attrs = append(attrs, slog.String("node", x.Node), slog.Int("tries", x.Tries))
-		}
-		if x.Waited > 0 {
-			attrs = append(attrs, slog.Float64("queued_ms", float64(x.Waited.Microseconds())/1000))
-		}
-		if x.Reason != "" {
-			attrs = append(attrs, slog.String("reason", x.Reason))
-		}
-		if x.Err != nil {
-			attrs = append(attrs, slog.String("err", x.Err.Error()))
-		}
-		log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+// addressOf returns the address of "address:port", or the zero Addr for any other text. It drops the zone, which has a
+// meaning on this machine only.
+func addressOf(remote string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(remote); err == nil {
+		return ap.Addr().Unmap().WithZone("")
 	}
-}
-
-// clip keeps a log line readable whatever is asked for.
-func clip(s string) string {
-	const most = 512
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
+	return netip.Addr{}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// Strict refuses what could mean one thing to us and another to a service. The wire's own ambiguities are caught before,
-// by guard.Guard for HTTP/1 and by net/http for HTTP/2; this answers for what the guard refused, too.
+// Strict refuses requests that a service could read in another way than the gateway. The engine has refused what is
+// ambiguous on the wire before; Strict answers those requests, too.
 func Strict(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,6 +36,7 @@ func Strict(limits config.Limits) Policy {
 	}
 }
 
+// unacceptable returns the problem of a request that Strict refuses, or nil.
 func unacceptable(r *http.Request, limits config.Limits) *problem.Problem {
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
@@ -58,7 +59,7 @@ func unacceptable(r *http.Request, limits config.Limits) *problem.Problem {
 	return nil
 }
 
-// oneHost reports whether HTTP/2's two places for a host say the same. (In HTTP/1 the guard sees to it.)
+// oneHost reports whether the two places for a host in HTTP/2 agree. For HTTP/1, the engine checks this.
 func oneHost(r *http.Request) bool {
 	for _, host := range r.Header["Host"] {
 		if !strings.EqualFold(host, r.Host) {
@@ -75,8 +76,8 @@ func headerLines(h http.Header) (n int) {
 	return n
 }
 
-// ambiguousPath reports whether servers disagree on what a decoded path names: dot segments, also behind a backslash or
-// before a path parameter ("/..;x/", which some Java servers resolve), and NUL.
+// ambiguousPath reports whether servers disagree about the resource that a decoded path names. They disagree about NUL and
+// about dot segments, also behind a backslash or before a path parameter: some Java servers resolve "/..;x/".
 func ambiguousPath(path string) bool {
 	if !strings.Contains(path, "/.") && !strings.ContainsAny(path, "\\\x00") {
 		return false
@@ -94,8 +95,8 @@ func ambiguousPath(path string) bool {
 	return false
 }
 
-// dropUnderscores removes fields that a CGI-like server cannot tell from others: X_Forwarded_For becomes the same
-// variable as X-Forwarded-For there.
+// dropUnderscores removes fields with an underscore in their names. A CGI-like server cannot tell X_Forwarded_For from
+// X-Forwarded-For: both become the same variable.
 func dropUnderscores(h http.Header) {
 	for name := range h {
 		if strings.IndexByte(name, '_') >= 0 {
