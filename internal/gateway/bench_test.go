@@ -38,7 +38,7 @@ func BenchmarkProxy(b *testing.B) {
 		{"post4KiB", false, 110, 4 << 10},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			o := &gateway.Options{Metrics: prometheus.NewRegistry()}
+			o := &gateway.Options{Metrics: gateway.NewMetrics(prometheus.NewRegistry())}
 			if c.access {
 				o.Access = slog.New(slog.NewJSONHandler(io.Discard, nil))
 			}

@@ -78,7 +78,10 @@ func startWith(t testing.TB, yaml string, o Options) *front {
 	if o.between == nil {
 		o.between = between
 	}
-	o.Access, o.Log, o.Metrics = slog.New(f.access), slog.New(f.events), f.metrics
+	o.Access, o.Log = slog.New(f.access), slog.New(f.events)
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(f.metrics)
+	}
 	f.Gateway, err = New(cfg, &o)
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// ListenError is an address that cannot be listened on.
+// ListenError is the error of an address that cannot be opened.
 type ListenError struct {
 	Address string
 	Err     error
@@ -21,20 +21,20 @@ func (e *ListenError) Error() string {
 }
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// Hint says what to do next.
+// Hint returns what the user can do about it.
 func (e *ListenError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.EADDRINUSE):
-		return "something else has this port; choose another one with --listen or listen: in the file, or see who has it: ss -ltnp"
+		return "another program uses this port; choose another port with --listen or listen: in the file, or find the program with: ss -ltnp"
 	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
-		return "this machine does not have that address; :8080 listens on all that it has"
+		return "this machine does not have that address; :8080 listens on all its addresses"
 	case errors.Is(e.Err, syscall.EACCES):
 		return "ports below 1024 need a privilege: choose another one, or setcap cap_net_bind_service=+ep on the tenfold binary"
 	}
 	return "use host:port or :port, for example :8080"
 }
 
-// unwrapped drops net's "listen tcp :8080:" before the reason.
+// unwrapped returns the reason without the prefix "listen tcp :8080:".
 func unwrapped(err error) error {
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
 		return op.Err

@@ -3,54 +3,83 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
+	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 )
 
-// metrics are the gateway's counters. The names are the ones that dashboards expect.
-type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	active   prometheus.Gauge
-	services map[string]*serviceMetrics // "" for requests that no route matched
+// Metrics are the metrics of the gateway and of the parts that it is made of. Several gateways may share them, as during a
+// reload: their numbers add up.
+type Metrics struct {
+	requests    *prometheus.CounterVec   // by service, method and code
+	duration    *prometheus.HistogramVec // by service
+	connections prometheus.Gauge         // open connections of clients
+	pools       *upstream.Metrics
+
+	// The metrics of a policy are made for the first route with it, so that the output has no metrics without meaning.
+	jwt       func() *jwt.Metrics
+	rateLimit func() *ratelimit.Metrics
+
+	registerer prometheus.Registerer // of the metrics of idempotency
 }
 
-// serviceMetrics saves the hot path the look-up of label values.
-type serviceMetrics struct {
-	duration prometheus.Observer
-	requests [len(methods) + 1][600]atomic.Pointer[prometheus.Counter]
-}
-
-var methods = [...]string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
-
-func newMetrics(r prometheus.Registerer, cfg *config.Config) *metrics {
-	m := &metrics{
+// NewMetrics returns the metrics of a registry. The names of the first three are the ones that dashboards expect. It panics
+// when it is called twice for one registry. A nil registerer means that the metrics are not exported.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "http_requests_total", Help: "Requests answered, by service, method and status."}, []string{"service", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "http_request_duration_seconds", Help: "From a request's header to the end of its answer.",
+			Name: "http_request_duration_seconds", Help: "From a request's header to the end of its response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"service"}),
-		active: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "active_connections", Help: "Open connections from downstreams."}),
-		services: make(map[string]*serviceMetrics),
-	}
-	m.services[""] = &serviceMetrics{duration: m.duration.WithLabelValues("")}
-	for _, s := range cfg.Services {
-		m.services[s.Name] = &serviceMetrics{duration: m.duration.WithLabelValues(s.Name)}
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "active_connections", Help: "Open connections of clients."}),
+		pools:      upstream.NewMetrics(r),
+		jwt:        sync.OnceValue(func() *jwt.Metrics { return jwt.NewMetrics(r) }),
+		rateLimit:  sync.OnceValue(func() *ratelimit.Metrics { return ratelimit.NewMetrics(r) }),
+		registerer: r,
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.duration, m.active)
+		r.MustRegister(m.requests, m.duration, m.connections)
 	}
 	return m
 }
 
-// count is told of every request that is over.
-func (m *metrics) count(r *http.Request, x *exchange.Exchange) {
-	s := m.services[x.Service]
+// requestCounter counts the requests of one gateway. It keeps the counters of the label values that it has seen, because
+// a look-up costs more than the count.
+type requestCounter struct {
+	metrics  *Metrics
+	services map[string]*serviceCounters // "" for requests without a route
+}
+
+type serviceCounters struct {
+	duration prometheus.Observer
+	requests [len(methods) + 1][600]atomic.Pointer[prometheus.Counter] // by method and status
+}
+
+// methods are the methods that have a label value of their own. The others share "other": a client chooses the method, and
+// the number of label values must be bounded.
+var methods = [...]string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
+
+func newRequestCounter(m *Metrics, cfg *config.Config) *requestCounter {
+	c := &requestCounter{metrics: m, services: map[string]*serviceCounters{}}
+	c.services[""] = &serviceCounters{duration: m.duration.WithLabelValues("")}
+	for _, s := range cfg.Services {
+		c.services[s.Name] = &serviceCounters{duration: m.duration.WithLabelValues(s.Name)}
+	}
+	return c
+}
+
+// count is a [policy.Observer].
+func (c *requestCounter) count(r *http.Request, x *exchange.Exchange) {
+	s := c.services[x.Service]
 	s.duration.Observe(x.Took.Seconds())
 	method := 0
 	for method < len(methods) && methods[method] != r.Method {
@@ -58,15 +87,15 @@ func (m *metrics) count(r *http.Request, x *exchange.Exchange) {
 	}
 	status := min(max(x.Status, 0), 599)
 	cached := &s.requests[method][status]
-	c := cached.Load()
-	if c == nil {
+	counter := cached.Load()
+	if counter == nil {
 		name := "other"
 		if method < len(methods) {
 			name = methods[method]
 		}
-		counter := m.requests.WithLabelValues(x.Service, name, strconv.Itoa(status))
-		c = &counter
-		cached.Store(c)
+		created := c.metrics.requests.WithLabelValues(x.Service, name, strconv.Itoa(status))
+		counter = &created
+		cached.Store(counter)
 	}
-	(*c).Inc()
+	(*counter).Inc()
 }

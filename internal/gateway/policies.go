@@ -12,72 +12,95 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
-// policies makes what stands between the routes and their services.
-type policies struct {
-	cfg    *config.Config
-	o      *Options
-	tokens *jwt.Verifier       // of all routes with auth: jwt; nil while there is none
-	once   *policy.Idempotency // of all routes with idempotency; nil while there is none
-	limits *ratelimit.Limits   // of all routes with rate_limit; nil while there is none
-	loops  []func(context.Context)
-	cuts   []func() // what Gateway.Kill calls
+// routePolicies are the policies of routes, in the order in which a request passes them. Each function returns the policy
+// of one route, or nil when the route does not have it. A new policy is one more function here; its key in the file is one
+// more entry of the list of the same name in package config.
+var routePolicies = []func(*policies, *config.Route) (policy.Policy, error){
+	(*policies).rateLimit, // before auth, to save the check of the token
+	(*policies).auth,
+	(*policies).rateLimitByToken,
+	(*policies).idempotency,
 }
 
-// of returns a route's policies, in the order in which a request meets them. A rate limit comes first, and spares the work of
-// checking tokens, unless it counts by what the token says.
+// policies makes the policies of routes. What the routes of a gateway share is made for the first route that needs it.
+type policies struct {
+	cfg *config.Config
+	o   *Options
+
+	limits     *ratelimit.Limits   // of all routes with rate_limit
+	verifier   *jwt.Verifier       // of all routes with auth: jwt
+	idempotent *policy.Idempotency // of all routes with idempotency
+
+	runs  []func(context.Context) // what Gateway.Run runs
+	kills []func()                // what Gateway.Kill calls
+}
+
+// of returns the policies of a route.
 func (p *policies) of(r *config.Route) (all []policy.Policy, err error) {
-	if r.RateLimit != nil {
-		all = append(all, policy.RateLimit(p.limiter(r), *r.RateLimit))
-	}
-	if r.Auth == config.AuthJWT {
-		if err := p.verifier(); err != nil {
+	for _, make := range routePolicies {
+		made, err := make(p, r)
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, policy.Auth(p.tokens))
-		if r.RateLimit != nil && r.RateLimit.Caller.By == config.CallerByAuthorization {
-			slices.Reverse(all)
+		if made != nil {
+			all = append(all, made)
 		}
-	}
-	if r.Idempotency != nil {
-		if err := p.idempotency(); err != nil {
-			return nil, err
-		}
-		service := slices.IndexFunc(p.cfg.Services, func(s config.Service) bool { return s.Name == r.To })
-		all = append(all, p.once.Policy(*r.Idempotency, &p.cfg.Services[service]))
 	}
 	return all, nil
 }
 
-// limiter makes a route's own, and what all limiters of this gateway share when the first route needs it.
+// countsByToken reports whether a route's rate limit counts by the subject of tokens, which only auth knows.
+func countsByToken(r *config.Route) bool {
+	return r.RateLimit != nil && r.Auth == config.AuthJWT && r.RateLimit.Caller.By == config.CallerByAuthorization
+}
+
+func (p *policies) rateLimit(r *config.Route) (policy.Policy, error) {
+	if r.RateLimit == nil || countsByToken(r) {
+		return nil, nil
+	}
+	return policy.RateLimit(p.limiter(r), *r.RateLimit), nil
+}
+
+func (p *policies) rateLimitByToken(r *config.Route) (policy.Policy, error) {
+	if !countsByToken(r) {
+		return nil, nil
+	}
+	return policy.RateLimit(p.limiter(r), *r.RateLimit), nil
+}
+
 func (p *policies) limiter(r *config.Route) *ratelimit.Limiter {
 	if p.limits == nil {
-		p.limits = ratelimit.New(p.o.Store, &ratelimit.Options{Log: p.o.Log, Metrics: ratelimit.NewMetrics(p.o.Metrics)})
-		p.loops = append(p.loops, func(ctx context.Context) { p.limits.Run(ctx) })
+		p.limits = ratelimit.New(p.o.Store, &ratelimit.Options{Log: p.o.Log, Metrics: p.o.Metrics.rateLimit()})
+		p.runs = append(p.runs, func(ctx context.Context) { p.limits.Run(ctx) })
 	}
 	return p.limits.Limiter(r)
 }
 
-// idempotency makes what all routes with keys share.
-func (p *policies) idempotency() error {
-	if p.once != nil {
-		return nil
+func (p *policies) auth(r *config.Route) (_ policy.Policy, err error) {
+	if r.Auth != config.AuthJWT {
+		return nil, nil
 	}
-	if p.o.Store == nil {
-		return errors.New("idempotency needs a store")
+	if p.verifier == nil {
+		if p.verifier, err = jwt.New(p.cfg.JWT, &jwt.Options{Log: p.o.Log, Metrics: p.o.Metrics.jwt()}); err != nil {
+			return nil, err
+		}
+		p.runs = append(p.runs, func(ctx context.Context) { p.verifier.Run(ctx) })
 	}
-	p.once = policy.NewIdempotency(claim.New(p.o.Store.Client, p.o.claims), &policy.IdempotencyOptions{Log: p.o.Log, Metrics: p.o.Metrics})
-	p.cuts = append(p.cuts, p.once.Cut)
-	return nil
+	return policy.Auth(p.verifier), nil
 }
 
-// verifier makes the one Verifier when the first route needs it: keys are had once, however many routes check tokens.
-func (p *policies) verifier() (err error) {
-	if p.tokens != nil {
-		return nil
+func (p *policies) idempotency(r *config.Route) (policy.Policy, error) {
+	if r.Idempotency == nil {
+		return nil, nil
 	}
-	if p.tokens, err = jwt.New(p.cfg.JWT, &jwt.Options{Log: p.o.Log, Metrics: jwt.NewMetrics(p.o.Metrics)}); err != nil {
-		return err
+	if p.o.Store == nil {
+		return nil, errors.New("idempotency needs a store")
 	}
-	p.loops = append(p.loops, func(ctx context.Context) { p.tokens.Run(ctx) })
-	return nil
+	if p.idempotent == nil {
+		claims := claim.New(p.o.Store.Client, p.o.claims)
+		p.idempotent = policy.NewIdempotency(claims, &policy.IdempotencyOptions{Log: p.o.Log, Metrics: p.o.Metrics.registerer})
+		p.kills = append(p.kills, p.idempotent.Cut)
+	}
+	service := slices.IndexFunc(p.cfg.Services, func(s config.Service) bool { return s.Name == r.To })
+	return p.idempotent.Policy(*r.Idempotency, &p.cfg.Services[service]), nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// proxyListener takes the client's address from the PROXY header of the peers that have to send one.
+// proxyListener reads the address of the client from the PROXY header, which the configured peers must send.
 type proxyListener struct {
 	proxyproto.Listener
 	log *slog.Logger
@@ -22,12 +22,12 @@ func newProxyListener(l net.Listener, peers []netip.Prefix, timeout time.Duratio
 	return &proxyListener{proxyproto.Listener{Listener: l, ConnPolicy: requireFrom(peers), ReadHeaderTimeout: timeout}, log}
 }
 
-// requireFrom demands the PROXY header from the named peers, and takes it from nobody else.
+// requireFrom requires the PROXY header from the given peers, and rejects it from all others.
 func requireFrom(peers []netip.Prefix) proxyproto.ConnPolicyFunc {
 	return func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
 		ap, err := netip.ParseAddrPort(o.Upstream.String())
 		if err != nil {
-			return proxyproto.REJECT, proxyproto.ErrInvalidUpstream // any other error would end the listener
+			return proxyproto.REJECT, proxyproto.ErrInvalidUpstream // any other error would stop the listener
 		}
 		for _, p := range peers {
 			if p.Contains(ap.Addr().Unmap().WithZone("")) {
@@ -46,8 +46,8 @@ func (l *proxyListener) Accept() (net.Conn, error) {
 	return &proxyConn{nc.(*proxyproto.Conn), l.log}, nil
 }
 
-// proxyConn fails on a header that is missing, wrong or not allowed as a broken connection does, so that net/http closes
-// it without a word: whoever cannot speak the protocol would not understand one.
+// proxyConn treats a header that is missing, malformed or not allowed as a network error. The engine then closes the
+// connection without a response, which the peer could not understand.
 type proxyConn struct {
 	*proxyproto.Conn
 	log *slog.Logger
@@ -58,7 +58,7 @@ func (c *proxyConn) Read(p []byte) (int, error) {
 	if err == nil || err == io.EOF || errors.As(err, new(net.Error)) {
 		return n, err
 	}
-	level := slog.LevelDebug // anybody can send a header
+	level := slog.LevelDebug // any client can send a header
 	if c.ProxyHeaderPolicy == proxyproto.REQUIRE {
 		level = slog.LevelWarn
 	}
@@ -66,7 +66,7 @@ func (c *proxyConn) Read(p []byte) (int, error) {
 	return n, &net.OpError{Op: "read", Net: "tcp", Source: c.Raw().LocalAddr(), Addr: c.Raw().RemoteAddr(), Err: err}
 }
 
-// CloseWrite ends the writing half, where the connection has halves.
+// CloseWrite ends the writing half, if the connection has halves.
 func (c *proxyConn) CloseWrite() error {
 	if half, ok := c.Raw().(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

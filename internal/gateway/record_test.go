@@ -142,7 +142,7 @@ func TestMetrics(t *testing.T) {
 // A status that no one has heard of is counted as it is, and one beyond what HTTP knows does not pass.
 func TestMetricsOfOddStatuses(t *testing.T) {
 	f := start(t, "", "retry: off\noutlier: off", serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) {
-		fmt.Fprintf(nc, "HTTP/1.1 %s Odd\r\nContent-Length: 0\r\n\r\n", r.URL.Path[1:])
+		fmt.Fprintf(nc, "HTTP/1.1 %s Odd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", r.URL.Path[1:])
 	}))
 	for status, want := range map[string]int{"599": 599, "299": 299, "600": 600, "999": 999} {
 		resp, _ := f.get(t, "/"+status)

@@ -209,7 +209,7 @@ func TestListenOnATakenPort(t *testing.T) {
 	}
 	defer taken.Close()
 	for address, hint := range map[string]string{
-		taken.Addr().String(): "something else has this port",
+		taken.Addr().String(): "another program uses this port",
 		"192.0.2.1:8080":      "this machine does not have that address",
 	} {
 		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, "listen: [127.0.0.1:0, %q]\nadmin: off\nservices: {shop: {nodes: [\"127.0.0.1:1\"]}}", address), nil)

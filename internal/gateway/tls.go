@@ -7,7 +7,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// tlsConfig loads the certificate; nil when the gateway serves plain HTTP.
+// tlsConfig loads the certificate. It returns nil when the configuration has none and the gateway serves plain HTTP.
 func tlsConfig(files *config.TLS) (*tls.Config, error) {
 	if files == nil {
 		return nil, nil

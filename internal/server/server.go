@@ -88,7 +88,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
 	}
 	s.gateway, err = gateway.New(cfg, &gateway.Options{
-		Log: o.Log, Access: o.Access, Metrics: registry, Store: s.store.Store,
+		Log: o.Log, Access: o.Access, Metrics: gateway.NewMetrics(registry), Store: s.store.Store,
 	})
 	if err != nil {
 		return nil, &ConfigError{err, ""}

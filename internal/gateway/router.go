@@ -4,44 +4,39 @@ import (
 	"cmp"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
 // router finds the route of a request: by host, then by the longest path, then by the most conditions. A look-up costs
-// one map access per path segment, however many routes there are.
+// one map access per path segment, for any number of routes.
 type router struct {
 	exact    map[string]*paths // by host
-	wildcard map[string]*paths // by what follows "*."
+	wildcard map[string]*paths // by the part behind "*."
 	any      *paths
 
-	loose *router // the same routes by their loose paths; nil when none of them has policies
+	lenient *router // the same routes by their lenient paths; nil when no route has policies
 }
 
-// paths are the routes of one host, by their path.
+// paths are the routes of one host, by path.
 type paths struct {
-	routes map[string][]route // of the same path, the most demanding first
+	routes map[string][]route // of one path, the route with the most conditions first
 	depth  int                // segments of the deepest path
 }
 
-// route is one of the file, with what serves it: its policies and, behind them, the proxy to its service.
+// route is a route of the configuration, and the handler of its requests: its policies and the proxy to its service.
 type route struct {
 	*config.Route
 	handler http.Handler
 }
 
-// guarded reports whether the route asks anything of its requests.
-func (r *route) guarded() bool { return r.Guarded() }
-
 func newRouter(routes []route) *router {
 	rt := indexed(routes, func(path string) string { return path })
-	if slices.ContainsFunc(routes, func(r route) bool { return r.guarded() }) {
-		rt.loose = indexed(routes, loosePath)
+	if slices.ContainsFunc(routes, func(r route) bool { return r.Guarded() }) {
+		rt.lenient = indexed(routes, lenientPath)
 	}
 	return rt
 }
@@ -80,47 +75,23 @@ func (p *paths) add(path string, r route) {
 
 func conditions(r route) int { return min(1, len(r.Methods)) + len(r.Headers) }
 
-// match is the outcome of a look-up. Without a route, allowed lists the methods that the path has, if any.
+// match is the result of a look-up.
 type match struct {
-	route   *route
-	allowed []string
-	twofold bool // the service may read the path in another way, in which another route has policies for it
+	route     *route
+	allowed   []string // without a route: the methods of the path's routes
+	ambiguous bool     // to a lenient service, the path may be that of another route with policies
 }
 
-// noRoute is the problem of a request without a route.
-func noRoute(m match) *problem.Problem {
-	if len(m.allowed) == 0 {
-		return problem.NoRoute
-	}
-	slices.Sort(m.allowed)
-	return problem.NotAllowed(slices.Compact(m.allowed))
-}
-
+// find returns the route of a request.
 func (rt *router) find(r *http.Request) match {
 	host, path := hostName(r.Host), routingPath(r)
 	m := rt.lookUp(r, host, path)
-	if rt.loose == nil || m.route == nil {
+	if rt.lenient == nil || m.route == nil {
 		return m
 	}
-	other := rt.loose.lookUp(r, host, loosePath(path)).route
-	m.twofold = other != nil && other.guarded() && other.Route != m.route.Route && other.To == m.route.To
+	other := rt.lenient.lookUp(r, host, lenientPath(path)).route
+	m.ambiguous = other != nil && other.Guarded() && other.Route != m.route.Route && other.To == m.route.To
 	return m
-}
-
-// loosePath is a path as the most lenient servers read it: a decoded slash or a backslash is a slash, several are one, a
-// segment ends at its parameters, and case does not count.
-func loosePath(path string) string {
-	if !strings.ContainsAny(path, `%\;`) && !strings.Contains(path, "//") && strings.IndexFunc(path, unicode.IsUpper) < 0 {
-		return path
-	}
-	path = strings.ReplaceAll(strings.ToLower(path), "%2f", "/")
-	var b strings.Builder
-	for s := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
-		if s, _, _ = strings.Cut(s, ";"); s != "" {
-			b.WriteString("/" + s)
-		}
-	}
-	return b.String()
 }
 
 func (rt *router) lookUp(r *http.Request, host, path string) (m match) {
@@ -181,36 +152,11 @@ func headersMatch(want map[string]string, r *http.Request) bool {
 	return true
 }
 
-// routingPath is the decoded path, except that an encoded slash stays encoded: it is part of a segment (npm's
-// "/@scope%2fname"), and must not lead into another route. It is made from what the node will get, which is not always
-// what came: net/url encodes a path anew that has, say, a "|" in it, and an encoded slash is a plain one then.
-func routingPath(r *http.Request) string {
-	if r.URL.RawPath == "" {
-		return r.URL.Path
+// noRoute is the problem of a request without a route.
+func noRoute(m match) *problem.Problem {
+	if len(m.allowed) == 0 {
+		return problem.NoRoute
 	}
-	escaped := r.URL.EscapedPath()
-	if !strings.Contains(strings.ToLower(escaped), "%2f") {
-		return r.URL.Path
-	}
-	segments := strings.Split(escaped, "/")
-	for i, s := range segments {
-		segments[i] = decodeSegment(s)
-	}
-	return strings.Join(segments, "/")
-}
-
-func decodeSegment(s string) string {
-	decoded, err := url.PathUnescape(s)
-	if err != nil {
-		return s // net/url has accepted it before
-	}
-	return strings.ReplaceAll(decoded, "/", "%2F")
-}
-
-// hostName is a Host without its port and trailing dot, in lower case. An IPv6 address keeps its brackets.
-func hostName(host string) string {
-	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
-		host = host[:i]
-	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
+	slices.Sort(m.allowed)
+	return problem.NotAllowed(slices.Compact(m.allowed))
 }

@@ -1,0 +1,84 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/node"
+	"github.com/tenfold-go/tenfold/internal/sample"
+)
+
+// transport returns the transport to a service: the service's pool, and above it the steps that work on the requests to
+// nodes and on their responses.
+func (g *Gateway) transport(service string) http.RoundTripper {
+	pool := g.pools[service]
+	i := slices.IndexFunc(g.cfg.Services, func(s config.Service) bool { return s.Name == service })
+	if cookie := g.cfg.Services[i].Sticky; cookie != "" {
+		return policy.Sticky(cookie, pool, pool)
+	}
+	return pool
+}
+
+// Update replaces the set of nodes of a service. It ignores a service that gets no requests.
+func (g *Gateway) Update(set node.Set) {
+	if p := g.pools[set.Service]; p != nil {
+		p.Update(set)
+	}
+}
+
+// AwaitReady returns when the node gets requests. It returns at once for a node of a service that gets no requests. It
+// returns an error when ctx ends first.
+func (g *Gateway) AwaitReady(ctx context.Context, service, id string) error {
+	if p := g.pools[service]; p != nil {
+		return p.AwaitReady(ctx, id)
+	}
+	return nil
+}
+
+// Drain sends no more requests to the node. It returns when the node has none left; when ctx ends first, it cancels them
+// and returns an error.
+func (g *Gateway) Drain(ctx context.Context, service, id string) error {
+	if p := g.pools[service]; p != nil {
+		return p.Drain(ctx, id)
+	}
+	return nil
+}
+
+// Nodes returns the state of each node of a service. It returns nil for a service that gets no requests.
+func (g *Gateway) Nodes(service string) []upstream.Status {
+	if p := g.pools[service]; p != nil {
+		return p.Nodes()
+	}
+	return nil
+}
+
+// Breaker returns the state of a service's circuit breaker: closed, open or half-open. It returns "" for a service that
+// gets no requests.
+func (g *Gateway) Breaker(service string) string {
+	if p := g.pools[service]; p != nil {
+		return p.Breaker().String()
+	}
+	return ""
+}
+
+// InFlight returns the number of requests and upgraded connections of a node, or 0 for an unknown node.
+func (g *Gateway) InFlight(id string) int {
+	for _, p := range g.pools {
+		if n, ok := p.InFlight(id); ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// Sample returns the newest sample of a service's traffic. It returns false for a service that gets no requests.
+func (g *Gateway) Sample(service string) (sample.Sample, bool) {
+	if p := g.pools[service]; p != nil {
+		return p.Sample(), true
+	}
+	return sample.Sample{}, false
+}

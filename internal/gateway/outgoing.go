@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+)
+
+// outgoing returns the request that the node gets: r without the fields of the client's connection. It changes the header
+// of r, which no step needs any more.
+func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
+	ctx := r.Context()
+	if takesEarlyHints(r) {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+			return earlyHints(w, status, h)
+		}})
+	}
+	websocket := wantsWebSocket(r)
+	out := r.WithContext(ctx)
+	out.RequestURI = ""
+	out.Close = false
+	out.Trailer = nil // some servers add trailers to the header, where they would have bypassed every policy
+	if r.ContentLength == 0 {
+		out.Body = http.NoBody // over HTTP/2, a request without a body has a reader, too
+	}
+	trailers := hasToken(r.Header["Te"], "trailers")
+	removeHopByHop(out.Header)
+	if websocket {
+		out.Header["Connection"] = []string{"Upgrade"}
+		out.Header["Upgrade"] = []string{"websocket"}
+	}
+	if trailers {
+		out.Header["Te"] = []string{"trailers"}
+	}
+	delete(out.Header, "Expect") // the engine sends 100 (Continue) when the body is read
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = nil // else the HTTP/2 client would add its own
+	}
+	return out
+}
+
+// takesEarlyHints reports whether the client may get status 103. It may not over HTTP/1.0. It may not while the engine
+// might write 100 (Continue) on another goroutine. gRPC has no such status.
+func takesEarlyHints(r *http.Request) bool {
+	return r.ProtoAtLeast(1, 1) && len(r.Header["Expect"]) == 0 && !exchange.IsGRPC(r)
+}
+
+// earlyHints passes status 103 on. The client package has checked its fields; no other step writes before the response.
+func earlyHints(w http.ResponseWriter, status int, h textproto.MIMEHeader) error {
+	if status != http.StatusEarlyHints {
+		return nil
+	}
+	header := w.Header()
+	before := maps.Clone(header)
+	copyHeader(header, http.Header(h))
+	w.WriteHeader(status)
+	clear(header) // else the server would send the fields again with the response
+	maps.Copy(header, before)
+	return nil
+}
+
+// hopByHop are the fields that belong to one connection (RFC 9110 section 7.6.1).
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "Http2-Settings",
+}
+
+// removeHopByHop removes the hop-by-hop fields, and the fields that Connection names.
+func removeHopByHop(h http.Header) {
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if name = textproto.TrimString(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(h, name)
+	}
+}
+
+// copyHeader copies the end-to-end fields of src to dst. It removes the others from src.
+func copyHeader(dst, src http.Header) {
+	removeHopByHop(src)
+	maps.Copy(dst, src)
+}
+
+// wantsWebSocket reports whether a request asks for a WebSocket. No other upgrade is passed on: above all with h2c, a
+// client could send requests to a node past every policy.
+func wantsWebSocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.ContentLength == 0 &&
+		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(r.Header["Upgrade"][0], "websocket") &&
+		hasToken(r.Header["Connection"], "upgrade")
+}
+
+// hasToken reports whether comma-separated lists contain a token.
+func hasToken(lists []string, token string) bool {
+	for _, list := range lists {
+		for t := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

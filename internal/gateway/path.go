@@ -1,0 +1,59 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// routingPath returns the decoded path by which a request is routed. An encoded slash stays encoded: it is part of a segment
+// (npm's "/@scope%2fname") and must not lead to another route. The path is made from the one that the node will get, which
+// may differ from the client's: net/url encodes a path with, for example, a "|" again, and an encoded slash becomes a plain
+// one.
+func routingPath(r *http.Request) string {
+	if r.URL.RawPath == "" {
+		return r.URL.Path
+	}
+	escaped := r.URL.EscapedPath()
+	if !strings.Contains(strings.ToLower(escaped), "%2f") {
+		return r.URL.Path
+	}
+	segments := strings.Split(escaped, "/")
+	for i, s := range segments {
+		segments[i] = decodeSegment(s)
+	}
+	return strings.Join(segments, "/")
+}
+
+func decodeSegment(s string) string {
+	decoded, err := url.PathUnescape(s)
+	if err != nil {
+		return s // not possible: net/url has accepted the path
+	}
+	return strings.ReplaceAll(decoded, "/", "%2F")
+}
+
+// hostName returns a Host without port and trailing dot, in lower case. An IPv6 address keeps its brackets.
+func hostName(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
+
+// lenientPath returns a path as the most lenient servers read it: an encoded slash and a backslash are slashes, several
+// slashes are one, a segment ends at its parameters, and case does not matter.
+func lenientPath(path string) string {
+	if !strings.ContainsAny(path, `%\;`) && !strings.Contains(path, "//") && strings.IndexFunc(path, unicode.IsUpper) < 0 {
+		return path
+	}
+	path = strings.ReplaceAll(strings.ToLower(path), "%2f", "/")
+	var b strings.Builder
+	for s := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if s, _, _ = strings.Cut(s, ";"); s != "" {
+			b.WriteString("/" + s)
+		}
+	}
+	return b.String()
+}
