@@ -13,7 +13,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// FuzzToken checks that arbitrary tokens are refused without a panic, and that a well-formed token has only one encoding.
+// FuzzToken checks that arbitrary tokens are refused without a panic, and that a well-formed token has only one
+// encoding.
 func FuzzToken(f *testing.F) {
 	s := newSigner(f, "1", "EdDSA")
 	v := newVerifier(f, jwtConfig(keyFile(f, jwks(f, s)), "EdDSA"), nil)
@@ -42,8 +43,8 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzSigned compares the Verifier with golang-jwt's parser, for an issuer that signs any content: the parser accepts each
-// token that the Verifier accepts, with the same subject.
+// FuzzSigned compares the Verifier with golang-jwt's parser, for an issuer that signs any content: the parser accepts
+// each token that the Verifier accepts, with the same subject.
 func FuzzSigned(f *testing.F) {
 	s := newSigner(f, "1", "EdDSA")
 	v := newVerifier(f, jwtConfig(keyFile(f, jwks(f, s)), "EdDSA"), nil)

@@ -22,7 +22,8 @@ var methods = map[string]jwt.SigningMethod{
 	"PS256": jwt.SigningMethodPS256, "PS384": jwt.SigningMethodPS384, "PS512": jwt.SigningMethodPS512,
 }
 
-// key is a public key and the accepted algorithms that it may verify: all of its type, or only the one that its set names.
+// key is a public key and the accepted algorithms that it may verify: all of its type, or only the one that its set
+// names.
 type key struct {
 	id         string // the kid; "" without one
 	algorithms []string
@@ -50,7 +51,8 @@ func newKey(id, named string, public any, accepted []string) (k key, err error) 
 
 var errNoAlgorithm = errors.New("does not match any accepted algorithm")
 
-// matchesType reports whether an algorithm uses keys of this type. golang-jwt alone accepts any curve for any ES algorithm.
+// matchesType reports whether an algorithm uses keys of this type. golang-jwt alone accepts any curve for any ES
+// algorithm.
 func matchesType(public any, algorithm string) bool {
 	switch k := public.(type) {
 	case ed25519.PublicKey:

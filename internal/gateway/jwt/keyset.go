@@ -25,8 +25,8 @@ func (s *keySet) equal(o *keySet) bool {
 	return reflect.DeepEqual(s.keys, o.keys) && reflect.DeepEqual(s.ignored, o.ignored)
 }
 
-// readSet reads a JWKS or public keys in PEM. It ignores keys that the gateway cannot use. It fails if data does not say
-// unambiguously which keys the issuer has.
+// readSet reads a JWKS or public keys in PEM. It ignores keys that the gateway cannot use. It fails if data does not
+// say unambiguously which keys the issuer has.
 func readSet(data []byte, accepted []string) (*keySet, error) {
 	read := readPEM
 	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
@@ -53,8 +53,8 @@ func duplicateError(id string) error {
 	return fmt.Errorf("has two keys with the kid %q for the same algorithm", id)
 }
 
-// find returns the key of a token. For a token with a kid it is the key with that kid, or else the only key without a kid
-// that supports the algorithm. For a token without kid it is the only key that supports the algorithm.
+// find returns the key of a token. For a token with a kid it is the key with that kid, or else the only key without a
+// kid that supports the algorithm. For a token without kid it is the only key that supports the algorithm.
 func (s *keySet) find(kid, algorithm string) (public any, refusal *Refusal) {
 	sameID, matching := false, 0
 	for i := range s.keys {

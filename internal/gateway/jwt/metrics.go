@@ -2,7 +2,8 @@ package jwt
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics count tokens and refreshes of the keys. Several Verifiers may share one, for example during a reload.
+// Metrics count tokens and refreshes of the keys. Several Verifiers may share one, for example during a reload. The
+// number of keys is then that of the last refresh of any of them.
 type Metrics struct {
 	accepted      prometheus.Counter
 	refused       map[Reason]prometheus.Counter

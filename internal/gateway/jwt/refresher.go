@@ -9,8 +9,8 @@ import (
 // maxWait is how long a request waits for the keys.
 const maxWait = 2 * time.Second
 
-// refresher coalesces refreshes of the keys. Run performs them, one at a time. Requests wait for the refresh in progress,
-// or trigger one, at most once per window.
+// refresher coalesces refreshes of the keys. Run performs them, one at a time. Requests wait for the refresh in
+// progress, or trigger one, at most once per window.
 type refresher struct {
 	window    time.Duration
 	triggered chan struct{} // capacity 1; has a value only while current is not nil

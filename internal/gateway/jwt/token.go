@@ -42,7 +42,8 @@ func parse(s string) (t token, refusal *Refusal) {
 	return t, t.readHeader(fields)
 }
 
-// readHeader reads alg and kid from the header. It ignores keys that the header contains or refers to (jwk, jku, x5c, x5u).
+// readHeader reads alg and kid from the header. It ignores keys that the header contains or refers to (jwk, jku, x5c,
+// x5u).
 func (t *token) readHeader(data []byte) *Refusal {
 	header, err := parseObject(data)
 	if err != nil {
@@ -66,8 +67,8 @@ func (t *token) readHeader(data []byte) *Refusal {
 	return nil
 }
 
-// isAccessToken reports whether a typ can be that of an access token (RFC 8725, section 3.11). Issuers sign other tokens
-// with the same keys, for example logout+jwt and secevent+jwt.
+// isAccessToken reports whether a typ can be that of an access token (RFC 8725, section 3.11). Issuers sign other
+// tokens with the same keys, for example logout+jwt and secevent+jwt.
 func isAccessToken(typ any) bool {
 	s, _ := typ.(string)
 	s = strings.ToLower(s)
@@ -75,8 +76,8 @@ func isAccessToken(typ any) bool {
 	return s == "jwt" || s == "at+jwt" || s == "jose"
 }
 
-// decode reads base64url as in RFC 7515: without padding, white space and unused bits. So each byte sequence has exactly
-// one valid encoding.
+// decode reads base64url as in RFC 7515: without padding, white space and unused bits. So each byte sequence has
+// exactly one valid encoding.
 func decode(s string) ([]byte, bool) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, false // encoding/base64 skips them

@@ -14,11 +14,11 @@ const (
 // digest is the hash of a token, which the cache keeps in place of the token.
 type digest [sha256.Size]byte
 
-// tokenCache holds the tokens that one set of keys has verified. A cached token costs a hash, less than 1 µs, in place of
-// a signature check, 40 to 1600 µs. The cache ends with its set of keys.
+// tokenCache holds the tokens that one set of keys has verified. A cached token costs a hash, less than 1 µs, in place
+// of a signature check, 40 to 1600 µs. The cache ends with its set of keys.
 //
-// It keeps the most recently used tokens in two generations. When the recent generation is full, it becomes the previous
-// one, and the tokens of the old previous one that were not used since are dropped.
+// It keeps the most recently used tokens in two generations. When the recent generation is full, it becomes the
+// previous one, and the tokens of the old previous one that were not used since are dropped.
 type tokenCache struct {
 	mu               sync.Mutex
 	recent, previous map[digest]identity

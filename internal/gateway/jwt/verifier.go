@@ -69,8 +69,8 @@ func New(cfg *config.JWT, o *Options) (*Verifier, error) {
 	return v, nil
 }
 
-// loadFile reads the key file for the first time. It fails if the file has no usable key, because the operator is waiting
-// for the start and can correct the file.
+// loadFile reads the key file for the first time. It fails if the file has no usable key, because the operator is
+// waiting for the start and can correct the file.
 func (v *Verifier) loadFile() error {
 	data, err := v.source.readFile()
 	if err != nil {

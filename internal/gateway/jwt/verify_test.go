@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // testCase is a token and the reason why it is refused; "" for a valid token.
@@ -22,8 +24,8 @@ type testCase struct {
 	want  Reason
 }
 
-// checkTokens verifies each token twice, because a cached result must be the same. It also checks that neither the error
-// nor the log contains any part of a token.
+// checkTokens verifies each token twice, because a cached result must be the same. It also checks that neither the
+// error nor the log contains any part of a token.
 func checkTokens(t *testing.T, v *Verifier, log *bytes.Buffer, table []testCase) {
 	t.Helper()
 	for _, c := range table {
@@ -376,5 +378,20 @@ func TestTokenCacheIsBounded(t *testing.T) {
 	c.put(often, identity{strings.Repeat("x", maxSubjectBytes+1), id.expires})
 	if _, ok := c.get(often, now); ok {
 		t.Error("a token with a huge subject is cached")
+	}
+}
+
+// Two Verifiers can share metrics on one registry, as during a reload.
+func TestVerifiersShareMetrics(t *testing.T) {
+	s := newSigner(t, "1", "EdDSA")
+	m := NewMetrics(prometheus.NewRegistry())
+	for range 2 {
+		v := newVerifier(t, jwtConfig(keyFile(t, jwks(t, s)), "EdDSA"), &Options{Metrics: m})
+		if got := reasonOf(t, v, s.valid(t)); got != "" {
+			t.Errorf("refused: %q", got)
+		}
+	}
+	if got := counterValue(t, m.accepted); got != 2 {
+		t.Errorf("%v tokens counted, want 2", got)
 	}
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // Auth passes only requests with a bearer token that v accepts (RFC 6750). It records the subject of the token; a token
-// without subject counts as its own subject. The service receives the token unchanged. A CORS preflight passes without a
-// token, because browsers send it without credentials.
+// without subject counts as its own subject. The service receives the token unchanged. A CORS preflight passes without
+// a token, because browsers send it without credentials.
 func Auth(v *jwt.Verifier) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +37,8 @@ func Auth(v *jwt.Verifier) Policy {
 	}
 }
 
-// tokenID identifies a valid token without a subject by a hash of its signed part. The signature is left out, because one
-// token can have several valid signatures. The NUL keeps IDs apart from subjects, which begin with an issuer.
+// tokenID identifies a valid token without a subject by a hash of its signed part. The signature is left out, because
+// one token can have several valid signatures. The NUL keeps IDs apart from subjects, which begin with an issuer.
 func tokenID(token string) string {
 	return "\x00" + caller.Digest(token[:strings.LastIndexByte(token, '.')])
 }
@@ -73,14 +73,18 @@ func refuseToken(w http.ResponseWriter, r *http.Request, err error) {
 		reason = refusal.Reason
 	}
 	if reason == jwt.NoKeys {
-		problem.Write(w, r, &problem.Problem{Status: http.StatusServiceUnavailable, Reason: "token_no_keys", RetryAfter: retryNoKeys, Err: err,
-			Detail: "tokens cannot be checked at the moment"})
+		problem.Write(w, r, &problem.Problem{
+			Status: http.StatusServiceUnavailable, Reason: "token_no_keys", RetryAfter: retryNoKeys, Err: err,
+			Detail: "tokens cannot be checked at the moment",
+		})
 		return
 	}
 	challenge := `Bearer realm="api"`
 	if reason != jwt.Missing { // RFC 6750, section 3.1: without a token, the answer has no error code
 		challenge += `, error="invalid_token", error_description="` + refusalTexts[reason] + `"`
 	}
-	problem.Write(w, r, &problem.Problem{Status: http.StatusUnauthorized, Reason: "token_" + string(reason), Detail: refusalTexts[reason],
-		Challenge: challenge, Err: err})
+	problem.Write(w, r, &problem.Problem{
+		Status: http.StatusUnauthorized, Reason: "token_" + string(reason), Detail: refusalTexts[reason],
+		Challenge: challenge, Err: err,
+	})
 }

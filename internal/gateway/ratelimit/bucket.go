@@ -2,7 +2,8 @@ package ratelimit
 
 import "time"
 
-// bucket is what a gateway knows about one caller. Times are nanoseconds since the start of the gateway; 0 means not set.
+// bucket is what a gateway knows about one caller. Times are nanoseconds since the start of the gateway; 0 means not
+// set.
 //
 // Each gateway counts the requests that it admits in tat. If gateways count together, a request also needs a token from
 // the store, which counts for all of them. The gateway leases several tokens at a time and spends them without asking.
@@ -15,8 +16,8 @@ type bucket struct {
 	wanted    uint32 // size of the lease in the last request to the store
 }
 
-// leaseTime is how long a gateway may spend leased tokens. If the caller comes again within the same time after that, the
-// gateway returns the rest. Otherwise the store counts all tokens of the lease as spent.
+// leaseTime is how long a gateway may spend leased tokens. If the caller comes again within the same time after that,
+// the gateway returns the rest. Otherwise the store counts all tokens of the lease as spent.
 const leaseTime = 5 * time.Second
 
 // decision is the result of bucket.decide.
@@ -28,8 +29,8 @@ const (
 	undecided // only the store can decide
 )
 
-// decide counts a request if it admits it. If it refuses the request, it returns the time to wait. With alone, the gateway
-// decides without the store.
+// decide counts a request if it admits it. If it refuses the request, it returns the time to wait. With alone, the
+// gateway decides without the store.
 func (b *bucket) decide(now int64, l limit, alone bool) (decision, time.Duration) {
 	next, wait := l.decide(now, b.tat)
 	switch {
@@ -64,8 +65,8 @@ type tokenGrant struct {
 	wait   time.Duration // time after which the store has more tokens; 0: it has more now
 }
 
-// request ends the lease and returns the request for the next one. The new lease is twice the last size if the lease was
-// spent before its end, and otherwise as large as what was spent.
+// request ends the lease and returns the request for the next one. The new lease is twice the last size if the lease
+// was spent before its end, and otherwise as large as what was spent.
 func (b *bucket) request(now int64, needed int, maxLease uint32) tokenRequest {
 	r := tokenRequest{needed: needed, returning: b.leaseEnd, spent: int(b.spent)}
 	wanted := b.spent

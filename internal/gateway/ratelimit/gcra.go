@@ -6,9 +6,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// limit is a rate and a burst in the terms of the generic cell rate algorithm (ITU-T I.371, annex A: virtual scheduling),
-// in nanoseconds. The state of a caller is one number, the theoretical arrival time (TAT): when the caller will have its
-// full burst again.
+// limit is a rate and a burst in the terms of the generic cell rate algorithm (ITU-T I.371, annex A: virtual
+// scheduling), in nanoseconds. The state of a caller is one number, the theoretical arrival time (TAT): when the caller
+// will have its full burst again.
 type limit struct {
 	interval int64 // T of I.371: the time that one request uses up
 	depth    int64 // burst * T, the sum of T and the tolerance of I.371

@@ -9,8 +9,8 @@ type queue struct {
 	pending chan struct{} // closed when the store has answered; nil if no request asks
 }
 
-// decideWithStore decides a request with tokens from the store. A request that arrives while another one asks is part of
-// the next question. A request that has waited for the store's timeout is decided without the store.
+// decideWithStore decides a request with tokens from the store. A request that arrives while another one asks is part
+// of the next question. A request that has waited for the store's timeout is decided without the store.
 func (l *Limiter) decideWithStore(s *shard, key uint64, caller string, arrived int64) (decision, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,8 +45,8 @@ func New(s *store.Store, o *Options) *Limits {
 	return l
 }
 
-// Run keeps the connection to the store until ctx ends. It returns nil. Without a connection, and without Run, the gateway
-// counts alone.
+// Run keeps the connection to the store until ctx ends. It returns nil. Without a connection, and without Run, the
+// gateway counts alone.
 func (l *Limits) Run(ctx context.Context) error {
 	if l.used {
 		l.shared.run(ctx)
@@ -89,8 +89,8 @@ type Limiter struct {
 	maxLease  uint32  // tokens
 }
 
-// Admit counts a request of a caller. If it refuses the request, it returns the time after which one can be admitted. The
-// name of the caller becomes part of a key in the store, so it must not contain a secret.
+// Admit counts a request of a caller. If it refuses the request, it returns the time after which one can be admitted.
+// The name of the caller becomes part of a key in the store, so it must not contain a secret.
 //
 // Admit usually takes well under a microsecond. If it has to ask the store, it takes one round trip, and at most twice
 // Options.StoreTimeout.

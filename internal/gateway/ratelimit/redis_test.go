@@ -98,7 +98,8 @@ func TestSmallLimitsAreExact(t *testing.T) {
 	}
 }
 
-// While Redis is down or hangs, the gateway decides every request. When Redis is back, the gateways count together again.
+// While Redis is down or hangs, the gateway decides every request. When Redis is back, the gateways count together
+// again.
 func TestRedisFails(t *testing.T) {
 	r := redistest.Start(t)
 	for _, fault := range []struct {

@@ -108,8 +108,8 @@ func (s *shared) tryConnect() error {
 	return nil
 }
 
-// request asks the store for tokens and returns after the timeout at the latest. After an error the store is unavailable
-// until run reaches it again.
+// request asks the store for tokens and returns after the timeout at the latest. After an error the store is
+// unavailable until run reaches it again.
 func (s *shared) request(key string, l limit, r tokenRequest) (tokenGrant, error) {
 	ts := s.store.Load()
 	if ts == nil {

@@ -120,7 +120,8 @@ func TestRequestsOfOneCallerShareRoundTrips(t *testing.T) {
 	})
 }
 
-// A request does not wait indefinitely if the store grants one token at a time. After the timeout, the gateway decides alone.
+// A request does not wait indefinitely if the store grants one token at a time. After the timeout, the gateway decides
+// alone.
 func TestWaitIsBounded(t *testing.T) {
 	withFakeStore(t, route(perSecond(1000), 1000, "fleet"), func(t *testing.T, l *Limiter, f *fakeStore, _ *logBuffer) {
 		f.delay, f.maxGrant = 20*time.Millisecond, 1

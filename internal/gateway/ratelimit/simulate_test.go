@@ -68,8 +68,8 @@ func TestGatewaysTogetherNeverExceedLimit(t *testing.T) {
 	}
 }
 
-// The share of the allowed requests that several gateways admit, for a steady caller and several distributions of its requests.
-// The caller loses the tokens of leases on gateways to which it does not return in time.
+// The share of the allowed requests that several gateways admit, for a steady caller and several distributions of its
+// requests. The caller loses the tokens of leases on gateways to which it does not return in time.
 func TestGatewaysTogetherUseTheLimit(t *testing.T) {
 	const rate, duration = 100, 20 * time.Second
 	for name, c := range map[string]struct {
@@ -120,8 +120,8 @@ func TestRoundTripsBelowTheLimit(t *testing.T) {
 	}
 }
 
-// FuzzLeases simulates the traffic between gateways and store: requests, pauses, lost answers, and delayed requests to the
-// store. Two bytes are one step.
+// FuzzLeases simulates the traffic between gateways and store: requests, pauses, lost answers, and delayed requests to
+// the store. Two bytes are one step.
 func FuzzLeases(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 1, 2, 1, 0, 9, 0, 65, 0, 129, 0, 1, 1, 1}, uint16(100), uint16(20))
 	f.Add([]byte{0, 1, 0, 2, 0, 200, 0, 1, 1, 130, 3, 255, 0, 1, 1, 1, 0, 63, 0, 0, 0, 0}, uint16(10), uint16(64))

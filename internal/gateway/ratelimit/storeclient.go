@@ -17,8 +17,8 @@ var leaseLua string
 
 var leaseScript = redisscript.New(leaseLua)
 
-// portionTime is how long the store collects tokens for a caller without tokens. The caller then gets them in one portion
-// and does not need a round trip for each.
+// portionTime is how long the store collects tokens for a caller without tokens. The caller then gets them in one
+// portion and does not need a round trip for each.
 const portionTime = 100 * time.Millisecond
 
 // storeClient requests tokens from Redis. It satisfies tokenStore.

@@ -13,8 +13,8 @@ const (
 // table holds the buckets of a route's callers by a hash of their names: 64 bits under a random seed. Two of 100,000
 // callers share a hash in one of four billion tables.
 //
-// A full shard evicts the bucket with the lowest TAT: one that has its full burst again, which loses nothing, or else the
-// one that has used least. So a flood of new names evicts other new names, and not the callers at their limit.
+// A full shard evicts the bucket with the lowest TAT: one that has its full burst again, which loses nothing, or else
+// the one that has used least. So a flood of new names evicts other new names, and not the callers at their limit.
 type table struct {
 	seed        maphash.Seed
 	maxPerShard int
@@ -44,8 +44,8 @@ func (t *table) shard(caller string) (*shard, uint64) {
 	return &t.shards[key%shards], key
 }
 
-// bucket returns the bucket of a caller, and adds it if necessary. The caller of this method holds the lock of the shard.
-// The result is valid until the lock is released.
+// bucket returns the bucket of a caller, and adds it if necessary. The caller of this method holds the lock of the
+// shard. The result is valid until the lock is released.
 func (t *table) bucket(s *shard, key uint64, now int64) *bucket {
 	if i, ok := s.index[key]; ok {
 		return &s.buckets[i].bucket

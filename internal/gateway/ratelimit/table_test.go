@@ -85,8 +85,8 @@ func TestLimitIsExactForConcurrentRequests(t *testing.T) {
 	}
 }
 
-// The table is bounded. It first evicts callers that have their full burst, and then those that have used least. So a flood of
-// new names does not help a caller at its limit.
+// The table is bounded. It first evicts callers that have their full burst, and then those that have used least. So a
+// flood of new names does not help a caller at its limit.
 func TestTableEvictsLeastUsed(t *testing.T) {
 	limits := New(nil, nil)
 	c := &clock{}
@@ -140,5 +140,19 @@ func TestTableEvictsLeastUsed(t *testing.T) {
 	}
 	if admits(l, "old"); !admits(l, "old") || admits(l, "old") {
 		t.Error("a caller lost its bucket, or has too many tokens")
+	}
+}
+
+// Two gateways in one process can share metrics on one registry, as during a reload.
+func TestLimitsShareMetrics(t *testing.T) {
+	m := NewMetrics(prometheus.NewRegistry())
+	for range 2 {
+		l := New(nil, &Options{Metrics: m}).Limiter(route(config.Rate{Requests: 1, Per: time.Hour}, 1, "gateway"))
+		if !admits(l, "caller") || admits(l, "caller") {
+			t.Error("want the first request admitted and the second one refused")
+		}
+	}
+	if admitted, refused := metricValue(t, m.admitted), metricValue(t, m.refused); admitted != 2 || refused != 2 {
+		t.Errorf("counted %v admitted and %v refused, want 2 and 2", admitted, refused)
 	}
 }

@@ -50,8 +50,8 @@ func (c *Conn) beginBody(line statusLine, headRequest bool) (keepAlive bool) {
 	return keepAlive
 }
 
-// skipFraming consumes the framing at the front of the buffer. After it, data is next (body.left > 0), or the message is
-// complete, or more of the framing has to be read.
+// skipFraming consumes the framing at the front of the buffer. After it, data is next (body.left > 0), or the message
+// is complete, or more of the framing has to be read.
 func (c *Conn) skipFraming() *wire.Violation {
 	d := &c.body
 	for {

@@ -74,11 +74,11 @@ func orDefault(n, otherwise int) int {
 // has no unambiguous form fails with NotSent.
 //
 // A body of length req.ContentLength is sent with that length. Any other body is chunked, and req.Trailer follows it. A
-// small body in memory is written together with the head. A goroutine sends any other body, so that RoundTrip can return
-// the response during the upload. RoundTrip always closes req.Body, possibly after it has returned.
+// small body in memory is written together with the head. A goroutine sends any other body, so that RoundTrip can
+// return the response during the upload. RoundTrip always closes req.Body, possibly after it has returned.
 //
-// Interim responses go to the Got1xxResponse hook of httptrace.ClientTrace in the context. The body of a 101 response is
-// an io.ReadWriteCloser over the raw connection. The context of the request no longer affects it.
+// Interim responses go to the Got1xxResponse hook of httptrace.ClientTrace in the context. The body of a 101 response
+// is an io.ReadWriteCloser over the raw connection. The context of the request no longer affects it.
 //
 // Each error is an *Error. Closing the response body before its end closes the connection, unless the rest of the body
 // has arrived already. Close of the body never waits for the peer.
@@ -159,8 +159,8 @@ func (c *Conn) endMessage(clean bool) {
 	c.releaseBuffers()
 }
 
-// fill reads once more into the buffer, after moving unused bytes to its front. It grows the buffer if it is full, which
-// happens only for a large head.
+// fill reads once more into the buffer, after moving unused bytes to its front. It grows the buffer if it is full,
+// which happens only for a large head.
 func (c *Conn) fill() error {
 	if c.r > 0 {
 		c.w = copy(c.buf, c.buf[c.r:c.w])

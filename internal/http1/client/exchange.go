@@ -38,9 +38,9 @@ func (h *Head) All(yield func(name, value []byte) bool) {
 	}
 }
 
-// Exchange is RoundTrip for a load generator, without allocations. It writes the complete request in raw, fills in head,
-// and writes the response body to sink, or drops it if sink is nil. It skips interim responses. A switch of protocols is
-// an error. For time limits, set deadlines on the net.Conn.
+// Exchange is RoundTrip for a load generator, without allocations. It writes the complete request in raw, fills in
+// head, and writes the response body to sink, or drops it if sink is nil. It skips interim responses. A switch of
+// protocols is an error. For time limits, set deadlines on the net.Conn.
 //
 // Each error is an *Error. An error closes the connection.
 func (c *Conn) Exchange(raw []byte, head *Head, sink io.Writer) error {

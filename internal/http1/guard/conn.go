@@ -17,8 +17,8 @@ import (
 //	buf:  | handed out | passed | dropped | unread | free |
 //	                  out     outEnd     in      inEnd
 //
-// Usually there is no buffer: a read goes directly into the server's buffer, and the filter works in it. A pooled buffer
-// holds only what the filter cannot pass yet, typically the first part of a head.
+// Usually there is no buffer: a read goes directly into the server's buffer, and the filter works in it. A pooled
+// buffer holds only what the filter cannot pass yet, typically the first part of a head.
 //
 // net/http guarantees that reads are not concurrent, and that the server's state changes happen between reads.
 type conn struct {
@@ -75,8 +75,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// readFiltered filters the unread bytes. Without unread bytes it reads from the connection. It returns 0, nil if the caller
-// has to look at the buffer and the filter's state again.
+// readFiltered filters the unread bytes. Without unread bytes it reads from the connection. It returns 0, nil if the
+// caller has to look at the buffer and the filter's state again.
 func (c *conn) readFiltered(p []byte) (int, error) {
 	if c.in == c.inEnd {
 		n, err := c.Conn.Read(p)
@@ -176,9 +176,9 @@ func (c *conn) readRaw(p []byte) (int, error) {
 
 var errEarlyData = errors.New("too much data after an upgrade request that has no answer yet")
 
-// readBeforeUpgrade serves the read that net/http keeps pending during a handler that may switch protocols. The protocol
-// of the next bytes is not known yet. So the bytes are stored until the server's next state decides. The read returns
-// only an error.
+// readBeforeUpgrade serves the read that net/http keeps pending during a handler that may switch protocols. The
+// protocol of the next bytes is not known yet. So the bytes are stored until the server's next state decides. The read
+// returns only an error.
 func (c *conn) readBeforeUpgrade(p []byte) (int, error) {
 	for {
 		if c.in < c.inEnd && c.inEnd-c.in >= wire.BufferSize {

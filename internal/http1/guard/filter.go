@@ -32,8 +32,8 @@ const (
 	stateBodyRefused              // ignored, because a body was refused
 )
 
-// pass filters b in place, at most to the end of one message. The server may read b[:out]; b[used:] has to wait for more
-// octets. Octets that pass move to the front, over dropped ones.
+// pass filters b in place, at most to the end of one message. The server may read b[:out]; b[used:] has to wait for
+// more octets. Octets that pass move to the front, over dropped ones.
 func (f *filter) pass(b []byte) (out, used int) {
 	for used < len(b) {
 		rest := b[used:]
@@ -102,7 +102,9 @@ func (f *filter) stepHead(b []byte) (took, kept int, v *wire.Violation) {
 			return 2, 0, nil
 		}
 	}
-	p := f.resumeParser(wire.Limits{Bytes: f.o.MaxHeaderBytes, Lines: f.o.MaxHeaderLines, StartLine: f.o.MaxTarget + maxMethod})
+	p := f.resumeParser(wire.Limits{
+		Bytes: f.o.MaxHeaderBytes, Lines: f.o.MaxHeaderLines, StartLine: f.o.MaxTarget + maxMethod,
+	})
 	n, v := p.Parse(b)
 	if n == 0 && v == nil {
 		return 0, 0, nil

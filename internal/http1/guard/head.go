@@ -177,8 +177,8 @@ func (r *requestHead) checkField(name, value []byte, p *wire.HeadParser) *wire.V
 	return nil
 }
 
-// checkConnection checks the fields that a Connection field names, which the next hop drops. Fields that this hop acts on
-// are not allowed among them: framing, routing, identity and the request's path through proxies.
+// checkConnection checks the fields that a Connection field names, which the next hop drops. Fields that this hop acts
+// on are not allowed among them: framing, routing, identity and the request's path through proxies.
 func checkConnection(value []byte) (v *wire.Violation) {
 	wire.Elements(value, func(name []byte) bool {
 		switch {

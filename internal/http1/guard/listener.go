@@ -17,7 +17,8 @@ type Options struct {
 	// server sees no byte of an incomplete head.
 	HeaderTimeout time.Duration
 
-	// KeepUnderscores passes header names like X_Real_IP. Many backends cannot tell them from X-Real-IP. Default: drop them.
+	// KeepUnderscores passes header names like X_Real_IP. Many backends cannot tell them from X-Real-IP. Default: drop
+	// them.
 	KeepUnderscores bool
 	// AllowH2C passes connections that begin with the preface of HTTP/2. The guard checks nothing on them.
 	AllowH2C bool
@@ -50,8 +51,8 @@ type Listener struct {
 	o Options
 }
 
-// NewListener guards the connections of inner. They are plain, or *tls.Conn after their handshake. net/http cannot serve
-// HTTP/2 on a guarded TLS connection; see NewTLSListener for that. Call Attach with the server first.
+// NewListener guards the connections of inner. They are plain, or *tls.Conn after their handshake. net/http cannot
+// serve HTTP/2 on a guarded TLS connection; see NewTLSListener for that. Call Attach with the server first.
 func NewListener(inner net.Listener, o *Options) *Listener {
 	return &Listener{Listener: inner, o: o.withDefaults()}
 }

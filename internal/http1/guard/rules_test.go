@@ -30,8 +30,8 @@ func guardedServer(t testing.TB, o *Options, h http.Handler) string {
 	return l.Addr().String()
 }
 
-// describe is a handler that answers with the request that it sees: "METHOD URI host=HOST body=BODY fields...". It answers
-// a refused request with the reason.
+// describe is a handler that answers with the request that it sees: "METHOD URI host=HOST body=BODY fields...". It
+// answers a refused request with the reason.
 var describe http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	if status, reason, ok := Refusal(r); ok {
 		http.Error(w, reason+" ("+r.Method+" "+r.RequestURI+")", status)
@@ -54,8 +54,8 @@ var describe http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// exchange sends bytes and returns status and body of each answer, at most n of them, and "end" if the server closed the
-// connection after them.
+// exchange sends bytes and returns status and body of each answer, at most n of them, and "end" if the server closed
+// the connection after them.
 func exchange(t testing.TB, addr, send string, n int) (answers []string) {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)

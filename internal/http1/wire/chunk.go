@@ -19,9 +19,9 @@ var (
 	longChunkExtensions = &Violation{400, "too many chunk extensions"}
 )
 
-// ReadChunkLine reads the chunk-size line at the front of b. extensions is how many octets of extensions the body has had
-// before. It returns the length n of the line with its CRLF and the length of the line's extension in octets; n is 0 while
-// the line is not complete.
+// ReadChunkLine reads the chunk-size line at the front of b. extensions is how many octets of extensions the body has
+// had before. It returns the length n of the line with its CRLF and the length of the line's extension in octets; n is
+// 0 while the line is not complete.
 func ReadChunkLine(b []byte, extensions int) (n int, size int64, extension int, v *Violation) {
 	end := bytes.IndexByte(b[:min(len(b), maxChunkLine+2)], '\n')
 	switch {
@@ -43,8 +43,8 @@ func ReadChunkLine(b []byte, extensions int) (n int, size int64, extension int, 
 }
 
 // parseChunkLine reads a chunk-size line without its CRLF: hexadecimal digits, then nothing or an extension. It returns
-// the length of the extension, which is otherwise ignored. A sign, a prefix and whitespace are invalid (RFC 9112 section
-// 7.1).
+// the length of the extension, which is otherwise ignored. A sign, a prefix and whitespace are invalid (RFC 9112
+// section 7.1).
 func parseChunkLine(line []byte) (size int64, extension int, v *Violation) {
 	digits := 0
 	for digits < len(line) && IsHex(line[digits]) {

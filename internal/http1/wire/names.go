@@ -34,8 +34,9 @@ func IsConnectionField(name string) bool {
 	return false
 }
 
-// RemoveHopByHop deletes from h the fields that a proxy must not forward (RFC 9110 section 7.6.1): the connection fields,
-// those for the authentication at a proxy and for an upgrade to HTTP/2, and those that the Connection field names.
+// RemoveHopByHop deletes from h the fields that a proxy must not forward (RFC 9110 section 7.6.1): the connection
+// fields, those for the authentication at a proxy and for an upgrade to HTTP/2, and those that the Connection field
+// names.
 func RemoveHopByHop(h http.Header) {
 	for _, list := range h["Connection"] {
 		Elements(list, func(name string) bool {
@@ -48,8 +49,9 @@ func RemoveHopByHop(h http.Header) {
 	}
 }
 
-// ForbiddenInTrailer reports whether a field decides about framing, routing or the connection, so that it would come too
-// late in a trailer section (RFC 9110 section 6.5.1). Fields that are only useless in a trailer section are allowed.
+// ForbiddenInTrailer reports whether a field decides about framing, routing or the connection, so that it would come
+// too late in a trailer section (RFC 9110 section 6.5.1). Fields that are only useless in a trailer section are
+// allowed.
 func ForbiddenInTrailer[S string | []byte](name S) bool {
 	for _, word := range [...]string{
 		"transfer-encoding", "content-length", "host", "trailer", "connection", "keep-alive", "te", "upgrade",
