@@ -86,9 +86,16 @@ var allowedImports = map[string][]string{
 
 	"internal/curve": {},
 
-	"internal/journey": {"internal/strictyaml"},
+	"internal/journey": {"internal/http1/wire", "internal/strictyaml"},
 
-	"internal/load": {"internal/journey", "internal/http1/client"},
+	"internal/load": {"internal/curve", "internal/http1/client", "internal/http1/wire", "internal/journey", "internal/load/arrivals",
+		"internal/load/platform", "internal/report"},
+
+	"internal/load/arrivals": {},
+
+	"internal/load/platform": {},
+
+	"internal/load/render": {"internal/curve", "internal/report"},
 
 	"internal/plan": {"internal/report"},
 

@@ -1,51 +1,54 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/load/arrivals"
+	"github.com/tenfold-go/tenfold/internal/load/render"
 )
 
 type loadCmd struct {
-	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: http:// or https://; or a file with a journey, *.yaml."`
+	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: an http:// or https:// URL, or a file with a journey, *.yaml."`
 
-	Rate      amount[float64]       `group:"Load" placeholder:"R" help:"Offer so many requests per second; with a journey, visits."`
-	Rates     amount[rateRange]     `group:"Load" placeholder:"LO..HI" help:"Look for the knee: double the rate until the objective breaks, then narrow down to 5 %."`
-	Users     amount[int]           `group:"Load" placeholder:"N" help:"Closed load instead: so many users who wait for each answer."`
-	Objective *load.Objective       `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What has to hold; exit code 3 when it does not. Default of a sweep: p99=1s,errors=1%."`
-	Duration  amount[time.Duration] `group:"Load" default:"10s" help:"What is measured of each step."`
-	Warmup    string                `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Before that: auto waits until rate and median are steady; 0s for none."`
-	Arrivals  load.Arrivals         `group:"Load" default:"poisson" placeholder:"poisson|even" help:"As independent visitors come, or as a metronome."`
-	Seed      uint64                `group:"Load" default:"1" placeholder:"N" help:"Equal seeds make equal schedules."`
+	Rate      amount[float64]       `group:"Load" placeholder:"R" help:"Offer R requests per second; with a journey, R visits."`
+	Rates     amount[rateRange]     `group:"Load" placeholder:"LO..HI" help:"Search for the knee: double the rate until the objective fails, then narrow the knee down to 5 %."`
+	Users     amount[int]           `group:"Load" placeholder:"N" help:"Closed load instead: N users who wait for each response."`
+	Objective *curve.Objective      `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What the target must meet; exit code 3 if it does not. Default of a search: p99=1s,errors=1%."`
+	Duration  amount[time.Duration] `group:"Load" default:"10s" help:"Measured time of each step."`
+	Warmup    string                `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Time before it that is not measured; auto waits until rate and median latency are steady, 0s means no warm-up."`
+	Arrivals  arrivals.Pattern      `group:"Load" default:"poisson" placeholder:"poisson|even" help:"Visits begin at random, like independent visitors, or at equal distances."`
+	Seed      uint64                `group:"Load" default:"1" placeholder:"N" help:"Equal seeds give equal schedules."`
 
-	Base        string                `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; wins over the one in its file."`
-	Method      string                `group:"Request" placeholder:"METHOD" help:"Default GET, or POST with a body."`
+	Base        string                `name:"target" group:"Request" placeholder:"URL" help:"Where the journey goes; overrides the target in its file."`
+	Method      string                `group:"Request" placeholder:"METHOD" help:"Default: GET, or POST with a body."`
 	Body        string                `group:"Request" placeholder:"TEXT|@FILE" help:"Body of each request."`
 	Header      []string              `group:"Request" sep:"none" placeholder:"NAME: VALUE" help:"Header of each request; may be repeated."`
-	Connections amount[int]           `group:"Request" placeholder:"N" help:"At most so many at a time; a request without a free one waits, and its wait counts. Default: 4096, or what the limit of descriptors allows."`
-	Timeout     amount[time.Duration] `group:"Request" default:"10s" help:"Of a request."`
+	Connections amount[int]           `group:"Request" placeholder:"N" help:"Largest number of open connections. A request without a free connection waits, and its wait counts as latency. Default: 4096, or what the limit of open files allows."`
+	Timeout     amount[time.Duration] `group:"Request" default:"10s" help:"Timeout of a request."`
 	Insecure    bool                  `group:"Request" help:"Accept any certificate."`
-	CA          string                `name:"ca" group:"Request" placeholder:"FILE" help:"Certificates of authorities to trust, in PEM."`
-	Yes         bool                  `group:"Request" help:"Yes, load a public address: it is mine, or I may."`
+	CA          string                `name:"ca" group:"Request" placeholder:"FILE" help:"PEM file with certificate authorities to trust."`
+	Yes         bool                  `group:"Request" help:"Allow load on a public address: it is mine, or I have permission."`
 
-	Nodes   fleetSizes `group:"Fleet" placeholder:"1,2,3,..." help:"Measure the knee of a service at each number of nodes; started from the file, on this machine. The argument is then a path, or a journey."`
-	File    string     `short:"f" group:"Fleet" placeholder:"FILE" help:"Where the service is described; default tenfold.yaml."`
-	Service string     `group:"Fleet" placeholder:"NAME" help:"Which service, where the file runs several."`
+	Nodes   fleetSizes `group:"Fleet" placeholder:"1,2,3,..." help:"Measure the knee of a service at each number of nodes. The nodes are started from the file, on this machine. The argument is then a path or a journey."`
+	File    string     `short:"f" group:"Fleet" placeholder:"FILE" help:"File that describes the service; default tenfold.yaml."`
+	Service string     `group:"Fleet" placeholder:"NAME" help:"Service to measure, if the file runs several."`
 
-	JSON output `name:"json" group:"Output" placeholder:"FILE" help:"Write what was found as one JSON document, which tenfold plan reads; - for standard output."`
-	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curves; - for standard output."`
+	JSON output `name:"json" group:"Output" placeholder:"FILE" help:"Write the result as one JSON document, which tenfold plan reads; - is standard output."`
+	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curves; - is standard output."`
 }
 
-// rateRange is LO..HI.
+// rateRange is two rates, written as LO..HI.
 type rateRange struct{ low, high float64 }
 
 func (r *rateRange) UnmarshalText(text []byte) error {
@@ -59,43 +62,43 @@ func (r *rateRange) UnmarshalText(text []byte) error {
 	case !(r.low > 0) || !(r.high <= load.MaxRate):
 		return fmt.Errorf("rates %q: want more than 0 and at most %d", text, int(load.MaxRate))
 	case r.low > r.high:
-		return fmt.Errorf("rates %q: upside down; want %s..%s", text, high, low)
+		return fmt.Errorf("rates %q: the first rate is above the second; want %s..%s", text, high, low)
 	}
 	return nil
 }
 
-// Help teaches the verb by examples.
+// Help returns examples.
 func (loadCmd) Help() string {
 	return `
-Where does it break? The load is open: requests leave when the schedule says so, whether or not earlier ones have been
-answered, and latency counts from that intended moment. So everybody who comes during a stall is seen to wait.
+Where does a service break? The load is open: requests are sent at the times of a schedule, whether or not earlier ones
+have been answered. A latency counts from the scheduled time, so it includes the wait during a stall.
 
     tenfold load http://localhost:8080/ --rate 200
     tenfold load http://localhost:8080/ --rates 50..5000 --objective p99=200ms,errors=0.1%
     tenfold load http://localhost:8080/api/cart --rate 50 --body @item.json --header 'Content-Type: application/json'
 
-A journey is what visitors do, step by step; its rate counts visits. Its format is in docs/load.md:
+A journey is what visitors do, step by step. Its rate counts visits. docs/load.md describes the format:
 
     tenfold load journey.yaml --target http://localhost:8080 --rates 5..200 --objective p99=300ms,errors=0.1%
 
-The knee is the highest rate at which the objective holds and the throughput follows the rate. A step that the generator
-cannot vouch for is marked as invalid and says why. What was found becomes a plan:
+The knee is the highest rate at which the objective passes and the throughput follows the rate. A step that the generator
+cannot vouch for is marked as invalid, with the reasons. tenfold plan reads the result:
 
     tenfold load http://localhost:8080/ --rates 50..5000 --json curve.json
     tenfold plan curve.json --peak-rps 20000
 
-A process service of tenfold.yaml is measured at several sizes; the result is a scaling curve:
+The service of a tenfold.yaml can be measured at several fleet sizes. The result is a scaling curve:
 
     tenfold load /api/products --nodes 1,2,3,4 --rates 50..5000 --json scaling.json --html scaling.html
 
-One request, or one visit of each kind, is made before the load begins, to see whether it works. Nothing is loaded on a public address
-without --yes. Ctrl-C ends the step, and what was measured is printed.
+Before the load, one request or one visit of each kind is made to check that it works. A public address needs --yes.
+Ctrl-C ends the step and prints the results so far.
 
-Exit codes: 0 fine, 1 error, 2 the command line or the target is wrong, 3 the objective was missed.
+Exit codes: 0 success, 1 error, 2 wrong command line or target, 3 the objective was missed.
 `
 }
 
-// defaultObjective is what a sweep looks for when nothing else is asked.
+// defaultObjective is the objective of a search if none is given.
 const defaultObjective = "p99=1s,errors=1%"
 
 func (cmd loadCmd) Run(ctx context.Context, t *terminal) error {
@@ -109,55 +112,79 @@ func (cmd loadCmd) Run(ctx context.Context, t *terminal) error {
 	if err := checkOutputs(t, cmd.JSON, cmd.HTML); err != nil {
 		return err
 	}
+	measure := cmd.measure
 	if len(cmd.Nodes) > 0 {
-		cmd.File = cmp.Or(cmd.File, "tenfold.yaml")
-		d, err := cmd.scaling(ctx, t, options)
-		if d == nil {
-			return err
-		}
-		if err = errors.Join(err, cmd.write(ctx, t, d)); err != nil {
-			return err
-		}
-		return missed(d)
+		measure = cmd.measureFleets
 	}
-	w, err := cmd.work(options)
-	if err != nil {
+	d, err := measure(ctx, t, options)
+	if d == nil {
 		return err
 	}
-	defer w.generator.Close()
-	if err := cmd.checkHost(ctx, w.url); err != nil {
-		return err
-	}
-	note, err := w.check(ctx)
-	if err != nil {
-		return usageError(err, hintOf(err))
-	}
-	g, d := w.generator, cmd.document(w.url.Redacted(), w.generator)
-	if note != "" {
-		d.Notes = append(d.Notes, note)
-	}
-	if load.Local(w.url) {
-		d.Notes = append(d.Notes, "target and generator share this machine's cores: a knee found here is that of both")
-	}
-	err = cmd.measure(ctx, t, g, d)
-	newProgress(t.stderr).clear()
-	if err != nil {
-		return usageError(err, "")
-	}
-	if err := cmd.write(ctx, t, d); err != nil {
+	if err = errors.Join(err, cmd.write(ctx, t, d)); err != nil {
 		return err
 	}
 	return missed(d)
 }
 
-func hintOf(err error) string {
-	if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
-		return h.Hint()
+// measure makes the load on one target. It returns a document, or an error.
+func (cmd loadCmd) measure(ctx context.Context, t *terminal, o *load.Options) (*curve.Document, error) {
+	w, err := cmd.workload(o)
+	if err != nil {
+		return nil, err
 	}
-	return ""
+	defer w.generator.Close()
+	if err := cmd.checkHost(ctx, w.url); err != nil {
+		return nil, err
+	}
+	note, err := w.check(ctx)
+	if err != nil {
+		return nil, usageError(err, hintOf(err))
+	}
+	d, err := w.generator.Run(ctx, cmd.test(w.url.Redacted(), t))
+	newProgress(t.stderr).clear()
+	if err != nil {
+		return nil, usageError(err, "")
+	}
+	if note != "" {
+		d.Notes = append(d.Notes, note)
+	}
+	if load.Local(w.url) {
+		d.Notes = append(d.Notes, "target and generator share the cores of this machine: the knee is that of both together")
+	}
+	return d, nil
 }
 
-// checkMode makes sure that exactly one kind of load is asked for.
+// test is the load that the flags ask for.
+func (cmd loadCmd) test(target string, t *terminal) load.Test {
+	return load.Test{
+		Target: target, Rate: cmd.Rate.value, Users: cmd.Users.value,
+		Rates:     [2]float64{cmd.Rates.value.low, cmd.Rates.value.high},
+		Objective: cmd.objective(), OnStep: newProgress(t.stderr).step,
+	}
+}
+
+// hintOf returns what to do about an error of the check before the load.
+func hintOf(err error) string {
+	unreachable := (*load.UnreachableError)(nil)
+	if !errors.As(err, &unreachable) {
+		return ""
+	}
+	switch unreachable.Cause() {
+	case load.NotTLS:
+		return "the server does not use TLS: try http:// instead of https://"
+	case load.NotPlain:
+		return "the server seems to expect TLS: try https:// instead of http://"
+	case load.UnknownCertificate:
+		return "--insecure accepts any certificate, --ca FILE those of another authority"
+	case load.UnknownHost:
+		return "check the name of the host"
+	case load.TimedOut:
+		return "no response within the --timeout"
+	}
+	return "check that the service is running at that address"
+}
+
+// checkMode checks that the flags ask for exactly one kind of load.
 func (cmd loadCmd) checkMode() error {
 	asked := 0
 	for _, given := range []bool{cmd.Rate.given, cmd.Users.given, cmd.Rates.given} {
@@ -165,10 +192,10 @@ func (cmd loadCmd) checkMode() error {
 			asked++
 		}
 	}
-	const hint = "--rate 100 for one rate, --rates 50..5000 for the knee, --users 20 for users who wait"
+	const hint = "--rate 100 measures one rate, --rates 50..5000 searches for the knee, --users 20 is closed load"
 	switch {
 	case len(cmd.Nodes) > 0 && strings.Contains(cmd.Target, "://"), len(cmd.Nodes) > 0 && cmd.Base != "":
-		return usageError(errors.New("--nodes starts the service itself"), "give a path of it or a journey, not an address")
+		return usageError(errors.New("--nodes starts the service itself"), "give a path of the service or a journey, not an address")
 	case len(cmd.Nodes) > 0 && cmd.Target != "" && !isJourney(cmd.Target) && !strings.HasPrefix(cmd.Target, "/"):
 		return usageError(fmt.Errorf("%q is neither a path nor a journey", cmd.Target), "tenfold load /api/products -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
 	case len(cmd.Nodes) == 0 && (cmd.File != "" || cmd.Service != ""):
@@ -176,9 +203,9 @@ func (cmd loadCmd) checkMode() error {
 	case cmd.Target == "" && len(cmd.Nodes) == 0:
 		return usageError(errors.New("no target"), "tenfold load http://localhost:8080/ --rate 100")
 	case asked == 0:
-		return usageError(errors.New("how much load?"), hint)
+		return usageError(errors.New("no amount of load: want --rate, --rates or --users"), hint)
 	case asked > 1:
-		return usageError(errors.New("more than one kind of load"), hint)
+		return usageError(errors.New("more than one amount of load: want one of --rate, --rates and --users"), hint)
 	}
 	return nil
 }
@@ -206,107 +233,55 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 		}
 		o.TLS = &tls.Config{InsecureSkipVerify: cmd.Insecure, RootCAs: x509.NewCertPool()}
 		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usageError(fmt.Errorf("read %s: no certificate in it", cmd.CA), "want PEM: -----BEGIN CERTIFICATE-----")
+			return nil, usageError(fmt.Errorf("read %s: the file has no certificate", cmd.CA), "want a PEM file: -----BEGIN CERTIFICATE-----")
 		}
 	}
 	return o, nil
 }
 
-func (cmd loadCmd) document(target string, g *load.Generator) *load.Document {
-	d := &load.Document{Target: target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.Unit(), Seed: cmd.Seed, Steps: []*load.Step{}}
-	if !cmd.Users.given {
-		d.Arrivals = cmd.Arrivals.String()
-	}
-	if o := cmd.objective(); o.Asks() {
-		d.Objective = o.String()
-	}
-	return d
-}
-
-// objective is what was asked for, or what a sweep looks for.
-func (cmd loadCmd) objective() (o load.Objective) {
+// objective returns the given objective, or the default one for a search.
+func (cmd loadCmd) objective() curve.Objective {
 	switch {
 	case cmd.Objective != nil:
 		return *cmd.Objective
 	case cmd.Rates.given:
-		o.UnmarshalText([]byte(defaultObjective)) // is right: a test reads it
+		o, _ := curve.ParseObjective(defaultObjective) // a test checks that it never fails
+		return o
 	}
-	return o
+	return curve.Objective{}
 }
 
-// measure makes the load and puts what it found into d.
-func (cmd loadCmd) measure(ctx context.Context, t *terminal, g *load.Generator, d *load.Document) (err error) {
-	o := cmd.objective()
-	if cmd.Rates.given {
-		c, err := g.Sweep(ctx, cmd.Rates.value.low, cmd.Rates.value.high, o, newProgress(t.stderr).step)
-		if err != nil {
-			return err
-		}
-		d.Steps, d.Knee, d.End, d.Incomplete = c.Steps, c.Knee, c.End, ctx.Err() != nil
-		return nil
-	}
-	var s *load.Step
-	if cmd.Users.given {
-		s, err = g.Users(ctx, cmd.Users.value)
-	} else {
-		s, err = g.Rate(ctx, cmd.Rate.value)
-	}
-	if err != nil {
-		return err
-	}
-	if o.Asks() && !s.Empty() {
-		v := o.Judge([]*load.Step{s}, true)
-		s.Verdict = &v
-	}
-	if d.Incomplete = s.Incomplete; !s.Empty() {
-		d.Steps = append(d.Steps, s)
-	}
-	return nil
-}
-
-// write prints what was found and writes its documents. What cannot be written takes nothing from what can be.
-func (cmd loadCmd) write(ctx context.Context, t *terminal, d *load.Document) error {
+// write prints the result and writes the documents. If one output fails, the others are still written.
+func (cmd loadCmd) write(ctx context.Context, t *terminal, d *curve.Document) error {
 	ctx, cancel := t.untilKilled(ctx)
 	defer cancel()
 	table := t.stdout
 	if cmd.JSON.isStdout(t) || cmd.HTML.isStdout(t) {
 		table = t.stderr
 	}
-	err := d.WriteText(table)
+	err := render.Text(table, d)
 	if e := cmd.JSON.write(ctx, t, d.WriteJSON); e != nil {
 		err = errors.Join(err, fmt.Errorf("write document: %w", e))
 	}
-	if e := cmd.HTML.write(ctx, t, d.WriteHTML); e != nil {
+	page := func(w io.Writer) error { return render.HTML(w, d) }
+	if e := cmd.HTML.write(ctx, t, page); e != nil {
 		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
 	return err
 }
 
-// missed is an error when the objective did not hold where it had to: at the one rate, or at the lowest.
-func missed(d *load.Document) error {
+// missed returns an error if the result is incomplete or the target did not meet the objective.
+func missed(d *curve.Document) error {
+	if d.Incomplete {
+		return hinted(errors.New("interrupted: the results are incomplete"), "")
+	}
+	v := d.Verdict()
 	switch {
-	case d.Incomplete:
-		return hinted(errors.New("interrupted: what is shown is incomplete"), "")
-	case d.Objective == "" || d.Knee != nil:
+	case v == nil || v.Outcome == curve.Pass:
 		return nil
+	case v.Outcome == curve.Invalid:
+		return hinted(fmt.Errorf("cannot say whether the objective is met: %s", v.Reason),
+			"try a lower rate, a longer --duration or a less busy machine")
 	}
-	steps := d.Steps
-	for _, s := range d.Scaling {
-		if s.Knee != nil {
-			return nil
-		}
-		steps = s.Steps
-	}
-	if len(steps) == 0 {
-		return nil
-	}
-	last := steps[len(steps)-1]
-	switch v := last.Verdict; {
-	case v == nil || v.Outcome == load.Held:
-		return nil
-	case v.Outcome == load.Unknown:
-		return hinted(fmt.Errorf("cannot say whether the objective holds: %s", v.Reason), "a lower rate, a longer --duration, or a less busy machine")
-	default:
-		return &failure{fmt.Errorf("objective %s missed: %s", d.Objective, v.Reason), "", exitMissed}
-	}
+	return &failure{fmt.Errorf("objective %v missed: %s", d.Objective, v.Reason), "", exitMissed}
 }

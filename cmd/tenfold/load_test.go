@@ -16,12 +16,12 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/journey"
-	"github.com/tenfold-go/tenfold/internal/load"
 	"github.com/tenfold-go/tenfold/internal/plan"
 )
 
-// tenfoldLoad runs the verb in this process, and returns its exit code and what it said.
+// tenfoldLoad runs the verb in this process and returns its exit code and its output.
 func tenfoldLoad(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	code = run(ctx, &terminal{stdin: strings.NewReader(""), stdout: &out, stderr: &err},
@@ -29,14 +29,13 @@ func tenfoldLoad(ctx context.Context, args ...string) (code int, stdout, stderr 
 	return code, out.String(), err.String()
 }
 
-func TestLoadDefaultObjectiveIsRight(t *testing.T) {
-	var o load.Objective
-	if err := o.UnmarshalText([]byte(defaultObjective)); err != nil {
+func TestLoadDefaultObjectiveIsValid(t *testing.T) {
+	if _, err := curve.ParseObjective(defaultObjective); err != nil {
 		t.Error(err)
 	}
 }
 
-// One rate: a table, a document, a page; exit code 3 when the objective is missed.
+// One rate gives a table, a document and a page. The exit code is 3 if the objective is missed.
 func TestLoadOneRate(t *testing.T) {
 	var n atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -52,7 +51,7 @@ func TestLoadOneRate(t *testing.T) {
 	if code != 3 || !strings.Contains(stderr, "objective errors=1% missed: errors ") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
-	for _, want := range []string{"BROKE", " × status 500", "share this machine's cores"} {
+	for _, want := range []string{"FAIL", " × status 500", "share the cores of this machine"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the table lacks %q:\n%s", want, stdout)
 		}
@@ -61,7 +60,7 @@ func TestLoadOneRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d load.Document
+	var d curve.Document
 	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors < 0.4 || d.Steps[0].Errors > 0.6 || d.Steps[0].Offered != 100 {
 		t.Errorf("%v: %s", err, data)
 	}
@@ -75,12 +74,12 @@ func TestLoadOneRate(t *testing.T) {
 	}
 }
 
-// What a sweep writes, plan reads.
-func TestLoadSweepBecomesAPlan(t *testing.T) {
+// plan reads what a search writes.
+func TestLoadSearchBecomesAPlan(t *testing.T) {
 	gate := make(chan struct{}, 2)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		select {
-		case gate <- struct{}{}: // two at a time: 40 a second
+		case gate <- struct{}{}: // two at a time, 40 per second
 			time.Sleep(50 * time.Millisecond)
 			<-gate
 		default:
@@ -102,9 +101,9 @@ func TestLoadSweepBecomesAPlan(t *testing.T) {
 	}
 }
 
-// With --nodes, a real fleet is measured at each size. Each node takes 2 requests at a time and 100 ms for each: 20 a second,
-// however busy the machine is; what finds no place within 100 ms is refused. Lateness of anything else breaks no objective
-// that counts refusals alone.
+// With --nodes, a real fleet is measured at each size. Each node handles 2 requests at a time, 100 ms each: 20 per second,
+// even on a busy machine. A request that waits longer than 100 ms is refused. The objective counts only refusals, so that a
+// slow machine does not make it fail.
 func TestLoadMeasuresAFleetAtEachSize(t *testing.T) {
 	const capacity, file = 20, `
 store: none
@@ -127,7 +126,7 @@ routes: [{path: /, to: shop}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d load.Document
+	var d curve.Document
 	if err := json.Unmarshal(data, &d); err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +135,14 @@ routes: [{path: /, to: shop}]
 	}
 	for i, s := range d.Scaling {
 		figure(t, "scaling", "nodes", s.Nodes, "knee", s.Knee.Rate, "steps", len(s.Steps))
-		// In so short a step the places that were free at its beginning count, and a quarter may be refused.
+		// The step is so short that the slots that were free at its beginning count. A quarter of the requests may be refused.
 		if least, most := 0.5*capacity*float64(i+1), 2.2*capacity*float64(i+1); s.Nodes != i+1 || s.Knee.Rate < least || s.Knee.Rate > most || s.Knee.High == 0 {
 			t.Errorf("%d nodes: knee %+v, want %v to %v", s.Nodes, s.Knee, least, most)
 		}
 	}
-	for _, said := range []string{x.stdout.String(), string(data)} {
-		if !strings.Contains(said, "shared the cores of this machine") {
-			t.Errorf("it does not say that the nodes shared the cores:\n%s", said)
+	for _, output := range []string{x.stdout.String(), string(data)} {
+		if !strings.Contains(output, "shared the cores of this machine") {
+			t.Errorf("the output lacks the note about shared cores:\n%s", output)
 		}
 	}
 
@@ -153,7 +152,7 @@ routes: [{path: /, to: shop}]
 	}
 }
 
-// The first Ctrl-C ends the step, and what was measured is printed as incomplete.
+// The first Ctrl-C ends the step, and its results are printed as incomplete.
 func TestLoadInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var n atomic.Int64
@@ -169,17 +168,17 @@ func TestLoadInterrupted(t *testing.T) {
 	}
 }
 
-// A file that can no longer be written costs neither the table nor the other file.
+// If one file cannot be written any more, the table and the other file still appear.
 func TestLoadKeepsTheMeasurement(t *testing.T) {
 	dir := t.TempDir()
-	gone, page := filepath.Join(dir, "gone"), filepath.Join(dir, "a.html")
-	if err := os.Mkdir(gone, 0o700); err != nil {
+	removed, page := filepath.Join(dir, "removed"), filepath.Join(dir, "a.html")
+	if err := os.Mkdir(removed, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { os.Remove(gone) }))
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { os.Remove(removed) }))
 	defer server.Close()
 	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rate", "50", "--duration", "200ms", "--warmup", "0s",
-		"--json", filepath.Join(gone, "a.json"), "--html", page)
+		"--json", filepath.Join(removed, "a.json"), "--html", page)
 	if code != exitError || !strings.Contains(stderr, "write document: ") || !strings.Contains(stdout, "achieved") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -188,7 +187,7 @@ func TestLoadKeepsTheMeasurement(t *testing.T) {
 	}
 }
 
-// Ctrl-C during the measuring of a fleet keeps the fleets before it.
+// Ctrl-C during the measurement of a fleet keeps the results of the fleets before it.
 func TestLoadInterruptedBetweenSizes(t *testing.T) {
 	const file = `
 store: none
@@ -207,7 +206,7 @@ routes: [{path: /, to: shop}]
 		t.Errorf("exit code %d", code)
 	}
 	x.nothingLeft()
-	var d load.Document
+	var d curve.Document
 	data, err := os.ReadFile(filepath.Join(dir, "scaling.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &d)
@@ -220,19 +219,19 @@ routes: [{path: /, to: shop}]
 	}
 }
 
-// Ctrl-C before anything was measured leaves no step of zeros behind.
+// Ctrl-C before the first measurement leaves no step without results.
 func TestLoadInterruptedInWarmup(t *testing.T) {
 	for _, kind := range [][]string{{"--rate", "100"}, {"--users", "2"}, {"--rates", "100..200"}} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var n atomic.Int64
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-			if n.Add(1) == 3 { // the first is the one that looks whether anybody is there
+			if n.Add(1) == 3 { // the first request is the check before the load
 				cancel()
 			}
 		}))
 		defer server.Close()
 		code, stdout, stderr := tenfoldLoad(ctx, append([]string{server.URL, "--warmup", "1h", "--json", "-"}, kind...)...)
-		var d load.Document
+		var d curve.Document
 		err := json.Unmarshal([]byte(stdout), &d)
 		if err != nil || code != exitError || len(d.Steps) != 0 || !d.Incomplete || !strings.Contains(stderr, "nothing was measured") {
 			t.Errorf("%v: exit code %d, %v\n%s%s", kind, code, err, stdout, stderr)
@@ -240,7 +239,7 @@ func TestLoadInterruptedInWarmup(t *testing.T) {
 	}
 }
 
-// writeShown writes the blocks of a document that have a file name into the current directory.
+// writeShown writes the code blocks of a page that have a file name into the current directory.
 func writeShown(t *testing.T, name string) {
 	t.Helper()
 	for i, block := range strings.Split(document(t, name), "```") {
@@ -253,8 +252,8 @@ func writeShown(t *testing.T, name string) {
 	}
 }
 
-// The journeys that the documentation and the shop show are journeys, and its commands are commands.
-func TestLoadDocumentationIsRight(t *testing.T) {
+// The journeys of the documentation and of the shop are valid, and so are the commands of the documentation.
+func TestLoadDocumentationIsValid(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeShown(t, "docs/load.md")
 	for file, kinds := range map[string]int{"journey.yaml": 2, "checkout.yaml": 1, filepath.Join(repository, "examples/shop/journey.yaml"): 3} {
@@ -278,26 +277,26 @@ func TestLoadDocumentationIsRight(t *testing.T) {
 		}
 	}
 	if n < 8 {
-		t.Errorf("only %d commands found", n)
+		t.Errorf("%d commands, want at least 8", n)
 	}
 }
 
-// The journey of docs/load.md shops in the demo, as it says.
-func TestLoadJourneyShopsInTheDemo(t *testing.T) {
+// The journey of docs/load.md works in the demo.
+func TestLoadJourneyWorksInTheDemo(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeShown(t, "docs/load.md")
 	x := demo(t, "--nodes", "1")
 	code, stdout, stderr := tenfoldLoad(t.Context(), "journey.yaml", "--target", x.url, "--rate", "4", "--duration", "2s", "--warmup", "0s",
 		"--timeout", "1m", "--json", "-")
-	var d load.Document
+	var d curve.Document
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 || len(d.Steps) != 1 || d.Steps[0].Requests == 0 || d.Steps[0].Errors > 0 {
 		t.Errorf("exit code %d, %v\n%s%s", code, err, stderr, stdout)
 	}
 	x.stop()
 }
 
-// The session with the shop in docs/load.md: its file is fine, its journey buys in that shop, and its plan follows from the
-// curve that it shows.
+// The session with the shop in docs/load.md works: its file is valid, its journey orders in that shop, and its plan follows
+// from the shown curve.
 func TestLoadSessionOfTheShop(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -308,12 +307,12 @@ func TestLoadSessionOfTheShop(t *testing.T) {
 	shop := up(t, call{dir: dir, args: []string{"-f", "tenfold.yaml"}})
 	code, stdout, stderr := tenfoldLoad(t.Context(), "checkout.yaml", "--target", shop.url, "--rate", "4", "--duration", "3s", "--warmup", "0s",
 		"--arrivals", "even", "--timeout", "1m", "--json", "-")
-	var d load.Document
+	var d curve.Document
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 {
 		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
 	}
 	if s := d.Steps[0]; s.Requests < 4 || s.Errors > 0 || s.Max < 1000 { // a payment takes a second
-		t.Errorf("%d requests, %v failed: %v; the slowest took %v ms", s.Requests, s.Errors, s.Faults, s.Max)
+		t.Errorf("%d requests, %v failed: %v; the slowest request took %v ms", s.Requests, s.Errors, s.ErrorKinds, s.Max)
 	}
 	shop.stop()
 
@@ -323,12 +322,12 @@ func TestLoadSessionOfTheShop(t *testing.T) {
 		block, _, _ = strings.Cut(block, "```")
 		args, want, _ := strings.Cut(block, "\n")
 		if _, stdout, stderr := runPlan(t, "", append([]string{"scaling.json"}, strings.Fields(args)...)...); want != "" && stdout != want {
-			t.Errorf("plan %s: %s\n%s\nshown is\n%s", args, stderr, stdout, want)
+			t.Errorf("plan %s: %s\n%s\nthe page shows\n%s", args, stderr, stdout, want)
 		} else if want != "" {
 			planned++
 		}
 	}
 	if planned != 1 {
-		t.Errorf("%d plans are shown", planned)
+		t.Errorf("the page shows %d plans, want 1", planned)
 	}
 }

@@ -12,111 +12,129 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/load"
 	"github.com/tenfold-go/tenfold/internal/report"
 	"github.com/tenfold-go/tenfold/internal/server"
 )
 
-// fleetSizes are the numbers of nodes to measure, as in 1,2,3,4.
+// fleetSizes are the numbers of nodes to measure, for example 1,2,3,4.
 type fleetSizes []int
 
-// mostMeasured is the largest fleet that is measured on one machine.
-const mostMeasured = 64
+// maxMeasuredNodes is the largest fleet that is measured on one machine.
+const maxMeasuredNodes = 64
 
 func (f *fleetSizes) UnmarshalText(text []byte) error {
 	*f = nil
 	last := 0
 	for part := range strings.SplitSeq(string(text), ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n <= last || n > mostMeasured {
-			return fmt.Errorf("nodes %q: want rising numbers from 1 to %d, for example 1,2,3,4,6,8", text, mostMeasured)
+		if err != nil || n <= last || n > maxMeasuredNodes {
+			return fmt.Errorf("nodes %q: want rising numbers from 1 to %d, for example 1,2,3,4,6,8", text, maxMeasuredNodes)
 		}
 		*f, last = append(*f, n), n
 	}
 	return nil
 }
 
-// readyWithin is how long a fleet may take until all its nodes are ready.
-const readyWithin = 2 * time.Minute
+// readyTimeout is how long a fleet may take until all its nodes are ready.
+const readyTimeout = 2 * time.Minute
 
-// scaling measures the knee of a process service at each fleet size: it starts the whole file, with that
-// many nodes, on a loopback address of its own. What was measured before an interruption or an error is returned.
-func (cmd loadCmd) scaling(ctx context.Context, t *terminal, o *load.Options) (_ *load.Document, err error) {
+// measureFleets measures the knee of a service at each fleet size. For each size, it starts the whole system of the file
+// with that many nodes, on another loopback address. After an interruption or an error, it returns the sizes that were
+// measured before.
+func (cmd loadCmd) measureFleets(ctx context.Context, t *terminal, o *load.Options) (*curve.Document, error) {
 	if !cmd.Rates.given {
-		return nil, usageError(errors.New("--nodes looks for the knee of each fleet size"), "--rates 10..2000")
+		return nil, usageError(errors.New("--nodes searches for the knee at each fleet size and needs --rates"), "--rates 10..2000")
 	}
-	var d *load.Document
+	cmd.File = cmp.Or(cmd.File, "tenfold.yaml")
+	var sizes []load.SizeResult
+	var last *curve.Document
+	var err error
 	for _, n := range cmd.Nodes {
-		var c *load.Curve
-		c, err = cmd.size(ctx, t, o, n, &d)
-		if c != nil && len(c.Steps) > 0 {
-			d.Scaling = append(d.Scaling, load.NewSize(n, c))
-			d.Notes = append(d.Notes, unsure(n, c)...)
+		var d *curve.Document
+		if d, err = cmd.measureFleet(ctx, t, o, n); d != nil {
+			last = d
+		}
+		if d != nil && len(d.Steps) > 0 {
+			sizes = append(sizes, load.SizeResult{Nodes: n, Search: d})
 		}
 		if err != nil || ctx.Err() != nil {
 			break
 		}
 	}
+	interrupted := ctx.Err() != nil
 	switch {
-	case d != nil && ctx.Err() != nil:
-		err = nil
-	case ctx.Err() != nil:
+	case interrupted && last == nil:
 		return nil, errors.New("interrupted before anything was measured")
-	case d == nil || len(d.Scaling) == 0:
+	case interrupted && len(sizes) == 0:
+		return last, nil
+	case len(sizes) == 0:
 		return nil, err
+	case interrupted:
+		err = nil // the document says so
 	}
-	d.Incomplete, d.SharedCores = err != nil || ctx.Err() != nil, true
-	d.Notes = append(d.Notes, "all nodes, the gateway and the generator shared the cores of this machine (shared_cores): "+
-		"the curve is that of the service only as far as its nodes wait and do not compute")
+	d := load.Scaling(sizes)
+	d.Incomplete = err != nil || interrupted
 	return d, err
 }
 
-// unsure says why the knee of a fleet is not known, or not from both sides.
-func unsure(n int, c *load.Curve) []string {
-	switch {
-	case c.Knee != nil && c.Knee.High > 0:
-		return nil
-	case load.NewSize(n, c).Knee == nil:
-		return []string{fmt.Sprintf("%s: no knee: %s", report.Count(n, "node"), c.End)}
-	}
-	return []string{fmt.Sprintf("%s: the knee is a lower bound: %s", report.Count(n, "node"), c.End)}
-}
-
-// size runs a fleet of n nodes and looks for its knee. The first size makes the document.
-func (cmd loadCmd) size(ctx context.Context, t *terminal, o *load.Options, n int, d **load.Document) (c *load.Curve, err error) {
-	cfg, err := cmd.fleet(t, n)
+// measureFleet starts a fleet of n nodes and searches for its knee.
+func (cmd loadCmd) measureFleet(ctx context.Context, t *terminal, o *load.Options, n int) (d *curve.Document, err error) {
+	cfg, err := cmd.fleetConfig(t, n)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(t.stderr, "%s:\n", report.Count(n, "node"))
-	running, stop := t.untilKilled(ctx) // longer than ctx: the step that is interrupted ends while its fleet is there
+	nodes := report.Count(n, "node")
+	fmt.Fprintf(t.stderr, "%s:\n", nodes)
+	running, stop := t.untilKilled(ctx) // lives longer than ctx, so that the fleet still runs while an interrupted step ends
 	defer stop()
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	inner := &terminal{killed: t.killed, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
-	go func() {
-		ended <- serve(running, inner, cfg, serveOptions{log: "json", opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] }})
-	}()
-	limit := time.NewTimer(readyWithin)
+	options := serveOptions{
+		log: "json", opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] },
+	}
+	go func() { ended <- serve(running, inner, cfg, options) }()
+	limit := time.NewTimer(readyTimeout)
 	defer limit.Stop()
 	select {
 	case url := <-ready:
-		c, err = cmd.sweepAt(ctx, t, o, url, d)
+		d, err = cmd.searchAt(ctx, t, o, url)
 	case err := <-ended:
 		if err == nil {
 			err = context.Canceled
 		}
-		return nil, fmt.Errorf("run %s: %w", report.Count(n, "node"), err)
+		return nil, fmt.Errorf("run %s: %w", nodes, err)
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-limit.C:
-		err = hinted(fmt.Errorf("%s were not ready after %v", report.Count(n, "node"), readyWithin), "tenfold up -f "+cmd.File+" shows what they say")
+		err = hinted(fmt.Errorf("%s: not ready after %v", nodes, readyTimeout), "tenfold up -f "+cmd.File+" shows the output of the nodes")
 	}
 	stop()
-	return c, errors.Join(err, <-ended)
+	return d, errors.Join(err, <-ended)
 }
 
-// fleet is the file with n nodes of the measured service, on an address of its own.
-func (cmd loadCmd) fleet(t *terminal, n int) (*config.Config, error) {
+// searchAt searches for the knee of the fleet at url.
+func (cmd loadCmd) searchAt(ctx context.Context, t *terminal, o *load.Options, url string) (*curve.Document, error) {
+	at := cmd
+	if isJourney(cmd.Target) {
+		at.Base = url
+	} else {
+		at.Target = url + cmp.Or(cmd.Target, "/")
+	}
+	w, err := at.workload(o)
+	if err != nil {
+		return nil, err
+	}
+	defer w.generator.Close()
+	if _, err := w.check(ctx); err != nil {
+		return nil, usageError(err, hintOf(err))
+	}
+	return w.generator.Run(ctx, cmd.test(cmp.Or(cmd.Target, "/")+" of "+cmd.File, t))
+}
+
+// fleetConfig returns the file with n nodes of the measured service, on another address.
+func (cmd loadCmd) fleetConfig(t *terminal, n int) (*config.Config, error) {
 	cfg, err := loadConfig(t, cmd.File)
 	if err != nil {
 		return nil, err
@@ -137,33 +155,11 @@ func (cmd loadCmd) fleet(t *terminal, n int) (*config.Config, error) {
 	}
 	switch {
 	case len(names) == 0:
-		return nil, usageError(fmt.Errorf("%s has no service that tenfold runs behind an address", cmd.File), "--nodes starts a service with run: at each size")
+		return nil, usageError(fmt.Errorf("%s has no service that tenfold runs behind an address", cmd.File), "--nodes measures a service with run:")
 	case cmd.Service == "" && len(names) > 1:
-		return nil, usageError(fmt.Errorf("%s has the services %s", cmd.File, strings.Join(names, ", ")), "--service NAME says which one to measure")
+		return nil, usageError(fmt.Errorf("%s has the services %s", cmd.File, strings.Join(names, ", ")), "--service NAME chooses one of them")
 	case cmd.Service != "" && !slices.Contains(names, cmd.Service):
 		return nil, usageError(fmt.Errorf("%s runs no service %s", cmd.File, cmd.Service), "it runs "+strings.Join(names, ", "))
 	}
 	return cfg, nil
-}
-
-// sweepAt looks for the knee of what runs at url.
-func (cmd loadCmd) sweepAt(ctx context.Context, t *terminal, o *load.Options, url string, d **load.Document) (*load.Curve, error) {
-	at := cmd
-	if !isJourney(cmd.Target) {
-		at.Target = url + cmp.Or(cmd.Target, "/")
-	} else {
-		at.Base = url
-	}
-	w, err := at.work(o)
-	if err != nil {
-		return nil, err
-	}
-	defer w.generator.Close()
-	if _, err := w.check(ctx); err != nil {
-		return nil, usageError(err, hintOf(err))
-	}
-	if *d == nil {
-		*d = cmd.document(cmp.Or(cmd.Target, "/")+" of "+cmd.File, w.generator)
-	}
-	return w.generator.Sweep(ctx, cmd.Rates.value.low, cmd.Rates.value.high, cmd.objective(), newProgress(t.stderr).step)
 }

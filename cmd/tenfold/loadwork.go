@@ -15,20 +15,20 @@ import (
 	"github.com/tenfold-go/tenfold/internal/load"
 )
 
-// loadWork is what the load consists of.
+// loadWork is the load that the flags describe.
 type loadWork struct {
 	url       *url.URL
 	generator *load.Generator
-	check     func(context.Context) (note string, err error) // once, before the load
+	check     func(context.Context) (note string, err error) // makes one visit of each kind before the load
 }
 
-// work makes a load of the journey's file, or of the one request.
-func (cmd loadCmd) work(o *load.Options) (*loadWork, error) {
+// workload returns the load of the journey file or of the URL.
+func (cmd loadCmd) workload(o *load.Options) (*loadWork, error) {
 	if isJourney(cmd.Target) {
 		return cmd.journey(o, cmd.Base)
 	}
 	if cmd.Base != "" {
-		return nil, usageError(errors.New("--target is for journeys"), "tenfold load journey.yaml --target "+cmd.Base)
+		return nil, usageError(errors.New("--target is only for journeys"), "tenfold load journey.yaml --target "+cmd.Base)
 	}
 	target, err := cmd.target()
 	if err != nil {
@@ -42,20 +42,21 @@ func (cmd loadCmd) work(o *load.Options) (*loadWork, error) {
 	check := func(ctx context.Context) (note string, err error) {
 		status, err := target.Check(ctx, o)
 		if err == nil && status >= 400 {
-			note = fmt.Sprintf("the target answers %d: every such answer counts as an error", status)
+			note = fmt.Sprintf("the target answered with status %d, which counts as an error", status)
 		}
 		return note, err
 	}
 	return &loadWork{u, g, check}, err
 }
 
+// isJourney reports whether the target is a journey file.
 func isJourney(target string) bool {
 	return !strings.Contains(target, "://") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
 }
 
 func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	if cmd.Method != "" || cmd.Body != "" || len(cmd.Header) > 0 {
-		return nil, usageError(errors.New("--method, --body and --header are for a URL"), "a journey says them step by step")
+		return nil, usageError(errors.New("--method, --body and --header are only for a URL"), "set them in the steps of the journey")
 	}
 	j, err := journey.Load(cmd.Target)
 	if err != nil {
@@ -63,7 +64,7 @@ func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	}
 	base = cmp.Or(base, j.Target)
 	if base == "" {
-		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "--target http://localhost:8080, or target: in the file")
+		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "use --target http://localhost:8080, or target: in the file")
 	}
 	u, err := load.ParseURL(base)
 	if err != nil {
@@ -73,13 +74,14 @@ func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	if err != nil {
 		return nil, usageError(err, "")
 	}
-	check := func(ctx context.Context) (string, error) { return "", load.Rehearse(ctx, j, base, o) }
+	check := func(ctx context.Context) (string, error) { return "", load.CheckJourney(ctx, j, base, o) }
 	return &loadWork{u, g, check}, nil
 }
 
-// maxBody is how large a request body may be.
+// maxBody is the largest request body in bytes.
 const maxBody = 16 << 20
 
+// target returns the request that the flags describe.
 func (cmd loadCmd) target() (*load.Target, error) {
 	header := http.Header{}
 	for _, h := range cmd.Header {
@@ -106,13 +108,13 @@ func (cmd loadCmd) target() (*load.Target, error) {
 	return load.NewTarget(cmd.Target, cmd.Method, header, body)
 }
 
-// checkHost refuses a public address that was not meant: a load generator pointed at the wrong host is an attack.
+// checkHost refuses a public address without --yes: load on the wrong host is an attack.
 func (cmd loadCmd) checkHost(ctx context.Context, u *url.URL) error {
 	if cmd.Yes {
 		return nil
 	}
 	if a := load.Public(ctx, u); a != "" {
-		return usageError(fmt.Errorf("%s is a public address (%s)", u.Host, a), "add --yes if it is yours to load")
+		return usageError(fmt.Errorf("%s is a public address (%s)", u.Host, a), "add --yes if you may load it")
 	}
 	return nil
 }

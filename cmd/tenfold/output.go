@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 )
 
-// output is where a verb writes a document: the file that a flag names, "-" for standard output, "" for nowhere.
+// output is the destination of a document: a file name, "-" for standard output, or "" for no output.
 type output string
 
-// checkOutputs says before anything is started whether every output can be written: what takes minutes to find out must
-// not be lost to a slip of the pen.
+// checkOutputs checks, before a long measurement starts, that every output can be written. It fails if a file cannot be
+// created, or if two documents would go to standard output.
 func checkOutputs(t *terminal, outputs ...output) error {
 	printed := 0
 	for _, o := range outputs {
@@ -24,18 +24,18 @@ func checkOutputs(t *terminal, outputs ...output) error {
 		}
 		if err := o.check(t); err != nil {
 			if p := (*fs.PathError)(nil); errors.As(err, &p) {
-				err = p.Err // its path may be that of the trial
+				err = p.Err // without the path, which can be that of the temporary file
 			}
-			return usageError(fmt.Errorf("write %s: %w", string(o), err), "want a file in a directory that exists and may be written")
+			return usageError(fmt.Errorf("write %s: %w", string(o), err), "want a file in an existing, writable directory")
 		}
 	}
 	if printed > 1 {
-		return usageError(errors.New("standard output has room for one document"), "give the other one a file")
+		return usageError(errors.New("two documents for standard output"), "write one of them to a file")
 	}
 	return nil
 }
 
-// isStdout also knows standard output by its other names, as /dev/stdout.
+// isStdout reports whether o is standard output, also under another name such as /dev/stdout.
 func (o output) isStdout(t *terminal) bool {
 	if o == "-" {
 		return true
@@ -58,19 +58,19 @@ func (o output) check(t *terminal) error {
 	case err != nil:
 		return err
 	case info != nil && info.IsDir():
-		return errors.New("it is a directory")
+		return errors.New("is a directory")
 	case info != nil && !info.Mode().IsRegular():
 		return nil
 	}
-	f, err := newBeside(target)
+	f, err := newTemporary(target)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// write writes a document whole or not at all. What is no regular file (a pipe, a device) is written as it stands, and
-// stays what it is; the end of ctx gives up the wait for a reader.
+// write writes the whole document or nothing. A pipe or a device is written directly. If no reader opens a pipe until ctx
+// ends, write fails.
 func (o output) write(ctx context.Context, t *terminal, document func(io.Writer) error) error {
 	if o == "" {
 		return nil
@@ -83,26 +83,26 @@ func (o output) write(ctx context.Context, t *terminal, document func(io.Writer)
 		return err
 	}
 	if info != nil && !info.Mode().IsRegular() {
-		return writeThrough(ctx, target, document)
+		return writeDirect(ctx, target, document)
 	}
 	return replaceFile(target, info, document)
 }
 
-// target follows the links to what is to be written, and describes it; nil when there is nothing yet.
+// target follows the links to the file to write, and returns its name and its FileInfo, or nil if it does not exist.
 func (o output) target() (string, fs.FileInfo, error) {
 	file := string(o)
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
 		return file, info, nil
 	}
-	for range 40 { // as many links as Linux follows
+	for range 40 { // the limit of Linux
 		dir, err := filepath.EvalSymlinks(filepath.Dir(file))
 		if err != nil {
 			return "", nil, err
 		}
 		file = filepath.Join(dir, filepath.Base(file))
 		next, err := os.Readlink(file)
-		if err != nil { // no link, or nothing there
+		if err != nil { // not a link, or the file does not exist
 			if info, err = os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 				return file, nil, nil
 			}
@@ -115,9 +115,10 @@ func (o output) target() (string, fs.FileInfo, error) {
 	return "", nil, errors.New("too many links")
 }
 
-// replaceFile writes a file beside its place and moves it there when it is whole. The mode of the file it replaces stays.
+// replaceFile writes a temporary file in the same directory and renames it when it is complete. It keeps the mode of the
+// old file.
 func replaceFile(file string, old fs.FileInfo, document func(io.Writer) error) (err error) {
-	f, err := newBeside(file)
+	f, err := newTemporary(file)
 	if err != nil {
 		return err
 	}
@@ -136,15 +137,15 @@ func replaceFile(file string, old fs.FileInfo, document func(io.Writer) error) (
 	return os.Rename(f.Name(), file)
 }
 
-// newBeside makes an empty file for what will take the place of file. Its mode is that of any new file.
-func newBeside(file string) (*os.File, error) {
+// newTemporary creates an empty file in the directory of file, with the mode of any new file.
+func newTemporary(file string) (*os.File, error) {
 	name := "." + filepath.Base(file) + "." + rand.Text()[:8]
 	return os.OpenFile(filepath.Join(filepath.Dir(file), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
-// writeThrough writes into what is there. Opening a pipe waits for its reader, and nothing but a signal ends that wait:
-// then the goroutine is left to the end of the process.
-func writeThrough(ctx context.Context, file string, document func(io.Writer) error) error {
+// writeDirect writes into an existing file, such as a pipe. Opening a pipe waits for a reader. If ctx ends during this
+// wait, writeDirect fails, and its goroutine waits until the process ends.
+func writeDirect(ctx context.Context, file string, document func(io.Writer) error) error {
 	written := make(chan error, 1)
 	go func() {
 		f, err := os.OpenFile(file, os.O_WRONLY, 0)
@@ -157,6 +158,6 @@ func writeThrough(ctx context.Context, file string, document func(io.Writer) err
 	case err := <-written:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("nobody read %s: %w", file, ctx.Err())
+		return fmt.Errorf("%s has no reader: %w", file, ctx.Err())
 	}
 }

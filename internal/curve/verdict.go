@@ -39,3 +39,26 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 
 // Decided reports whether the outcome is pass or fail.
 func (o Outcome) Decided() bool { return o == Pass || o == Fail }
+
+// Verdict returns the verdict of the whole test, or nil if there is no objective or no step. A search that found a knee
+// passes, at any of its fleet sizes. Otherwise the verdict of the last step counts.
+func (d *Document) Verdict() *Verdict {
+	if d.Objective.IsZero() {
+		return nil
+	}
+	pass := &Verdict{Outcome: Pass}
+	if d.Knee != nil {
+		return pass
+	}
+	steps := d.Steps
+	for _, s := range d.Scaling {
+		if s.Knee != nil {
+			return pass
+		}
+		steps = s.Steps
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	return steps[len(steps)-1].Verdict
+}

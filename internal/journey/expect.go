@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// expectation is what an answer has to be.
+// expectation is what a step expects of its response.
 type expectation struct {
-	status   []int // any of them; empty: below 400
+	status   []int // one of these; empty: any status below 400
 	contains []string
 	json     []jsonEqual
 }
@@ -21,17 +21,17 @@ type jsonEqual struct {
 	want template
 }
 
-// extraction takes a value from an answer.
+// extraction takes a value from a response.
 type extraction struct {
 	name string
 	from source
 }
 
-// source is where a value is taken from: exactly one of these.
+// source is where a value is taken from. Exactly one field is set.
 type source struct {
 	json   *jsonPath
 	header string
-	regexp *regexp.Regexp // the first group, or the whole match
+	regexp *regexp.Regexp // takes the first group, or the whole match without groups
 	cookie string
 }
 
@@ -49,41 +49,41 @@ func (s source) String() string {
 	return "cookie " + s.cookie
 }
 
-// answered is a response whose JSON is read at most once.
-type answered struct {
+// parsed is a response whose JSON is parsed at most once.
+type parsed struct {
 	*Response
-	read  bool
+	done  bool
 	value any
 	err   error
 }
 
-func (a *answered) json() (any, error) {
-	if !a.read {
-		a.read = true
-		a.value, a.err = decodeJSON(a.Body)
+func (p *parsed) json() (any, error) {
+	if !p.done {
+		p.done = true
+		p.value, p.err = decodeJSON(p.Body)
 	}
-	return a.value, a.err
+	return p.value, p.err
 }
 
-// check returns what is wrong with the answer: in short, to be counted, and in full.
-func (e expectation) check(a *answered, value func(string) (string, bool)) (short, full string) {
-	if !e.allows(a.Status) {
-		short = fmt.Sprintf("status %d", a.Status)
-		return short, fmt.Sprintf("%s, want %s; %s", short, e.wantStatus(), begins(a.Body))
+// check returns what is wrong with the response: in short, to be counted, and in full. Both are empty if it is right.
+func (e expectation) check(p *parsed, value func(string) (string, bool)) (short, full string) {
+	if !e.allows(p.Status) {
+		short = fmt.Sprintf("status %d", p.Status)
+		return short, fmt.Sprintf("%s, want %s; %s", short, e.wantStatus(), beginning(p.Body))
 	}
 	for _, text := range e.contains {
-		if !bytes.Contains(a.Body, []byte(text)) {
-			return "body lacks a text", fmt.Sprintf("the body lacks %s; %s", quote(text), begins(a.Body))
+		if !bytes.Contains(p.Body, []byte(text)) {
+			return "body lacks a text", fmt.Sprintf("the body lacks %s; %s", quote(text), beginning(p.Body))
 		}
 	}
 	for _, j := range e.json {
-		doc, err := a.json()
+		doc, err := p.json()
 		if err != nil {
-			return err.Error(), fmt.Sprintf("%v; %s", err, begins(a.Body))
+			return err.Error(), fmt.Sprintf("%v; %s", err, beginning(p.Body))
 		}
 		got, ok := j.path.find(doc)
 		if !ok {
-			return j.path.text + " is missing", fmt.Sprintf("the answer has no %s; it is %s", j.path.text, quote(string(a.Body)))
+			return j.path.text + " is missing", fmt.Sprintf("the response has no %s; it is %s", j.path.text, quote(string(p.Body)))
 		}
 		want, err := j.want.expand(value)
 		if err != nil {
@@ -110,19 +110,19 @@ func (e expectation) wantStatus() string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(e.status), "[]"), " ", " or ")
 }
 
-// begins shows the beginning of a body.
-func begins(body []byte) string {
+// beginning describes the beginning of a body.
+func beginning(body []byte) string {
 	if len(body) == 0 {
-		return "the answer is empty"
+		return "the response is empty"
 	}
-	return "the answer begins " + quote(string(body))
+	return "the response begins " + quote(string(body))
 }
 
-// take returns the value that the source names.
-func (s source) take(a *answered, cookies []*http.Cookie) (string, error) {
+// take returns the value at the source.
+func (s source) take(p *parsed, cookies []*http.Cookie) (string, error) {
 	switch {
 	case s.json != nil:
-		doc, err := a.json()
+		doc, err := p.json()
 		if err != nil {
 			return "", err
 		}
@@ -130,11 +130,11 @@ func (s source) take(a *answered, cookies []*http.Cookie) (string, error) {
 			return jsonText(v), nil
 		}
 	case s.header != "":
-		if v := a.Header.Get(s.header); v != "" {
+		if v := p.Header.Get(s.header); v != "" {
 			return v, nil
 		}
 	case s.regexp != nil:
-		if m := s.regexp.FindSubmatch(a.Body); m != nil {
+		if m := s.regexp.FindSubmatch(p.Body); m != nil {
 			return string(m[min(1, len(m)-1)]), nil
 		}
 	default:
@@ -144,5 +144,5 @@ func (s source) take(a *answered, cookies []*http.Cookie) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("the answer has no %s", s)
+	return "", fmt.Errorf("the response has no %s", s)
 }

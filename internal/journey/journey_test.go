@@ -1,8 +1,10 @@
 package journey
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -51,29 +53,29 @@ func parse(t testing.TB, text string) (*Journey, error) {
 	return Parse("j.yaml", []byte(text), dir)
 }
 
-func TestAVisitKeepsCookiesAndValues(t *testing.T) {
+func TestVisitKeepsCookiesAndValues(t *testing.T) {
 	j, err := parse(t, shop)
 	if err != nil {
 		t.Fatal(err)
 	}
 	base, _ := url.Parse("http://localhost:9000")
-	v := j.Rehearse(j.Visitors[0], base)
-	r := walk(t, v, 0, &Response{
+	v := j.VisitAs(j.Visitors[0], base)
+	r, _ := walk(t, v, 0, &Response{
 		Status: 200, Body: []byte(`<h1>Shop</h1><a data-id="fine-pen">`),
 		Header: http.Header{"Set-Cookie": {"sid=abc; Path=/; HttpOnly", "other=1; Path=/elsewhere"}},
 	})
-	if r.Method != "GET" || r.URL.String() != "http://localhost:9000/" || r.HasBody {
+	if r.Method != "GET" || r.URL.String() != "http://localhost:9000/" || r.Body != nil {
 		t.Errorf("first request: %+v", r)
 	}
-	r = walk(t, v, 1, &Response{
+	r, body := walk(t, v, 1, &Response{
 		Status: 201, Header: http.Header{"Location": {"/orders/7"}},
 		Body: []byte(`{"user": {"name": "an \"odd\" one"}, "items": [{"id": "a b"}, {"n": 2}]}`),
 	})
-	if r.Method != "POST" || r.Body != `{"name": "an \"odd\" one", "product": "fine-pen"}` || r.Header.Get("Cookie") != "sid=abc" ||
+	if r.Method != "POST" || body != `{"name": "an \"odd\" one", "product": "fine-pen"}` || r.Header.Get("Cookie") != "sid=abc" ||
 		len(r.Header.Get("Idempotency-Key")) != 32 {
 		t.Errorf("second request: %+v", r)
 	}
-	r = walk(t, v, 2, &Response{Status: 204})
+	r, _ = walk(t, v, 2, &Response{Status: 204})
 	if r.Method != "DELETE" || r.URL.String() != "http://localhost:9000/orders/7?id=a+b" {
 		t.Errorf("third request: %s %s", r.Method, r.URL)
 	}
@@ -82,33 +84,72 @@ func TestAVisitKeepsCookiesAndValues(t *testing.T) {
 	}
 }
 
-func walk(t *testing.T, v *Visit, step int, answer *Response) *Request {
-	t.Helper()
-	r, err := v.Request(v.Steps[step])
-	if err == nil {
-		err = v.Answer(v.Steps[step], r, answer)
+// fixed is a transport that gives each request the same response and keeps the last request with its body.
+type fixed struct {
+	response *Response
+	sent     *http.Request
+	body     string
+}
+
+func (f *fixed) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.sent, f.body = r, ""
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		f.body = string(body)
 	}
+	return &http.Response{StatusCode: f.response.Status, Header: f.response.Header, Body: io.NopCloser(bytes.NewReader(f.response.Body))}, nil
+}
+
+// walk makes a step that gets the response, and returns the request and its body.
+func walk(t *testing.T, v *Visit, step int, response *Response) (*http.Request, string) {
+	t.Helper()
+	transport := &fixed{response: response}
+	if _, err := v.Do(t.Context(), v.Steps[step], transport); err != nil {
+		t.Fatal(err)
+	}
+	return transport.sent, transport.body
+}
+
+// Do returns an unexpected response together with the error. Without a response it returns the error of the transport.
+func TestDoReturnsTheResponse(t *testing.T) {
+	j, err := parse(t, "steps: [{path: /, expect: {contains: a}}]")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	base, _ := url.Parse("http://localhost")
+	v := j.VisitAs(j.Visitors[0], base)
+	r, err := v.Do(t.Context(), v.Steps[0], &fixed{response: &Response{Status: 200, Body: []byte("b")}})
+	if r == nil || r.Status != 200 || string(r.Body) != "b" || err == nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+	broken := errors.New("broken")
+	if _, err := v.Do(t.Context(), v.Steps[0], failing{broken}); !errors.Is(err, broken) {
+		t.Errorf("%v, want the error of the transport", err)
+	}
 }
 
-func TestAnAnswerThatIsNotExpectedEndsTheVisit(t *testing.T) {
+type failing struct{ err error }
+
+func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
+
+func TestUnexpectedResponseEndsTheVisit(t *testing.T) {
 	tests := []struct {
-		step   string
-		answer Response
-		kind   string
-		full   string
+		step     string
+		response Response
+		kind     string
+		full     string
 	}{
-		{"{path: /}", Response{Status: 503, Body: []byte("busy")}, "GET /: status 503", `status 503, want below 400; the answer begins "busy"`},
-		{"{path: /, expect: {status: 404}}", Response{Status: 200}, "GET /: status 200", "status 200, want 404; the answer is empty"},
-		{"{path: /, expect: {status: [201, 202]}}", Response{Status: 200, Body: []byte("hi")}, "GET /: status 200", `status 200, want 201 or 202; the answer begins "hi"`},
+		{"{path: /}", Response{Status: 503, Body: []byte("busy")}, "GET /: status 503", `status 503, want below 400; the response begins "busy"`},
+		{"{path: /, expect: {status: 404}}", Response{Status: 200}, "GET /: status 200", "status 200, want 404; the response is empty"},
+		{"{path: /, expect: {status: [201, 202]}}", Response{Status: 200, Body: []byte("hi")}, "GET /: status 200", `status 200, want 201 or 202; the response begins "hi"`},
 		{"{path: /, expect: {contains: [a, b]}}", Response{Status: 200, Body: []byte("a")}, "GET /: body lacks a text", `lacks "b"`},
 		{"{path: /, expect: {json: {$.a: 1}}}", Response{Status: 200, Body: []byte(`{"a": 2}`)}, "GET /: $.a differs", `$.a is "2", want "1"`},
 		{"{path: /, expect: {json: {'$.a.b[3]': 1}}}", Response{Status: 200, Body: []byte(`{"a": {"b": [1]}}`)}, "GET /: $.a.b[3] is missing", "has no $.a.b[3]"},
-		{"{path: /, expect: {json: {$.a: 1}}}", Response{Status: 200, Body: []byte("<html>")}, "GET /: the answer is not JSON", "not JSON"},
-		{"{path: /, extract: {id: {json: $.id}}}", Response{Status: 200, Body: []byte(`{}`)}, "GET /: extract id", "the answer has no $.id"},
+		{"{path: /, expect: {json: {$.a: 1}}}", Response{Status: 200, Body: []byte("<html>")}, "GET /: the response is not JSON", "not JSON"},
+		{"{path: /, extract: {id: {json: $.id}}}", Response{Status: 200, Body: []byte(`{}`)}, "GET /: extract id", "the response has no $.id"},
 		{"{path: /, extract: {id: {header: X-Id}}}", Response{Status: 200}, "GET /: extract id", "no header X-Id"},
 		{"{path: /, extract: {id: {cookie: sid}}}", Response{Status: 200}, "GET /: extract id", "no cookie sid"},
 		{"{path: /, extract: {id: {regexp: 'id=(.)'}}}", Response{Status: 200, Body: []byte("none")}, "GET /: extract id", "no regexp id=(.)"},
@@ -120,27 +161,23 @@ func TestAnAnswerThatIsNotExpectedEndsTheVisit(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := j.Visit(base, 0, rand.New(rand.NewPCG(1, 1)))
-		r, err := v.Request(v.Steps[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = v.Answer(v.Steps[0], r, &test.answer)
-		var own *Error
-		if !errors.As(err, &own) || own.Kind() != test.kind || !strings.Contains(err.Error(), test.full) {
-			t.Errorf("%s: %v (%v)", test.step, err, own)
+		_, err = v.Do(t.Context(), v.Steps[0], &fixed{response: &test.response})
+		var failed *Error
+		if !errors.As(err, &failed) || failed.Kind() != test.kind || !strings.Contains(err.Error(), test.full) {
+			t.Errorf("%s: %v, want %s and %q", test.step, err, test.kind, test.full)
 		}
 	}
 }
 
-// A value that an answer chose must not lead the visit to another server or make two headers of one.
-func TestHostileValuesStayInTheirPlace(t *testing.T) {
+// A value from a response must not lead the visit to another server or add a header.
+func TestHostileValuesAreRefused(t *testing.T) {
 	base, _ := url.Parse("http://localhost")
 	for value, want := range map[string]string{
 		"http://elsewhere.test/": "leads to another server",
 		"//elsewhere.test/":      "leads to another server",
 		"file:///etc/passwd":     "leads to another server",
 		"http://localhost/ok":    "",
-		"%zz":                    "is not one",
+		"%zz":                    "is not valid",
 	} {
 		j, err := parse(t, `steps: [{path: /, extract: {to: {header: Location}}}, {path: "${to}"}]`)
 		if err != nil {
@@ -148,7 +185,7 @@ func TestHostileValuesStayInTheirPlace(t *testing.T) {
 		}
 		v := j.Visit(base, 0, rand.New(rand.NewPCG(1, 1)))
 		v.values["to"] = value
-		if _, err := v.Request(v.Steps[1]); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if _, err := v.request(t.Context(), v.Steps[1]); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", value, err, want)
 		}
 	}
@@ -158,12 +195,12 @@ func TestHostileValuesStayInTheirPlace(t *testing.T) {
 	}
 	v := j.Visit(base, 0, rand.New(rand.NewPCG(1, 1)))
 	v.values["x"] = "a\r\nY: b"
-	if _, err := v.Request(v.Steps[1]); err == nil {
-		t.Error("a header with a line end was made")
+	if _, err := v.request(t.Context(), v.Steps[1]); err == nil {
+		t.Error("a header value with a line end was accepted")
 	}
 }
 
-func TestVisitorsComeByWeightAndTakeRowsInTurn(t *testing.T) {
+func TestVisitorsAreDrawnByWeightAndUseRowsInOrder(t *testing.T) {
 	j, err := parse(t, shop)
 	if err != nil {
 		t.Fatal(err)
@@ -177,16 +214,16 @@ func TestVisitorsComeByWeightAndTakeRowsInTurn(t *testing.T) {
 			buyers++
 		}
 		if name, _ := v.value("users.name"); (name == "bob") != (i%2 == 1) {
-			t.Fatalf("visit %d is %s", i, name)
+			t.Fatalf("visit %d uses the row of %s", i, name)
 		}
 	}
 	if buyers < 900 || buyers > 1100 {
-		t.Errorf("%d of 4000 visitors buy, want about 1000", buyers)
+		t.Errorf("%d of 4000 visitors are buyers, want about 1000", buyers)
 	}
 }
 
-// A run with the same seed must not meet the names that the last one took.
-func TestVisitsHaveIDsOfTheirOwn(t *testing.T) {
+// A test with the same seed must not use the user names of the previous test.
+func TestVisitIDsAreUnique(t *testing.T) {
 	j, err := parse(t, "steps: [{path: '/${visit.id}'}]")
 	if err != nil {
 		t.Fatal(err)
@@ -201,11 +238,16 @@ func TestVisitsHaveIDsOfTheirOwn(t *testing.T) {
 		}
 		seen[id] = true
 	}
+	v := j.VisitAs(j.Visitors[0], base)
+	v.ID = "given"
+	if r, err := v.request(t.Context(), v.Steps[0]); err != nil || r.URL.Path != "/given" {
+		t.Errorf("%v, %v, want the path /given", r, err)
+	}
 }
 
 func TestThink(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
-	for text, want := range map[string][3]time.Duration{ // least, mean, most
+	for text, want := range map[string][3]time.Duration{ // shortest, mean, longest
 		"2s":      {2 * time.Second, 2 * time.Second, 2 * time.Second},
 		"1s..3s":  {time.Second, 2 * time.Second, 3 * time.Second},
 		"exp(2s)": {0, 2 * time.Second, 20 * time.Second},
@@ -227,25 +269,25 @@ func TestThink(t *testing.T) {
 	}
 }
 
-func TestProblemsHavePlaceAndHint(t *testing.T) {
+func TestProblemsHavePlaces(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                  "j.yaml:1:1: the file is empty",
 		"steps: []":                         "has no steps",
-		"steps: [{path: /, thonk: 1s}]":     "j.yaml:1:19: steps[0].thonk: is not a field",
+		"steps: [{path: /, thonk: 1s}]":     "j.yaml:1:19: steps[0].thonk: unknown field",
 		"steps: [{path: x}]":                `"x" is not a path`,
 		"steps: [{}]":                       "has no path",
 		"steps:\n  - {path: '/${id}'}":      "j.yaml:2:12: steps[0].path: nothing sets ${id}",
-		"steps: [{path: '/${id'}]":          "never closed",
+		"steps: [{path: '/${id'}]":          "is not closed",
 		"steps: [{path: '/${a b}'}]":        "is not a variable",
-		"steps: [{path: '/${visit.id|x}'}]": `"x" is not a way`,
+		"steps: [{path: '/${visit.id|x}'}]": `unknown escape "x"`,
 		"steps: [{path: '/${id}', extract: {id: {json: $.id}}}]":     "nothing sets ${id}",
-		"steps: [{path: /, extract: {id: {json: id}}}]":              "does not begin with $",
+		"steps: [{path: /, extract: {id: {json: id}}}]":              "want a $ at the beginning",
 		"steps: [{path: /, extract: {id: {json: '$.a[x]'}}}]":        "want a number between",
 		"steps: [{path: /, extract: {id: {regexp: '('}}}]":           "is not a regular expression",
-		"steps: [{path: /, extract: {id: {json: $.a, cookie: c}}}]":  "wants one source",
-		"steps: [{path: /, extract: {id: {}}}]":                      "wants one source",
-		"steps: [{path: /, think: -1s}]":                             "not a time to think",
-		"steps: [{path: /, think: 3s..1s}]":                          "not a time to think",
+		"steps: [{path: /, extract: {id: {json: $.a, cookie: c}}}]":  "want one source",
+		"steps: [{path: /, extract: {id: {}}}]":                      "want one source",
+		"steps: [{path: /, think: -1s}]":                             "not a think time",
+		"steps: [{path: /, think: 3s..1s}]":                          "not a think time",
 		"steps: [{path: /, method: 'A B'}]":                          "is not a method",
 		"steps: [{path: /, headers: {Cookie: a}}]":                   "cannot be set",
 		"steps: [{path: /, expect: {status: 99}}]":                   "is not a status",
@@ -269,7 +311,7 @@ func TestProblemsHavePlaceAndHint(t *testing.T) {
 	}
 	_, err := parse(t, "steps:\n  - {path: a}\n  - {path: b}\n  - {path: /, think: x}\n")
 	if ps, ok := err.(Problems); !ok || len(ps) != 3 || ps[2].Line != 4 {
-		t.Errorf("not all problems at once: %v", err)
+		t.Errorf("want three problems: %v", err)
 	}
 }
 
@@ -284,18 +326,15 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			var ps Problems
 			if !errors.As(err, &ps) || len(ps) == 0 || ps[0].Line < 1 {
-				t.Fatalf("%v is no list of problems with places", err)
+				t.Fatalf("want problems with places, got %v", err)
 			}
 			_ = err.Error()
 			return
 		}
 		v := j.Visit(base, 1, rand.New(rand.NewPCG(1, 1)))
 		for _, s := range v.Steps {
-			r, err := v.Request(s)
-			if err != nil {
-				return
-			}
-			if v.Answer(s, r, &Response{Status: 200, Header: http.Header{"Set-Cookie": {"a=b"}}, Body: []byte(`{"a": [1]}`)}) != nil {
+			response := &Response{Status: 200, Header: http.Header{"Set-Cookie": {"a=b"}}, Body: []byte(`{"a": [1]}`)}
+			if _, err := v.Do(t.Context(), s, &fixed{response: response}); err != nil {
 				return
 			}
 			s.Think.Pause(rand.New(rand.NewPCG(1, 1)))
@@ -303,7 +342,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// A path that is one leads to a value of a document that is one, or to none; what it leads to can be put into a request.
+// A valid path finds a value in a valid document, or nothing. A value that it finds has a text for later requests.
 func FuzzJSONPath(f *testing.F) {
 	f.Add("$.items[0]['odd name'][-1]", `{"items": [{"odd name": [1, "two"]}]}`)
 	f.Add("$", `[1] ]`)
@@ -322,12 +361,12 @@ func FuzzJSONPath(f *testing.F) {
 		}
 		found, ok := p.find(value)
 		if text := jsonText(found); ok && text == "" && found != "" {
-			t.Fatalf("%s of %s is %v, and in a request nothing", path, document, found)
+			t.Fatalf("%s of %s is %v, but its text is empty", path, document, found)
 		}
 	})
 }
 
-// What a template writes for a place in JSON or in a URL is that value when it is read there, whatever the value is.
+// A value that a template escapes for JSON or for a URL reads back as the same value.
 func FuzzTemplate(f *testing.F) {
 	f.Add("/a?b=${id|url}", "x y&z=\"\\\n")
 	f.Add(`{"$${a}": "${id|json}"}`, "\x00\xff</script>")
@@ -348,12 +387,12 @@ func FuzzTemplate(f *testing.F) {
 		out, err := quoted.expand(func(string) (string, bool) { return value, true })
 		var back string
 		if err != nil || json.Unmarshal([]byte(out), &back) != nil || back != value && utf8.ValidString(value) {
-			t.Fatalf("%q in JSON is %s, which reads %q", value, out, back)
+			t.Fatalf("%q in JSON is %s, which reads back as %q", value, out, back)
 		}
 		escaped := template{{variable: "id", filter: "url"}}
 		out, err = escaped.expand(func(string) (string, bool) { return value, true })
 		if back, err2 := url.QueryUnescape(out); err != nil || err2 != nil || back != value {
-			t.Fatalf("%q in a URL is %s, which reads %q", value, out, back)
+			t.Fatalf("%q in a URL is %s, which reads back as %q", value, out, back)
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// jsonPath leads to one value of a JSON document: $.items[0].id, $['odd name'], $[-1] for the last of a list.
+// jsonPath is the path of one value in a JSON document, for example $.items[0].id or $['odd name']. $[-1] is the last
+// value of a list.
 type jsonPath struct {
 	text  string
 	steps []jsonStep
@@ -25,7 +26,7 @@ func parseJSONPath(text string) (p jsonPath, err error) {
 	const hint = "want for example $.items[0].id"
 	rest, ok := strings.CutPrefix(text, "$")
 	if !ok {
-		return p, wrong(hint, "%s is not a JSON path: it does not begin with $", quote(text))
+		return p, wrong(hint, "%s is not a JSON path: want a $ at the beginning", quote(text))
 	}
 	p.text = text
 	for rest != "" {
@@ -60,20 +61,20 @@ func parseJSONPath(text string) (p jsonPath, err error) {
 	return p, nil
 }
 
-// decodeJSON reads one document and nothing after it. Numbers stay as they are written.
+// decodeJSON parses one document. It fails if more text follows. Numbers keep the form in which they are written.
 func decodeJSON(data []byte) (value any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&value); err != nil {
-		return nil, fmt.Errorf("the answer is not JSON")
+		return nil, fmt.Errorf("the response is not JSON")
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("the answer is more than one JSON document")
+		return nil, fmt.Errorf("the response is more than one JSON document")
 	}
 	return value, nil
 }
 
-// find returns the value at the path.
+// find returns the value at the path in the document.
 func (p jsonPath) find(value any) (any, bool) {
 	for _, s := range p.steps {
 		if s.list {
@@ -99,11 +100,12 @@ func (p jsonPath) find(value any) (any, bool) {
 	return value, true
 }
 
-// jsonText is a value as it is put into a later request: a text without its quotes, anything else as JSON.
+// jsonText returns the form in which a value is put into a later request: a string without quotes, any other value as
+// JSON.
 func jsonText(value any) string {
 	if s, ok := value.(string); ok {
 		return s
 	}
-	text, _ := json.Marshal(value) // what was decoded can be encoded
+	text, _ := json.Marshal(value) // cannot fail for a decoded value
 	return string(text)
 }

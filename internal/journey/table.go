@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// table is the rows of a CSV file. Visits take one row each, in order, and begin again after the last.
+// table is the rows of a CSV file. Each visit uses one row, in order. After the last row the first one follows.
 type table struct {
 	columns map[string]int
 	rows    [][]string
@@ -19,6 +19,8 @@ const (
 	maxRows  = 1_000_000
 )
 
+// readTable reads a CSV file whose first line names the columns. It fails if a column name is not valid, a row has too few
+// or too many fields, or the file is empty or too large.
 func readTable(file string) (*table, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -41,12 +43,12 @@ func readTable(file string) (*table, error) {
 		t.columns[name] = i
 	}
 	for {
-		row, err := r.Read() // refuses a row with more or fewer fields than the first
+		row, err := r.Read() // fails if the number of fields differs from the first line
 		switch {
 		case err == io.EOF && limited.N > 0 && len(t.rows) > 0:
 			return t, nil
 		case err == io.EOF && len(t.rows) == 0:
-			return nil, wrong("one row per visit, used again from the first after the last", "%s has no rows", file)
+			return nil, wrong("each visit uses one row; after the last row the first one follows", "%s has no rows", file)
 		case limited.N == 0, len(t.rows) == maxRows:
 			return nil, wrong("", "%s is larger than %d MiB or %d rows", file, maxTable>>20, maxRows)
 		case err != nil:
@@ -56,17 +58,19 @@ func readTable(file string) (*table, error) {
 	}
 }
 
+// csvProblem adds the place in the file to an error of the CSV reader.
 func csvProblem(file string, err error) error {
 	var p *csv.ParseError
 	if errors.As(err, &p) {
 		if errors.Is(p.Err, csv.ErrFieldCount) {
-			return wrong("each row has as many fields as the first line", "%s:%d: too few or too many fields", file, p.Line)
+			return wrong("each row must have as many fields as the first line", "%s:%d: too few or too many fields", file, p.Line)
 		}
 		return wrong("", "%s:%d: %v", file, p.Line, p.Err)
 	}
 	return fmt.Errorf("read %s: %w", file, err)
 }
 
+// value returns the value of a column for the visit with that number.
 func (t *table) value(number int64, column string) (string, bool) {
 	i, ok := t.columns[column]
 	if !ok {

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// template is a text with ${name} in it, and ${name|url} or ${name|json} where a value has to be escaped for where it
-// stands. "$${" is a plain "${".
-type template []part
+// template is a text with variables: ${name}, or ${name|url} and ${name|json} for a value that must be escaped in a URL or
+// in a JSON string. "$${" stands for a plain "${".
+type template []templatePart
 
-type part struct {
+type templatePart struct {
 	text     string
 	variable string // "" for plain text
 	filter   string
@@ -24,7 +24,7 @@ func parseTemplate(text string) (t template, err error) {
 	var plain strings.Builder
 	flush := func() {
 		if plain.Len() > 0 {
-			t = append(t, part{text: plain.String()})
+			t = append(t, templatePart{text: plain.String()})
 			plain.Reset()
 		}
 	}
@@ -42,22 +42,22 @@ func parseTemplate(text string) (t template, err error) {
 		}
 		name, after, closed := strings.Cut(rest, "}")
 		if !closed {
-			return nil, wrong(`a plain "${" is written "$${"`, "a ${ is never closed")
+			return nil, wrong(`a plain "${" is written "$${"`, "a ${ is not closed")
 		}
 		name, filter, _ := strings.Cut(name, "|")
 		if !validVariable.MatchString(name) {
 			return nil, wrong("a name has letters, digits, - and _: ${id}, ${users.email}", "${%s} is not a variable", name)
 		}
 		if filter != "" && filter != "url" && filter != "json" {
-			return nil, wrong("want ${name}, ${name|url} or ${name|json}", "%q is not a way to write a value", filter)
+			return nil, wrong("want ${name}, ${name|url} or ${name|json}", "unknown escape %q", filter)
 		}
 		flush()
-		t = append(t, part{variable: name, filter: filter})
+		t = append(t, templatePart{variable: name, filter: filter})
 		text = after
 	}
 }
 
-// expand puts the values in.
+// expand replaces the variables with their values. It fails if a variable has no value.
 func (t template) expand(value func(name string) (string, bool)) (string, error) {
 	if len(t) == 1 && t[0].variable == "" {
 		return t[0].text, nil
@@ -76,7 +76,7 @@ func (t template) expand(value func(name string) (string, bool)) (string, error)
 		case "url":
 			v = url.QueryEscape(v)
 		case "json":
-			quoted, _ := json.Marshal(v) // a string cannot fail
+			quoted, _ := json.Marshal(v) // never fails for a string
 			v = string(quoted[1 : len(quoted)-1])
 		}
 		b.WriteString(v)

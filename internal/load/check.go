@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/journey"
 )
 
-// Check makes one request and says whether the target can be reached at all. An answer is an answer, whatever its status:
-// that is returned.
+// Check makes one request to find out whether the target can be reached, and returns the status. Any HTTP response counts
+// as reachable. It fails with an *UnreachableError if there is no response.
 func (t *Target) Check(ctx context.Context, o *Options) (status int, err error) {
 	o, err = o.withDefaults()
 	if err != nil {
@@ -22,10 +25,7 @@ func (t *Target) Check(ctx context.Context, o *Options) (status int, err error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	transport := newTransport(o)
-	if t.url.Scheme == "http" {
-		transport.DialContext = o.Dial
-	}
+	transport := newCheckTransport(t.url, o)
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(t.request(ctx))
 	if err != nil {
@@ -38,7 +38,51 @@ func (t *Target) Check(ctx context.Context, o *Options) (status int, err error) 
 	return resp.StatusCode, nil
 }
 
-// UnreachableError says that a target did not answer at all.
+// CheckJourney makes each kind of visit of j once, without pauses, so that a step that cannot work is found before the
+// load begins. The target serves these visits. It fails with a *journey.Error or an *UnreachableError.
+func CheckJourney(ctx context.Context, j *journey.Journey, base string, o *Options) error {
+	u, err := ParseURL(base)
+	if err != nil {
+		return err
+	}
+	if o, err = o.withDefaults(); err != nil {
+		return err
+	}
+	transport := newCheckTransport(u, o)
+	defer transport.CloseIdleConnections()
+	for _, visitor := range j.Visitors {
+		if err := tryVisit(ctx, j.VisitAs(visitor, u), transport, o.Timeout); err != nil {
+			var failed *journey.Error
+			if errors.As(err, &failed) {
+				return fmt.Errorf("check visitor %s: %w", visitor.Name, err)
+			}
+			return &UnreachableError{u.Redacted(), err}
+		}
+	}
+	return nil
+}
+
+func tryVisit(ctx context.Context, v *journey.Visit, transport *http.Transport, timeout time.Duration) error {
+	for _, s := range v.Steps {
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		_, err := v.Do(limited, s, transport)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newCheckTransport(u *url.URL, o *Options) *http.Transport {
+	transport := newTransport(o)
+	if u.Scheme == "http" {
+		transport.DialContext = o.Dial
+	}
+	return transport
+}
+
+// UnreachableError says that a target did not respond.
 type UnreachableError struct {
 	Target string
 	Err    error
@@ -47,28 +91,43 @@ type UnreachableError struct {
 func (e *UnreachableError) Error() string { return fmt.Sprintf("reach %s: %v", e.Target, e.Err) }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Hint is the likely cause.
-func (e *UnreachableError) Hint() string {
+// Cause is the likely cause of an UnreachableError.
+type Cause uint8
+
+const (
+	NotListening       Cause = iota // no server at that address, or the connection broke
+	NotTLS                          // an https URL of a server without TLS
+	NotPlain                        // an http URL of a server with TLS
+	UnknownCertificate              // the certificate does not verify
+	UnknownHost                     // the name has no address
+	TimedOut                        // no response in time
+)
+
+// Cause returns the likely cause.
+func (e *UnreachableError) Cause() Cause {
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
 	var dns *net.DNSError
 	switch {
 	case errors.As(e.Err, &record):
-		return "it does not speak TLS there: http:// instead of https://?"
+		return NotTLS
 	case errors.As(e.Err, &verify):
-		return "--insecure accepts any certificate, --ca FILE one of your own authority"
+		return UnknownCertificate
 	case errors.As(e.Err, &dns):
-		return "is the name right?"
-	case strings.HasPrefix(e.Target, "http://") && (errors.Is(e.Err, io.EOF) || strings.Contains(e.Err.Error(), "malformed HTTP")):
-		return "it does not speak HTTP in the clear there: https:// instead of http://?"
+		return UnknownHost
+	case strings.HasPrefix(e.Target, "http://") && (errors.Is(e.Err, io.EOF) || isMalformedHTTP(e.Err)):
+		return NotPlain
 	case errors.Is(e.Err, context.DeadlineExceeded):
-		return "nothing came within the --timeout"
+		return TimedOut
 	}
-	return "is the service running, and is that its address?"
+	return NotListening
 }
 
-// Public returns an address of the URL's host that is neither on this machine nor in a private network, or "" when there
-// is none, or the host is not known.
+// isMalformedHTTP recognizes an error for which net/http has only a text.
+func isMalformedHTTP(err error) bool { return strings.Contains(err.Error(), "malformed HTTP") }
+
+// Public returns an address of the URL's host that is neither on this machine nor in a private network. It returns "" if
+// the host has no such address or is not known.
 func Public(ctx context.Context, u *url.URL) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -84,14 +143,14 @@ func Public(ctx context.Context, u *url.URL) string {
 	return ""
 }
 
-// shared is the address space of carriers and of overlay networks (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// carrierGrade is the address space of carriers and overlay networks (RFC 6598).
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 
 func private(a netip.Addr) bool {
-	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || shared.Contains(a)
+	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || carrierGrade.Contains(a)
 }
 
-// Local reports whether the URL's host is this machine by its name or address, so that target and generator share cores.
+// Local reports whether the URL names this machine, so that target and generator share its cores.
 func Local(u *url.URL) bool {
 	a, err := netip.ParseAddr(u.Hostname())
 	return u.Hostname() == "localhost" || err == nil && (a.IsLoopback() || a.IsUnspecified())

@@ -1,9 +1,12 @@
-// Package load offers an HTTP service a known load and measures what becomes of it.
+// Package load sends an HTTP service a known load and measures latency, throughput and errors.
 //
-// The load is open by default: visits begin when the schedule says so, whether or not earlier ones have been answered,
-// and a latency counts from that intended moment. So a target that stalls is seen to stall, by every visitor who came
-// meanwhile. [Generator.Rate] measures one rate, [Generator.Users] a fixed number of users who wait for each answer,
-// [Generator.Sweep] looks for the knee: the highest rate that the target carries.
+// The load is open by default: visits begin at the times of a schedule, whether or not earlier visits have ended. A
+// latency counts from the scheduled time. So the latencies of a stalled target include the wait of every visitor who
+// arrived during the stall. In closed load, a fixed number of users wait for each response.
 //
-// A step that the generator cannot vouch for is marked as invalid and says why.
+// A [Generator] makes the load. [Generator.Run] measures one rate or one number of users, or searches for the knee: the
+// highest rate at which the objective passes. It returns a [curve.Document]. [Scaling] combines the documents of several
+// fleet sizes.
+//
+// A step that the generator cannot vouch for is marked as invalid, with the reasons.
 package load

@@ -9,20 +9,22 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/load/platform"
 )
 
-// fake is a target in memory whose behaviour is known exactly: it answers a request after answer's delay, with its
-// status. In a synctest bubble its time is virtual, so what is measured can be compared with what is true.
+// fake is a target in memory whose behaviour is known exactly: the function answer chooses delay and status of each
+// response. In a synctest bubble its time is virtual, so that a test can compare the measured values with the true ones.
 type fake struct {
 	begin  time.Time
 	answer func(n int, at time.Duration) (delay time.Duration, status int)
-	asked  chan int // holds how many requests came, while nobody is being answered
+	count  chan int // holds the number of requests; taken while one request is being handled
 	conns  sync.WaitGroup
 }
 
 func newFake(answer func(n int, at time.Duration) (time.Duration, int)) *fake {
-	f := &fake{begin: time.Now(), answer: answer, asked: make(chan int, 1)}
-	f.asked <- 0
+	f := &fake{begin: time.Now(), answer: answer, count: make(chan int, 1)}
+	f.count <- 0
 	return f
 }
 
@@ -38,9 +40,9 @@ func (f *fake) serve(nc net.Conn) {
 		if _, err := http.ReadRequest(r); err != nil {
 			return
 		}
-		n := <-f.asked
+		n := <-f.count
 		delay, status := f.answer(n, time.Since(f.begin))
-		f.asked <- n + 1
+		f.count <- n + 1
 		time.Sleep(delay)
 		if _, err := fmt.Fprintf(nc, "HTTP/1.1 %d Status\r\nContent-Length: 2\r\n\r\nok", status); err != nil {
 			return
@@ -48,7 +50,7 @@ func (f *fake) serve(nc net.Conn) {
 	}
 }
 
-// generator is one whose clock and network are the bubble's.
+// generator returns a generator that uses the clock of the bubble and connects to the fake.
 func (f *fake) generator(t *testing.T, o Options) *Generator {
 	t.Helper()
 	t.Cleanup(f.conns.Wait)
@@ -57,7 +59,7 @@ func (f *fake) generator(t *testing.T, o Options) *Generator {
 		t.Fatal(err)
 	}
 	o.Dial = f.dial
-	o.alarm = func() (alarm, error) { return timerAlarm{}, nil }
+	o.newTimer = sleepTimer
 	g, err := New(target, &o)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +67,8 @@ func (f *fake) generator(t *testing.T, o Options) *Generator {
 	return g
 }
 
-// gate is a target that works on so many requests at a time, each for service: its capacity is slots / service, exactly.
+// gate returns the behaviour of a target that handles slots requests at a time, each for the service time. Its capacity is
+// exactly slots / service.
 func gate(slots int, service time.Duration) func(int, time.Duration) (time.Duration, int) {
 	free := make([]time.Duration, slots) // when each slot is free
 	return func(_ int, at time.Duration) (time.Duration, int) {
@@ -79,5 +82,7 @@ func gate(slots int, service time.Duration) func(int, time.Duration) (time.Durat
 		return free[first] - at, 200
 	}
 }
+
+func sleepTimer() (platform.Timer, error) { return platform.SleepTimer{}, nil }
 
 func noWarmup() *time.Duration { return new(time.Duration) }

@@ -7,11 +7,11 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// histogram keeps durations from a microsecond to an hour to three digits, in about 190 KiB however many they are. Longer
-// ones count as an hour. The zero value is empty and takes memory with the first value.
+// histogram counts durations from a microsecond to an hour with three significant digits, in about 190 KiB for any number
+// of values. Longer durations count as an hour. The zero value is empty and allocates memory with the first value.
 type histogram struct {
 	h      *hdr.Histogram
-	coarse bool // to two digits, in an eighth of the memory
+	coarse bool // two digits, in an eighth of the memory
 }
 
 func (h *histogram) make() {
@@ -26,7 +26,7 @@ func (h *histogram) record(d time.Duration) {
 	if h.h == nil {
 		h.make()
 	}
-	h.h.RecordValue(int64(min(max(d, 0), time.Hour))) // cannot fail within its bounds
+	h.h.RecordValue(int64(min(max(d, 0), time.Hour))) // never fails for a value within the bounds
 }
 
 func (h *histogram) merge(other histogram) {
@@ -59,7 +59,7 @@ func (h *histogram) max() time.Duration {
 	return time.Duration(h.h.Max())
 }
 
-// quantile returns the value that a share q of all values does not exceed; 0 when there is none.
+// quantile returns the value that a share q of all values does not exceed, or 0 if there are no values.
 func (h *histogram) quantile(q float64) time.Duration {
 	if h.count() == 0 {
 		return 0
@@ -67,21 +67,13 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return time.Duration(h.h.ValueAtQuantile(q * 100))
 }
 
-// interval is where the quantile lies with 95 % confidence, whatever the distribution: the rank of the true quantile is
-// binomial. Where there are too few values to bound it, the largest one does.
+// interval returns the 95 % confidence interval of a quantile. It needs no assumption about the distribution, because the
+// rank of the true quantile is binomial. If there are too few values for an upper end, it returns the largest value.
 func (h *histogram) interval(q float64) (low, high time.Duration) {
 	n := float64(h.count())
 	if n == 0 {
 		return 0, 0
 	}
-	away := 1.96 * math.Sqrt(n*q*(1-q))
-	return h.quantile(max(0, (n*q-away)/n)), h.quantile(min(1, (n*q+away+1)/n))
-}
-
-// logShare is where v lies between low and high on a logarithmic scale, 0 to 1.
-func logShare(v, low, high float64) float64 {
-	if high <= low {
-		return 1
-	}
-	return math.Log(v/low) / math.Log(high/low)
+	distance := 1.96 * math.Sqrt(n*q*(1-q))
+	return h.quantile(max(0, (n*q-distance)/n)), h.quantile(min(1, (n*q+distance+1)/n))
 }

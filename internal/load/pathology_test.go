@@ -5,9 +5,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/load/arrivals"
 )
 
-// near fails the test unless got is want, give or take a share of it.
+// near fails the test if got differs from want by more than a share of want.
 func near(t *testing.T, what string, got, want, tolerance float64) {
 	t.Helper()
 	if got < want*(1-tolerance) || got > want*(1+tolerance) {
@@ -15,7 +17,8 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-// pathology measures one fake with open load, and prints what waiting users would have reported.
+// pathology measures a fake with open load and calls check with the step. It also logs what closed load reports of the same
+// target.
 func pathology(t *testing.T, o Options, rate float64, users int, answer func() func(int, time.Duration) (time.Duration, int), check func(*Step)) {
 	t.Helper()
 	var s, closed *Step
@@ -40,27 +43,27 @@ func pathology(t *testing.T, o Options, rate float64, users int, answer func() f
 	check(s)
 }
 
-// A target that stops for 2 s is waited for by everybody who comes in these 2 s: 200 visitors at 100/s, not one.
-func TestStallIsSeenByAllWhoCome(t *testing.T) {
+// A target stalls for 2 s. At 100/s, 200 visitors arrive in this time and must all be measured as waiting.
+func TestStallDelaysEveryVisitor(t *testing.T) {
 	stall := func() func(int, time.Duration) (time.Duration, int) {
 		return func(_ int, at time.Duration) (time.Duration, int) {
 			return max(0, 7*time.Second-at)*b(at >= 5*time.Second) + time.Millisecond, 200
 		}
 	}
-	o := Options{Duration: 20 * time.Second, Arrivals: Even, Warmup: noWarmup()}
+	o := Options{Duration: 20 * time.Second, Arrivals: arrivals.Even, Warmup: noWarmup()}
 	pathology(t, o, 100, 1, stall, func(s *Step) {
 		near(t, "requests", float64(s.Requests), 2000, 0)
 		near(t, "p50", s.P50, 1, 0.01)
-		near(t, "p99", s.P99, 1801, 0.01) // 10 % of the visits wait up to 2 s: 1 % wait 1.8 s or more
+		near(t, "p99", s.P99, 1801, 0.01) // 10 % of the visits wait up to 2 s, so 1 % wait 1.8 s or more
 		near(t, "max", s.Max, 2001, 0.001)
-		if late := s.latency.h.TotalCount() - countBelow(s, 5*time.Millisecond); late < 199 || late > 200 {
-			t.Errorf("%d visits were late, want 200", late)
+		if waited := s.latency.h.TotalCount() - countBelow(s, 5*time.Millisecond); waited < 199 || waited > 200 {
+			t.Errorf("%d visits waited, want 200", waited)
 		}
 	})
 }
 
-// A pause of 200 ms every 500 requests: hardly visible to one who waits for each answer, 195 ms at the 99th percentile
-// for those who come at 450/s.
+// The target pauses for 200 ms after every 500 requests. Closed load with one user hardly notices. At 450/s the 99th
+// percentile is 190 ms.
 func TestPauseEvery500Requests(t *testing.T) {
 	pause := func() func(int, time.Duration) (time.Duration, int) {
 		var until time.Duration
@@ -71,9 +74,9 @@ func TestPauseEvery500Requests(t *testing.T) {
 			return max(0, until-at) + time.Millisecond, 200
 		}
 	}
-	o := Options{Duration: 20 * time.Second, Arrivals: Even, Warmup: noWarmup()}
+	o := Options{Duration: 20 * time.Second, Arrivals: arrivals.Even, Warmup: noWarmup()}
 	pathology(t, o, 450, 1, pause, func(s *Step) {
-		near(t, "p99", s.P99, 190, 0.03) // 90 of 500 visits fall into the pause, the slowest 5 of them wait 189 ms or more
+		near(t, "p99", s.P99, 190, 0.03) // 90 of 500 visits fall into the pause, and the slowest 5 of them wait at least 189 ms
 		near(t, "max", s.Max, 201, 0.01)
 		near(t, "p50", s.P50, 1, 0.01)
 		if !s.Valid {
@@ -82,8 +85,8 @@ func TestPauseEvery500Requests(t *testing.T) {
 	})
 }
 
-// A target that is ten times slower in its first three seconds is measured when it is warm.
-func TestSlowStartIsLeftOut(t *testing.T) {
+// The target is up to ten times slower in its first three seconds. Only the time after them must be measured.
+func TestSlowStartIsNotMeasured(t *testing.T) {
 	slow := func() func(int, time.Duration) (time.Duration, int) {
 		return func(_ int, at time.Duration) (time.Duration, int) {
 			factor := max(1, 10-3*at.Seconds())
@@ -111,25 +114,26 @@ func TestRandomErrors(t *testing.T) {
 	pathology(t, Options{Duration: 20 * time.Second}, 500, 4, faulty, func(s *Step) {
 		near(t, "errors", s.Errors, 0.02, 0.21) // 10,000 requests: 3 standard errors are 21 %
 		near(t, "p50", s.P50, 10, 0.01)
-		if s.Faults["status 503"] != s.failed || !s.Valid {
-			t.Errorf("faults %v, valid %v (%s)", s.Faults, s.Valid, s.InvalidReason)
+		if s.ErrorKinds["status 503"] != s.failed || !s.Valid {
+			t.Errorf("errors %v, valid %v (%s)", s.ErrorKinds, s.Valid, s.InvalidReason)
 		}
 	})
 }
 
-// Beyond a hard capacity the queue grows without end; what was achieved is the capacity, and the step is no measurement.
+// Above the capacity the queue grows without limit. The achieved rate is the capacity, and the step is invalid because of
+// the target, not because of the generator.
 func TestHardCapacity(t *testing.T) {
 	eight := func() func(int, time.Duration) (time.Duration, int) { return gate(8, 50*time.Millisecond) }
 	pathology(t, Options{Duration: 10 * time.Second}, 200, 8, eight, func(s *Step) {
 		near(t, "achieved", s.Achieved, 160, 0.01)
-		if s.Valid || s.ours {
+		if s.Valid || s.ownFault {
 			t.Errorf("valid %v (%s)", s.Valid, s.InvalidReason)
 		}
 	})
 	pathology(t, Options{Duration: 10 * time.Second, Connections: 20, Warmup: noWarmup()}, 320, 8, eight, func(s *Step) {
 		near(t, "achieved", s.Achieved, 160, 0.01)
-		near(t, "max", s.Max, 5000, 0.05) // the last to come would have waited for half of the window
-		if s.Valid || s.Unserved < 1500 || s.ours {
+		near(t, "max", s.Max, 5000, 0.05) // the last visits wait for half of the window
+		if s.Valid || s.Unserved < 1500 || s.ownFault {
 			t.Errorf("valid %v (%s), unserved %d", s.Valid, s.InvalidReason, s.Unserved)
 		}
 	})
@@ -158,15 +162,15 @@ func countBelow(s *Step, d time.Duration) (n int64) {
 	return n
 }
 
-// On a short step the last visit often ends after the window. That is no sign of a target that does not keep up.
-func TestShortStepBlamesNobody(t *testing.T) {
+// In a short step the last visit often ends after the window. That alone does not mean that the target is too slow.
+func TestLastVisitAfterTheWindowIsValid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newFake(func(n int, _ time.Duration) (time.Duration, int) {
-			if n == 4 { // begins at 0.8 s of one
+			if n == 4 { // begins at 0.8 s of 1 s
 				return 250 * time.Millisecond, 200
 			}
 			return 5 * time.Millisecond, 200
-		}).generator(t, Options{Duration: time.Second, Arrivals: Even, Warmup: noWarmup()})
+		}).generator(t, Options{Duration: time.Second, Arrivals: arrivals.Even, Warmup: noWarmup()})
 		s, err := g.Rate(t.Context(), 5)
 		if err != nil {
 			t.Fatal(err)

@@ -6,10 +6,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/curve"
 )
 
-// window is the part of a step that counts. It is not known when the step begins, because it begins when the warm-up is
-// over. Times are since the step began.
+// window is the measured part of a run. It is not known when the run starts, because it begins after the warm-up. Its
+// times are times of the run.
 type window struct {
 	from atomic.Int64 // math.MaxInt64 until it is known
 	to   atomic.Int64
@@ -29,146 +31,160 @@ func (w *window) bounds() (from, to time.Duration) {
 	return time.Duration(w.from.Load()), time.Duration(w.to.Load())
 }
 
-// overlap is how much of [begin, end) lies in the window.
+// overlap returns how much of [begin, end) lies in the window.
 func (w *window) overlap(begin, end time.Duration) time.Duration {
 	from, to := w.bounds()
 	return max(0, min(end, to)-max(begin, from))
 }
 
-// lateBy is how late a request may leave and still count as sent in time.
-const lateBy = time.Millisecond
+// maxOnTime is how late a request may be sent and still count as sent on time.
+const maxOnTime = time.Millisecond
 
-// maxFaults bounds how many kinds of errors are told apart.
-const maxFaults = 30
+// maxKinds bounds how many kinds of errors are counted separately.
+const maxKinds = 30
 
-// tally counts what some of the users see. Each user has one, a few users share one, and all are merged in the end: its
-// memory depends neither on the number of users nor on the number of requests.
+// tally counts the results of some of the users. Each user has one tally, several users share it, and all tallies are
+// merged at the end. So its memory depends neither on the number of users nor on the number of requests.
 type tally struct {
 	window *window
 
 	mu      sync.Mutex
-	latency histogram // of requests, from the intended start to the end of the answer
-	service histogram // of the same, from the moment they were sent
-	lag     histogram // how late the generator itself was
-	visits  histogram // whole visits, from the intended start
+	latency histogram // of requests, from the scheduled time to the end of the response
+	service histogram // of the same requests, from the time they were sent
+	lag     histogram // how late the generator sent them
+	visits  histogram // of whole visits, from the scheduled time
 
 	requests, failed int64
-	late             int64 // requests that the generator sent more than lateBy after it should have
-	faults           map[string]int64
+	late             int64 // requests sent more than maxOnTime after their time
+	kinds            map[curve.ErrorKind]int64
 	finished         int64         // visits that ended within the window, whenever they began
-	spent            time.Duration // in those
+	spent            time.Duration // in these visits
 	present          time.Duration // in all visits, as far as they lie in the window
-	bytes            int64
-	unserved         int64       // visits that never began
-	parts            []partTally // of journeys: by their steps
+	unserved         int64         // visits that never began
+	steps            []stepTally   // of a journey
 
-	recent     histogram // latency since the last look
-	recentDone int64     // requests since the last look
-	recentBad  int64
+	recent       histogram // latencies since the last call of takeRecent
+	recentDone   int64     // requests since then
+	recentFailed int64
 }
 
-// answer is what became of a request.
-type answer struct {
-	fault string // what was wrong; empty for nothing
-	cut   bool   // the step ended before the answer came: it is neither good nor bad
-	none  bool   // there was no answer and no wait for one: no latency to speak of
-	bytes int64
-	part  int // of a journey: the number of its step from 1; 0 for none
+// stepTally counts the results of one step of a journey.
+type stepTally struct {
+	requests, failed int64
+	latency          histogram
 }
 
-// request counts a request that should have left at intended, left at sent, and was over at done. free is when its user
-// was free to make it.
-func (t *tally) request(intended, free, sent, done time.Duration, a answer) {
-	if a.cut {
+// result is the result of one request.
+type result struct {
+	kind      curve.ErrorKind // "" if the request succeeded
+	aborted   bool            // the run ended before the response: the request counts neither as success nor as failure
+	noLatency bool            // the request failed without a wait for a response
+	step      int             // number of the step of a journey, from 1; 0 for none
+}
+
+// request counts a request. It should have been sent at scheduled, was sent at sent and ended at done. free is when its
+// user was free to send it.
+func (t *tally) request(scheduled, free, sent, done time.Duration, res result) {
+	if res.aborted {
 		return
 	}
 	from, to := t.window.bounds()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.recentDone++
-	if a.fault != "" {
-		t.recentBad++
+	if res.kind != "" {
+		t.recentFailed++
 	}
-	if !a.none {
-		t.recent.record(done - intended)
+	if !res.noLatency {
+		t.recent.record(done - scheduled)
 	}
-	if intended < from || intended >= to {
+	if scheduled < from || scheduled >= to {
 		return
 	}
 	t.requests++
-	t.bytes += a.bytes
-	lag := sent - max(intended, free)
+	lag := sent - max(scheduled, free)
 	t.lag.record(lag)
-	if lag > lateBy {
+	if lag > maxOnTime {
 		t.late++
 	}
-	if a.fault != "" {
+	if res.kind != "" {
 		t.failed++
-		t.fault(a.fault, 1)
+		t.addKind(res.kind, 1)
 	}
-	if !a.none {
-		t.latency.record(done - intended)
+	if !res.noLatency {
+		t.latency.record(done - scheduled)
 		t.service.record(done - sent)
 	}
-	if a.part > 0 {
-		p := t.part(a.part)
-		p.requests++
-		if a.fault != "" {
-			p.failed++
-		}
-		if !a.none {
-			p.latency.record(done - intended)
-		}
+	if res.step > 0 {
+		t.step(res.step).request(res, done-scheduled)
 	}
 }
 
-func (t *tally) fault(kind string, n int64) {
-	if t.faults == nil {
-		t.faults = map[string]int64{}
+func (s *stepTally) request(res result, latency time.Duration) {
+	s.requests++
+	if res.kind != "" {
+		s.failed++
 	}
-	if _, known := t.faults[kind]; !known && len(t.faults) >= maxFaults {
-		kind = "other"
+	if !res.noLatency {
+		s.latency.record(latency)
 	}
-	t.faults[kind] += n
 }
 
-// visit counts a visit that should have begun at intended. One that was cut short did not finish.
-func (t *tally) visit(intended, done time.Duration, cut bool) {
+// step returns the tally of the step with that number, from 1. t.mu is held.
+func (t *tally) step(number int) *stepTally {
+	for len(t.steps) < number {
+		t.steps = append(t.steps, stepTally{latency: histogram{coarse: true}})
+	}
+	return &t.steps[number-1]
+}
+
+func (t *tally) addKind(kind curve.ErrorKind, n int64) {
+	if t.kinds == nil {
+		t.kinds = map[curve.ErrorKind]int64{}
+	}
+	if _, known := t.kinds[kind]; !known && len(t.kinds) >= maxKinds {
+		kind = otherKind
+	}
+	t.kinds[kind] += n
+}
+
+// visit counts a visit that should have begun at scheduled. An aborted visit did not finish.
+func (t *tally) visit(scheduled, done time.Duration, aborted bool) {
 	from, to := t.window.bounds()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.present += t.window.overlap(intended, done)
-	if cut || done < from || done >= to {
+	t.present += t.window.overlap(scheduled, done)
+	if aborted || done < from || done >= to {
 		return
 	}
 	t.finished++
-	t.spent += done - intended
-	t.visits.record(done - intended)
+	t.spent += done - scheduled
+	t.visits.record(done - scheduled)
 }
 
-// neverBegan counts a visit that never began, because no connection was free until the end of the window.
-func (t *tally) neverBegan(intended, end time.Duration) {
-	t.visit(intended, end, true)
-	if from, to := t.window.bounds(); intended >= from && intended < to {
+// neverBegan counts a visit for which no connection was free until the end of the window.
+func (t *tally) neverBegan(scheduled, end time.Duration) {
+	t.visit(scheduled, end, true)
+	if from, to := t.window.bounds(); scheduled >= from && scheduled < to {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.unserved++
-		t.latency.record(end - intended) // as long as that, at least
+		t.latency.record(end - scheduled) // a lower bound
 	}
 }
 
-// look returns what came since the last look, and forgets it.
-func (t *tally) look(into *tally) {
+// takeRecent adds the results since the last call to sum, and resets them.
+func (t *tally) takeRecent(sum *tally) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	into.recent.merge(t.recent)
-	into.recentDone += t.recentDone
-	into.recentBad += t.recentBad
+	sum.recent.merge(t.recent)
+	sum.recentDone += t.recentDone
+	sum.recentFailed += t.recentFailed
 	t.recent.reset()
-	t.recentDone, t.recentBad = 0, 0
+	t.recentDone, t.recentFailed = 0, 0
 }
 
-// add merges other into t. Both are at rest.
+// add merges other into t. No user may use either of them any more.
 func (t *tally) add(other *tally) {
 	t.latency.merge(other.latency)
 	t.service.merge(other.service)
@@ -180,10 +196,24 @@ func (t *tally) add(other *tally) {
 	t.finished += other.finished
 	t.spent += other.spent
 	t.present += other.present
-	t.bytes += other.bytes
 	t.unserved += other.unserved
-	t.addParts(other)
-	for kind, n := range maps.All(other.faults) {
-		t.fault(kind, n)
+	for i := range other.steps {
+		s, o := t.step(i+1), &other.steps[i]
+		s.requests, s.failed = s.requests+o.requests, s.failed+o.failed
+		s.latency.merge(o.latency)
 	}
+	for kind, n := range maps.All(other.kinds) {
+		t.addKind(kind, n)
+	}
+}
+
+// stepStats returns the results by step of the journey.
+func (t *tally) stepStats(names []string) (stats []curve.StepStats) {
+	for i, s := range t.steps {
+		stats = append(stats, curve.StepStats{
+			Name: names[i], Requests: s.requests, Errors: share(s.failed, s.requests),
+			P50: milliseconds(s.latency.quantile(0.5)), P99: milliseconds(s.latency.quantile(0.99)),
+		})
+	}
+	return stats
 }

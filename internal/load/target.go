@@ -4,24 +4,28 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// Target is one request that is made again and again.
+// Target is one request that is repeated.
 type Target struct {
 	url    *url.URL
 	method string
 	header http.Header
 	body   []byte
-	raw    []byte // the whole request on the wire
+	raw    []byte // the whole request as HTTP/1.1 sends it
 }
 
-// NewTarget makes a target of an http or https URL. The method is GET, or POST when there is a body, unless it is given.
+// NewTarget returns the target with an http or https URL. If method is empty, it is POST with a body and GET without. It
+// fails if the URL, the method or a header is not valid.
 func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target, error) {
 	u, err := ParseURL(rawURL)
 	if err != nil {
@@ -34,7 +38,7 @@ func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target,
 		}
 	}
 	if !httpguts.ValidHeaderFieldName(method) || method == http.MethodConnect {
-		return nil, fmt.Errorf("method %q: want one as GET or POST", method)
+		return nil, fmt.Errorf("method %q: want for example GET or POST", method)
 	}
 	t := &Target{url: u, method: method, header: header.Clone(), body: body}
 	if t.header == nil {
@@ -46,50 +50,45 @@ func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target,
 	if err := t.checkHeader(); err != nil {
 		return nil, err
 	}
-	t.raw = t.write()
+	t.raw = t.encode()
 	return t, nil
 }
 
-// ParseURL reads the URL of a target: http or https, with a host.
+// ParseURL reads the URL of a target. It fails if the URL is not http or https, has no host, or has a password.
 func ParseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("target %q: it is not a URL", raw)
+		return nil, fmt.Errorf("target %q: not a URL", raw)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("target %q: want a URL that begins with http:// or https://", raw)
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("target %q: it names no host", raw)
+		return nil, fmt.Errorf("target %q: no host", raw)
 	case u.User != nil:
-		return nil, fmt.Errorf("target %q: a password in the URL would end up in the report: want a header Authorization", u.Redacted())
+		return nil, fmt.Errorf("target %q: a password in the URL would appear in the report: use an Authorization header", u.Redacted())
 	}
 	return u, nil
 }
 
-// owned are the fields that follow from the request itself.
-var owned = []string{"Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Trailer", "Te", "Keep-Alive", "Proxy-Connection"}
-
 func (t *Target) checkHeader() error {
 	for name, values := range t.header {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return fmt.Errorf("header %q: it is not a name", name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			return fmt.Errorf("header %q: not a header name", name)
+		case wire.IsConnectionField(name) || wire.EqualFold(name, "content-length"):
+			return fmt.Errorf("header %q: follows from the request and cannot be set", name)
 		}
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldValue(v) {
-				return fmt.Errorf("header %q: its value has characters that a header cannot carry", name)
+				return fmt.Errorf("header %q: the value has characters that a header cannot contain", name)
 			}
-		}
-	}
-	for _, name := range owned {
-		if t.header.Get(name) != "" {
-			return fmt.Errorf("header %q: it follows from the request and cannot be set", name)
 		}
 	}
 	return nil
 }
 
-// write puts the request into the form that HTTP/1.1 sends.
-func (t *Target) write() []byte {
+// encode returns the request as HTTP/1.1 sends it.
+func (t *Target) encode() []byte {
 	var b bytes.Buffer
 	host := t.url.Host
 	if h := t.header.Get("Host"); h != "" {
@@ -105,25 +104,20 @@ func (t *Target) write() []byte {
 	return b.Bytes()
 }
 
-// request makes a request for net/http.
+// request returns the request for net/http.
 func (t *Target) request(ctx context.Context) *http.Request {
 	req := (&http.Request{
 		Method: t.method, URL: t.url, Host: t.header.Get("Host"), Header: t.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	if len(t.body) > 0 {
-		req.Body = &body{Reader: bytes.NewReader(t.body)}
+		req.Body = io.NopCloser(bytes.NewReader(t.body))
 		req.ContentLength = int64(len(t.body))
 	}
 	return req
 }
 
-// body is a request body in memory.
-type body struct{ *bytes.Reader }
-
-func (body) Close() error { return nil }
-
-// address is where u listens, with its port.
+// address returns the host and port of u.
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

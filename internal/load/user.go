@@ -1,47 +1,62 @@
 package load
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// user is a virtual user: a goroutine with a connection of its own, which makes one visit after another.
+// user is a virtual user: a goroutine that makes one visit after another, over its own connection where the caller has
+// one.
 type user struct {
 	run    *run
 	tally  *tally
-	turn   chan bool // in the line: true to lead, false to end
+	wake   chan bool // from the dispatcher: true: be the leader; false: end
 	caller caller
 }
 
-// caller is what a user does on a visit.
+// caller makes the visits of one user.
 type caller interface {
-	// visit makes the requests of one visit that should have begun at intended, counts each of them, and returns when the
-	// last was over. cut says that the step ended before the visit did. free is when the user was free for the visit.
-	visit(u *user, intended, free time.Duration) (done time.Duration, cut bool)
-	// rehearse makes a visit of each kind, without its pauses, and counts each request.
-	rehearse(u *user)
+	// visit makes the requests of one visit and counts each of them. The visit should have begun at scheduled; free is
+	// when the user was free for it. Its requests end with ctx.
+	visit(ctx context.Context, u *user, scheduled, free time.Duration) visitEnd
+	// tryVisits makes one visit of each kind, without pauses, and counts each request.
+	tryVisits(ctx context.Context, u *user)
 	close()
 }
 
-// comeAndGo is a user's life in open load: its visits begin when the line says so.
-func (u *user) comeAndGo() {
+// visitEnd is how a visit ended.
+type visitEnd struct {
+	at      time.Duration
+	aborted bool // the run ended before the visit did
+	refused bool // the last request failed without a wait for its response
+}
+
+// refusedPause is the pause of a closed user after a refused request. Without it, users would retry in a tight loop.
+const refusedPause = 10 * time.Millisecond
+
+// runOpen makes visits at the times that the dispatcher says.
+func (u *user) runOpen(ctx context.Context, d *dispatcher) {
 	defer u.caller.close()
-	for leads := true; ; leads = false {
-		at, free, ok := u.run.line.next(u, leads)
+	for isLeader := true; ; isLeader = false {
+		at, free, ok := d.nextVisit(u, isLeader)
 		if !ok {
 			return
 		}
-		u.visit(at, free)
+		end := u.caller.visit(ctx, u, at, free)
+		u.tally.visit(at, end.at, end.aborted)
 	}
 }
 
-// stay is a user's life in closed load: the next visit begins when the last one is over.
-func (u *user) stay() {
+// runClosed makes the next visit when the last one has ended.
+func (u *user) runClosed(ctx context.Context) {
 	defer u.caller.close()
-	for now := u.run.now(); !u.run.isOver(); {
-		now = u.visit(now, now)
+	for now := u.run.now(); !u.run.isStopping(); {
+		end := u.caller.visit(ctx, u, now, now)
+		if end.refused {
+			u.run.pause(refusedPause)
+			end.at = u.run.now()
+		}
+		u.tally.visit(now, end.at, end.aborted)
+		now = end.at
 	}
-}
-
-func (u *user) visit(at, free time.Duration) time.Duration {
-	done, cut := u.caller.visit(u, at, free)
-	u.tally.visit(at, done, cut)
-	return done
 }

@@ -5,20 +5,19 @@ import (
 	"time"
 )
 
-// bin is what came in during a short part of the warm-up.
+// bin is the results of a short part of the warm-up.
 type bin struct {
-	done      int64
+	requests  int64
 	p50       time.Duration
-	low, high time.Duration // of the median
+	low, high time.Duration // confidence interval of the median
 }
 
-// steadyBins is how many bins in a row have to agree.
-const steadyBins = 3
+const (
+	steadyBins = 3           // consecutive bins that must agree
+	maxWarmup  = time.Minute // longest warm-up, even if the results are not steady
+)
 
-// maxWarmup is when a warm-up ends even if nothing is steady.
-const maxWarmup = time.Minute
-
-// binLength is a tenth of the duration, and long enough for some answers.
+// binLength returns a tenth of the duration, or as long as it takes to get some responses.
 func binLength(duration time.Duration, rate float64) time.Duration {
 	length := duration / 10
 	if rate > 0 {
@@ -27,7 +26,8 @@ func binLength(duration time.Duration, rate float64) time.Duration {
 	return min(max(length, 100*time.Millisecond), 5*time.Second)
 }
 
-// steady says whether the target is warm: the last bins agree on rate and median to 5 %, or to what chance explains.
+// steady reports whether the target is warm: the rates and medians of the last bins agree to 5 %, or differ only by
+// chance.
 func steady(bins []bin) bool {
 	if len(bins) < steadyBins {
 		return false
@@ -44,10 +44,10 @@ func steady(bins []bin) bool {
 }
 
 func agree(a, b bin) bool {
-	if a.done == 0 || b.done == 0 {
+	if a.requests == 0 || b.requests == 0 {
 		return false
 	}
-	n, m := float64(a.done), float64(b.done)
+	n, m := float64(a.requests), float64(b.requests)
 	if math.Abs(n-m) > 0.05*max(n, m)+3*math.Sqrt(n+m) {
 		return false
 	}

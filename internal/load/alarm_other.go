@@ -1,5 +1,0 @@
-//go:build !linux
-
-package load
-
-func newAlarm() (alarm, error) { return timerAlarm{}, nil }

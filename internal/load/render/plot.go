@@ -1,0 +1,173 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/curve"
+	"github.com/tenfold-go/tenfold/internal/report"
+)
+
+// plot is a plot of the page, in the coordinates of its SVG.
+type plot struct {
+	Title                    string
+	Width, Height            float64
+	Left, Right, Top, Bottom float64 // of the plotted area
+	X, Y                     []report.Tick
+	Knee                     float64 // x of the knee; 0 for none
+	Lines                    []plotLine
+}
+
+type plotLine struct {
+	Name, Class string // Class is a CSS class
+	Points      string
+	Marks       []plotMark
+	LabelY      float64
+}
+
+type plotMark struct {
+	X, Y float64
+	Text string
+}
+
+// plots returns the plot of the fleet sizes, or those of latency and throughput by rate.
+func plots(d *curve.Document) (all []*plot) {
+	add := func(p *plot) {
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	if len(d.Scaling) > 0 {
+		add(plotScaling(d))
+		return all
+	}
+	steps := deciding(byRate(d.Steps))
+	if len(steps) < 2 || steps[0].Users > 0 {
+		return nil
+	}
+	last := steps[len(steps)-1].Offered
+	line := func(name, class string, value func(*curve.Step) float64) series {
+		s := series{name: name, class: class}
+		for i := range steps {
+			s.x, s.y = append(s.x, steps[i].Offered), append(s.y, value(&steps[i]))
+		}
+		return s
+	}
+	latencies := append(limitLines(d.Objective, last),
+		line("service p99", "grey", func(s *curve.Step) float64 { return s.Service.P99 }),
+		line("p99.9", "violet", func(s *curve.Step) float64 { return s.Overall().P999 }),
+		line("p99", "blue", func(s *curve.Step) float64 { return s.Overall().P99 }),
+		line("p50", "green", func(s *curve.Step) float64 { return s.Overall().P50 }))
+	add(newPlot("Latency in ms by offered rate", true, d.Knee, latencies...))
+	add(newPlot(fmt.Sprintf("Achieved by offered rate, in %s", d.Unit), false, d.Knee,
+		line("offered", "grey", func(s *curve.Step) float64 { return s.Offered }),
+		line("achieved", "blue", func(s *curve.Step) float64 { return s.Overall().Achieved })))
+	return all
+}
+
+// limitLines returns the latency limits of the objective as lines from 0 to the highest rate.
+func limitLines(o curve.Objective, highest float64) (lines []series) {
+	for _, l := range o.Latencies {
+		ms := float64(l.Limit) / float64(time.Millisecond)
+		lines = append(lines, series{name: l.Name + " limit", class: "limit", x: []float64{0, highest}, y: []float64{ms, ms}, bare: true})
+	}
+	return lines
+}
+
+// plotScaling returns the knee by number of nodes, and the line of linear scaling.
+func plotScaling(d *curve.Document) *plot {
+	knees, linear := series{name: "knee", class: "blue"}, series{name: "linear", class: "grey", bare: true}
+	perNode := 0.0 // at the first size
+	for _, s := range d.Scaling {
+		if s.Knee == nil {
+			continue
+		}
+		if perNode == 0 {
+			perNode = s.Knee.Rate / float64(s.Nodes)
+		}
+		knees.x, knees.y = append(knees.x, float64(s.Nodes)), append(knees.y, s.Knee.Rate)
+		linear.x, linear.y = append(linear.x, float64(s.Nodes)), append(linear.y, perNode*float64(s.Nodes))
+	}
+	p := newPlot(fmt.Sprintf("Knee by nodes, in %s", d.Unit), false, nil, linear, knees)
+	if p != nil { // a number of nodes is a whole number
+		p.X = slices.DeleteFunc(p.X, func(t report.Tick) bool { return strings.Contains(t.Text, ".") })
+	}
+	return p
+}
+
+// series is the values of one line.
+type series struct {
+	name, class string
+	x, y        []float64
+	bare        bool // not measured: without marks
+}
+
+// newPlot draws the series. It returns nil if there is nothing to draw.
+func newPlot(title string, logarithmic bool, knee *curve.Knee, lines ...series) *plot {
+	p := &plot{Title: title, Width: 900, Height: 330, Left: 70, Right: 800, Top: 12, Bottom: 300}
+	right, low, high := bounds(lines)
+	if right == 0 || high == 0 {
+		return nil
+	}
+	x := report.Axis{High: 1.02 * right, From: p.Left, To: p.Right}
+	y := report.Axis{High: 1.05 * high, From: p.Bottom, To: p.Top}
+	if logarithmic {
+		y.Low, y.High = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high*1.001)))
+		y.Logarithmic = true
+	}
+	p.X, p.Y = x.Ticks(), y.Ticks()
+	for _, s := range lines {
+		p.Lines = append(p.Lines, s.draw(x, y))
+	}
+	if knee != nil {
+		p.Knee = x.At(knee.Rate)
+	}
+	p.spreadLabels()
+	return p
+}
+
+// bounds returns the largest x, the smallest y above 0 and the largest y.
+func bounds(lines []series) (right, low, high float64) {
+	low = math.Inf(1)
+	for _, s := range lines {
+		for i := range s.x {
+			right, high = max(right, s.x[i]), max(high, s.y[i])
+			if s.y[i] > 0 {
+				low = min(low, s.y[i])
+			}
+		}
+	}
+	return right, low, high
+}
+
+func (s series) draw(x, y report.Axis) plotLine {
+	l := plotLine{Name: s.name, Class: s.class}
+	var points []string
+	for i := range s.x {
+		at := plotMark{x.At(s.x[i]), y.At(s.y[i]), fmt.Sprintf("%s at %s: %s", s.name, report.Number(s.x[i]), report.Short(s.y[i]))}
+		points = append(points, fmt.Sprintf("%g,%g", at.X, at.Y))
+		if !s.bare {
+			l.Marks = append(l.Marks, at)
+		}
+		l.LabelY = at.Y
+	}
+	l.Points = strings.Join(points, " ")
+	return l
+}
+
+// spreadLabels moves labels apart that would overlap. Their order from top to bottom stays.
+func (p *plot) spreadLabels() {
+	const height = 13
+	order := make([]*plotLine, len(p.Lines))
+	for i := range p.Lines {
+		order[i] = &p.Lines[i]
+	}
+	slices.SortStableFunc(order, func(a, b *plotLine) int { return cmp.Compare(a.LabelY, b.LabelY) })
+	for i := 1; i < len(order); i++ {
+		order[i].LabelY = max(order[i].LabelY, order[i-1].LabelY+height)
+	}
+}
