@@ -68,13 +68,16 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/caller": {"internal/config", "internal/gateway/exchange"},
 
-	"internal/gateway/claim": {"kit/redisscript"},
+	"internal/gateway/idempotent": {"internal/config", "internal/gateway/caller", "internal/gateway/exchange", "internal/gateway/problem",
+		"internal/gateway/response", "internal/http1/client", "internal/http1/wire", "kit/idempotency", "kit/redisscript"},
+
+	"internal/gateway/response": {},
 
 	"internal/gateway/jwt": {"internal/config"},
 
 	"internal/gateway/ratelimit": {"internal/config", "internal/store", "kit/redisscript"},
 
-	"internal/gateway/policy": {"internal/gateway/caller", "internal/gateway/claim", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
+	"internal/gateway/policy": {"internal/gateway/caller", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
 		"internal/gateway/problem",
 		"kit/idempotency", "internal/config", "internal/http1/client"},
 

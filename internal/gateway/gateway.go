@@ -14,9 +14,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/engine"
 	"github.com/tenfold-go/tenfold/internal/gateway/engine/std"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
@@ -42,8 +42,8 @@ type Options struct {
 	// before the choice of the route. It may wrap the request's body and the writer, if the writer has Unwrap.
 	Middleware []func(http.Handler) http.Handler
 
-	claims  *claim.Options // for tests, which must not fail because a store is slow
-	between policy.Policy  // for tests: stands between any two policies; nil for none
+	storeTimeout time.Duration // for tests with idempotency, which must not fail because a store is slow
+	between      policy.Policy // for tests: stands between any two policies; nil for none
 }
 
 // Gateway serves the routes of a configuration. It gets the nodes of the services through Update. It is safe for

@@ -22,7 +22,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/store"
@@ -62,7 +61,7 @@ func startFile(t testing.TB, yaml string) *front {
 // startOn is startFile for a gateway that shares a store. It waits for the store as long as the test does.
 func startOn(t testing.TB, shared *store.Store, yaml string) *front {
 	t.Helper()
-	return startWith(t, yaml, Options{Store: shared, claims: &claim.Options{Timeout: patience}})
+	return startWith(t, yaml, Options{Store: shared, storeTimeout: patience})
 }
 
 // between is a policy that stands between any two policies of the gateways that tests start; nil for none.

@@ -17,7 +17,6 @@ import (
 	"testing"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/claim"
 	"github.com/tenfold-go/tenfold/internal/store"
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
@@ -141,7 +140,7 @@ func TestGatewayProcess(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		g, err := New(cfg, &Options{Store: s, claims: &claim.Options{Timeout: patience}})
+		g, err := New(cfg, &Options{Store: s, storeTimeout: patience})
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
 	"github.com/tenfold-go/tenfold/internal/store"
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
@@ -30,7 +30,7 @@ var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 func endLease(t testing.TB, redis *redistest.Server, key string) {
 	t.Helper()
 	c := redis.Client()
-	claimed := string(claim.KeyOf("shop", "ip:127.0.0.1", key))
+	claimed := idempotent.StoreKey("shop", "ip:127.0.0.1", key)
 	if err := c.Do(context.Background(), c.B().Hset().Key(claimed).FieldValue().FieldValue("lease", "1").Build()).Error(); err != nil {
 		t.Fatal(err)
 	}

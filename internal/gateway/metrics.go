@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
@@ -24,10 +25,9 @@ type Metrics struct {
 	pools       *upstream.Metrics
 
 	// The metrics of a policy are made for the first route with it, so that the output has no metrics without meaning.
-	jwt       func() *jwt.Metrics
-	rateLimit func() *ratelimit.Metrics
-
-	registerer prometheus.Registerer // of the metrics of idempotency
+	jwt        func() *jwt.Metrics
+	rateLimit  func() *ratelimit.Metrics
+	idempotent func() *idempotent.Metrics
 }
 
 // NewMetrics returns the metrics of a registry. The names of the first three are the ones that dashboards expect. It panics
@@ -44,7 +44,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		pools:      upstream.NewMetrics(r),
 		jwt:        sync.OnceValue(func() *jwt.Metrics { return jwt.NewMetrics(r) }),
 		rateLimit:  sync.OnceValue(func() *ratelimit.Metrics { return ratelimit.NewMetrics(r) }),
-		registerer: r,
+		idempotent: sync.OnceValue(func() *idempotent.Metrics { return idempotent.NewMetrics(r) }),
 	}
 	if r != nil {
 		r.MustRegister(m.requests, m.duration, m.connections)

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/claim"
+	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
@@ -27,9 +27,9 @@ type policies struct {
 	cfg *config.Config
 	o   *Options
 
-	limits     *ratelimit.Limits   // of all routes with rate_limit
-	verifier   *jwt.Verifier       // of all routes with auth: jwt
-	idempotent *policy.Idempotency // of all routes with idempotency
+	limits     *ratelimit.Limits  // of all routes with rate_limit
+	verifier   *jwt.Verifier      // of all routes with auth: jwt
+	idempotent *idempotent.Shared // of all routes with idempotency
 
 	runs  []func(context.Context) // what Gateway.Run runs
 	kills []func()                // what Gateway.Kill calls
@@ -97,9 +97,9 @@ func (p *policies) idempotency(r *config.Route) (policy.Policy, error) {
 		return nil, errors.New("idempotency needs a store")
 	}
 	if p.idempotent == nil {
-		claims := claim.New(p.o.Store.Client, p.o.claims)
-		p.idempotent = policy.NewIdempotency(claims, &policy.IdempotencyOptions{Log: p.o.Log, Metrics: p.o.Metrics.registerer})
-		p.kills = append(p.kills, p.idempotent.Cut)
+		p.idempotent = idempotent.New(p.o.Store.Client,
+			&idempotent.Options{Log: p.o.Log, Metrics: p.o.Metrics.idempotent(), StoreTimeout: p.o.storeTimeout})
+		p.kills = append(p.kills, p.idempotent.Kill)
 	}
 	service := slices.IndexFunc(p.cfg.Services, func(s config.Service) bool { return s.Name == r.To })
 	return p.idempotent.Policy(*r.Idempotency, &p.cfg.Services[service]), nil

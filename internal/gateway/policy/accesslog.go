@@ -3,7 +3,6 @@ package policy
 import (
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
@@ -18,7 +17,7 @@ func AccessLog(log *slog.Logger) Observer {
 			client = x.Client.String()
 		}
 		attrs = append(attrs,
-			slog.String("method", clip(r.Method)), slog.String("host", clip(r.Host)), slog.String("path", clip(r.URL.Path)),
+			slog.String("method", exchange.Clip(r.Method)), slog.String("host", exchange.Clip(r.Host)), slog.String("path", exchange.Clip(r.URL.Path)),
 			slog.Int("status", x.Status), slog.Int64("bytes", x.Bytes),
 			slog.Float64("took_ms", float64(x.Took.Microseconds())/1000),
 			slog.String("client", client), slog.String("proto", r.Proto),
@@ -40,13 +39,4 @@ func AccessLog(log *slog.Logger) Observer {
 		}
 		log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 	}
-}
-
-// clip shortens a text that a client chose, so that a log line stays readable.
-func clip(s string) string {
-	const most = 512
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }
