@@ -17,13 +17,15 @@ type result struct {
 
 // repeatable is the retry matrix. It reports whether a request may be sent again, and if not, why.
 //
-//	                         | nothing was sent | sent, no whole response | 502, 503 without Retry-After, 504
-//	idempotent method or key | again            | again                   | again
-//	any other                | again            | never                   | never
+//	                  | nothing was sent | sent, no whole response | 503 without Retry-After | 502, 504
+//	idempotent method | again            | again                   | again                   | again
+//	any other, keyed  | again            | again                   | again                   | never
+//	any other         | again            | never                   | never                   | never
 //
-// In every case, the whole body must still be there.
+// With a key, a 502 or 504 of the service is its response: it is recorded under the key. In every case, the whole body must
+// still be there.
 func (r result) repeatable() (ok bool, reason string) {
-	safe := idempotent(r.method) || r.keyed
+	safe := idempotent(r.method) || r.keyed && (r.status == 0 || r.status == http.StatusServiceUnavailable)
 	switch {
 	case (r.status != 0 || r.stage != client.NotSent) && !safe:
 		return false, "unsafe"

@@ -32,7 +32,9 @@ func TestRetryMatrix(t *testing.T) {
 		{result{method: "POST", replayable: true, stage: client.Sent}, false, "unsafe"},
 		{result{method: "POST", replayable: true, status: 503}, false, "unsafe"},
 		{result{method: "POST", replayable: true, keyed: true, stage: client.Sent}, true, ""},
-		{result{method: "POST", replayable: true, keyed: true, status: 504}, true, ""},
+		{result{method: "POST", replayable: true, keyed: true, status: 503}, true, ""},
+		{result{method: "POST", replayable: true, keyed: true, status: 504}, false, "unsafe"},
+		{result{method: "PUT", replayable: true, keyed: true, status: 504}, true, ""},
 		{result{method: "PATCH", replayable: true, stage: client.Sent}, false, "unsafe"},
 		{result{method: "BREW", replayable: true, stage: client.Sent}, false, "unsafe"},
 	} {
