@@ -10,8 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// amount is the value of a flag that counts or measures something, and so cannot be negative. It may be written as people
-// write it: 50,000.
+// amount is the value of a flag that cannot be negative, such as a number or a rate. It may have commas: 50,000.
 type amount[T any] struct {
 	value T
 	given bool
@@ -19,10 +18,10 @@ type amount[T any] struct {
 
 var (
 	negative  = regexp.MustCompile(`^-[.0-9]`)
-	thousands = regexp.MustCompile(`^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$`) // 0,5 is another comma
+	thousands = regexp.MustCompile(`^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$`) // 0,5 is a decimal comma
 )
 
-// Decode reads the value. Kong would take "-5" for another flag, and advise a form that is refused as well.
+// Decode reads the value. It refuses "-5" itself: kong would take it for a flag and suggest a form that is also refused.
 func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 	token := ctx.Scan.Pop()
 	text := token.String()
@@ -30,7 +29,7 @@ func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 	case token.IsEOL():
 		ctx.Scan.PushToken(token)
 	case negative.MatchString(text):
-		return fmt.Errorf("%q: it cannot be negative", text)
+		return fmt.Errorf("%q: want a value that is not negative", text)
 	default:
 		ctx.Scan.PushTyped(ungrouped(text), token.Type)
 	}
@@ -41,14 +40,14 @@ func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 	switch any(n.value).(type) {
 	case int, float64, time.Duration:
 		if value.IsZero() {
-			return fmt.Errorf("%s: it must be above 0", text)
+			return fmt.Errorf("%s: want a value above 0", text)
 		}
 	}
 	n.given = true
 	return nil
 }
 
-// ungrouped is a number without the commas between its thousands.
+// ungrouped returns a number without the commas between its thousands.
 func ungrouped(text string) string {
 	if thousands.MatchString(text) {
 		return strings.ReplaceAll(text, ",", "")
@@ -56,7 +55,7 @@ func ungrouped(text string) string {
 	return text
 }
 
-// pointer is the value where it was given.
+// pointer returns the value, or nil if the flag was not given.
 func (n *amount[T]) pointer() *T {
 	if !n.given {
 		return nil

@@ -100,7 +100,9 @@ var allowedImports = map[string][]string{
 
 	"internal/load/render": {"internal/curve", "internal/report"},
 
-	"internal/plan": {"internal/report"},
+	"internal/plan": {"internal/curve", "internal/queueing", "internal/report"},
+
+	"internal/queueing": {},
 
 	"internal/report": {},
 
@@ -142,6 +144,8 @@ var leafLibraries = map[string][]string{
 	"internal/http1/guard": {},
 
 	"internal/journey": {},
+
+	"internal/queueing": {"gonum.org/v1/gonum"},
 
 	"internal/report": {},
 

@@ -11,72 +11,73 @@ import (
 )
 
 type planCmd struct {
-	File string `arg:"" optional:"" placeholder:"FILE" help:"What tenfold load found (its JSON); - reads standard input."`
+	File string `arg:"" optional:"" placeholder:"FILE" help:"Result of tenfold load (its JSON); - reads standard input."`
 
-	CurrentRPS amount[plan.Rate]  `name:"current-rps" group:"Load" placeholder:"N" help:"What the service carries today, in requests a second."`
-	PeakRPS    amount[plan.Rate]  `name:"peak-rps" group:"Load" placeholder:"N" help:"What it has to carry."`
-	NodeRPS    amount[plan.Rate]  `name:"node-rps" group:"Load" placeholder:"N" help:"What one node carries."`
-	Scaling    plan.Points        `group:"Load" placeholder:"1=N,2=N,..." help:"What fleets of 1, 2, ... nodes carry, measured."`
-	Efficiency amount[plan.Share] `group:"Load" placeholder:"SHARE" help:"What is left of a node in a fleet: 0.85 or 85%."`
-	Margin     amount[plan.Share] `group:"Load" placeholder:"SHARE" help:"On top of the peak: 0.3 or 30%. Default: from queueing theory."`
-	Cores      amount[int]        `group:"Load" placeholder:"N" help:"Cores of a node. Default: its instance's, else 2."`
+	CurrentRPS amount[plan.Rate]  `name:"current-rps" group:"Load" placeholder:"N" help:"Rate that the service carries today, in requests a second."`
+	PeakRPS    amount[plan.Rate]  `name:"peak-rps" group:"Load" placeholder:"N" help:"Rate that it has to carry."`
+	NodeRPS    amount[plan.Rate]  `name:"node-rps" group:"Load" placeholder:"N" help:"Rate that one node carries."`
+	Scaling    plan.Points        `group:"Load" placeholder:"1=N,2=N,..." help:"Measured rates that fleets of 1, 2, ... nodes carry."`
+	Efficiency amount[plan.Share] `group:"Load" placeholder:"SHARE" help:"Rate of a node in a fleet, as a share of --node-rps: 0.85 or 85%."`
+	Margin     amount[plan.Share] `group:"Load" placeholder:"SHARE" help:"Added to the peak: 0.3 or 30%. Default: from queueing theory."`
+	Cores      amount[int]        `group:"Load" placeholder:"N" help:"Cores of a node. Default: those of its instance, else 2."`
 	Burstiness amount[float64]    `group:"Load" placeholder:"CV2" help:"Squared coefficient of variation of the time between requests. Default: 1."`
 
 	Users           amount[int]        `group:"Growth" placeholder:"N" help:"Users today."`
-	Growth          amount[plan.Share] `group:"Growth" placeholder:"SHARE" help:"A month, of users, else of the peak, else of today's rate: 10%."`
-	Months          amount[int]        `group:"Growth" placeholder:"N" help:"How far to look ahead."`
-	RequestsPerUser amount[float64]    `group:"Growth" placeholder:"N" help:"A day. Default: 100."`
-	PeakFactor      amount[float64]    `group:"Growth" placeholder:"N" help:"The busiest minute over the day's mean. Default: 3."`
+	Growth          amount[plan.Share] `group:"Growth" placeholder:"SHARE" help:"Growth per month of the users, else of the peak, else of the current rate: 10%."`
+	Months          amount[int]        `group:"Growth" placeholder:"N" help:"Number of months of growth."`
+	RequestsPerUser amount[float64]    `group:"Growth" placeholder:"N" help:"Requests of a user per day. Default: 100."`
+	PeakFactor      amount[float64]    `group:"Growth" placeholder:"N" help:"Rate of the busiest minute over the mean of the day. Default: 3."`
 
-	Stateless bool   `group:"Strategy" help:"Any node can answer any request: none keeps sessions, files or jobs of its own."`
-	Instance  string `group:"Strategy" placeholder:"TYPE" help:"What a node runs on, and with it what the plan costs. Default: t3.medium."`
-	Prices    string `group:"Strategy" placeholder:"FILE" help:"Your prices: CSV with type,vcpu,usd_hour,as_of; also gib,arch,provider,region,source."`
+	Stateless bool   `group:"Strategy" help:"Any node can answer any request: no node keeps sessions, files or jobs."`
+	Instance  string `group:"Strategy" placeholder:"TYPE" help:"Type of machine of a node; the plan then shows the cost. Default: t3.medium."`
+	Prices    string `group:"Strategy" placeholder:"FILE" help:"Other prices: CSV with type,vcpu,usd_hour,as_of; also gib,arch,provider,region,source."`
 
-	ReadRatio       amount[plan.Share] `group:"Database" placeholder:"SHARE" help:"Share of its calls that only read: 0.9."`
-	DataSize        amount[plan.Bytes] `group:"Database" placeholder:"SIZE" help:"500GB, 5TB, ..."`
-	WriteRate       amount[plan.Rate]  `group:"Database" placeholder:"N" help:"Writes a second."`
-	Domains         plan.Domains       `group:"Database" placeholder:"N|NAMES" help:"Parts that could live apart: 5, or orders=30TB,users=2TB,..."`
+	ReadRatio       amount[plan.Share] `group:"Database" placeholder:"SHARE" help:"Share of the database calls that only read: 0.9."`
+	DataSize        amount[plan.Bytes] `group:"Database" placeholder:"SIZE" help:"Size of the data: 500GB, 5TB, ..."`
+	WriteRate       amount[plan.Rate]  `group:"Database" placeholder:"N" help:"Database writes a second."`
+	Domains         plan.Domains       `group:"Database" placeholder:"N|NAMES" help:"Parts of the data that could have separate databases: 5, or orders=30TB,users=2TB,..."`
 	ClearBoundaries bool               `group:"Database" help:"No transaction and no join crosses domains."`
-	Pool            amount[int]        `group:"Database" placeholder:"N" help:"Connections that each node opens."`
+	Pool            amount[int]        `group:"Database" placeholder:"N" help:"Database connections that each node opens."`
 	MaxConnections  amount[int]        `group:"Database" placeholder:"N" help:"Connections that one database server accepts."`
 
-	HA               bool                      `name:"ha" group:"Availability" help:"At least one spare node."`
-	Availability     amount[plan.Availability] `group:"Availability" placeholder:"SHARE" help:"The target: 99.99% or 0.9999; spares are solved from it."`
-	NodeAvailability amount[plan.Availability] `group:"Availability" placeholder:"SHARE" help:"Of one node. Default: 99%."`
-	CommonCause      amount[plan.Share]        `group:"Availability" placeholder:"SHARE" help:"Share of a node's failures that take all nodes down. Default: 0."`
-	Depends          plan.Dependencies         `group:"Availability" placeholder:"NAME=SHARE,..." help:"What the service cannot work without: lb=99.99%,db=99.95%."`
+	HA               bool                           `name:"ha" group:"Availability" help:"At least one spare node."`
+	Availability     amount[plan.AvailabilityShare] `group:"Availability" placeholder:"SHARE" help:"Target: 99.99% or 0.9999; the number of spare nodes follows from it."`
+	NodeAvailability amount[plan.AvailabilityShare] `group:"Availability" placeholder:"SHARE" help:"Availability of one node. Default: 99%."`
+	CommonCause      amount[plan.Share]             `group:"Availability" placeholder:"SHARE" help:"Share of the failures that affect all nodes together. Default: 0."`
+	Depends          plan.Dependencies              `group:"Availability" placeholder:"NAME=SHARE,..." help:"What the service cannot work without: lb=99.99%,db=99.95%."`
 
 	JSON bool   `name:"json" group:"Output" help:"Print the plan as one JSON document."`
-	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curve, its interval and the chosen fleet as well; - for standard output."`
+	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Also write a page with the curve, its interval and the planned fleet; - for standard output."`
 }
 
-// Help teaches the verb by examples.
+// Help shows examples.
 func (planCmd) Help() string {
 	return `
-What is asked follows from what is given. Every answer comes with its reasons, what was assumed, what would change it,
-and what is not known.
+The flags that you give decide what the plan contains. Each answer shows its reasons, what was assumed, what would change
+it and what is not known.
 
-How many nodes carry a peak, when one carries 1,800 requests a second and a fleet keeps 85 % of that?
+How many nodes carry a peak, if one node carries 1,800 requests a second, and 85 % of that in a fleet?
 
     tenfold plan --peak-rps 100000 --node-rps 1800 --efficiency 0.85 --margin 0.5 --ha
 
-The same from fleets that were measured, with an interval, and with a page that shows the curve:
+The same from measured fleets, with an interval, and with a page that shows the curve:
 
     tenfold plan --peak-rps 6000 --scaling 1=955,2=1879,3=2688,4=3549,6=5130,8=6531 --html plan.html
     tenfold load ... --nodes 1,2,3,4,6,8 --json curve.json
     tenfold plan --peak-rps 6000 curve.json
 
-A larger machine, more machines, or neither yet?
+A larger machine, more machines, or refactor first?
 
     tenfold plan --current-rps 500 --peak-rps 50000 --stateless
 
-What does the database need? What does 99.99 % take? Where does growth lead?
+What does the database need? What does 99.99 % need? What follows from growth?
 
     tenfold plan --read-ratio 0.9 --data-size 5TB --write-rate 10000
     tenfold plan --availability 99.99%
     tenfold plan --users 10000 --growth 10% --months 6
 
-Exit codes: 0 fine, 1 error, 2 the command line or a file is wrong, 3 the plan does not reach the peak or the availability.
+Exit codes: 0 the plan reaches its goals, 1 error, 2 the command line or a file is wrong, 3 the plan does not reach the
+peak or the availability.
 `
 }
 
@@ -88,44 +89,45 @@ func (cmd planCmd) Run(ctx context.Context, t *terminal) error {
 	if err := checkOutputs(t, outputs...); err != nil {
 		return err
 	}
-	q, err := cmd.question(t)
+	in, err := cmd.inputs(t)
 	if err != nil {
 		return err
 	}
-	a, err := q.Answer()
+	p, err := plan.Decide(in)
 	if wrong := (*plan.InputError)(nil); errors.As(err, &wrong) {
-		return usageError(err, wrong.Hint())
+		return usageError(errors.New(wrong.Text(planTerms)), wrong.Hint(planTerms))
 	}
 	if err != nil {
 		return err
 	}
-	if err := cmd.tell(ctx, t, a); err != nil {
+	if err := cmd.write(ctx, t, p); err != nil {
 		return err
 	}
-	if missed := a.Missed(); missed != "" {
+	if missed := p.Missed(); missed != "" {
 		return &failure{errors.New(missed), "", exitMissed}
 	}
 	return nil
 }
 
-// tell prints the plan and writes its page. What cannot be written takes nothing from what can be.
-func (cmd planCmd) tell(ctx context.Context, t *terminal, a *plan.Answer) error {
-	text, write := t.stdout, a.WriteText
+// write prints the plan and writes its page. If one of the two fails, it still writes the other.
+func (cmd planCmd) write(ctx context.Context, t *terminal, p *plan.Plan) error {
+	text, write := t.stdout, p.WriteText
 	if cmd.JSON {
-		write = a.WriteJSON
+		write = p.WriteJSON
 	} else if cmd.HTML.isStdout(t) {
 		text = t.stderr
 	}
-	err := write(text)
-	if e := cmd.HTML.write(ctx, t, a.WriteHTML); e != nil {
+	err := write(text, planTerms)
+	writePage := func(w io.Writer) error { return p.WriteHTML(w, planTerms) }
+	if e := cmd.HTML.write(ctx, t, writePage); e != nil {
 		err = errors.Join(err, fmt.Errorf("write page: %w", e))
 	}
 	return err
 }
 
-// question gathers the flags and reads the files that they name.
-func (cmd planCmd) question(t *terminal) (q plan.Question, err error) {
-	q = plan.Question{
+// inputs returns the values of the flags and of the files that they name.
+func (cmd planCmd) inputs(t *terminal) (in plan.Inputs, err error) {
+	in = plan.Inputs{
 		CurrentRPS: cmd.CurrentRPS.value, PeakRPS: cmd.PeakRPS.value, NodeRPS: cmd.NodeRPS.value, Scaling: cmd.Scaling,
 		Efficiency: cmd.Efficiency.pointer(), Margin: cmd.Margin.pointer(), Cores: cmd.Cores.value, Burstiness: cmd.Burstiness.value,
 		Users: cmd.Users.value, Growth: cmd.Growth.pointer(), Months: cmd.Months.value,
@@ -138,15 +140,40 @@ func (cmd planCmd) question(t *terminal) (q plan.Question, err error) {
 		CommonCause: cmd.CommonCause.value, Depends: cmd.Depends,
 	}
 	if cmd.File != "" {
-		q.Measured, err = readInput(t, cmd.File, plan.ReadMeasured)
+		in.Measured, err = readInput(t, cmd.File, plan.ReadMeasured)
 	}
 	if err == nil && cmd.Prices != "" {
-		q.Prices, err = readInput(t, cmd.Prices, plan.ReadPrices)
+		in.Prices, err = readInput(t, cmd.Prices, plan.ReadPrices)
 	}
-	return q, err
+	return in, err
 }
 
-// readInput reads a file that a flag names, or standard input for "-". What is wrong with it is the caller's to mend.
+// planTerms are the flags and commands that a plan names.
+var planTerms = plan.Terms{
+	Inputs: map[plan.Field]string{
+		plan.FieldCurrentRPS: "--current-rps", plan.FieldPeakRPS: "--peak-rps", plan.FieldNodeRPS: "--node-rps",
+		plan.FieldScaling: "--scaling", plan.FieldEfficiency: "--efficiency", plan.FieldMargin: "--margin",
+		plan.FieldCores: "--cores", plan.FieldBurstiness: "--burstiness",
+		plan.FieldUsers: "--users", plan.FieldGrowth: "--growth", plan.FieldMonths: "--months",
+		plan.FieldRequestsPerUser: "--requests-per-user", plan.FieldPeakFactor: "--peak-factor",
+		plan.FieldStateless: "--stateless", plan.FieldInstance: "--instance", plan.FieldPrices: "--prices",
+		plan.FieldReadRatio: "--read-ratio", plan.FieldDataSize: "--data-size", plan.FieldWriteRate: "--write-rate",
+		plan.FieldDomains: "--domains", plan.FieldClearBoundaries: "--clear-boundaries",
+		plan.FieldPool: "--pool", plan.FieldMaxConnections: "--max-connections",
+		plan.FieldHA: "--ha", plan.FieldAvailability: "--availability", plan.FieldNodeAvailability: "--node-availability",
+		plan.FieldCommonCause: "--common-cause", plan.FieldDepends: "--depends",
+	},
+	Commands: map[plan.Command]string{
+		plan.CommandMeasureNode:  "tenfold load --rates LO..HI",
+		plan.CommandMeasureCurve: "tenfold load --nodes 1,2,3,4,6,8",
+		plan.CommandFindKnee:     "tenfold load --rates LO..HI",
+		plan.CommandRunTwoNodes:  "tenfold up --nodes 2 -- COMMAND",
+		plan.CommandExample:      "tenfold plan --peak-rps 50000 --node-rps 2000",
+		plan.CommandHelp:         "tenfold plan --help",
+	},
+}
+
+// readInput reads a file, or standard input if its name is "-". Every error has the exit code of a usage error.
 func readInput[T any](t *terminal, file string, read func(io.Reader) (T, error)) (value T, err error) {
 	name, r := "standard input", t.stdin
 	if file != "-" {
@@ -158,7 +185,11 @@ func readInput[T any](t *terminal, file string, read func(io.Reader) (T, error))
 		name, r = file, f
 	}
 	if value, err = read(r); err != nil {
-		err = usageError(fmt.Errorf("read %s: %w", name, err), "")
+		hint := ""
+		if wrong := (*plan.InputError)(nil); errors.As(err, &wrong) {
+			hint = wrong.Hint(planTerms)
+		}
+		err = usageError(fmt.Errorf("read %s: %w", name, err), hint)
 	}
 	return value, err
 }

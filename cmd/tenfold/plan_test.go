@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func runPlan(t *testing.T, stdin string, args ...string) (code int, stdout, stde
 	return code, out.String(), errs.String()
 }
 
-// Wrong input is one clear message and exit code 2, and leaves nothing behind.
+// Wrong input gives one message and exit code 2, and writes no file.
 func TestPlanRefusesBadInput(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
@@ -32,23 +33,23 @@ func TestPlanRefusesBadInput(t *testing.T) {
 	page := filepath.Join(dir, "plan.html")
 
 	for _, c := range []struct{ args, stdin, want string }{
-		{"", "", "nothing can be planned from this"},
-		{"--current-rps 500 --peak-rps 50", "", "rates upside down"},
-		{"--peak-rps=-5 --node-rps 10", "", `"-5": it cannot be negative`},
-		{"--peak-rps -5 --node-rps 10", "", "tenfold: --peak-rps: \"-5\": it cannot be negative\n"},
+		{"", "", "the inputs are not enough for a plan"},
+		{"--current-rps 500 --peak-rps 50", "", "--peak-rps 50 rps is below --current-rps 500 rps"},
+		{"--peak-rps=-5 --node-rps 10", "", `"-5": want a value that is not negative`},
+		{"--peak-rps -5 --node-rps 10", "", "tenfold: --peak-rps: \"-5\": want a value that is not negative\n"},
 		{"--peak-rps NaN --node-rps 10", "", `"NaN" is not a number`},
 		{"--peak-rps 100 --node-rps Inf", "", "too large"},
-		{"--peak-rps 100 --scaling 1=100,2=190", "", "2 measured fleet sizes cannot"},
+		{"--peak-rps 100 --scaling 1=100,2=190", "", "measured fleet sizes: 2, but a fit"},
 		{"--peak-rps 100 --scaling 1=100,2", "", `"2" is not a point`},
 		{"--peak-rps 100 --node-rps 10 --margin 30", "", "30%"},
-		{"--peak-rps 100 --node-rps 10 --efficiency 0", "", "an efficiency is more than 0"},
+		{"--peak-rps 100 --node-rps 10 --efficiency 0", "", "--efficiency: want above 0, up to 1"},
 		{"--peak-rps 100 --node-rps 10 --unknown", "", "unknown flag --unknown"},
 		{"--peak-rps 100 missing.json", "", "missing.json: no such file"},
-		{"--peak-rps 100 " + cut, "", "cut.json: it is not a load document: unexpected EOF"},
-		{"--peak-rps 100 -", "", "read standard input: it is empty"},
-		{"--peak-rps 100 -", "[1,2]", "read standard input: it is not a load document"},
-		{"--peak-rps 100 -", `{"knee": {"rate": -1}}`, "a knee of -1 rps"},
-		{"--peak-rps 100 -", `{"steps": []}`, "neither"},
+		{"--peak-rps 100 " + cut, "", "cut.json: not a load document: unexpected EOF"},
+		{"--peak-rps 100 -", "", "read standard input: the document is empty"},
+		{"--peak-rps 100 -", "[1,2]", "read standard input: not a load document"},
+		{"--peak-rps 100 -", `{"knee": {"rate": -1}}`, "read standard input: knee rate -1"},
+		{"--peak-rps 100 -", `{"steps": []}`, "no knee and no fleet sizes\nhint: tenfold load --rates LO..HI searches a knee\n"},
 		{"--peak-rps 100 -", strings.Repeat(" ", 17<<20), "larger than 16 MiB"},
 		{"--peak-rps 100 --node-rps 10 --prices " + short, "", "short.csv: record on line 2: wrong number of fields"},
 		{"--peak-rps 100 --node-rps 10 --instance abacus", "", `"abacus" is not in the price file`},
@@ -61,12 +62,12 @@ func TestPlanRefusesBadInput(t *testing.T) {
 			t.Errorf("plan %s: %d lines, want a message and a hint: %s", c.args, lines, stderr)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "*.html*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+	if pages, _ := filepath.Glob(filepath.Join(dir, "*.html*")); len(pages) > 0 {
+		t.Errorf("files were written: %v", pages)
 	}
 }
 
-// A page that cannot be written fails whole: no plan on stdout that looks as if all went well, no half of a page.
+// If the page cannot be written, nothing is printed and no part of a page is written.
 func TestPlanPageIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	page := filepath.Join(dir, "plan.html")
@@ -81,7 +82,7 @@ func TestPlanPageIsWrittenWholeOrNotAtAll(t *testing.T) {
 		t.Errorf("%v, %.40q", err, first)
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
-		t.Errorf("left behind: %v", entries)
+		t.Errorf("files besides the page: %v", entries)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestPlanJSONIsOneDocument(t *testing.T) {
 	}
 }
 
-// What docs/plan.md and the help text show has to run: the blocks with a file name are its files, in the same folder.
+// The commands in docs/plan.md and in the help text run. A block of docs/plan.md with a file name is a file of the commands.
 func TestPlanDocumentationRuns(t *testing.T) {
 	text, err := os.ReadFile("../../docs/plan.md")
 	if err != nil {
@@ -140,4 +141,17 @@ func runCommands(t *testing.T, text string) (n int) {
 		}
 	}
 	return n
+}
+
+// A message about an input names its flag, so each name must be a flag of the verb.
+func TestPlanTermsAreFlags(t *testing.T) {
+	_, help, _ := runPlan(t, "", "--help")
+	for field, flag := range planTerms.Inputs {
+		if !regexp.MustCompile(`(?m)^\s+` + flag + `(=|\s|$)`).MatchString(help) {
+			t.Errorf("%s: %s is not a flag", field, flag)
+		}
+	}
+	if n := len(regexp.MustCompile(`(?m)^\s+--[a-z]`).FindAllString(help, -1)); n < len(planTerms.Inputs) {
+		t.Errorf("%d flags for %d inputs", n, len(planTerms.Inputs))
+	}
 }

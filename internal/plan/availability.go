@@ -1,92 +1,113 @@
 package plan
 
-import (
-	"fmt"
-	"sort"
+import "github.com/tenfold-go/tenfold/internal/queueing"
 
-	"gonum.org/v1/gonum/mathext"
+// Availability is the share of time for which the planned service is available.
+type Availability struct {
+	Availability  float64 `json:"availability"`                  // of the plan; the target if the plan determines nothing
+	Target        float64 `json:"availability_target,omitempty"` //
+	Met           *bool   `json:"availability_met,omitempty"`    // whether the plan reaches the target
+	DowntimeYear  float64 `json:"downtime_per_year_s"`           // 365 days
+	DowntimeMonth float64 `json:"downtime_per_month_s"`          // 30 days
+	DowntimeWeek  float64 `json:"downtime_per_week_s"`
+	Architecture  string  `json:"architecture,omitempty"` // what the target, or else the availability, needs
+
+	basis   availabilityBasis
+	carry   int     // basisFleet: nodes that must work
+	nodes   int     // basisFleet: all nodes
+	fleet   float64 // basisFleet: availability of the fleet alone
+	level   float64 // what Architecture is for
+	reaches bool    // basisFleet: some number of spares reaches the target
+}
+
+// availabilityBasis is what an availability follows from.
+type availabilityBasis int
+
+const (
+	basisTarget       availabilityBasis = iota // nothing: it is the target
+	basisFleet                                 // the nodes and the dependencies
+	basisNode                                  // one node and the dependencies
+	basisDependencies                          // the dependencies alone
 )
 
-// Serial is the availability of parts that all have to work.
-func Serial(parts ...float64) float64 {
-	a := 1.0
-	for _, p := range parts {
-		a *= p
+// defaultNodeAvailability is 3.65 days of downtime a year, for example one bad release and one broken machine.
+const defaultNodeAvailability = 0.99
+
+// predictAvailability returns the availability of the plan, or nil if the inputs do not ask for it.
+func predictAvailability(in Inputs, fleet *Fleet) *Availability {
+	if in.Availability == 0 && in.NodeAvailability == 0 && len(in.Depends) == 0 {
+		return nil
 	}
+	a := &Availability{Target: float64(in.Availability)}
+	switch {
+	case fleet != nil && fleet.Reachable:
+		a.basis, a.carry, a.nodes = basisFleet, fleet.Carrying, fleet.Nodes
+		a.fleet = in.redundant(a.carry, a.nodes)
+		a.Availability = a.fleet * in.Depends.availability()
+		_, a.reaches = in.spares(a.carry)
+	case in.NodeAvailability > 0:
+		a.basis, a.Availability = basisNode, in.nodeAvailability()*in.Depends.availability()
+	case len(in.Depends) > 0:
+		a.basis, a.Availability = basisDependencies, in.Depends.availability()
+	default:
+		a.Availability = a.Target
+	}
+	if a.Target > 0 && a.Availability != a.Target {
+		met := a.Availability >= a.Target
+		a.Met = &met
+	}
+	a.DowntimeYear = queueing.Downtime(a.Availability, queueing.Year).Seconds()
+	a.DowntimeMonth = queueing.Downtime(a.Availability, queueing.Month).Seconds()
+	a.DowntimeWeek = queueing.Downtime(a.Availability, queueing.Week).Seconds()
+	if a.level = a.Target; a.level == 0 {
+		a.level = a.Availability
+	}
+	a.Architecture = Architecture(a.level)
 	return a
 }
 
-// KofN is the availability of n equal parts of which any k have to work, each available for a share a of the time and
-// failing by itself: Σ C(n,i)·aⁱ·(1-a)ⁿ⁻ⁱ for i = k..n.
-func KofN(k, n int, a float64) float64 {
+// spares returns how many spare nodes a fleet of k nodes needs: none by default, one for high availability, or as many as
+// the target needs. One is not always enough: 8 of 9 nodes at 99 % are available for only 99.66 % of the time. It returns
+// false if no number reaches the target.
+func (in Inputs) spares(k int) (spares int, ok bool) {
 	switch {
-	case k > n:
-		return 0
-	case a >= 1:
-		return 1
+	case in.Availability > 0:
+		target := float64(in.Availability) / in.Depends.availability() // of the nodes alone
+		return queueing.Spares(k, in.nodeAvailability(), float64(in.CommonCause), target)
+	case in.HA:
+		return 1, true
 	}
-	// The binomial sum is an incomplete beta function; summed term by term, C(1000,500) is no float64.
-	return 1 - mathext.RegIncBeta(float64(n-k+1), float64(k), 1-a)
+	return 0, true
 }
 
-// Redundant is KofN with a common cause: of a node's unavailability, the share common takes all nodes down together (the
-// same rack, the same release, the same database), and only the rest strikes one by one.
-func Redundant(k, n int, a, common float64) float64 {
-	u := 1 - a
-	return max(0, KofN(k, n, 1-(1-common)*u)-common*u)
+// redundant returns the availability of n nodes of which k must work.
+func (in Inputs) redundant(k, n int) float64 {
+	return queueing.Redundant(k, n, in.nodeAvailability(), float64(in.CommonCause))
 }
 
-// Spares is the smallest number of nodes beyond k, at least one, with which Redundant reaches target; ok is false when no
-// number does, because the common cause alone takes more.
-func Spares(k int, a, common, target float64) (spares int, ok bool) {
-	if 1-common*(1-a) < target {
-		return 1, false
+func (in Inputs) nodeAvailability() float64 {
+	if in.NodeAvailability > 0 {
+		return float64(in.NodeAvailability)
 	}
-	spares = 1 + sort.Search(maxNodes, func(i int) bool { return Redundant(k, k+1+i, a, common) >= target })
-	return spares, spares <= maxNodes
+	return defaultNodeAvailability
 }
 
-// The year, month and week of a downtime: 365, 30 and 7 days. Tables that count 365.25 days differ in the third digit.
-const (
-	yearSeconds  = 365 * 24 * 3600
-	monthSeconds = 30 * 24 * 3600
-	weekSeconds  = 7 * 24 * 3600
-)
-
-// Downtime is how long a service of this availability is away, in seconds.
-type Downtime struct {
-	Year  float64 `json:"per_year_s"`
-	Month float64 `json:"per_month_s"` // 30 days
-	Week  float64 `json:"per_week_s"`
-}
-
-// DowntimeOf is the downtime that an availability allows.
-func DowntimeOf(availability float64) Downtime {
-	u := 1 - availability
-	return Downtime{u * yearSeconds, u * monthSeconds, u * weekSeconds}
-}
-
-func (d Downtime) String() string {
-	return fmt.Sprintf("%s a year (365 days), %s a month (30 days), %s a week", span(d.Year), span(d.Month), span(d.Week))
-}
-
-// architectures say what a level of availability takes, from the lowest to the highest.
+// architectures lists what an availability needs, from the lowest to the highest.
 var architectures = []struct {
 	from float64
 	text string
 }{
-	{0, "one node that is restarted when it ends, and backups that were restored once"},
+	{0, "one node that restarts after it ends, and backups that were restored at least once"},
 	{0.995, "at least one spare node, health checks, rolling deploys, a database that fails over within minutes"},
-	{0.9995, "no human in the way of recovery: two load balancers, nodes in two zones, automatic database failover, " +
-		"deploys that drain"},
-	{0.99995, "two active regions, and every serial dependency above the target itself: availabilities multiply"},
+	{0.9995, "recovery without people: two load balancers, nodes in two zones, automatic database failover, deploys that drain"},
+	{0.99995, "two active regions, and each dependency above the target: availabilities multiply"},
 }
 
-// Architecture is what a level of availability implies.
-func Architecture(target float64) string {
+// Architecture says what an availability needs.
+func Architecture(availability float64) string {
 	text := ""
 	for _, a := range architectures {
-		if target >= a.from {
+		if availability >= a.from {
 			text = a.text
 		}
 	}

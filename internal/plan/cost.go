@@ -1,8 +1,6 @@
 package plan
 
-import "github.com/tenfold-go/tenfold/internal/report"
-
-// Cost is what the plan costs by list price. It is never shown without the date of the price.
+// Cost is what the plan costs by list price. It always carries the date of the price.
 type Cost struct {
 	PerHour  float64 `json:"cost_per_hour"`     // US dollars
 	PerMonth float64 `json:"cost_per_month"`    // 730 hours
@@ -11,60 +9,51 @@ type Cost struct {
 	Each     float64 `json:"cost_usd_per_hour"` // of one node
 	AsOf     string  `json:"prices_as_of"`
 	Source   string  `json:"prices_source,omitempty"`
+
+	instance        Instance
+	assumedInstance bool  // the instance is the default, and the plan has no strategy that says so
+	scalingOut      *Cost // SCALE_UP or NONE: what the fleet of today's machines costs instead; nil: not known
 }
 
 const hoursPerMonth = 730
 
-// cost is asked by naming an instance or bringing prices.
-func (q Question) cost(a *Answer) error {
-	if q.Instance == "" && q.Prices == nil {
-		return nil
-	}
-	up := a.Direction != nil && (a.Strategy == ScaleUp || a.Strategy == Stay)
-	fleet := a.Fleet != nil && a.Fleet.Reachable
-	if !up && !fleet {
-		a.unknown(aboutCost, "what it costs: that takes a number of nodes")
-		return nil
+// estimateCost returns the cost, or nil if the inputs name neither an instance nor prices, or if the plan has no machines.
+// It fails if the instance type is not in the price file.
+func estimateCost(in Inputs, fleet *Fleet, s *Strategy) (*Cost, error) {
+	oneMachine := s != nil && (s.Kind == ScaleUp || s.Kind == NoChange)
+	hasFleet := fleet != nil && fleet.Reachable
+	if !in.asksForCost() || !oneMachine && !hasFleet {
+		return nil, nil
 	}
 	var one Instance
-	if a.Direction != nil {
-		one = a.from
+	var assumed bool
+	if s != nil {
+		one = s.from
 	} else {
 		var err error
-		if one, err = q.instance(a, aboutCost); err != nil {
-			return err
+		if one, assumed, err = in.instance(); err != nil {
+			return nil, err
 		}
 	}
-	var out *Cost
-	if fleet {
-		out = newCost(one, a.Fleet.Nodes)
+	var c *Cost
+	if hasFleet {
+		c = newCost(one, fleet.Nodes)
 	}
-	a.Cost = out
-	if up {
-		a.Cost = newCost(a.to, 1)
+	if oneMachine {
+		larger := newCost(s.to, 1)
+		larger.scalingOut = c
+		c = larger
 	}
-	c := a.Cost
-	a.because(aboutCost, "%s × %s at $%g an hour", report.Number(float64(c.Machines)), c.Type, c.Each)
-	if up && fleet {
-		a.because(aboutCost, "scaling out to %s × %s would be $%s an hour",
-			report.Number(float64(out.Machines)), out.Type, report.Number(out.PerHour))
-	}
-	a.because(aboutCost, "prices of %s, %s", c.AsOf, source(c.Source))
-	if q.Prices == nil {
-		a.warn(aboutCost, "these are approximate list prices that came with tenfold: check them before you buy (--prices FILE "+
-			"brings your own); network, storage and the database are not in them")
-	}
-	return nil
+	c.assumedInstance = assumed
+	return c, nil
 }
+
+func (in Inputs) asksForCost() bool { return in.Instance != "" || in.Prices != nil }
 
 func newCost(one Instance, nodes int) *Cost {
 	perHour := one.USDHour * float64(nodes)
-	return &Cost{perHour, perHour * hoursPerMonth, one.Type, nodes, one.USDHour, one.AsOf, one.Source}
-}
-
-func source(text string) string {
-	if text == "" {
-		return "from a file that does not name its source"
+	return &Cost{
+		PerHour: perHour, PerMonth: perHour * hoursPerMonth, Type: one.Type, Machines: nodes, Each: one.USDHour,
+		AsOf: one.AsOf, Source: one.Source, instance: one,
 	}
-	return text
 }

@@ -1,103 +1,170 @@
 package plan
 
-import "sort"
+import (
+	"math"
+	"sort"
 
-// Fleet is how many nodes it takes.
+	"github.com/tenfold-go/tenfold/internal/queueing"
+)
+
+// Fleet is the number of nodes that carries the peak.
 type Fleet struct {
-	Nodes     int  `json:"nodes,omitempty"`          // all of them, spares included; absent when no number reaches the peak
+	Nodes     int  `json:"nodes,omitempty"`          // all nodes with spares; absent if no number of nodes reaches the peak
 	NodesLow  int  `json:"nodes_low,omitempty"`      // from the 95 % interval of the fit, or the limits of a knee;
-	NodesHigh int  `json:"nodes_high,omitempty"`     // absent when that end is not known
+	NodesHigh int  `json:"nodes_high,omitempty"`     // absent if that end is not known
 	Reachable bool `json:"reachable"`                // false: no number of nodes carries the peak
 	Carrying  int  `json:"nodes_for_peak,omitempty"` // without spares
 	Spares    int  `json:"spares"`
 
-	PeakRPS      float64 `json:"peak_rps"`                      // what has to be carried
-	RequiredRPS  float64 `json:"required_rps"`                  // with the margin
+	PeakRPS      float64 `json:"peak_rps"`                      // the peak to carry
+	RequiredRPS  float64 `json:"required_rps"`                  // the peak with the margin
 	Margin       float64 `json:"margin"`                        // given, or from queueing theory
-	CapacityRPS  float64 `json:"capacity_rps,omitempty"`        // what Nodes carry
+	CapacityRPS  float64 `json:"capacity_rps,omitempty"`        // what Nodes carry; not reachable: the most that any fleet carries
 	Utilisation  float64 `json:"utilisation_at_peak,omitempty"` // PeakRPS over what Carrying nodes carry
-	Extrapolated bool    `json:"extrapolated,omitempty"`        // beyond twice the largest measured fleet
+	Extrapolated bool    `json:"extrapolated,omitempty"`        // more than twice the largest measured fleet
 
-	fitted bool
-	atMost bool // fewer may do: what a node carries is a lower bound
+	capacity     capacity
+	demand       demand
+	assumedCores bool
+	largest      int        // number of nodes that CapacityRPS is for
+	limit        fleetLimit // not reachable: the reason
 }
 
-// defaultCores is a small node's, when nothing says how many it has.
+// fleetLimit is the reason why no fleet carries the peak.
+type fleetLimit int
+
+const (
+	limitNodes      fleetLimit = iota // the largest fleet that a plan considers is too small
+	limitContention                   // contention bounds the rate for any number of nodes
+	limitPeak                         // beyond the peak of the curve more nodes are slower
+)
+
+// defaultCores is the number of cores of a small node.
 const defaultCores = 2
 
-// demand is what a fleet of n nodes has to be able to carry.
+// planFleet returns the smallest fleet that carries the peak, or nil if the peak or the capacity is not known.
+func planFleet(in Inputs, peak float64, c *capacity) *Fleet {
+	if peak == 0 || c == nil {
+		return nil
+	}
+	d := demand{peak: peak, margin: in.Margin, burstiness: in.Burstiness}
+	f := &Fleet{PeakRPS: peak, capacity: *c}
+	d.cores, f.assumedCores = in.cores()
+	f.demand = d
+	if f.Carrying, f.Reachable = smallestFleet(*c, d); f.Reachable {
+		f.reach(in)
+	} else {
+		f.fallShort(in)
+	}
+	return f
+}
+
+// cores returns the number of cores of a node, which only queueing theory needs, and whether it is the default.
+func (in Inputs) cores() (n int, assumed bool) {
+	if in.Cores > 0 {
+		return in.Cores, false
+	}
+	if one, ok := in.prices().Find(in.Instance); ok {
+		return one.VCPU, false
+	}
+	return defaultCores, true
+}
+
+// reach sets the values of a fleet that carries the peak.
+func (f *Fleet) reach(in Inputs) {
+	c, d := f.capacity, f.demand
+	f.Spares, _ = in.spares(f.Carrying)
+	f.Nodes = f.Carrying + f.Spares
+	f.largest = f.Nodes
+	f.RequiredRPS = d.of(f.Carrying)
+	f.Margin = f.RequiredRPS/f.PeakRPS - 1
+	f.CapacityRPS = c.at(float64(f.Nodes))
+	f.Utilisation = f.PeakRPS / c.at(float64(f.Carrying))
+	f.Extrapolated = c.fit != nil && f.Nodes > 2*c.measured()
+	if c.fit != nil && c.fit.DF == 0 {
+		return // the fit has no interval
+	}
+	if low, ok := firstFleet(1, c, d, func(i queueing.Interval) float64 { return i.High }); ok && !c.isLowerBound() {
+		spares, _ := in.spares(low)
+		f.NodesLow = low + spares
+	}
+	if high, ok := firstFleet(max(f.Carrying, 1), c, d, func(i queueing.Interval) float64 { return i.Low }); ok {
+		spares, _ := in.spares(high)
+		f.NodesHigh = high + spares
+	}
+}
+
+// fallShort sets the values of a fleet that does not carry the peak.
+func (f *Fleet) fallShort(in Inputs) {
+	c, d := f.capacity, f.demand
+	best := c.rising()
+	if best < queueing.MaxNodes && c.at(float64(best+1)) > c.at(float64(best)) {
+		best++
+	}
+	f.largest = best
+	f.RequiredRPS = d.of(best)
+	f.Margin = f.RequiredRPS/f.PeakRPS - 1
+	f.CapacityRPS = c.at(float64(best))
+	if c.fit == nil || best == queueing.MaxNodes && f.RequiredRPS < c.fit.Limit() {
+		return
+	}
+	f.limit = limitPeak
+	if nodes, _ := c.fit.Peak(); math.IsInf(nodes, 1) {
+		f.limit = limitContention
+	}
+	if low, ok := firstFleet(1, c, d, func(i queueing.Interval) float64 { return i.High }); ok && c.fit.DF > 0 {
+		spares, _ := in.spares(low)
+		f.NodesLow = low + spares
+	}
+	f.Extrapolated = best > 2*c.measured()
+}
+
+// demand is the rate that a fleet must be able to carry.
 type demand struct {
 	peak       float64
-	margin     *Share
-	cores      int
+	margin     *Share // nil: from queueing theory
+	cores      int    // of one node
 	burstiness float64
 }
 
+// Without a margin, waitShare of the requests may wait at most waitLimit service times for a core.
+const (
+	waitShare = 0.99
+	waitLimit = 1.0
+)
+
+// of returns the rate that n nodes must be able to carry.
 func (d demand) of(n int) float64 {
 	if d.margin != nil {
 		return d.peak * (1 + float64(*d.margin))
 	}
-	return d.peak / d.queue(n).Headroom()
+	return d.peak / d.queue(n).MaxUtilisation(waitShare, waitLimit)
 }
 
-func (d demand) queue(n int) Queue { return Queue{Servers: n * d.cores, Burstiness: d.burstiness} }
-
-// fleet counts the nodes.
-func (q Question) fleet(a *Answer, peak float64, s *supply) {
-	switch {
-	case peak == 0 && s == nil:
-		return
-	case peak == 0:
-		a.unknown(aboutNodes, "how many nodes: that takes the peak to carry (--peak-rps)")
-		return
-	case s == nil:
-		a.unknown(aboutNodes, "how many nodes: that takes what one carries, from tenfold load (--node-rps), "+
-			"better at several fleet sizes (--scaling)")
-		return
-	}
-	d := demand{peak: peak, margin: q.Margin, cores: q.cores(a), burstiness: q.Burstiness}
-	f := &Fleet{PeakRPS: peak, fitted: a.Fit != nil}
-	a.Fleet = f
-	if f.Carrying, f.Reachable = smallest(s, d); !f.Reachable {
-		q.explainUnreachable(a, s, d)
-		return
-	}
-	f.Spares = q.sparesFor(f.Carrying)
-	f.Nodes = f.Carrying + f.Spares
-	f.RequiredRPS = d.of(f.Carrying)
-	f.Margin = f.RequiredRPS/peak - 1
-	f.CapacityRPS = s.at(float64(f.Nodes))
-	f.Utilisation = peak / s.at(float64(f.Carrying))
-	if a.Fit == nil || a.Fit.DF > 0 {
-		q.bounds(f, s, d)
-	}
-	if s.atLeast {
-		f.NodesLow, f.atMost = 0, true
-	}
-	q.explainFleet(a, s, d)
+// queue returns the cores of n nodes as one queue.
+func (d demand) queue(n int) queueing.Queue {
+	return queueing.Queue{Servers: n * d.cores, Burstiness: d.burstiness}
 }
 
-// cores of a node. They only matter to queueing theory.
-func (q Question) cores(a *Answer) int {
-	if q.Cores > 0 {
-		return q.Cores
+// fleetSize returns the number of nodes, with spares, for a capacity and a demand, or false if no number is enough.
+func (in Inputs) fleetSize(c capacity, d demand) (n int, ok bool) {
+	if n, ok = smallestFleet(c, d); !ok {
+		return 0, false
 	}
-	if one, ok := q.prices().Find(q.Instance); ok {
-		return one.VCPU
-	}
-	a.assume(aboutNodes, "a node has %d cores (--cores, or --instance)", defaultCores)
-	return defaultCores
+	spares, _ := in.spares(n)
+	return n + spares, true
 }
 
-// smallest is the smallest fleet whose supply meets its demand.
-func smallest(s *supply, d demand) (n int, ok bool) {
-	meets := func(n int) bool { return reaches(s.at(float64(n)), d.of(n)) }
-	if i := sort.Search(s.rising, func(i int) bool { return meets(i + 1) }); i < s.rising {
+// smallestFleet returns the smallest fleet whose capacity reaches the demand, or false if there is none.
+func smallestFleet(c capacity, d demand) (n int, ok bool) {
+	meets := func(n int) bool { return reaches(c.at(float64(n)), d.of(n)) }
+	rising := c.rising()
+	if i := sort.Search(rising, func(i int) bool { return meets(i + 1) }); i < rising {
 		return i + 1, true
 	}
-	// Beyond the law's peak the supply falls, but slowly at first, while the headroom of a larger fleet shrinks.
-	ratio := func(n int) float64 { return s.at(float64(n)) / d.of(n) }
-	for n := s.rising + 1; n <= maxNodes && ratio(n) > ratio(n-1); n++ {
+	// Beyond the peak of the curve the capacity falls, but slowly at first, while the headroom of a larger fleet shrinks.
+	ratio := func(n int) float64 { return c.at(float64(n)) / d.of(n) }
+	for n := rising + 1; n <= queueing.MaxNodes && ratio(n) > ratio(n-1); n++ {
 		if meets(n) {
 			return n, true
 		}
@@ -105,23 +172,13 @@ func smallest(s *supply, d demand) (n int, ok bool) {
 	return 0, false
 }
 
-// bounds finds the smallest fleets with which the optimistic and the pessimistic end of the supply meet the demand.
-func (q Question) bounds(f *Fleet, s *supply, d demand) {
-	if low, ok := firstFrom(1, s, d, func(i Interval) float64 { return i.High }); ok {
-		f.NodesLow = low + q.sparesFor(low)
-	}
-	if high, ok := firstFrom(max(f.Carrying, 1), s, d, func(i Interval) float64 { return i.Low }); ok {
-		f.NodesHigh = high + q.sparesFor(high)
-	}
-}
-
-// firstFrom is the first fleet, from n on and in growing steps up to 32 times what was measured or is planned, with
-// which one end of the supply meets the demand.
-func firstFrom(n int, s *supply, d demand, end func(Interval) float64) (int, bool) {
-	meets := func(n int) bool { return reaches(end(s.interval(float64(n))), d.of(n)) }
-	last := min(32*max(n, s.measured), maxNodes)
-	if s.measured == 0 {
-		last = maxNodes
+// firstFleet returns the first fleet of n nodes or more for which one end of the capacity's interval reaches the demand. It
+// searches in growing steps, up to 32 times n or the largest measured fleet.
+func firstFleet(n int, c capacity, d demand, end func(queueing.Interval) float64) (int, bool) {
+	meets := func(n int) bool { return reaches(end(c.interval(float64(n))), d.of(n)) }
+	last := min(32*max(n, c.measured()), queueing.MaxNodes)
+	if c.fit == nil {
+		last = queueing.MaxNodes
 	}
 	before := n - 1
 	for n <= last {

@@ -3,44 +3,121 @@ package plan
 import (
 	"bytes"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 //go:embed page.html
 var pageSource string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{"upper": strings.ToUpper}).Parse(pageSource))
+var page = template.Must(template.New("page").Parse(pageSource))
 
-// WriteHTML writes the plan as one page that needs nothing else: no script, no style sheet, no font, no picture.
-func (a *Answer) WriteHTML(w io.Writer) error {
-	type view struct {
-		About, Answer string
-		Groups        []struct {
-			Label string
-			Texts []string
-		}
-	}
-	var views []view
-	for _, s := range a.sections() {
-		v := view{About: s.about, Answer: s.answer}
-		for _, g := range s.groups {
-			v.Groups = append(v.Groups, struct {
-				Label string
-				Texts []string
-			}{g.label, g.texts})
-		}
-		views = append(views, v)
-	}
-	var b bytes.Buffer // whole before the first byte is written
+// WriteHTML writes the plan as one page, in the words of t. The page loads nothing: no script, style sheet, font or image.
+func (p *Plan) WriteHTML(w io.Writer, t Terms) error {
+	var b bytes.Buffer // so that an error leaves w unchanged
 	err := page.Execute(&b, struct {
 		Chart    *chart
-		Sections []view
-	}{newChart(a), views})
+		Sections []section
+	}{newChart(p), p.sections(t)})
 	if err != nil {
 		return err
 	}
 	_, err = w.Write(b.Bytes())
 	return err
+}
+
+// chart is the curve of a plan in SVG coordinates, for the page template.
+type chart struct {
+	Width, Height            float64
+	Unit                     string  // of rates
+	Left, Right, Top, Bottom float64 // edges of the plot
+	XTicks, YTicks           []report.Tick
+	Curve, Band              string // SVG paths; Band is empty if no interval is known
+	Points                   []mark
+	Measured, Trusted        float64 // x of the largest measured fleet and of twice it; 0 without a curve
+	Required                 mark    // line at the required rate; Y is 0 if there is none
+	Chosen                   mark    // fleet that carries it; X is 0 if there is none
+}
+
+type mark struct {
+	X, Y float64
+	Text string
+}
+
+// newChart draws the capacity. It returns nil if the capacity is not known.
+func newChart(p *Plan) *chart {
+	capacity, in := p.capacity, p.Inputs
+	if capacity == nil {
+		return nil
+	}
+	c := &chart{Unit: in.unit(), Width: 860, Height: 420, Left: 80, Right: 840, Top: 20, Bottom: 370}
+	nodes, rps := chartExtent(p)
+	xAxis := report.Axis{High: nodes, From: c.Left, To: c.Right}
+	yAxis := report.Axis{High: rps, From: c.Bottom, To: c.Top}
+	x, y := xAxis.At, yAxis.At
+	c.XTicks, c.YTicks = xAxis.Ticks(), yAxis.Ticks()
+	c.draw(capacity, nodes, x, y)
+	if p.Fit != nil {
+		for _, point := range p.Fit.Points {
+			text := fmt.Sprintf("measured: %s, %s", report.Count(point.Nodes, "node"), in.rate(point.Rate))
+			c.Points = append(c.Points, mark{x(float64(point.Nodes)), y(point.Rate), text})
+		}
+		measured := float64(capacity.measured())
+		c.Measured, c.Trusted = x(measured), x(2*measured)
+	}
+	if f := p.Fleet; f != nil {
+		c.Required = mark{0, y(f.RequiredRPS), in.rate(f.RequiredRPS) + " required"}
+		if f.Reachable {
+			n := float64(f.Carrying)
+			c.Chosen = mark{x(n), y(capacity.at(n)), report.Count(f.Carrying, "node") + " for the peak"}
+		}
+	}
+	return c
+}
+
+// chartExtent returns the largest number of nodes and the largest rate of the chart. It contains twice the largest measured
+// fleet and the planned fleet, with a fifth more. It also contains the peak of the law if that is near or if no fleet is
+// planned.
+func chartExtent(p *Plan) (nodes, rps float64) {
+	c := p.capacity
+	nodes = max(2, 1.2*float64(2*c.measured()))
+	if f := p.Fleet; f != nil {
+		nodes, rps = max(nodes, 1.2*float64(f.Carrying)), f.RequiredRPS
+	}
+	if p.Fit != nil {
+		near := 1.5
+		if p.Fleet == nil || !p.Fleet.Reachable {
+			near = 10
+		}
+		peak, _ := p.Fit.Peak()
+		nodes = max(nodes, min(1.2*peak, near*nodes))
+	}
+	for i := 0.0; i <= 100; i++ {
+		rps = max(rps, c.at(1+(nodes-1)*i/100))
+	}
+	return nodes, 1.12 * rps
+}
+
+// draw sets the paths of the curve and its interval.
+func (c *chart) draw(capacity *capacity, nodes float64, x, y func(float64) float64) {
+	const steps = 60
+	var curve, upper, lower []string
+	known := true
+	for i := range steps + 1 {
+		n := 1 + (nodes-1)*float64(i)/steps
+		at := capacity.interval(n)
+		known = known && !(at.Low == 0 && math.IsInf(at.High, 1))
+		curve = append(curve, fmt.Sprintf("%.1f,%.1f", x(n), y(capacity.at(n))))
+		upper = append(upper, fmt.Sprintf("%.1f,%.1f", x(n), y(at.High)))
+		lower = append([]string{fmt.Sprintf("%.1f,%.1f", x(n), y(at.Low))}, lower...)
+	}
+	c.Curve = "M" + strings.Join(curve, " L")
+	if known {
+		c.Band = "M" + strings.Join(append(upper, lower...), " L") + " Z"
+	}
 }

@@ -1,10 +1,13 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/curve"
 )
 
 const loadDocument = `{
@@ -21,35 +24,29 @@ const scalingDocument = `{"scaling": [
   {"nodes": 4, "knee": {"rate": 3549}}, {"nodes": 6, "knee": {"rate": 5130}}, {"nodes": 8, "knee": {"rate": 6531}}
 ], "shared_cores": true}`
 
-func TestMeasuredDocuments(t *testing.T) {
-	m, err := ReadMeasured(strings.NewReader(loadDocument))
-	if err != nil {
-		t.Fatal(err)
+func TestPlanFromALoadDocument(t *testing.T) {
+	m := mustRead(t, loadDocument)
+	p := mustDecide(t, Inputs{PeakRPS: 100_000, Margin: share(0.3), Measured: m})
+	if p.Fleet.Nodes != 73 || p.Fleet.NodesLow != 69 || p.Fleet.NodesHigh != 77 { // 130,000 over 1,800, 1,900 and 1,700
+		t.Errorf("got %+v", p.Fleet)
 	}
-	a := mustAnswer(t, Question{PeakRPS: 100_000, Margin: share(0.3), Measured: m})
-	if a.Fleet.Nodes != 73 || a.NodesLow != 69 || a.NodesHigh != 77 { // 130,000 over 1,800, 1,900 and 1,700
-		t.Errorf("got %+v", a.Fleet)
-	}
-	wantNote(t, a.Warnings, "1 of the 2 load steps were invalid")
+	wantNote(t, p.Explain().Warnings, "1 of the 2 load steps were invalid")
 
-	m, err = ReadMeasured(strings.NewReader(scalingDocument))
-	if err != nil {
-		t.Fatal(err)
+	m = mustRead(t, scalingDocument)
+	p = mustDecide(t, Inputs{PeakRPS: 6_000, Margin: share(0), Measured: m})
+	if p.Fit == nil || len(p.Fit.Points) != 6 || p.Fleet.Nodes != 8 {
+		t.Errorf("got %+v, %+v", p.Fit, p.Fleet)
 	}
-	a = mustAnswer(t, Question{PeakRPS: 6_000, Margin: share(0), Measured: m})
-	if a.Fit == nil || len(a.Fit.Points) != 6 || a.Fleet.Nodes != 8 {
-		t.Errorf("got %+v, %+v", a.Fit, a.Fleet)
-	}
-	wantNote(t, a.Warnings, "shared the cores")
+	wantNote(t, p.Explain().Warnings, "shared the cores")
 }
 
-// A target that does not keep up has a growing queue, so the step that broke is seldom valid: that is the finding, not a doubt.
-func TestAStepThatBrokeIsNoDoubt(t *testing.T) {
+// A step that failed is often invalid, because the queue of an overloaded target grows. The plan does not warn about it.
+func TestFailedStepIsNotDoubtful(t *testing.T) {
 	const steps = `[
-	  {"offered": 100, "achieved": 100, "valid": true, "verdict": {"outcome": "held", "reason": "the objective held"}},
-	  {"offered": 110, "achieved": 110, "valid": false, "invalid_reason": "late", "verdict": {"outcome": "held"}},
-	  {"offered": 200, "achieved": 120, "valid": false, "verdict": {"outcome": "broke", "reason": "p99 4 s, limit 1 s"}}%s]`
-	const late = `, {"offered": 150, "achieved": 150, "valid": false, "verdict": {"outcome": "unknown", "reason": "late"}}`
+	  {"offered": 100, "achieved": 100, "valid": true, "verdict": {"outcome": "pass", "reason": "the objective passed"}},
+	  {"offered": 110, "achieved": 110, "valid": false, "invalid_reason": "late", "verdict": {"outcome": "pass"}},
+	  {"offered": 200, "achieved": 120, "valid": false, "verdict": {"outcome": "fail", "reason": "p99 4 s, limit 1 s"}}%s]`
+	const late = `, {"offered": 150, "achieved": 150, "valid": false, "verdict": {"outcome": "invalid", "reason": "late"}}`
 	for more, want := range map[string]string{"": "", late: "1 of the 4 load steps were invalid"} {
 		list := fmt.Sprintf(steps, more)
 		for _, document := range []string{
@@ -57,73 +54,73 @@ func TestAStepThatBrokeIsNoDoubt(t *testing.T) {
 			`{"scaling": [{"nodes": 1, "knee": {"rate": 100}, "steps": ` + list + `},
 			  {"nodes": 2, "knee": {"rate": 190}}, {"nodes": 3, "knee": {"rate": 270}}]}`,
 		} {
-			a := mustAnswer(t, Question{PeakRPS: 500, Measured: mustRead(t, document)})
+			p := mustDecide(t, Inputs{PeakRPS: 500, Measured: mustRead(t, document)})
 			if want != "" {
-				wantNote(t, a.Warnings, want)
-			} else if strings.Contains(fmt.Sprint(a.Warnings), "invalid") {
-				t.Errorf("%s: %v", document, a.Warnings)
+				wantNote(t, p.Explain().Warnings, want)
+			} else if strings.Contains(fmt.Sprint(p.Explain().Warnings), "invalid") {
+				t.Errorf("%s: %v", document, p.Explain().Warnings)
 			}
-			if len(a.Inputs.Measured.steps()) > 0 {
-				t.Errorf("the answer repeats the steps: %+v", a.Inputs.Measured)
+			if inputs := decode(t, p)["inputs"].(map[string]any); strings.Contains(fmt.Sprint(inputs), "steps") || inputs["measured"] == nil {
+				t.Errorf("the inputs must have the load document without its steps: %v", inputs)
 			}
 		}
 	}
 }
 
-// Rates of a journey's document count visits, and so does the whole plan.
-func TestAPlanCountsWhatItsDocumentCounts(t *testing.T) {
+// If the load document counts visits, all rates of the plan are visits.
+func TestPlanUsesTheUnitOfTheLoadDocument(t *testing.T) {
 	const document = `{"unit": "visits/s", "knee": {"rate": 20, "low": 19, "high": 21},
 	  "steps": [{"offered": 20, "achieved": 20, "requests_per_s": 120, "valid": true}]}`
 	m := mustRead(t, document)
-	a := mustAnswer(t, Question{PeakRPS: 100, Margin: share(0.2), Measured: m})
-	if a.Nodes != 6 {
-		t.Errorf("%+v", a.Fleet)
+	p := mustDecide(t, Inputs{PeakRPS: 100, Margin: share(0.2), Measured: m})
+	if p.Fleet.Nodes != 6 {
+		t.Errorf("%+v", p.Fleet)
 	}
-	wantNote(t, a.Reasons, "a peak of 100 visits/s with a margin of 20% is 120 visits/s")
-	wantNote(t, a.Assumed, "all rates are visits a second, as in the load document, which made 6 requests each")
-	for _, write := range []func(io.Writer) error{a.WriteText, a.WriteHTML} {
+	wantNote(t, p.Explain().Reasons, "a peak of 100 visits/s with a margin of 20% is 120 visits/s")
+	wantNote(t, p.Explain().Assumed, "all rates are visits a second, as in the load document of 6 requests each")
+	for _, write := range []func(io.Writer, Terms) error{p.WriteText, p.WriteHTML} {
 		var b strings.Builder
-		if err := write(&b); err != nil || strings.Contains(b.String(), " rps") {
-			t.Errorf("%v: it speaks of rps:\n%s", err, b.String())
+		if err := write(&b, Terms{}); err != nil || strings.Contains(b.String(), " rps") {
+			t.Errorf("%v: a rate has the unit rps:\n%s", err, b.String())
 		}
 	}
 
 	// 864,000 requests a day are 10 a second, 30 at the peak: 5 visits of 6 requests.
-	a = mustAnswer(t, Question{Users: 8640, RequestsPerUser: 100, PeakFactor: 3, Margin: share(0), Measured: m})
-	if a.PeakRPS != 5 || a.Forecast.PeakRPS != 5 || a.Nodes != 1 {
-		t.Errorf("%+v, %+v", a.Fleet, a.Forecast)
+	p = mustDecide(t, Inputs{Users: 8640, RequestsPerUser: 100, PeakFactor: 3, Margin: share(0), Measured: m})
+	if p.Fleet.PeakRPS != 5 || p.Forecast.PeakRPS != 5 || p.Fleet.Nodes != 1 {
+		t.Errorf("%+v, %+v", p.Fleet, p.Forecast)
 	}
-	wantNote(t, a.Reasons, "visits, of 6 requests each: 5 visits/s")
+	wantNote(t, p.Explain().Reasons, "visits of 6 requests each: the peak is 5 visits/s")
 }
 
-// Where a load found no rate at which the service breaks, what it carries is a lower bound, and so the nodes an upper one.
-func TestAKneeWithoutAHighEndIsALowerBound(t *testing.T) {
-	a := mustAnswer(t, Question{PeakRPS: 1000, Margin: share(0), Measured: mustRead(t, `{"knee": {"rate": 100, "low": 80}}`)})
-	if a.Nodes != 10 || a.NodesLow != 0 || a.NodesHigh != 13 {
-		t.Errorf("%+v", a.Fleet)
+// If the load test found no rate that fails, the knee is a lower bound, and the number of nodes an upper bound.
+func TestKneeWithoutHighIsALowerBound(t *testing.T) {
+	p := mustDecide(t, Inputs{PeakRPS: 1000, Margin: share(0), Measured: mustRead(t, `{"knee": {"rate": 100, "low": 80}}`)})
+	if p.Fleet.Nodes != 10 || p.Fleet.NodesLow != 0 || p.Fleet.NodesHigh != 13 {
+		t.Errorf("%+v", p.Fleet)
 	}
-	wantNote(t, a.Warnings, "the knee of 100 rps is a lower bound")
+	wantNote(t, p.Explain().Warnings, "the knee of 100 rps is a lower bound")
 	var b strings.Builder
-	if err := a.WriteText(&b); err != nil || !strings.Contains(b.String(), "10 nodes, 13 at most: the knee is a lower bound") {
+	if err := p.WriteText(&b, Terms{}); err != nil || !strings.Contains(b.String(), "10 nodes, 13 at most: the knee is a lower bound") {
 		t.Errorf("%v: %s", err, b.String())
 	}
-	a = mustAnswer(t, Question{PeakRPS: 300, Margin: share(0), Measured: mustRead(t, `{"scaling": [{"nodes": 1, "knee": {"rate": 100, "low": 98, "high": 103}},
+	p = mustDecide(t, Inputs{PeakRPS: 300, Margin: share(0), Measured: mustRead(t, `{"scaling": [{"nodes": 1, "knee": {"rate": 100, "low": 98, "high": 103}},
 	  {"nodes": 2, "knee": {"rate": 190, "low": 180}}, {"nodes": 3, "knee": {"rate": 270}}]}`)})
-	wantNote(t, a.Warnings, "the knee of 2 nodes is a lower bound")
+	wantNote(t, p.Explain().Warnings, "the knee of 2 nodes is a lower bound")
 }
 
-// A size at which the load found no knee, or only a lower bound, is said to be one.
+// The plan warns about sizes without a knee, and about sizes whose knee is a lower bound.
 func TestSizesWithoutAKnee(t *testing.T) {
-	a := mustAnswer(t, Question{PeakRPS: 300, Margin: share(0), Measured: mustRead(t, `{"scaling": [{"nodes": 1, "knee": {"rate": 100, "high": 103}},
+	p := mustDecide(t, Inputs{PeakRPS: 300, Margin: share(0), Measured: mustRead(t, `{"scaling": [{"nodes": 1, "knee": {"rate": 100, "high": 103}},
 	  {"nodes": 2, "knee": {"rate": 190, "high": 195}}, {"nodes": 3, "knee": {"rate": 270}, "steps": [{"offered": 270}]}, {"nodes": 4, "steps": [{"offered": 10}]}]}`)})
-	wantNote(t, a.Warnings, "no knee at 4 nodes, which are left out")
-	wantNote(t, a.Warnings, "the knee of 3 nodes is a lower bound")
-	if len(a.Fit.Points) != 3 {
-		t.Errorf("points %v", a.Fit.Points)
+	wantNote(t, p.Explain().Warnings, "no knee at 4 nodes: the plan ignores them")
+	wantNote(t, p.Explain().Warnings, "the knee of 3 nodes is a lower bound")
+	if len(p.Fit.Points) != 3 {
+		t.Errorf("points %v", p.Fit.Points)
 	}
 }
 
-func mustRead(t *testing.T, document string) *Measured {
+func mustRead(t *testing.T, document string) *curve.Document {
 	t.Helper()
 	m, err := ReadMeasured(strings.NewReader(document))
 	if err != nil {
@@ -132,36 +129,47 @@ func mustRead(t *testing.T, document string) *Measured {
 	return m
 }
 
-func TestDocumentsThatAreNone(t *testing.T) {
+func TestLoadDocumentsWithoutACurve(t *testing.T) {
+	const neither = "the load document has no knee and no fleet sizes"
 	for text, want := range map[string]string{
-		"":                              "it is empty",
+		"":                              "empty",
 		"{":                             "unexpected EOF",
-		"[]":                            "it is of kind array: want an object",
-		`{"steps": [{"offered": "5"}]}`: "steps.offered is of kind string: want a number",
-		`{"steps": [{"verdict": {"outcome": "broke"}}]}`:                                  "broke at the lowest rate",
-		`{"steps": [{"verdict": {"outcome": "held"}}, {"verdict": {"outcome": "held"}}]}`: "held at every rate: measure higher --rates",
-		`{"steps": [{"verdict": {"outcome": "held"}}]}`:                                   "tenfold load --rates LO..HI",
-		"null":                                 `neither a "scaling" curve nor a "knee"`,
-		"{}":                                   `neither a "scaling" curve nor a "knee"`,
-		`{"knee": null}`:                       `neither a "scaling" curve nor a "knee"`,
-		`{"knee": {"rate": 0}}`:                "a knee of 0 rps",
-		`{"knee": {"rate": -5}}`:               "a knee of -5 rps",
+		"[]":                            "array: want an object",
+		`{"steps": [{"offered": "5"}]}`: "string: want a number",
+		`{"steps": [{"verdict": {"outcome": "fail"}}]}`:                                   "failed at the lowest rate, measure at lower rates",
+		`{"steps": [{"verdict": {"outcome": "broke"}}]}`:                                  "failed at the lowest rate, measure at lower rates",
+		`{"steps": [{"verdict": {"outcome": "pass"}}, {"verdict": {"outcome": "pass"}}]}`: "passed at every rate, measure at higher rates",
+		`{"steps": [{"verdict": {"outcome": "held"}}, {"verdict": {"outcome": "held"}}]}`: "passed at every rate, measure at higher rates",
+		`{"steps": [{"verdict": {"outcome": "held"}}]}`:                                   neither,
+		"null":                                 neither,
+		"{}":                                   neither,
+		`{"knee": null}`:                       neither,
+		`{"knee": {"rate": 0}}`:                "knee rate 0",
+		`{"knee": {"rate": -5}}`:               "knee rate -5",
 		`{"knee": {"rate": "5"}}`:              "not a load document",
 		`{"knee": {"rate": NaN}}`:              "not a load document",
-		`{"knee": {"rate": 5, "low": 6}}`:      "low end 6",
-		`{"knee": {"rate": 5, "high": 4}}`:     "high end 4",
-		`{"unit": "rpm", "knee": {"rate": 5}}`: `its unit is "rpm"`,
-		`{"knee": {"rate": 5}} {}`:             "goes on after the end",
+		`{"knee": {"rate": 5, "low": 6}}`:      "low 6",
+		`{"knee": {"rate": 5, "high": 4}}`:     "high 4",
+		`{"unit": "rpm", "knee": {"rate": 5}}`: `unit "rpm"`,
+		`{"knee": {"rate": 5}} {}`:             "after the end",
 		`{"knee": {"rate": 1e999}}`:            "not a load document",
-		`{"scaling": [{"nodes": 1, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}]}`:                                    "2 measured fleet sizes cannot",
-		`{"scaling": [{"nodes": 0, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}, {"nodes": 3, "knee": {"rate": 9}}]}`: "a fleet of 0 nodes",
-		`{"scaling": [{"nodes": 1, "knee": {"rate": 0}}]}`:                                                                       "nodes 1: a knee of 0",
-		strings.Repeat(" ", maxDocument+1):                                                                                       "larger than 16 MiB",
+		`{"scaling": [{"nodes": 1, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}]}`:                                    "measured fleet sizes: 2, but",
+		`{"scaling": [{"nodes": 0, "knee": {"rate": 5}}, {"nodes": 2, "knee": {"rate": 9}}, {"nodes": 3, "knee": {"rate": 9}}]}`: "fleet size 0: want 1 to 1,000,000",
+		`{"scaling": [{"nodes": 1, "knee": {"rate": 0}}]}`:                                                                       "nodes 1: knee rate 0",
+		strings.Repeat(" ", 16<<20+1): "larger than 16 MiB",
 	} {
 		_, err := ReadMeasured(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", text, err, want)
 		}
+	}
+	_, err := ReadMeasured(strings.NewReader("{}"))
+	terms := Terms{Commands: map[Command]string{CommandFindKnee: "tenfold load --rates LO..HI"}}
+	if wrong := (*InputError)(nil); !errors.As(err, &wrong) || wrong.Hint(terms) != "tenfold load --rates LO..HI searches a knee" {
+		t.Errorf("%v: no hint how to find a knee", err)
+	}
+	if _, err := Decide(Inputs{PeakRPS: 1, Measured: &curve.Document{}}); err == nil || !strings.Contains(err.Error(), neither) {
+		t.Errorf("a document that was not read: %v, want %q", err, neither)
 	}
 }
 
@@ -173,8 +181,8 @@ func FuzzReadMeasured(f *testing.F) {
 		if err != nil || len(m.Scaling) > 12 {
 			return
 		}
-		if a, err := (Question{PeakRPS: 5000, Measured: m}).Answer(); err == nil {
-			checkDocument(t, a)
+		if p, err := Decide(Inputs{PeakRPS: 5000, Measured: m}); err == nil {
+			checkDocuments(t, p)
 		}
 	})
 }

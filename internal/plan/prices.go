@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/csv"
 	"errors"
@@ -13,27 +14,27 @@ import (
 	"time"
 )
 
-// Instance is a size of machine that can be rented: one row of a price file.
+// Instance is a type of machine to rent: one row of a price file.
 type Instance struct {
 	Provider string
 	Region   string
 	Type     string // its name, for example "t3.medium"
 	VCPU     int
-	GiB      float64 // memory; 0 when the file does not say
-	Arch     string  // x86_64 or arm64; empty when the file does not say
+	GiB      float64 // memory; 0 if the file does not give it
+	Arch     string  // x86_64 or arm64; empty if the file does not give it
 	USDHour  float64 // US dollars per hour
 	AsOf     string  // the day the price was valid, YYYY-MM-DD
 	Source   string
 }
 
-// Prices is a catalogue of instances and what they cost.
+// Prices is a catalogue of instances and their prices.
 type Prices []Instance
 
 //go:embed prices.csv
 var shippedPrices []byte
 
-// ShippedPrices are approximate public list prices, each with its source and date: enough for a first plan, to be checked
-// before anything is bought.
+// ShippedPrices returns approximate public list prices, each with its source and date. They are enough for a first plan.
+// Check them before you buy.
 func ShippedPrices() Prices {
 	prices, err := ReadPrices(bytes.NewReader(shippedPrices))
 	if err != nil {
@@ -42,14 +43,15 @@ func ShippedPrices() Prices {
 	return prices
 }
 
-// Limits of a price file: all instance types of all regions of a large provider fit.
+// Limits of a price file. All instance types of all regions of a large provider fit.
 const (
 	maxPriceFile = 16 << 20
 	maxPriceRows = 100_000
 )
 
-// ReadPrices reads a CSV file whose first line names its columns, in any order: type, vcpu, usd_hour and as_of are
-// required; provider, region, gib, arch and source are optional; others are refused.
+// ReadPrices reads a CSV file. Its first line names the columns, in any order. The columns type, vcpu, usd_hour and as_of are
+// required; provider, region, gib, arch and source are optional. ReadPrices fails on any other column, on a value out of
+// range and on a second price for one type in one region.
 func ReadPrices(r io.Reader) (Prices, error) {
 	data, err := readLimited(r, maxPriceFile)
 	if err != nil {
@@ -59,7 +61,7 @@ func ReadPrices(r io.Reader) (Prices, error) {
 	rows.TrimLeadingSpace, rows.ReuseRecord = true, true
 	header, err := rows.Read()
 	if err == io.EOF {
-		return nil, errors.New("it is empty")
+		return nil, errors.New("the price file is empty")
 	}
 	if err != nil {
 		return nil, err
@@ -69,7 +71,7 @@ func ReadPrices(r io.Reader) (Prices, error) {
 		return nil, err
 	}
 	var prices Prices
-	lines := map[[3]string]int{} // of what has a price already
+	lines := map[[3]string]int{} // by provider, region and type
 	for {
 		row, err := rows.Read()
 		if err == io.EOF {
@@ -79,7 +81,7 @@ func ReadPrices(r io.Reader) (Prices, error) {
 			return nil, err
 		}
 		if len(prices) == maxPriceRows {
-			return nil, fmt.Errorf("it has more than %d rows", maxPriceRows)
+			return nil, fmt.Errorf("more than %d rows", maxPriceRows)
 		}
 		one, err := parseInstance(row, columns)
 		line, _ := rows.FieldPos(0)
@@ -88,18 +90,18 @@ func ReadPrices(r io.Reader) (Prices, error) {
 		}
 		key := [3]string{one.Provider, one.Region, one.Type}
 		if first, twice := lines[key]; twice {
-			return nil, fmt.Errorf("line %d: type %q has a price on line %d already", line, one.Type, first)
+			return nil, fmt.Errorf("line %d: duplicate type %q: its price is on line %d", line, one.Type, first)
 		}
 		lines[key] = line
 		prices = append(prices, one)
 	}
 	if len(prices) == 0 {
-		return nil, errors.New("it has a header and no prices")
+		return nil, errors.New("the price file has a header but no prices")
 	}
 	return prices, nil
 }
 
-// priceColumns finds each column's place.
+// priceColumns returns the index of each column.
 func priceColumns(header []string) (map[string]int, error) {
 	known := []string{"provider", "region", "type", "vcpu", "gib", "arch", "usd_hour", "as_of", "source"}
 	columns := map[string]int{}
@@ -109,7 +111,7 @@ func priceColumns(header []string) (map[string]int, error) {
 			return nil, fmt.Errorf("line 1: unknown column %q: want %s", name, strings.Join(known, ","))
 		}
 		if _, twice := columns[name]; twice {
-			return nil, fmt.Errorf("line 1: column %q stands there twice", name)
+			return nil, fmt.Errorf("line 1: duplicate column %q", name)
 		}
 		columns[name] = i
 	}
@@ -152,7 +154,51 @@ func parseInstance(row []string, columns map[string]int) (one Instance, err erro
 	return one, nil
 }
 
-// Find returns the instance of that type; of several regions, the first in the file.
+// defaultInstance is the type of machine if the inputs do not name one.
+const defaultInstance = "t3.medium"
+
+// instance returns the machine of a node, and whether it is a default. It fails if the type is not in the price file.
+func (in Inputs) instance() (one Instance, assumed bool, err error) {
+	prices := in.prices()
+	if in.Instance != "" {
+		one, ok := prices.Find(in.Instance)
+		if !ok {
+			return one, false, &InputError{
+				[]Sentence{newSentence("instance type %q is not in the price file", in.Instance)},
+				newSentence("some of its types: %s; set other prices with %s", prices.examples(), setting{FieldPrices, "FILE"}),
+			}
+		}
+		return one, false, nil
+	}
+	one, ok := prices.Find(defaultInstance)
+	if !ok {
+		one = prices.smallest()
+	}
+	return one, true, nil
+}
+
+func (in Inputs) prices() Prices {
+	if in.Prices != nil {
+		return in.Prices
+	}
+	return ShippedPrices()
+}
+
+// smallest returns the instance with the fewest cores, and of those the cheapest.
+func (p Prices) smallest() Instance {
+	return slices.MinFunc(p, func(a, b Instance) int { return cmp.Or(a.VCPU-b.VCPU, cmp.Compare(a.USDHour, b.USDHour)) })
+}
+
+// examples lists about six types.
+func (p Prices) examples() string {
+	var types []string
+	for i := 0; i < len(p); i += max(1, len(p)/6) {
+		types = append(types, p[i].Type)
+	}
+	return strings.Join(types, ", ")
+}
+
+// Find returns the instance of a type. If several regions have it, Find returns the first in the file.
 func (p Prices) Find(name string) (Instance, bool) {
 	i := slices.IndexFunc(p, func(one Instance) bool { return one.Type == name })
 	if i < 0 {
@@ -161,29 +207,39 @@ func (p Prices) Find(name string) (Instance, bool) {
 	return p[i], true
 }
 
-// kin are the instances that could replace one without more than a restart: same provider, region and architecture, and
-// at least its memory; the smallest first, then the cheapest.
-func (p Prices) kin(one Instance) Prices {
-	var kin Prices
+// family returns the instances that can replace one by a restart: same provider, region and architecture, and at least its
+// cores and memory. The smallest come first, then the cheapest.
+func (p Prices) family(one Instance) Prices {
+	var family Prices
 	for _, other := range p {
 		if other.Provider == one.Provider && other.Region == one.Region && other.Arch == one.Arch &&
 			other.VCPU >= one.VCPU && other.GiB >= one.GiB {
-			kin = append(kin, other)
+			family = append(family, other)
 		}
 	}
-	slices.SortStableFunc(kin, func(a, b Instance) int {
-		if a.VCPU != b.VCPU {
-			return a.VCPU - b.VCPU
-		}
-		return int(1e6 * (a.USDHour - b.USDHour))
+	slices.SortStableFunc(family, func(a, b Instance) int {
+		return cmp.Or(a.VCPU-b.VCPU, int(1e6*(a.USDHour-b.USDHour)))
 	})
-	return kin
+	return family
 }
 
+// String returns the type with its size: "t3.medium (2 vCPU, 4 GiB)".
 func (one Instance) String() string {
 	text := fmt.Sprintf("%s (%d vCPU", one.Type, one.VCPU)
 	if one.GiB > 0 {
 		text += fmt.Sprintf(", %g GiB", one.GiB)
 	}
 	return text + ")"
+}
+
+// readLimited reads all of r. It fails if r has more than limit bytes.
+func readLimited(r io.Reader, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("larger than %d MiB", limit>>20)
+	}
+	return data, nil
 }

@@ -13,7 +13,7 @@ func TestShippedPrices(t *testing.T) {
 	seen := map[string]bool{}
 	for _, one := range prices {
 		if one.AsOf == "" || one.Source == "" || one.GiB == 0 || one.Arch == "" || seen[one.Type] {
-			t.Errorf("incomplete, or there twice: %+v", one)
+			t.Errorf("incomplete or duplicate: %+v", one)
 		}
 		seen[one.Type] = true
 	}
@@ -25,42 +25,43 @@ func TestShippedPrices(t *testing.T) {
 	}
 }
 
-func TestPricesOfYourOwn(t *testing.T) {
+func TestPlanWithOtherPrices(t *testing.T) {
 	prices, err := ReadPrices(strings.NewReader("\ufeffas_of, usd_hour, vcpu, type\n2026-02-01, 0.05, 2, small\n2026-02-01, 0.9, 32, big\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := mustAnswer(t, Question{PeakRPS: 1000, NodeRPS: 100, Margin: share(0), Prices: prices})
-	if a.Cost.Type != "small" || a.AsOf != "2026-02-01" || a.Cost.Machines != 10 {
-		t.Errorf("got %+v", a.Cost)
+	p := mustDecide(t, Inputs{PeakRPS: 1000, NodeRPS: 100, Margin: share(0), Prices: prices})
+	if p.Cost.Type != "small" || p.Cost.AsOf != "2026-02-01" || p.Cost.Machines != 10 {
+		t.Errorf("got %+v", p.Cost)
 	}
-	near(t, "cost", a.PerHour, 0.5, 6)
-	a = mustAnswer(t, Question{CurrentRPS: 100, PeakRPS: 400, Prices: prices})
-	if a.Strategy != ScaleUp || a.ScaleUpTo != "big" {
-		t.Errorf("got %+v", a.Direction)
+	near(t, "cost", p.Cost.PerHour, 0.5, 6)
+	p = mustDecide(t, Inputs{CurrentRPS: 100, PeakRPS: 400, Prices: prices})
+	if p.Strategy.Kind != ScaleUp || p.Strategy.ScaleUpTo != "big" {
+		t.Errorf("got %+v", p.Strategy)
 	}
-	if _, err := (Question{PeakRPS: 1, NodeRPS: 1, Instance: "t3.medium", Prices: prices}).Answer(); err == nil {
-		t.Error("t3.medium is not in that file")
+	if _, err := Decide(Inputs{PeakRPS: 1, NodeRPS: 1, Instance: "t3.medium", Prices: prices}); err == nil {
+		t.Error("a type that is not in the price file must be an error")
 	}
 }
 
-func TestPriceFilesThatAreNone(t *testing.T) {
+func TestInvalidPriceFiles(t *testing.T) {
 	const header = "type,vcpu,usd_hour,as_of\n"
 	for text, want := range map[string]string{
-		"":                                       "it is empty",
-		header:                                   "no prices",
-		"type,vcpu,usd_hour\n":                   `column "as_of" is missing`,
-		"type,type\n":                            "stands there twice",
-		"type,colour\n":                          `unknown column "colour"`,
-		header + "a,2,0.1\n":                     "wrong number of fields",
-		header + "a,2,0.1,yesterday\n":           `line 2: as_of "yesterday"`,
-		header + "a,two,0.1,2026-01-01\n":        `line 2: vcpu "two"`,
-		header + "a,0,0.1,2026-01-01\n":          `line 2: vcpu "0"`,
-		header + "a,2,NaN,2026-01-01\n":          `line 2: usd_hour "NaN"`,
-		header + "a,2,-1,2026-01-01\n":           `line 2: usd_hour "-1"`,
-		header + ",2,1,2026-01-01\n":             "line 2: type is empty",
-		header + "\"a,2,1,2026-01-01\n":          "quote",
-		"gib," + header + "x,a,2,1,2026-01-01\n": `gib "x"`,
+		"":                                "is empty",
+		header:                            "has a header but no prices",
+		"type,vcpu,usd_hour\n":            `column "as_of" is missing`,
+		"type,type\n":                     `duplicate column "type"`,
+		"type,colour\n":                   `unknown column "colour"`,
+		header + "a,2,0.1\n":              "wrong number of fields",
+		header + "a,2,0.1,yesterday\n":    `line 2: as_of "yesterday"`,
+		header + "a,two,0.1,2026-01-01\n": `line 2: vcpu "two"`,
+		header + "a,0,0.1,2026-01-01\n":   `line 2: vcpu "0"`,
+		header + "a,2,NaN,2026-01-01\n":   `line 2: usd_hour "NaN"`,
+		header + "a,2,-1,2026-01-01\n":    `line 2: usd_hour "-1"`,
+		header + ",2,1,2026-01-01\n":      "line 2: type is empty",
+		header + "a,2,1,2026-01-01\na,2,1,2026-01-01\n": `line 3: duplicate type "a": its price is on line 2`,
+		header + "\"a,2,1,2026-01-01\n":                 "quote",
+		"gib," + header + "x,a,2,1,2026-01-01\n":        `gib "x"`,
 	} {
 		_, err := ReadPrices(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -77,6 +78,6 @@ func FuzzReadPrices(f *testing.F) {
 		if err != nil {
 			return
 		}
-		checkDocument(t, mustAnswer(t, Question{CurrentRPS: 100, PeakRPS: 400, NodeRPS: 50, Stateless: true, Prices: prices}))
+		checkDocuments(t, mustDecide(t, Inputs{CurrentRPS: 100, PeakRPS: 400, NodeRPS: 50, Stateless: true, Prices: prices}))
 	})
 }

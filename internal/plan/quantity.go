@@ -7,10 +7,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tenfold-go/tenfold/internal/queueing"
 	"github.com/tenfold-go/tenfold/internal/report"
 )
 
-// Rate is a number of things per second, above zero. The zero value means that it was not given.
+// Rate is a number of events per second, above 0. The zero value means that the rate is not known.
 type Rate float64
 
 // UnmarshalText reads "2000" or "2e3".
@@ -19,10 +20,41 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	if err != nil {
 		return err
 	}
-	if v <= 0 || v > 1e12 {
+	if v <= 0 || v > queueing.MaxRate {
 		return fmt.Errorf("%q is not a rate: want a number above 0, up to 1e12", text)
 	}
 	*r = Rate(v)
+	return nil
+}
+
+// Points are measured fleet sizes. Their text form is "1=995,2=1852,4=3501".
+type Points []queueing.Point
+
+const maxPoints = 1_000
+
+// UnmarshalText reads "1=995,2=1852,4=3501".
+func (p *Points) UnmarshalText(text []byte) error {
+	if strings.Count(string(text), ",") >= maxPoints {
+		return fmt.Errorf("more than %d points", maxPoints)
+	}
+	var points Points
+	for pair := range strings.SplitSeq(string(text), ",") {
+		nodes, rps, ok := strings.Cut(pair, "=")
+		n, err := strconv.Atoi(strings.TrimSpace(nodes))
+		if !ok || err != nil {
+			return fmt.Errorf("%q is not a point: want NODES=RPS, for example 1=995,2=1852,4=3501", pair)
+		}
+		var rate Rate
+		if err := rate.UnmarshalText([]byte(strings.TrimSpace(rps))); err != nil {
+			return fmt.Errorf("point %q: %w", pair, err)
+		}
+		point := queueing.Point{Nodes: n, Rate: float64(rate)}
+		if err := point.Check(); err != nil {
+			return err
+		}
+		points = append(points, point)
+	}
+	*p = points
 	return nil
 }
 
@@ -38,14 +70,14 @@ func (s *Share) UnmarshalText(text []byte) error {
 	case v < 0:
 		return fmt.Errorf("%q is negative", text)
 	case v > 1000:
-		return fmt.Errorf("%q is more than a share can be", text)
+		return fmt.Errorf("share %q: want at most 100,000%%", text)
 	}
 	*s = Share(v)
 	return nil
 }
 
-// parseShare reads a part of a whole: a bare number up to 1, or one with a percent sign. A bare number above 1 has two
-// readings and is refused: who writes --growth 10 means 10 %, not 1,000 %.
+// parseShare reads a number up to 1, or a number with a percent sign. It refuses a number above 1 without a percent sign,
+// because its meaning is ambiguous: 10 could mean 10 % or 1,000 %.
 func parseShare(text string) (float64, error) {
 	digits, percent := strings.CutSuffix(text, "%")
 	v, err := parseNumber(strings.TrimSpace(digits))
@@ -55,16 +87,16 @@ func parseShare(text string) (float64, error) {
 	case percent:
 		return v / 100, nil
 	case v > 1:
-		return 0, fmt.Errorf("%q has no percent sign: write %s%%, or %s%% if that is meant", text, report.Number(v), report.Number(v*100))
+		return 0, fmt.Errorf("%q has no percent sign: want %s%%, or %s%%", text, report.Number(v), report.Number(v*100))
 	}
 	return v, nil
 }
 
-// Availability is a share of time, above 0 and below 1. The zero value means that it was not given.
-type Availability float64
+// AvailabilityShare is a share of time, above 0 and below 1. The zero value means that the share is not known.
+type AvailabilityShare float64
 
 // UnmarshalText reads "0.9999" or "99.99%".
-func (a *Availability) UnmarshalText(text []byte) error {
+func (a *AvailabilityShare) UnmarshalText(text []byte) error {
 	digits, percent := strings.CutSuffix(string(text), "%")
 	v, err := parseNumber(strings.TrimSpace(digits))
 	switch {
@@ -73,16 +105,63 @@ func (a *Availability) UnmarshalText(text []byte) error {
 	case percent:
 		v /= 100
 	case v > 1 && v < 100:
-		return fmt.Errorf("%q has no percent sign: write %g%%", text, v)
+		return fmt.Errorf("%q has no percent sign: want %g%%", text, v)
 	}
 	if v <= 0 || v >= 1 {
 		return fmt.Errorf("%q is not an availability: want more than 0 and less than 100%%, for example 99.9%%", text)
 	}
-	*a = Availability(v)
+	*a = AvailabilityShare(v)
 	return nil
 }
 
-// Bytes is an amount of data, above zero. The zero value means that it was not given.
+// nines writes an availability with as many digits as its downtime needs, rounded down: 99.9702%.
+func nines(a float64) string {
+	digits := 2
+	if a < 1 {
+		digits = min(max(2, int(math.Ceil(-math.Log10(1-a)))), 8)
+	}
+	unit := math.Pow(10, float64(digits))
+	text := strconv.FormatFloat(math.Floor(a*100*unit+1e-6)/unit, 'f', digits, 64)
+	return strings.TrimRight(strings.TrimRight(text, "0"), ".") + "%"
+}
+
+// Dependency is something that the service cannot work without.
+type Dependency struct {
+	Name         string  `json:"name"`
+	Availability float64 `json:"availability"`
+}
+
+// Dependencies have the text form "lb=99.99%,db=99.95%".
+type Dependencies []Dependency
+
+// UnmarshalText reads "lb=99.99%,db=99.95%".
+func (d *Dependencies) UnmarshalText(text []byte) error {
+	var all Dependencies
+	for pair := range strings.SplitSeq(string(text), ",") {
+		name, share, ok := strings.Cut(pair, "=")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return fmt.Errorf("%q is not a dependency: want NAME=AVAILABILITY, for example db=99.95%%", pair)
+		}
+		var a AvailabilityShare
+		if err := a.UnmarshalText([]byte(strings.TrimSpace(share))); err != nil {
+			return fmt.Errorf("dependency %q: %w", name, err)
+		}
+		all = append(all, Dependency{name, float64(a)})
+	}
+	*d = all
+	return nil
+}
+
+// availability returns the availability of all dependencies together.
+func (d Dependencies) availability() float64 {
+	a := 1.0
+	for _, one := range d {
+		a *= one.Availability
+	}
+	return a
+}
+
+// Bytes is an amount of data, above 0. The zero value means that the amount is not known.
 type Bytes float64
 
 var byteUnits = []struct {
@@ -93,7 +172,7 @@ var byteUnits = []struct {
 	{"pb", 1e15}, {"tb", 1e12}, {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"b", 1},
 }
 
-// UnmarshalText reads "5TB", "500 GiB" or a plain number of bytes.
+// UnmarshalText reads "5TB", "500 GiB" or a number of bytes without a unit.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	digits, factor := strings.ToLower(strings.TrimSpace(string(text))), 1.0
 	for _, u := range byteUnits {
@@ -113,6 +192,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String returns the amount in the largest decimal unit, with four digits.
 func (b Bytes) String() string {
 	for _, u := range byteUnits[5:] {
 		if float64(b) >= u.factor {

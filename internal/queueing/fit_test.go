@@ -1,15 +1,16 @@
-package plan
+package queueing
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
 
-// Published curves: SPEC SDM91 and the ray tracer are data sets of R's package usl; Cisco is the example of codahale/usl.
+// Published measurements: SPEC SDM91 and the ray tracer are data sets of R's package usl. Cisco is the example of codahale/usl.
 var (
 	specSDM91 = []Point{{1, 64.9}, {18, 995.9}, {36, 1652.4}, {72, 1853.2}, {108, 1828.9}, {144, 1775.0}, {216, 1702.2}}
 	rayTracer = []Point{{1, 20}, {4, 78}, {8, 130}, {12, 170}, {16, 190}, {20, 200}, {24, 210}, {28, 230}, {32, 260}, {48, 280},
@@ -19,13 +20,15 @@ var (
 		12177.29, 12211.41, 12158.93, 12155.27, 12118.04, 12140.4, 12074.39)
 )
 
-func sizes(first int, rps ...float64) (points []Point) {
-	for i, v := range rps {
+// sizes returns a point for each rate, at fleet sizes that start with first.
+func sizes(first int, rates ...float64) (points []Point) {
+	for i, v := range rates {
 		points = append(points, Point{first + i, v})
 	}
 	return points
 }
 
+// only returns the points of the given fleet sizes.
 func only(points []Point, nodes ...int) (some []Point) {
 	for _, p := range points {
 		if slices.Contains(nodes, p.Nodes) {
@@ -44,15 +47,15 @@ func mustFit(t testing.TB, points []Point) *Fit {
 	return f
 }
 
-// near checks a value to a number of significant digits.
-func near(t testing.TB, what string, got, want float64, digits int) {
+// near checks that a value equals another in the given number of significant digits.
+func near(t testing.TB, name string, got, want float64, digits int) {
 	t.Helper()
 	if math.Abs(got-want) > 0.5000001*math.Pow(10, math.Ceil(math.Log10(math.Abs(want)))-float64(digits)) {
-		t.Errorf("%s = %.9g, want %.9g", what, got, want)
+		t.Errorf("%s = %.9g, want %.9g", name, got, want)
 	}
 }
 
-func TestPublishedFits(t *testing.T) {
+func TestFitReproducesPublishedFits(t *testing.T) {
 	t.Run("SPEC SDM91", func(t *testing.T) { // R usl, README and tests
 		f := mustFit(t, specSDM91)
 		near(t, "alpha", f.Alpha, 0.0277285, 6)
@@ -65,19 +68,19 @@ func TestPublishedFits(t *testing.T) {
 		if f.DF != 4 {
 			t.Errorf("degrees of freedom = %d, want 4", f.DF)
 		}
-		nodes, rps := f.Peak()
+		nodes, rate := f.Peak()
 		near(t, "peak nodes", nodes, 96.51956, 7)
-		near(t, "peak rps", rps, 1884, 4)
+		near(t, "peak rate", rate, 1884, 4)
 		near(t, "limit", f.Limit(), 3245.589, 7)
 		near(t, "optimum", f.Optimum(), 36.06401, 7)
-		near(t, "throughput there", f.Throughput(f.Optimum()), 1542, 4)
+		near(t, "throughput at the optimum", f.Throughput(f.Optimum()), 1542, 4)
 	})
-	t.Run("ray tracer", func(t *testing.T) { // R usl, tests/confint: beta ends at its bound
+	t.Run("ray tracer", func(t *testing.T) { // R usl, tests/confint: beta is at its bound
 		f := mustFit(t, rayTracer)
 		near(t, "alpha", f.Alpha, 0.0578, 3)
 		near(t, "gamma", f.Gamma, 21.8488, 6)
 		if f.Beta != 0 || f.Beta95.Low != 0 || f.Beta95.High <= 0 || f.Alpha95.Low <= 0 {
-			t.Errorf("beta = %g in %v, alpha in %v: want 0 with an interval on one side, and alpha above 0", f.Beta, f.Beta95, f.Alpha95)
+			t.Errorf("beta = %g in %v, alpha in %v: want beta 0 with a one-sided interval, and alpha above 0", f.Beta, f.Beta95, f.Alpha95)
 		}
 	})
 	t.Run("Cisco", func(t *testing.T) { // codahale/usl, model_test.go
@@ -104,8 +107,9 @@ func TestPublishedFits(t *testing.T) {
 	})
 }
 
-// Fit on the left, predict the right: why nothing is claimed beyond twice the largest measured fleet.
-func TestExtrapolationIsAsWrongAsPublished(t *testing.T) {
+// A fit of the small fleets predicts the large ones with the published errors. For this reason a plan warns beyond twice the
+// largest measured fleet.
+func TestExtrapolationHasThePublishedError(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		points   []Point
@@ -125,15 +129,15 @@ func TestExtrapolationIsAsWrongAsPublished(t *testing.T) {
 			f.Predict(float64(c.at)))
 		near(t, c.name, x, c.predicts, int(math.Ceil(math.Log10(c.predicts))))
 		if in := f.Predict(float64(c.at)); c.measured < in.Low || c.measured > in.High {
-			t.Errorf("%s: what was measured at %d, %g, is not in the interval %v", c.name, c.at, c.measured, in)
+			t.Errorf("%s: the rate measured at %d nodes, %g, is outside the interval %v", c.name, c.at, c.measured, in)
 		}
 	}
 }
 
-// Measurements with known laws and seeded errors: the true law has to lie within the intervals in 95 % of the runs, near
-// the bounds as well, and whether the errors are a number of requests or a percentage.
-func TestIntervalsHoldTheTruthIn95PercentOfRuns(t *testing.T) {
-	const runs = 200 // of each of 30 kinds; with 1,000 the figures are the same
+// The test simulates measurements of known laws with seeded errors. The intervals must contain the true law in 95 % of the
+// runs. This also holds near the bounds, and for errors that are a number of requests or a percentage.
+func TestIntervalsContainTheTrueLawIn95PercentOfRuns(t *testing.T) {
+	const runs = 200 // for each of 30 combinations; 1,000 runs give the same figures
 	designs := []struct {
 		nodes []int
 		noise float64
@@ -152,12 +156,12 @@ func TestIntervalsHoldTheTruthIn95PercentOfRuns(t *testing.T) {
 		{"a straight line", USL{0, 0, 1000}},
 		{"an early peak", USL{0.1, 0.01, 1000}},
 	}
-	var all coverage // over all kinds
+	var all coverage // sum over all combinations
 	t.Cleanup(func() {
-		kinds := float64(len(laws) * len(designs) * 2)
-		t.Logf("over all: α %.1f%%  β %.1f%%  γ %.1f%%", all.alpha/kinds, all.beta/kinds, all.gamma/kinds)
-		if min(all.alpha, all.beta, all.gamma)/kinds < 95 {
-			t.Errorf("want 95%%")
+		combinations := float64(len(laws) * len(designs) * 2)
+		t.Logf("mean coverage: α %.1f%%  β %.1f%%  γ %.1f%%", all.alpha/combinations, all.beta/combinations, all.gamma/combinations)
+		if min(all.alpha, all.beta, all.gamma)/combinations < 95 {
+			t.Errorf("the mean coverage of a parameter is below 95%%")
 		}
 	})
 	var mu sync.Mutex
@@ -166,7 +170,7 @@ func TestIntervalsHoldTheTruthIn95PercentOfRuns(t *testing.T) {
 			for _, relative := range []bool{false, true} {
 				name := fmt.Sprintf("%s, %d points, %g%% noise", law.name, len(d.nodes), d.noise*100)
 				if relative {
-					name += " of each"
+					name += ", relative"
 				}
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
@@ -176,10 +180,10 @@ func TestIntervalsHoldTheTruthIn95PercentOfRuns(t *testing.T) {
 					mu.Unlock()
 					t.Logf("true law in 95%% interval: α %.1f%%  β %.1f%%  γ %.1f%%  X(twice the largest) %.1f%%  all three at once %.1f%%;  "+
 						"estimate ± 1.96·SE: α %.1f%%  β %.1f%%", c.alpha, c.beta, c.gamma, c.twice, c.all, c.naiveAlpha, c.naiveBeta)
-					least := 95 - 3*math.Sqrt(95*5.0/runs) // three standard deviations of a true 95 %
-					for what, got := range map[string]float64{"α": c.alpha, "β": c.beta, "γ": c.gamma, "X": c.twice} {
+					least := 95 - 3*math.Sqrt(95*5.0/runs) // three standard deviations below a true 95 %
+					for name, got := range map[string]float64{"α": c.alpha, "β": c.beta, "γ": c.gamma, "X": c.twice} {
 						if got < least {
-							t.Errorf("%s lies in its interval in %.1f%% of %d runs, want 95%%", what, got, runs)
+							t.Errorf("%s is in its interval in %.1f%% of %d runs, want 95%%", name, got, runs)
 						}
 					}
 				})
@@ -188,7 +192,7 @@ func TestIntervalsHoldTheTruthIn95PercentOfRuns(t *testing.T) {
 	}
 }
 
-// coverage is in how many percent of the runs the truth lay in its interval.
+// coverage is the percentage of runs in which each interval contained the true value.
 type coverage struct{ alpha, beta, gamma, twice, all, naiveAlpha, naiveBeta float64 }
 
 func measureCoverage(t *testing.T, law USL, nodes []int, noise float64, relative bool, runs int) (c coverage) {
@@ -228,7 +232,7 @@ func measureCoverage(t *testing.T, law USL, nodes []int, noise float64, relative
 	return c
 }
 
-// No law on a grid over all that the bounds allow comes closer than the fit, whatever was measured.
+// The fit has a smaller sum of squares than every law on a grid within the bounds, for random measurements.
 func TestFitFindsTheLeastSquares(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -242,10 +246,10 @@ func TestFitFindsTheLeastSquares(t *testing.T) {
 		for _, alpha := range []float64{0, 0.001, 0.01, 0.03, 0.1, 0.3, 0.6, 1} {
 			for _, beta := range []float64{0, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5, 1} {
 				shape := USL{alpha, beta, 1}
-				var xy, xx float64 // the best γ of this shape is linear
+				var xy, xx float64 // for given α and β the best γ is linear regression
 				for _, p := range points {
 					x := shape.Throughput(float64(p.Nodes))
-					xy, xx = xy+x*p.RPS, xx+x*x
+					xy, xx = xy+x*p.Rate, xx+x*x
 				}
 				if sum := ls.sum(parameters{xy / xx, alpha, beta}); sum < least*(1-1e-6) {
 					t.Fatalf("%v: fit %+v leaves %g, but %+v leaves %g", points, f.USL, least, USL{alpha, beta, xy / xx}, sum)
@@ -255,7 +259,7 @@ func TestFitFindsTheLeastSquares(t *testing.T) {
 	}
 }
 
-func TestIntervalsHoldTheEstimate(t *testing.T) {
+func TestIntervalsContainTheEstimate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
 		var points []Point
@@ -263,12 +267,12 @@ func TestIntervalsHoldTheEstimate(t *testing.T) {
 			points = append(points, Point{n, 1 + 1000*rng.Float64()})
 		}
 		f := mustFit(t, points)
-		for what, in := range map[string]struct {
+		for name, in := range map[string]struct {
 			Interval
 			v float64
 		}{"α": {f.Alpha95, f.Alpha}, "β": {f.Beta95, f.Beta}, "γ": {f.Gamma95, f.Gamma}, "X(9)": {f.Predict(9), f.Throughput(9)}} {
 			if !(in.Low <= in.v*(1+1e-9) && in.v <= in.High*(1+1e-9)) || in.Low < 0 {
-				t.Fatalf("%v: %s = %g is not in %+v", points, what, in.v, in.Interval)
+				t.Fatalf("%v: %s = %g is not in %+v", points, name, in.v, in.Interval)
 			}
 		}
 	}
@@ -282,7 +286,22 @@ func TestFitNeedsThreeFleetSizes(t *testing.T) {
 	}
 	f := mustFit(t, []Point{{3, 270}, {1, 100}, {2, 190}})
 	if f.DF != 0 || !math.IsNaN(f.RSE) || f.Beta95 != (Interval{0, 1}) || f.Predict(5).Low != 0 {
-		t.Errorf("three points leave nothing to judge by: %+v", f)
+		t.Errorf("a fit of three points must have no error estimate: %+v", f)
+	}
+}
+
+func TestFitRefusesPointsOutOfRange(t *testing.T) {
+	for want, bad := range map[string]Point{
+		"fleet size 0: want 1 to 1,000,000":       {0, 5},
+		"fleet size 1000001: want 1 to 1,000,000": {1_000_001, 5},
+		"rate 0 of fleet size 4: want above 0":    {4, 0},
+		"rate NaN of fleet size 4: want above 0":  {4, math.NaN()},
+		"rate +Inf of fleet size 4: want above 0": {4, math.Inf(1)},
+	} {
+		_, err := FitUSL([]Point{{1, 100}, {2, 190}, {3, 270}, bad})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", bad, err, want)
+		}
 	}
 }
 

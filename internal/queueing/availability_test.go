@@ -1,11 +1,11 @@
-package plan
+package queueing
 
 import (
 	"math"
 	"testing"
 )
 
-func TestRedundancy(t *testing.T) {
+func TestKofN(t *testing.T) {
 	for _, c := range []struct {
 		k, n int
 		want float64
@@ -17,14 +17,14 @@ func TestRedundancy(t *testing.T) {
 	}
 	near(t, "load balancer × 2 of 3 × database", Serial(0.9999, KofN(2, 3, 0.99), 0.9995), 0.99910223, 8)
 	near(t, "1000 of 1010", KofN(1000, 1010, 0.99), sumOf(1000, 1010, 0.99), 8)
-	if KofN(3, 2, 0.99) != 0 || KofN(2, 2, 1) != 1 {
-		t.Error("three of two nodes are never there; perfect nodes always are")
+	if KofN(3, 2, 0.99) != 0 || KofN(2, 2, 1) != 1 || KofN(0, 2, 0.99) != 1 {
+		t.Error("3 of 2 nodes must have availability 0, 2 of 2 perfect nodes 1, and 0 of 2 nodes 1")
 	}
 }
 
-// sumOf is the sum of the definition, by a recursion on the probability.
+// sumOf computes KofN by its definition, as a sum of probabilities.
 func sumOf(k, n int, a float64) float64 {
-	p := math.Pow(a, float64(n)) // all n up
+	p := math.Pow(a, float64(n)) // all n work
 	sum := p
 	for up := n - 1; up >= k; up-- {
 		p *= float64(up+1) / float64(n-up) * (1 - a) / a
@@ -33,7 +33,7 @@ func sumOf(k, n int, a float64) float64 {
 	return sum
 }
 
-func TestCommonCauseTakesANineAway(t *testing.T) {
+func TestCommonCauseLowersAvailability(t *testing.T) {
 	for common, want := range map[float64]float64{0: 0.9999, 0.01: 0.99980, 0.05: 0.99941, 0.10: 0.99892} {
 		if got := Redundant(1, 2, 0.99, common); math.Abs(got-want) > 5e-6 {
 			t.Errorf("common cause %g: %.6f, want %.5f", common, got, want)
@@ -52,11 +52,11 @@ func TestSparesGrowWithTheFleet(t *testing.T) {
 			t.Errorf("%d nodes for %g: %d spares, %t, want %d", c.k, c.target, spares, ok, c.want)
 		}
 		if spares > 1 && Redundant(c.k, c.k+spares-1, 0.99, 0) >= c.target {
-			t.Errorf("%d nodes for %g: one spare fewer would do", c.k, c.target)
+			t.Errorf("%d nodes for %g: one spare fewer is enough", c.k, c.target)
 		}
 	}
 	if _, ok := Spares(4, 0.99, 0.05, 0.9999); ok {
-		t.Error("no spare helps against a common cause that takes more than the target allows")
+		t.Error("no number of spares can reach the target if the common cause alone exceeds it")
 	}
 }
 
@@ -72,19 +72,8 @@ func TestDowntime(t *testing.T) {
 		{0.99999, 5.256 * minute, 25.92, 6.048},
 		{0.999999, 31.536, 2.592, 0.6048},
 	} {
-		d := DowntimeOf(c.a)
-		near(t, "year", d.Year, c.year, 8)
-		near(t, "month", d.Month, c.month, 8)
-		near(t, "week", d.Week, c.week, 8)
-	}
-}
-
-func TestArchitectureOfEachLevel(t *testing.T) {
-	seen := map[string]bool{}
-	for _, a := range []float64{0.99, 0.999, 0.9999, 0.99999} {
-		seen[Architecture(a)] = true
-	}
-	if len(seen) != 4 {
-		t.Errorf("99%% to 99.999%% are %d architectures, want 4", len(seen))
+		near(t, "year", Downtime(c.a, Year).Seconds(), c.year, 8)
+		near(t, "month", Downtime(c.a, Month).Seconds(), c.month, 8)
+		near(t, "week", Downtime(c.a, Week).Seconds(), c.week, 8)
 	}
 }

@@ -1,18 +1,17 @@
-package plan
+package queueing
 
 import "math"
 
-// leastSquares is the problem of laying the law through points, written so that the throughput at one fleet size is itself
-// a parameter:
+// leastSquares is the problem of fitting the law to points. The throughput of one fleet size, `at`, is a parameter:
 //
 //	X(n) = x · (n / at) · D(at) / D(n)    with D(n) = 1 + α·(n-1) + β·n·(n-1)
 //
-// With at = 1, x is γ. With at = 40, x is the throughput of forty nodes, so that the interval of a prediction is found in
-// the same way as that of a parameter.
+// With at = 1, x is γ. With at = 40, x is the throughput of 40 nodes. So the interval of a predicted throughput is
+// computed in the same way as the interval of a parameter.
 type leastSquares struct {
 	points   []Point
 	at       float64
-	relative bool // measurements err by a percentage (residuals of logarithms), not by a number of requests
+	relative bool // the error of a measurement is a percentage (residuals of logarithms), not a number of requests
 }
 
 // parameters are x, α and β, in this order.
@@ -23,14 +22,14 @@ var (
 	upperBound = parameters{math.MaxFloat64, 1, 1}
 )
 
-// law turns parameters into a USL with its own γ.
+// law returns the USL that parameters stand for.
 func (ls leastSquares) law(p parameters) USL {
 	u := USL{Alpha: p[1], Beta: p[2]}
 	u.Gamma = p[0] * u.penalty(ls.at) / ls.at
 	return u
 }
 
-// parameters is the inverse of law.
+// parameters returns the parameters of a USL. It is the inverse of law.
 func (ls leastSquares) parameters(u USL) parameters {
 	return parameters{u.Throughput(ls.at), u.Alpha, u.Beta}
 }
@@ -38,12 +37,12 @@ func (ls leastSquares) parameters(u USL) parameters {
 func (ls leastSquares) residual(u USL, pt Point) float64 {
 	x := u.Throughput(float64(pt.Nodes))
 	if ls.relative {
-		return math.Log(pt.RPS / x)
+		return math.Log(pt.Rate / x)
 	}
-	return pt.RPS - x
+	return pt.Rate - x
 }
 
-// sum is the sum of squared residuals.
+// sum returns the sum of squared residuals.
 func (ls leastSquares) sum(p parameters) (sum float64) {
 	u := ls.law(p)
 	for _, pt := range ls.points {
@@ -53,7 +52,7 @@ func (ls leastSquares) sum(p parameters) (sum float64) {
 	return sum
 }
 
-// gradient is how X(n), or its logarithm, changes with each parameter.
+// gradient returns the derivatives of X(n), or of its logarithm if the error is relative, by each parameter.
 func (ls leastSquares) gradient(u USL, p parameters, n float64) parameters {
 	d, dAt := u.penalty(n), u.penalty(ls.at)
 	g := parameters{
@@ -68,8 +67,8 @@ func (ls leastSquares) gradient(u USL, p parameters, n float64) parameters {
 	return g
 }
 
-// normal returns JᵀJ and Jᵀr at p.
-func (ls leastSquares) normal(p parameters) (jj [3][3]float64, jr parameters) {
+// normalEquations returns JᵀJ and Jᵀr at p, where J is the Jacobian and r the residuals.
+func (ls leastSquares) normalEquations(p parameters) (jj [3][3]float64, jr parameters) {
 	u := ls.law(p)
 	for _, pt := range ls.points {
 		g, r := ls.gradient(u, p, float64(pt.Nodes)), ls.residual(u, pt)
@@ -83,13 +82,13 @@ func (ls leastSquares) normal(p parameters) (jj [3][3]float64, jr parameters) {
 	return jj, jr
 }
 
-// minimise walks from p to the parameters of the least sum of squares within the bounds and returns both. It is
-// Levenberg-Marquardt with projection: a parameter that stands at a bound and is pushed outwards is held for the step.
-// Parameters marked as fixed keep their value.
+// minimise searches from p for the parameters with the least sum of squares within the bounds. It returns them and the sum.
+// The method is Levenberg-Marquardt with projection: a parameter at a bound whose gradient points outwards keeps its value
+// in that step. Parameters marked as fixed always keep their value.
 func (ls leastSquares) minimise(p parameters, fixed [3]bool) (parameters, float64) {
 	sum, damping := ls.sum(p), 1e-3
 	for range 200 {
-		jj, jr := ls.normal(p)
+		jj, jr := ls.normalEquations(p)
 		var free [3]bool
 		for i := range free {
 			pushedOut := p[i] <= lowerBound[i] && jr[i] <= 0 || p[i] >= upperBound[i] && jr[i] >= 0
@@ -112,7 +111,8 @@ func (ls leastSquares) minimise(p parameters, fixed [3]bool) (parameters, float6
 	return p, sum
 }
 
-// step solves (JᵀJ + damping·diag(JᵀJ))·δ = Jᵀr over the free parameters and returns p + δ, moved into the bounds.
+// step solves (JᵀJ + damping·diag(JᵀJ))·δ = Jᵀr for the free parameters. It returns p + δ, clamped to the bounds, or false
+// if the matrix is singular.
 func step(p parameters, jj [3][3]float64, jr parameters, free [3]bool, damping float64) (parameters, bool) {
 	for i := range jj {
 		jj[i][i] *= 1 + damping
@@ -139,8 +139,8 @@ func step(p parameters, jj [3][3]float64, jr parameters, free [3]bool, damping f
 	return p, true
 }
 
-// invert inverts a symmetric positive definite matrix, scaled to a unit diagonal first: β is a thousand times smaller than
-// α, and x is a thousand times larger than both.
+// invert returns the inverse of a symmetric positive definite matrix, or false if the matrix is singular. It scales the
+// diagonal to 1 first, since β is a thousand times smaller than α, and x a thousand times larger than both.
 func invert(m [3][3]float64) (inverse [3][3]float64, ok bool) {
 	var scale [3]float64
 	for i := range m {
@@ -169,18 +169,18 @@ func invert(m [3][3]float64) (inverse [3][3]float64, ok bool) {
 	return inverse, true
 }
 
-// interval is the range of parameter i over which the others can still be chosen so that the sum of squares stays at or
-// under limit: the profile likelihood. best holds the parameters of the least sum.
+// interval returns the profile-likelihood interval of parameter i: the values for which some choice of the other
+// parameters keeps the sum of squares at or below limit. best holds the parameters with the least sum.
 func (ls leastSquares) interval(best parameters, i int, limit float64) Interval {
 	return Interval{ls.end(best, i, limit, -1), ls.end(best, i, limit, +1)}
 }
 
-// end walks from the best value of parameter i in one direction, in growing steps, until the limit is passed, then halves
-// the last step until it knows the distance to a part in ten thousand.
+// end returns one end of the interval of parameter i. It moves from the best value in growing steps until the sum exceeds
+// the limit. Then it bisects the last step until the distance from the best value is known to 1 in 10,000.
 func (ls leastSquares) end(best parameters, i int, limit float64, direction float64) float64 {
 	var fixed [3]bool
 	fixed[i] = true
-	at := best // where the last admissible fit stood: the next one starts there
+	at := best // the last admissible parameters: the next search starts there
 	admissible := func(v float64) bool {
 		p := at
 		p[i] = v
@@ -195,7 +195,7 @@ func (ls leastSquares) end(best parameters, i int, limit float64, direction floa
 	if direction < 0 {
 		bound = lowerBound[i]
 	}
-	if i == 0 { // x has no bound but zero: six orders of magnitude stand for it
+	if i == 0 { // x has no bound except zero: stop after six orders of magnitude
 		bound = best[0] * math.Pow(10, 6*direction)
 	}
 	inside, outside := best[i], bound
