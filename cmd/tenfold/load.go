@@ -81,8 +81,8 @@ A journey is what visitors do, step by step. Its rate counts visits. docs/load.m
 
     tenfold load journey.yaml --target http://localhost:8080 --rates 5..200 --objective p99=300ms,errors=0.1%
 
-The knee is the highest rate at which the objective passes and the throughput follows the rate. A step that the generator
-cannot vouch for is marked as invalid, with the reasons. tenfold plan reads the result:
+The knee is the highest rate at which the objective passes and the throughput follows the rate. A step whose results are
+not credible is marked as invalid, with the reasons. tenfold plan reads the result:
 
     tenfold load http://localhost:8080/ --rates 50..5000 --json curve.json
     tenfold plan curve.json --peak-rps 20000
@@ -195,11 +195,14 @@ func (cmd loadCmd) checkMode() error {
 	const hint = "--rate 100 measures one rate, --rates 50..5000 searches for the knee, --users 20 is closed load"
 	switch {
 	case len(cmd.Nodes) > 0 && strings.Contains(cmd.Target, "://"), len(cmd.Nodes) > 0 && cmd.Base != "":
-		return usageError(errors.New("--nodes starts the service itself"), "give a path of the service or a journey, not an address")
+		return usageError(errors.New("--nodes starts the service itself"),
+			"give a path of the service or a journey, not an address")
 	case len(cmd.Nodes) > 0 && cmd.Target != "" && !isJourney(cmd.Target) && !strings.HasPrefix(cmd.Target, "/"):
-		return usageError(fmt.Errorf("%q is neither a path nor a journey", cmd.Target), "tenfold load /api/products -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
+		return usageError(fmt.Errorf("%q is neither a path nor a journey", cmd.Target),
+			"tenfold load /api/products -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
 	case len(cmd.Nodes) == 0 && (cmd.File != "" || cmd.Service != ""):
-		return usageError(errors.New("-f and --service are for --nodes"), "tenfold load / -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
+		return usageError(errors.New("-f and --service are for --nodes"),
+			"tenfold load / -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
 	case cmd.Target == "" && len(cmd.Nodes) == 0:
 		return usageError(errors.New("no target"), "tenfold load http://localhost:8080/ --rate 100")
 	case asked == 0:
@@ -233,7 +236,8 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 		}
 		o.TLS = &tls.Config{InsecureSkipVerify: cmd.Insecure, RootCAs: x509.NewCertPool()}
 		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usageError(fmt.Errorf("read %s: the file has no certificate", cmd.CA), "want a PEM file: -----BEGIN CERTIFICATE-----")
+			return nil, usageError(fmt.Errorf("read %s: the file has no certificate", cmd.CA),
+				"want a PEM file: -----BEGIN CERTIFICATE-----")
 		}
 	}
 	return o, nil

@@ -101,9 +101,9 @@ func TestLoadSearchBecomesAPlan(t *testing.T) {
 	}
 }
 
-// With --nodes, a real fleet is measured at each size. Each node handles 2 requests at a time, 100 ms each: 20 per second,
-// even on a busy machine. A request that waits longer than 100 ms is refused. The objective counts only refusals, so that a
-// slow machine does not make it fail.
+// With --nodes, a real fleet is measured at each size. Each node handles 2 requests at a time, 100 ms each: 20 per
+// second, even on a busy machine. A request that waits longer than 100 ms is refused. The objective counts only
+// refusals, so that a slow machine does not make it fail.
 func TestLoadMeasuresAFleetAtEachSize(t *testing.T) {
 	const capacity, file = 20, `
 store: none
@@ -135,7 +135,8 @@ routes: [{path: /, to: shop}]
 	}
 	for i, s := range d.Scaling {
 		figure(t, "scaling", "nodes", s.Nodes, "knee", s.Knee.Rate, "steps", len(s.Steps))
-		// The step is so short that the slots that were free at its beginning count. A quarter of the requests may be refused.
+		// The step is so short that the slots that were free at its beginning count. A quarter of the requests may be
+		// refused.
 		if least, most := 0.5*capacity*float64(i+1), 2.2*capacity*float64(i+1); s.Nodes != i+1 || s.Knee.Rate < least || s.Knee.Rate > most || s.Knee.High == 0 {
 			t.Errorf("%d nodes: knee %+v, want %v to %v", s.Nodes, s.Knee, least, most)
 		}
@@ -295,8 +296,8 @@ func TestLoadJourneyWorksInTheDemo(t *testing.T) {
 	x.stop()
 }
 
-// The session with the shop in docs/load.md works: its file is valid, its journey orders in that shop, and its plan follows
-// from the shown curve.
+// The session with the shop in docs/load.md works: its file is valid, its journey orders in that shop, and its plan
+// follows from the shown curve.
 func TestLoadSessionOfTheShop(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

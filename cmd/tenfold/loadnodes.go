@@ -40,12 +40,13 @@ func (f *fleetSizes) UnmarshalText(text []byte) error {
 // readyTimeout is how long a fleet may take until all its nodes are ready.
 const readyTimeout = 2 * time.Minute
 
-// measureFleets measures the knee of a service at each fleet size. For each size, it starts the whole system of the file
-// with that many nodes, on another loopback address. After an interruption or an error, it returns the sizes that were
-// measured before.
+// measureFleets measures the knee of a service at each fleet size. For each size, it starts the whole system of the
+// file with that many nodes, on another loopback address. After an interruption or an error, it returns the sizes that
+// were measured before.
 func (cmd loadCmd) measureFleets(ctx context.Context, t *terminal, o *load.Options) (*curve.Document, error) {
 	if !cmd.Rates.given {
-		return nil, usageError(errors.New("--nodes searches for the knee at each fleet size and needs --rates"), "--rates 10..2000")
+		return nil, usageError(errors.New("--nodes searches for the knee at each fleet size and needs --rates"),
+			"--rates 10..2000")
 	}
 	cmd.File = cmp.Or(cmd.File, "tenfold.yaml")
 	var sizes []load.SizeResult
@@ -80,14 +81,16 @@ func (cmd loadCmd) measureFleets(ctx context.Context, t *terminal, o *load.Optio
 }
 
 // measureFleet starts a fleet of n nodes and searches for its knee.
-func (cmd loadCmd) measureFleet(ctx context.Context, t *terminal, o *load.Options, n int) (d *curve.Document, err error) {
+func (cmd loadCmd) measureFleet(
+	ctx context.Context, t *terminal, o *load.Options, n int,
+) (d *curve.Document, err error) {
 	cfg, err := cmd.fleetConfig(t, n)
 	if err != nil {
 		return nil, err
 	}
 	nodes := report.Count(n, "node")
 	fmt.Fprintf(t.stderr, "%s:\n", nodes)
-	running, stop := t.untilKilled(ctx) // lives longer than ctx, so that the fleet still runs while an interrupted step ends
+	running, stop := t.untilKilled(ctx) // so that the fleet still runs while an interrupted step ends
 	defer stop()
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	inner := &terminal{killed: t.killed, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
@@ -108,7 +111,8 @@ func (cmd loadCmd) measureFleet(ctx context.Context, t *terminal, o *load.Option
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-limit.C:
-		err = hinted(fmt.Errorf("%s: not ready after %v", nodes, readyTimeout), "tenfold up -f "+cmd.File+" shows the output of the nodes")
+		err = hinted(fmt.Errorf("%s: not ready after %v", nodes, readyTimeout),
+			"tenfold up -f "+cmd.File+" shows the output of the nodes")
 	}
 	stop()
 	return d, errors.Join(err, <-ended)
@@ -155,11 +159,14 @@ func (cmd loadCmd) fleetConfig(t *terminal, n int) (*config.Config, error) {
 	}
 	switch {
 	case len(names) == 0:
-		return nil, usageError(fmt.Errorf("%s has no service that tenfold runs behind an address", cmd.File), "--nodes measures a service with run:")
+		return nil, usageError(fmt.Errorf("%s has no service that tenfold runs behind an address", cmd.File),
+			"--nodes measures a service with run:")
 	case cmd.Service == "" && len(names) > 1:
-		return nil, usageError(fmt.Errorf("%s has the services %s", cmd.File, strings.Join(names, ", ")), "--service NAME chooses one of them")
+		return nil, usageError(fmt.Errorf("%s has the services %s", cmd.File, strings.Join(names, ", ")),
+			"--service NAME chooses one of them")
 	case cmd.Service != "" && !slices.Contains(names, cmd.Service):
-		return nil, usageError(fmt.Errorf("%s runs no service %s", cmd.File, cmd.Service), "it runs "+strings.Join(names, ", "))
+		return nil, usageError(fmt.Errorf("%s runs no service %s", cmd.File, cmd.Service),
+			"it runs "+strings.Join(names, ", "))
 	}
 	return cfg, nil
 }

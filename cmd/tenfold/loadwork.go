@@ -56,7 +56,8 @@ func isJourney(target string) bool {
 
 func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	if cmd.Method != "" || cmd.Body != "" || len(cmd.Header) > 0 {
-		return nil, usageError(errors.New("--method, --body and --header are only for a URL"), "set them in the steps of the journey")
+		return nil, usageError(errors.New("--method, --body and --header are only for a URL"),
+			"set them in the steps of the journey")
 	}
 	j, err := journey.Load(cmd.Target)
 	if err != nil {
@@ -64,7 +65,8 @@ func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 	}
 	base = cmp.Or(base, j.Target)
 	if base == "" {
-		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target), "use --target http://localhost:8080, or target: in the file")
+		return nil, usageError(fmt.Errorf("%s names no target", cmd.Target),
+			"use --target http://localhost:8080, or target: in the file")
 	}
 	u, err := load.ParseURL(base)
 	if err != nil {

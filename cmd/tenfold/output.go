@@ -69,8 +69,8 @@ func (o output) check(t *terminal) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// write writes the whole document or nothing. A pipe or a device is written directly. If no reader opens a pipe until ctx
-// ends, write fails.
+// write writes the whole document or nothing. A pipe or a device is written directly. If no reader opens a pipe until
+// ctx ends, write fails.
 func (o output) write(ctx context.Context, t *terminal, document func(io.Writer) error) error {
 	if o == "" {
 		return nil
@@ -115,8 +115,8 @@ func (o output) target() (string, fs.FileInfo, error) {
 	return "", nil, errors.New("too many links")
 }
 
-// replaceFile writes a temporary file in the same directory and renames it when it is complete. It keeps the mode of the
-// old file.
+// replaceFile writes a temporary file in the same directory and renames it when it is complete. It keeps the mode of
+// the old file.
 func replaceFile(file string, old fs.FileInfo, document func(io.Writer) error) (err error) {
 	f, err := newTemporary(file)
 	if err != nil {

@@ -46,8 +46,8 @@ type Size struct {
 	End   string `json:"end,omitempty"` // why its search ended
 }
 
-// Exact reports whether the search found a rate that passed and a higher one that failed. Otherwise the knee of the size
-// is a lower bound, or not known.
+// Exact reports whether the search found a rate that passed and a higher one that failed. Otherwise the knee of the
+// size is a lower bound, or not known.
 func (s *Size) Exact() bool { return s.Knee != nil && s.Knee.High > 0 }
 
 // WriteJSON writes the document as indented JSON.

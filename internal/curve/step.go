@@ -27,12 +27,12 @@ type Step struct {
 	ErrorKinds      map[ErrorKind]int64 `json:"faults,omitempty"`          // failed requests by kind
 	InFlight        float64             `json:"in_flight"`                 // mean number of visits in progress or waiting
 	Unserved        int64               `json:"unserved,omitempty"`        // visits that got no connection before the end
-	Missed          int64               `json:"missed,omitempty"`          // visits that the generator skipped because it was too late
+	Missed          int64               `json:"missed,omitempty"`          // visits for which the generator was too late
 	LateShare       float64             `json:"late"`                      // share of requests sent more than 1 ms late
-	LagP99          float64             `json:"lag_p99_ms"`                // 99th percentile of how late the generator sent
+	LagP99          float64             `json:"lag_p99_ms"`                // 99th percentile of the lateness of sending
 	GeneratorCPU    float64             `json:"generator_cpu"`             // share of the cores available to the generator
-	AchievedMargin  float64             `json:"achieved_margin,omitempty"` // Achieved is known to plus or minus this share
-	RecoverySeconds float64             `json:"recovery_s,omitempty"`      // wait before the step until the target had recovered
+	AchievedMargin  float64             `json:"achieved_margin,omitempty"` // Achieved is known to ± this share, if above 0.1
+	RecoverySeconds float64             `json:"recovery_s,omitempty"`      // wait before the step for a recovered target
 	WarmupSeconds   float64             `json:"warmup_s"`
 	Steady          bool                `json:"steady"` // rate and latency were stable at the end of the warm-up
 	MeasuredSeconds float64             `json:"measured_s"`

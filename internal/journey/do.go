@@ -20,8 +20,8 @@ type Response struct {
 // Do makes the request of a step over transport, reads the response to its end and checks it. It keeps the cookies and
 // the values that later steps use. It returns the response, also if the check fails.
 //
-// Do fails with an *Error if a value makes the request invalid or the response is not as expected, and with the error of
-// the transport otherwise. After an error the visit must not go on.
+// Do fails with an *Error if a value makes the request invalid or the response is not as expected, and with the error
+// of the transport otherwise. After an error the visit must not go on.
 func (v *Visit) Do(ctx context.Context, s *Step, transport http.RoundTripper) (*Response, error) {
 	req, err := v.request(ctx, s)
 	if err != nil {

@@ -83,7 +83,8 @@ func (e expectation) check(p *parsed, value func(string) (string, bool)) (short,
 		}
 		got, ok := j.path.find(doc)
 		if !ok {
-			return j.path.text + " is missing", fmt.Sprintf("the response has no %s; it is %s", j.path.text, quote(string(p.Body)))
+			full = fmt.Sprintf("the response has no %s; it is %s", j.path.text, quote(string(p.Body)))
+			return j.path.text + " is missing", full
 		}
 		want, err := j.want.expand(value)
 		if err != nil {

@@ -21,8 +21,8 @@ const (
 	maxThink    = time.Hour
 )
 
-// Load reads a journey file and the CSV files that it names, relative to its directory. It fails with Problems if the file
-// has mistakes, and with another error if it cannot be read.
+// Load reads a journey file and the CSV files that it names, relative to its directory. It fails with Problems if the
+// file has mistakes, and with another error if it cannot be read.
 func Load(path string) (*Journey, error) {
 	f, err := os.Open(path)
 	if err != nil {

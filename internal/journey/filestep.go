@@ -76,8 +76,8 @@ func (r *fileReader) template(v strictyaml.Value, want string) (string, template
 	}
 	for _, p := range t {
 		if p.variable != "" && !r.isKnown(p.variable) {
-			r.Problem(v, wrong("a variable is extracted by an earlier step, or comes from data (${users.email}), or is visit.id or visit.number",
-				"nothing sets ${%s}", p.variable))
+			r.Problem(v, wrong("a variable is extracted by an earlier step, or comes from data (${users.email}), "+
+				"or is visit.id or visit.number", "nothing sets ${%s}", p.variable))
 		}
 	}
 	if t == nil {
@@ -224,6 +224,7 @@ func (r *fileReader) extraction(e strictyaml.Entry) (x extraction) {
 // validToken reports whether s is a token as in RFC 9110 section 5.6.2.
 func validToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
+		alphanumeric := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		return !alphanumeric && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
 	})
 }

@@ -1,8 +1,8 @@
-// Package journey describes what visitors of a service do, step by step: the request of each step, what the response must
-// be, which values of the response later steps use, and the pauses between the steps.
+// Package journey describes what visitors of a service do, step by step: the request of each step, what the response
+// must be, which values of the response later steps use, and the pauses between the steps.
 //
-// [Load] reads a journey from a file. [Journey.Visit] begins the visit of one visitor, and [Visit.Do] makes the request of
-// one step over any http.RoundTripper. The package makes no connections itself.
+// [Load] reads a journey from a file. [Journey.Visit] begins the visit of one visitor, and [Visit.Do] makes the request
+// of one step over any http.RoundTripper. The package makes no connections itself.
 package journey
 
 import (

@@ -19,8 +19,8 @@ const (
 	maxRows  = 1_000_000
 )
 
-// readTable reads a CSV file whose first line names the columns. It fails if a column name is not valid, a row has too few
-// or too many fields, or the file is empty or too large.
+// readTable reads a CSV file whose first line names the columns. It fails if a column name is not valid, a row has too
+// few or too many fields, or the file is empty or too large.
 func readTable(file string) (*table, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -38,7 +38,8 @@ func readTable(file string) (*table, error) {
 	t := &table{columns: map[string]int{}}
 	for i, name := range head {
 		if _, twice := t.columns[name]; twice || !validVariable.MatchString("x."+name) {
-			return nil, wrong("the first line names the columns: letters, digits, - and _, each once", "%s: column %s", file, quote(name))
+			return nil, wrong("the first line names the columns: letters, digits, - and _, each once",
+				"%s: column %s", file, quote(name))
 		}
 		t.columns[name] = i
 	}
@@ -63,7 +64,8 @@ func csvProblem(file string, err error) error {
 	var p *csv.ParseError
 	if errors.As(err, &p) {
 		if errors.Is(p.Err, csv.ErrFieldCount) {
-			return wrong("each row must have as many fields as the first line", "%s:%d: too few or too many fields", file, p.Line)
+			return wrong("each row must have as many fields as the first line",
+				"%s:%d: too few or too many fields", file, p.Line)
 		}
 		return wrong("", "%s:%d: %v", file, p.Line, p.Err)
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// template is a text with variables: ${name}, or ${name|url} and ${name|json} for a value that must be escaped in a URL or
-// in a JSON string. "$${" stands for a plain "${".
+// template is a text with variables: ${name}, or ${name|url} and ${name|json} for a value that must be escaped in a URL
+// or in a JSON string. "$${" stands for a plain "${".
 type template []templatePart
 
 type templatePart struct {

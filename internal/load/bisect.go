@@ -39,7 +39,8 @@ func (b *bisection) next() (float64, bool) {
 	return roundRate(math.Sqrt(passed * other)), other/passed > kneeWidth
 }
 
-// limits returns the lowest rate that did not pass, and the highest rate below it that passed. Each is 0 if it does not exist.
+// limits returns the lowest rate that did not pass, and the highest rate below it that passed. Each is 0 if it does not
+// exist.
 func (b *bisection) limits() (passed, other float64) {
 	for _, t := range b.tried {
 		if t.Outcome != curve.Pass && (other == 0 || t.rate < other) {
@@ -88,7 +89,8 @@ func (b *bisection) result() (*curve.Knee, string) {
 	}
 	for _, t := range b.tried {
 		if t.rate == other && t.Outcome != curve.Fail {
-			return k, fmt.Sprintf("passed at %s; at %s: %s, so the knee may be higher", report.Short(passed), report.Short(other), t.Reason)
+			return k, fmt.Sprintf("passed at %s; at %s: %s, so the knee may be higher",
+				report.Short(passed), report.Short(other), t.Reason)
 		}
 	}
 	return k, fmt.Sprintf("passed at %s and failed at %s", report.Short(passed), report.Short(other))

@@ -16,8 +16,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/journey"
 )
 
-// Check makes one request to find out whether the target can be reached, and returns the status. Any HTTP response counts
-// as reachable. It fails with an *UnreachableError if there is no response.
+// Check makes one request to find out whether the target can be reached, and returns the status. Any HTTP response
+// counts as reachable. It fails with an *UnreachableError if there is no response.
 func (t *Target) Check(ctx context.Context, o *Options) (status int, err error) {
 	o, err = o.withDefaults()
 	if err != nil {
@@ -126,8 +126,8 @@ func (e *UnreachableError) Cause() Cause {
 // isMalformedHTTP recognizes an error for which net/http has only a text.
 func isMalformedHTTP(err error) bool { return strings.Contains(err.Error(), "malformed HTTP") }
 
-// Public returns an address of the URL's host that is neither on this machine nor in a private network. It returns "" if
-// the host has no such address or is not known.
+// Public returns an address of the URL's host that is neither on this machine nor in a private network. It returns ""
+// if the host has no such address or is not known.
 func Public(ctx context.Context, u *url.URL) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

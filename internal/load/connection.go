@@ -21,8 +21,8 @@ type connection struct {
 // maxUnchecked is how long a connection may be idle and be used again without a check whether the target has closed it.
 const maxUnchecked = time.Second
 
-// prepare makes sure that a request can be sent and that it ends within its timeout. A new connection is closed when ctx
-// ends. It fails if the target cannot be reached.
+// prepare makes sure that a request can be sent and that it ends within its timeout. A new connection is closed when
+// ctx ends. It fails if the target cannot be reached.
 func (c *connection) prepare(ctx context.Context, r *run, now time.Duration) error {
 	if c.conn != nil && (!c.conn.Reusable() || now-c.used > maxUnchecked && c.conn.Stale()) {
 		c.close()
@@ -45,7 +45,7 @@ func (c *connection) prepare(ctx context.Context, r *run, now time.Duration) err
 func (c *connection) dial(ctx context.Context, r *run) error {
 	limited, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	nc, err := r.options.Dial(limited, "tcp", address(r.g.url))
+	nc, err := r.options.Dial(limited, "tcp", address(r.visits.url))
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/load/platform"
 )
 
-// dispatcher gives the visits of a schedule to users. It is the leader/followers pattern: one user, the leader, waits for
-// the next arrival; the other free users wait until they become the leader.
+// dispatcher gives the visits of a schedule to users. It is the leader/followers pattern: one user, the leader, waits
+// for the next arrival; the other free users wait until they become the leader.
 //
 //	schedule -> leader waits for the arrival -> makes a free user the leader -> makes the visit -> is free again
 //

@@ -5,8 +5,8 @@
 // arrived during the stall. In closed load, a fixed number of users wait for each response.
 //
 // A [Generator] makes the load. [Generator.Run] measures one rate or one number of users, or searches for the knee: the
-// highest rate at which the objective passes. It returns a [curve.Document]. [Scaling] combines the documents of several
-// fleet sizes.
+// highest rate at which the objective passes. It returns a [curve.Document]. [Scaling] combines the documents of
+// several fleet sizes.
 //
-// A step that the generator cannot vouch for is marked as invalid, with the reasons.
+// A step whose results are not credible is marked as invalid, with the reasons.
 package load

@@ -19,8 +19,8 @@ type Test struct {
 	OnStep    func(*curve.Step) // called after each step of a search; nil for no calls
 }
 
-// Run makes the load and returns what it measured. If ctx ends, it returns the steps so far in a document that is marked
-// as incomplete. An error means that nothing was measured.
+// Run makes the load and returns what it measured. If ctx ends, it returns the steps so far in a document that is
+// marked as incomplete. An error means that nothing was measured.
 func (g *Generator) Run(ctx context.Context, t Test) (*curve.Document, error) {
 	d := &curve.Document{
 		Target: t.Target, Started: time.Now().UTC().Truncate(time.Second), Unit: g.unit, Seed: g.options.Seed,

@@ -20,7 +20,6 @@ const (
 	outOfPorts curve.ErrorKind = "out of ports"
 	outOfFiles curve.ErrorKind = "out of descriptors"
 	timedOut   curve.ErrorKind = "timeout"
-	otherKind  curve.ErrorKind = "other" // stands for all kinds above the limit
 )
 
 // failure returns the result of a request that ended with err. ctx is the context of all requests of the run.

@@ -14,7 +14,8 @@ import (
 )
 
 // fake is a target in memory whose behaviour is known exactly: the function answer chooses delay and status of each
-// response. In a synctest bubble its time is virtual, so that a test can compare the measured values with the true ones.
+// response. In a synctest bubble its time is virtual, so that a test can compare the measured values with the true
+// ones.
 type fake struct {
 	begin  time.Time
 	answer func(n int, at time.Duration) (delay time.Duration, status int)
@@ -67,8 +68,8 @@ func (f *fake) generator(t *testing.T, o Options) *Generator {
 	return g
 }
 
-// gate returns the behaviour of a target that handles slots requests at a time, each for the service time. Its capacity is
-// exactly slots / service.
+// gate returns the behaviour of a target that handles slots requests at a time, each for the service time. Its capacity
+// is exactly slots / service.
 func gate(slots int, service time.Duration) func(int, time.Duration) (time.Duration, int) {
 	free := make([]time.Duration, slots) // when each slot is free
 	return func(_ int, at time.Duration) (time.Duration, int) {

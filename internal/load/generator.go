@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -15,34 +14,31 @@ import (
 	"github.com/tenfold-go/tenfold/internal/report"
 )
 
-// Generator makes load. Its methods are for one goroutine at a time. Each method owns the goroutines and connections that
-// it starts and returns after all of them have ended.
+// Generator makes load. Its methods are for one goroutine at a time. Each method owns the goroutines and connections
+// that it starts and returns after all of them have ended.
 type Generator struct {
 	options   *Options
-	url       *url.URL
 	unit      curve.Unit
-	newCaller func(seed uint64, number int) caller // for the user of that number
+	visits    visitSource
 	close     func()
-	meanPause time.Duration // of a visit, in total
-	stepNames []string      // of the journey
-	runs      uint64        // so far; each has its own seed
-	schedules uint64        // so far; each has its own seed
+	runs      uint64 // so far; each has its own seed
+	schedules uint64 // so far; each has its own seed
 }
 
-// New returns a generator that repeats the request of the target. A visit is one request. It fails if an option is out of
-// range.
+// New returns a generator that repeats the request of the target. A visit is one request. It fails if an option is out
+// of range.
 func New(t *Target, o *Options) (*Generator, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	g := &Generator{options: o, url: t.url, unit: curve.Requests, close: func() {}}
+	g := &Generator{options: o, unit: curve.Requests, visits: visitSource{url: t.url}, close: func() {}}
 	if t.url.Scheme == "https" {
 		transport := newTransport(o)
 		g.close = transport.CloseIdleConnections
-		g.newCaller = func(uint64, int) caller { return &netHTTPCaller{t, transport} }
+		g.visits.newCaller = func(uint64, int) caller { return &netHTTPCaller{t, transport} }
 	} else {
-		g.newCaller = func(uint64, int) caller { return &rawCaller{target: t} }
+		g.visits.newCaller = func(uint64, int) caller { return &rawCaller{target: t} }
 	}
 	return g, nil
 }
@@ -58,16 +54,18 @@ func NewJourney(j *journey.Journey, base string, o *Options) (*Generator, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &Generator{options: o, url: u, unit: curve.Visits, close: func() {}, meanPause: j.MeanPause()}
+	names, numbers := numberSteps(j)
+	g := &Generator{
+		options: o, unit: curve.Visits, close: func() {},
+		visits: visitSource{url: u, meanPause: j.MeanPause(), stepNames: names},
+	}
 	var transport *http.Transport
 	if u.Scheme == "https" {
 		transport = newTransport(o)
 		g.close = transport.CloseIdleConnections
 	}
-	names, numbers := numberSteps(j)
-	g.stepNames = names
 	var visits atomic.Int64
-	g.newCaller = func(seed uint64, number int) caller {
+	g.visits.newCaller = func(seed uint64, number int) caller {
 		return &journeyCaller{
 			journey: j, base: u, visits: &visits, steps: numbers, transport: transport,
 			random: rand.New(rand.NewPCG(seed, uint64(number))),
@@ -106,6 +104,11 @@ func (g *Generator) Users(ctx context.Context, n int) (*Step, error) {
 		return nil, fmt.Errorf("%d users: want 1 to %d, each with its own connection", n, most)
 	}
 	return g.newRun(&closedLoad{users: n}).measure(ctx), nil
+}
+
+func (g *Generator) newRun(w workload) *run {
+	g.runs++
+	return newRun(g.options, &g.visits, w, g.options.Seed^g.runs)
 }
 
 func (g *Generator) newSchedule(rate float64, span time.Duration) *arrivals.Schedule {

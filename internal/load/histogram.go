@@ -7,8 +7,9 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// histogram counts durations from a microsecond to an hour with three significant digits, in about 190 KiB for any number
-// of values. Longer durations count as an hour. The zero value is empty and allocates memory with the first value.
+// histogram counts durations from a microsecond to an hour with three significant digits, in about 190 KiB for any
+// number of values. Longer durations count as an hour. The zero value is empty and allocates memory with the first
+// value.
 type histogram struct {
 	h      *hdr.Histogram
 	coarse bool // two digits, in an eighth of the memory
@@ -67,8 +68,9 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return time.Duration(h.h.ValueAtQuantile(q * 100))
 }
 
-// interval returns the 95 % confidence interval of a quantile. It needs no assumption about the distribution, because the
-// rank of the true quantile is binomial. If there are too few values for an upper end, it returns the largest value.
+// interval returns the 95 % confidence interval of a quantile. It needs no assumption about the distribution, because
+// the rank of the true quantile is binomial. If there are too few values for an upper end, it returns the largest
+// value.
 func (h *histogram) interval(q float64) (low, high time.Duration) {
 	n := float64(h.count())
 	if n == 0 {

@@ -60,7 +60,8 @@ func (c *journeyCaller) tryVisits(ctx context.Context, u *user) {
 	}
 }
 
-// over returns the transport of a visit. The connection of the user lives as long as ctx, not only as long as one request.
+// over returns the transport of a visit. The connection of the user lives as long as ctx, not only as long as one
+// request.
 func (c *journeyCaller) over(ctx context.Context, r *run) http.RoundTripper {
 	if c.transport != nil {
 		return c.transport
@@ -74,7 +75,9 @@ func (c *journeyCaller) over(ctx context.Context, r *run) http.RoundTripper {
 }
 
 // do makes the request of one step.
-func (c *journeyCaller) do(ctx context.Context, r *run, v *journey.Visit, s *journey.Step, transport http.RoundTripper) result {
+func (c *journeyCaller) do(
+	ctx context.Context, r *run, v *journey.Visit, s *journey.Step, transport http.RoundTripper,
+) result {
 	limited, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
 	_, err := v.Do(limited, s, transport)

@@ -125,8 +125,8 @@ func TestFailedVisits(t *testing.T) {
 	}
 }
 
-// Think time makes visits long although the target is fast. Such visits must not count as a target that does not keep up,
-// even if most visitors do not pause at all.
+// Think time makes visits long although the target is fast. Such visits must not count as a target that does not keep
+// up, even if most visitors do not pause at all.
 func TestThinkTimeIsNotBehind(t *testing.T) {
 	const text = "visitors: [{weight: 3, steps: [{path: /}]}, {steps: [{path: /, think: 4s}, {path: /}]}]"
 	j, err := journey.Parse("j.yaml", []byte(text), "")

@@ -45,8 +45,8 @@ func judge(o curve.Objective, steps []*Step, final bool) (v curve.Verdict, used 
 	return v, nil
 }
 
-// failsDespiteLag reports whether a step misses the objective by more than the lag of the generator explains. Lag delays
-// a request, and the small burst of requests that follows delays it further.
+// failsDespiteLag reports whether a step misses the objective by more than the lag of the generator explains. Lag
+// delays a request, and the small burst of requests that follows delays it further.
 func failsDespiteLag(o curve.Objective, s *Step) bool {
 	const burst = 10
 	lag := time.Duration(s.LagP99 * float64(time.Millisecond))
@@ -126,7 +126,8 @@ func judgeErrors(o curve.Objective, steps []*Step, final bool) curve.Verdict {
 		reason := fmt.Sprintf("errors %s, limit %s", report.Percent(at), report.Percent(limit))
 		return curve.Verdict{Outcome: curve.Fail, Reason: reason}
 	case at > limit:
-		reason := fmt.Sprintf("errors %s, at least %s, limit %s", report.Percent(at), report.Percent(low), report.Percent(limit))
+		reason := fmt.Sprintf("errors %s, at least %s, limit %s",
+			report.Percent(at), report.Percent(low), report.Percent(limit))
 		return curve.Verdict{Outcome: curve.Inconclusive, Reason: reason}
 	}
 	return curve.Verdict{Outcome: curve.Pass}

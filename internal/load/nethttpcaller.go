@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// netHTTPCaller repeats one request with net/http, which supports TLS and HTTP/2. It costs several times as much CPU time
-// as rawCaller. All users share its connections.
+// netHTTPCaller repeats one request with net/http, which supports TLS and HTTP/2. It costs several times as much CPU
+// time as rawCaller. All users share its connections.
 type netHTTPCaller struct {
 	target    *Target
 	transport *http.Transport

@@ -19,8 +19,8 @@ type openLoad struct {
 
 func (o *openLoad) size() (float64, int) { return o.rate, 0 }
 
-// start begins with the measured schedule if there is no warm-up. Otherwise the first schedule lasts at least as long as
-// the warm-up.
+// start begins with the measured schedule if there is no warm-up. Otherwise the first schedule lasts at least as long
+// as the warm-up.
 func (o *openLoad) start(ctx context.Context, r *run) {
 	span := r.options.Duration
 	if w := r.options.Warmup; w == nil {
@@ -34,6 +34,19 @@ func (o *openLoad) start(ctx context.Context, r *run) {
 		r.users.Go(func() { u.runOpen(ctx, o.dispatcher) })
 	}
 	o.dispatcher.addUser()
+}
+
+// runOpen makes visits at the times that the dispatcher says.
+func (u *user) runOpen(ctx context.Context, d *dispatcher) {
+	defer u.caller.close()
+	for isLeader := true; ; isLeader = false {
+		at, free, ok := d.nextVisit(u, isLeader)
+		if !ok {
+			return
+		}
+		end := u.caller.visit(ctx, u, at, free)
+		u.tally.visit(at, end.at, end.aborted)
+	}
 }
 
 func (o *openLoad) leadTime() time.Duration { return leadTime }
@@ -61,12 +74,12 @@ func (o *openLoad) complete(s *Step, r *run, t *tally) {
 	s.lagLimit = max(1, 0.1*s.Service.P50)
 }
 
-// chance returns by how many visits begins and ends may differ over a window although the target keeps up: by the visits
-// in progress at its edges. It estimates their mean number from the faster visits and from the pauses of the visitors,
-// which a growing queue does not change. The result is at least 1, because one visit that the end of the window cuts off
-// means nothing.
+// chance returns by how many visits begins and ends may differ over a window although the target keeps up: by the
+// visits in progress at its edges. It estimates their mean number from the faster visits and from the pauses of the
+// visitors, which a growing queue does not change. The result is at least 1, because one visit that the end of the
+// window cuts off means nothing.
 func (o *openLoad) chance(r *run, t *tally) float64 {
-	each := max(t.visits.quantile(0.25), r.g.meanPause)
+	each := max(t.visits.quantile(0.25), r.visits.meanPause)
 	mean := o.rate * each.Seconds()
 	edges := max(1, 3*math.Sqrt(2*mean))
 	if r.result.warmup < 2*each { // the target had no visits at the beginning of the window

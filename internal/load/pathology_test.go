@@ -17,8 +17,8 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-// pathology measures a fake with open load and calls check with the step. It also logs what closed load reports of the same
-// target.
+// pathology measures a fake with open load and calls check with the step. It also logs what closed load reports of the
+// same target.
 func pathology(t *testing.T, o Options, rate float64, users int, answer func() func(int, time.Duration) (time.Duration, int), check func(*Step)) {
 	t.Helper()
 	var s, closed *Step
@@ -120,8 +120,8 @@ func TestRandomErrors(t *testing.T) {
 	})
 }
 
-// Above the capacity the queue grows without limit. The achieved rate is the capacity, and the step is invalid because of
-// the target, not because of the generator.
+// Above the capacity the queue grows without limit. The achieved rate is the capacity, and the step is invalid because
+// of the target, not because of the generator.
 func TestHardCapacity(t *testing.T) {
 	eight := func() func(int, time.Duration) (time.Duration, int) { return gate(8, 50*time.Millisecond) }
 	pathology(t, Options{Duration: 10 * time.Second}, 200, 8, eight, func(s *Step) {

@@ -6,8 +6,8 @@ import (
 )
 
 // An overloaded target still works on its queue after the load has ended, even if the clients have gone. The next step
-// must not begin before the queue is empty, or its latencies are those of the previous step. The warm-up does not notice
-// a queue: a target that answers no request within the timeout is steady, too.
+// must not begin before the queue is empty, or its latencies are those of the previous step. The warm-up does not
+// notice a queue: a target that answers no request within the timeout is steady, too.
 
 const (
 	recoveredFactor = 2                     // a single visit may take this many times the usual latency,

@@ -11,8 +11,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/load/arrivals"
 )
 
-// After 20 s at twice its capacity, the target needs 20 s to empty its queue, although the clients have gone. The next step
-// must wait for it.
+// After 20 s at twice its capacity, the target needs 20 s to empty its queue, although the clients have gone. The next
+// step must wait for it.
 func TestStepWaitsUntilTheQueueIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Duration: 20 * time.Second, Warmup: noWarmup(), Arrivals: arrivals.Even, Timeout: time.Second}
@@ -34,8 +34,8 @@ func TestStepWaitsUntilTheQueueIsEmpty(t *testing.T) {
 	})
 }
 
-// The wait for a target that does not recover from an overload is limited. If such a target is slow, a fail below that rate
-// does not count.
+// The wait for a target that does not recover from an overload is limited. If such a target is slow, a fail below that
+// rate does not count.
 func TestTargetDoesNotRecover(t *testing.T) {
 	const usual = 10 * time.Millisecond
 	for name, test := range map[string]struct {

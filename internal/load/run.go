@@ -12,8 +12,8 @@ import (
 
 // run is one step in progress. Its times count from its start.
 type run struct {
-	g        *Generator
 	options  *Options
+	visits   *visitSource
 	workload workload
 	seed     uint64 // of the users
 	started  time.Time
@@ -28,18 +28,27 @@ type run struct {
 	result measurement
 }
 
-// measurement is what a run knows besides the tallies of its users.
-type measurement struct {
-	warmup, took time.Duration
-	steady       bool
-	incomplete   bool
-	cpu          float64 // share of the cores
+// workload is the kind of load of a run. It starts the users and decides when their visits begin.
+type workload interface {
+	// size returns the offered rate of an open load, or the number of users of a closed load. The other one is 0.
+	size() (rate float64, users int)
+	// start starts the first users. Their requests end with ctx.
+	start(ctx context.Context, r *run)
+	// leadTime is how long beginWindow must be called before the measured window begins.
+	leadTime() time.Duration
+	// beginWindow ends the warm-up. It returns when the measured window begins, as a time of the run.
+	beginWindow(r *run) time.Duration
+	// stop ends the load: no further visit begins.
+	stop()
+	// countUnserved counts the visits of the window that never began. It is called after all users have ended.
+	countUnserved(r *run)
+	// complete sets the fields of the step that depend on the kind of load.
+	complete(s *Step, r *run, t *tally)
 }
 
-func (g *Generator) newRun(w workload) *run {
-	g.runs++
+func newRun(o *Options, v *visitSource, w workload, seed uint64) *run {
 	r := &run{
-		g: g, options: g.options, workload: w, seed: g.options.Seed ^ g.runs,
+		options: o, visits: v, workload: w, seed: seed,
 		started: time.Now(), stopping: make(chan struct{}),
 	}
 	r.window.reset()
@@ -73,7 +82,20 @@ func (r *run) measure(ctx context.Context) *Step {
 		r.users.Wait()
 	}
 	r.workload.countUnserved(r)
-	return newStep(r)
+	return r.step()
+}
+
+// step builds the step after all users have ended.
+func (r *run) step() *Step {
+	var t tally
+	for _, other := range r.tallies {
+		t.add(other)
+	}
+	s := newStep(&t, r.result, r.visits.stepNames)
+	s.Offered, s.Users = r.workload.size()
+	r.workload.complete(s, r, &t)
+	s.checkValidity(&t, r.result.took)
+	return s
 }
 
 // warmUp waits until the target is warm and sets the window.
@@ -156,7 +178,7 @@ func (r *run) newUser() *user {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := &user{run: r, tally: r.tallies[r.numUsers%len(r.tallies)], wake: make(chan bool, 1)}
-	u.caller = r.g.newCaller(r.seed, r.numUsers)
+	u.caller = r.visits.newCaller(r.seed, r.numUsers)
 	r.numUsers++
 	return u
 }

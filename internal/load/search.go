@@ -20,9 +20,11 @@ type SearchResult struct {
 const maxRepeats = 3
 
 // Search finds the knee. It offers rates from low to high, doubles the rate until the objective fails, and then narrows
-// the knee down to 5 %. It calls onStep, if it is not nil, after each step. If ctx ends, it returns the steps so far. It
-// fails if the rates are out of range or the generator cannot start.
-func (g *Generator) Search(ctx context.Context, low, high float64, o curve.Objective, onStep func(*curve.Step)) (*SearchResult, error) {
+// the knee down to 5 %. It calls onStep, if it is not nil, after each step. If ctx ends, it returns the steps so far.
+// It fails if the rates are out of range or the generator cannot start.
+func (g *Generator) Search(
+	ctx context.Context, low, high float64, o curve.Objective, onStep func(*curve.Step),
+) (*SearchResult, error) {
 	switch {
 	case !(low > 0 && low <= high):
 		return nil, fmt.Errorf("rates %s to %s: want a first rate above 0 and not above the second",
@@ -67,8 +69,9 @@ func (r *SearchResult) usual() time.Duration {
 
 // decide measures a rate, and again while its verdict is neither pass nor fail. If usual is known, it first waits until
 // the target has recovered from the previous step.
-func (g *Generator) decide(ctx context.Context, rate float64, usual time.Duration, o curve.Objective, onStep func(*curve.Step)) (
-	steps []*Step, v curve.Verdict, err error) {
+func (g *Generator) decide(
+	ctx context.Context, rate float64, usual time.Duration, o curve.Objective, onStep func(*curve.Step),
+) (steps []*Step, v curve.Verdict, err error) {
 	for n := 1; n <= maxRepeats && ctx.Err() == nil && !v.Outcome.Decided(); n++ {
 		waited, recovered := time.Duration(0), true
 		if usual > 0 {

@@ -21,7 +21,8 @@ func objective(t testing.TB, text string) curve.Objective {
 	return o
 }
 
-// The target handles 8 requests at a time, 50 ms each, so its capacity is 160/s. Three searches with even arrivals agree.
+// The target handles 8 requests at a time, 50 ms each, so its capacity is 160/s. Three searches with even arrivals
+// agree.
 func TestSearchFindsAKnownKnee(t *testing.T) {
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
@@ -42,8 +43,8 @@ func TestSearchFindsAKnownKnee(t *testing.T) {
 	}
 }
 
-// With random arrivals the 99th percentile rises before the capacity is reached: a queue with 8 servers of 50 ms each stays
-// below 120 ms up to about 130/s. The search must agree with a simulation of that queue.
+// With random arrivals the 99th percentile rises before the capacity is reached: a queue with 8 servers of 50 ms each
+// stays below 120 ms up to about 130/s. The search must agree with a simulation of that queue.
 func TestSearchWithRandomArrivals(t *testing.T) {
 	want := simulatedKnee(8, 50*time.Millisecond, 120*time.Millisecond)
 	runs := uint64(1)
@@ -139,8 +140,8 @@ func TestInterruptedSearchKeepsItsSteps(t *testing.T) {
 	})
 }
 
-// A step that was interrupted in its warm-up measured nothing and must not appear. The highest rate that passed is a lower
-// bound of the knee.
+// A step that was interrupted in its warm-up measured nothing and must not appear. The highest rate that passed is a
+// lower bound of the knee.
 func TestInterruptedSearchHasNoEmptyStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)

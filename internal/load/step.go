@@ -21,13 +21,17 @@ type Step struct {
 	onlyLate bool    // and the only reason is that the generator was late
 }
 
-// newStep builds the step of a run whose users have all ended.
-func newStep(r *run) *Step {
-	var t tally
-	for _, other := range r.tallies {
-		t.add(other)
-	}
-	took := max(r.result.took.Seconds(), 1e-9)
+// measurement is what a run knows besides the tallies of its users.
+type measurement struct {
+	warmup, took time.Duration
+	steady       bool
+	incomplete   bool
+	cpu          float64 // share of the cores
+}
+
+// newStep returns the step with the results of a run. The steps of a journey have the given names.
+func newStep(t *tally, m measurement, names []string) *Step {
+	took := max(m.took.Seconds(), 1e-9)
 	s := &Step{
 		Step: curve.Step{
 			Achieved: float64(t.finished) / took,
@@ -39,18 +43,26 @@ func newStep(r *run) *Step {
 			},
 			InFlight:  t.present.Seconds() / took,
 			LateShare: share(t.late, t.requests), LagP99: milliseconds(t.lag.quantile(0.99)),
-			GeneratorCPU: r.result.cpu, WarmupSeconds: r.result.warmup.Seconds(), Steady: r.result.steady,
-			MeasuredSeconds: r.result.took.Seconds(), Incomplete: r.result.incomplete,
-			Journey: t.stepStats(r.g.stepNames),
+			GeneratorCPU: m.cpu, WarmupSeconds: m.warmup.Seconds(), Steady: m.steady,
+			MeasuredSeconds: m.took.Seconds(), Incomplete: m.incomplete,
+			Journey: stepStats(t, names),
 		},
 		latency: t.latency, failed: t.failed, finished: float64(t.finished),
 	}
-	s.Offered, s.Users = r.workload.size()
 	q := quantilesOf(&t.latency)
 	s.P50, s.P90, s.P99, s.P999, s.Max, s.P99Low, s.P99High = q.P50, q.P90, q.P99, q.P999, q.Max, q.P99Low, q.P99High
-	r.workload.complete(s, r, &t)
-	s.checkValidity(r, &t)
 	return s
+}
+
+// stepStats returns the results by step of the journey.
+func stepStats(t *tally, names []string) (stats []curve.StepStats) {
+	for i, s := range t.steps {
+		stats = append(stats, curve.StepStats{
+			Name: names[i], Requests: s.requests, Errors: share(s.failed, s.requests),
+			P50: milliseconds(s.latency.quantile(0.5)), P99: milliseconds(s.latency.quantile(0.99)),
+		})
+	}
+	return stats
 }
 
 // merge returns the result of several steps at one rate, out of the number of steps that were measured.

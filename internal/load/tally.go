@@ -40,8 +40,13 @@ func (w *window) overlap(begin, end time.Duration) time.Duration {
 // maxOnTime is how late a request may be sent and still count as sent on time.
 const maxOnTime = time.Millisecond
 
-// maxKinds bounds how many kinds of errors are counted separately.
-const maxKinds = 30
+const (
+	// maxKinds bounds how many kinds of errors are counted separately.
+	maxKinds = 30
+
+	// otherKind stands for all other kinds.
+	otherKind curve.ErrorKind = "other"
+)
 
 // tally counts the results of some of the users. Each user has one tally, several users share it, and all tallies are
 // merged at the end. So its memory depends neither on the number of users nor on the number of requests.
@@ -205,15 +210,4 @@ func (t *tally) add(other *tally) {
 	for kind, n := range maps.All(other.kinds) {
 		t.addKind(kind, n)
 	}
-}
-
-// stepStats returns the results by step of the journey.
-func (t *tally) stepStats(names []string) (stats []curve.StepStats) {
-	for i, s := range t.steps {
-		stats = append(stats, curve.StepStats{
-			Name: names[i], Requests: s.requests, Errors: share(s.failed, s.requests),
-			P50: milliseconds(s.latency.quantile(0.5)), P99: milliseconds(s.latency.quantile(0.99)),
-		})
-	}
-	return stats
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/curve"
 )
 
-// The memory of a step depends neither on the number of its requests nor on its duration: after the first request, a tally
-// allocates nothing. It accepts values from below a microsecond to far above an hour.
+// The memory of a step depends neither on the number of its requests nor on its duration: after the first request, a
+// tally allocates nothing. It accepts values from below a microsecond to far above an hour.
 func TestTallyMemoryIsConstant(t *testing.T) {
 	var w window
 	w.set(0, 24*time.Hour)

@@ -24,8 +24,8 @@ type Target struct {
 	raw    []byte // the whole request as HTTP/1.1 sends it
 }
 
-// NewTarget returns the target with an http or https URL. If method is empty, it is POST with a body and GET without. It
-// fails if the URL, the method or a header is not valid.
+// NewTarget returns the target with an http or https URL. If method is empty, it is POST with a body and GET without.
+// It fails if the URL, the method or a header is not valid.
 func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target, error) {
 	u, err := ParseURL(rawURL)
 	if err != nil {
@@ -65,7 +65,8 @@ func ParseURL(raw string) (*url.URL, error) {
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("target %q: no host", raw)
 	case u.User != nil:
-		return nil, fmt.Errorf("target %q: a password in the URL would appear in the report: use an Authorization header", u.Redacted())
+		return nil, fmt.Errorf("target %q: a password in the URL would appear in the report: use an Authorization header",
+			u.Redacted())
 	}
 	return u, nil
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"net/url"
 	"time"
 )
 
@@ -12,6 +13,14 @@ type user struct {
 	tally  *tally
 	wake   chan bool // from the dispatcher: true: be the leader; false: end
 	caller caller
+}
+
+// visitSource is what the visits of a generator consist of.
+type visitSource struct {
+	url       *url.URL
+	newCaller func(seed uint64, number int) caller // for the user with that number
+	meanPause time.Duration                        // of a visit, in total
+	stepNames []string                             // of the journey
 }
 
 // caller makes the visits of one user.
@@ -29,34 +38,4 @@ type visitEnd struct {
 	at      time.Duration
 	aborted bool // the run ended before the visit did
 	refused bool // the last request failed without a wait for its response
-}
-
-// refusedPause is the pause of a closed user after a refused request. Without it, users would retry in a tight loop.
-const refusedPause = 10 * time.Millisecond
-
-// runOpen makes visits at the times that the dispatcher says.
-func (u *user) runOpen(ctx context.Context, d *dispatcher) {
-	defer u.caller.close()
-	for isLeader := true; ; isLeader = false {
-		at, free, ok := d.nextVisit(u, isLeader)
-		if !ok {
-			return
-		}
-		end := u.caller.visit(ctx, u, at, free)
-		u.tally.visit(at, end.at, end.aborted)
-	}
-}
-
-// runClosed makes the next visit when the last one has ended.
-func (u *user) runClosed(ctx context.Context) {
-	defer u.caller.close()
-	for now := u.run.now(); !u.run.isStopping(); {
-		end := u.caller.visit(ctx, u, now, now)
-		if end.refused {
-			u.run.pause(refusedPause)
-			end.at = u.run.now()
-		}
-		u.tally.visit(now, end.at, end.aborted)
-		now = end.at
-	}
 }

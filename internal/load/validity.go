@@ -18,7 +18,7 @@ const (
 )
 
 // checkValidity marks the step as valid, or as invalid with all reasons.
-func (s *Step) checkValidity(r *run, t *tally) {
+func (s *Step) checkValidity(t *tally, took time.Duration) {
 	var reasons []string
 	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
 	addOwn := func(format string, args ...any) { // the generator is the cause: the step says nothing about the target
@@ -52,7 +52,7 @@ func (s *Step) checkValidity(r *run, t *tally) {
 			addOwn("the generator was %s %d times", kind, n)
 		}
 	}
-	if off := littleError(t, r.result.took); off > maxLittleError && !s.Incomplete {
+	if off := littleError(t, took); off > maxLittleError && !s.Incomplete {
 		add("Little's law is off by %.0f%%: the number of visits in progress changed during the step", 100*off)
 	}
 	s.Valid = len(reasons) == 0

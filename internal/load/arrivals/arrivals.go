@@ -54,7 +54,8 @@ func New(p Pattern, rate float64, span time.Duration, seed uint64) *Schedule {
 	}
 }
 
-// Next returns the start time of the next visit, from the beginning of the schedule. It returns false after the last one.
+// Next returns the start time of the next visit, from the beginning of the schedule. It returns false after the last
+// one.
 func (s *Schedule) Next() (time.Duration, bool) {
 	if s.taken == s.total {
 		return 0, false

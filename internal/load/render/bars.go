@@ -14,8 +14,8 @@ const (
 	barFactor = 4 // the longest bar, in multiples of the highest latency that passed, so that these bars stay visible
 )
 
-// writeBars draws the 99th percentile by rate. Bars begin at 0, so that a bar of twice the length is twice the latency. A
-// failed step can be longer than the drawing.
+// writeBars draws the 99th percentile by rate. Bars begin at 0, so that a bar of twice the length is twice the latency.
+// A failed step can be longer than the drawing.
 func writeBars(b *strings.Builder, steps []curve.Step, k *curve.Knee) {
 	largest, passed, width := 0.0, 0.0, len("offered")
 	for i := range steps {

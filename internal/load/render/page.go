@@ -24,8 +24,8 @@ type pageTable struct {
 	Remarks   []string
 }
 
-// HTML writes the document as one page. The page loads nothing: no script, style sheet, font or image. HTML writes nothing
-// if it fails.
+// HTML writes the document as one page. The page loads nothing: no script, style sheet, font or image. HTML writes
+// nothing if it fails.
 func HTML(w io.Writer, d *curve.Document) error {
 	v := struct {
 		Document  *curve.Document
@@ -35,7 +35,8 @@ func HTML(w io.Writer, d *curve.Document) error {
 		Plots     []*plot
 		Tables    []pageTable
 	}{
-		Document: d, Started: d.Started.Format(time.RFC1123), Objective: d.Objective.String(), Plots: plots(d), Tables: pageTables(d),
+		Document: d, Started: d.Started.Format(time.RFC1123), Objective: d.Objective.String(),
+		Plots: plots(d), Tables: pageTables(d),
 	}
 	if d.Knee != nil {
 		v.Knee = kneeText(*d.Knee, d.Unit)

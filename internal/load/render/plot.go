@@ -73,7 +73,9 @@ func plots(d *curve.Document) (all []*plot) {
 func limitLines(o curve.Objective, highest float64) (lines []series) {
 	for _, l := range o.Latencies {
 		ms := float64(l.Limit) / float64(time.Millisecond)
-		lines = append(lines, series{name: l.Name + " limit", class: "limit", x: []float64{0, highest}, y: []float64{ms, ms}, bare: true})
+		line := series{name: l.Name + " limit", class: "limit", bare: true}
+		line.x, line.y = []float64{0, highest}, []float64{ms, ms}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -148,7 +150,8 @@ func (s series) draw(x, y report.Axis) plotLine {
 	l := plotLine{Name: s.name, Class: s.class}
 	var points []string
 	for i := range s.x {
-		at := plotMark{x.At(s.x[i]), y.At(s.y[i]), fmt.Sprintf("%s at %s: %s", s.name, report.Number(s.x[i]), report.Short(s.y[i]))}
+		text := fmt.Sprintf("%s at %s: %s", s.name, report.Number(s.x[i]), report.Short(s.y[i]))
+		at := plotMark{x.At(s.x[i]), y.At(s.y[i]), text}
 		points = append(points, fmt.Sprintf("%g,%g", at.X, at.Y))
 		if !s.bare {
 			l.Marks = append(l.Marks, at)

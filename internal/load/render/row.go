@@ -30,7 +30,8 @@ const (
 
 // byRate returns the steps in the order of their rates.
 func byRate(steps []curve.Step) []curve.Step {
-	return slices.SortedStableFunc(slices.Values(steps), func(a, b curve.Step) int { return cmp.Compare(a.Offered, b.Offered) })
+	compare := func(a, b curve.Step) int { return cmp.Compare(a.Offered, b.Offered) }
+	return slices.SortedStableFunc(slices.Values(steps), compare)
 }
 
 // deciding returns the last of the steps at each rate: its verdict takes the others into account.
@@ -149,10 +150,11 @@ func errorsText(kinds map[curve.ErrorKind]int64) string {
 
 // Step returns the result of a step in one line.
 func Step(s *curve.Step) string {
-	text := fmt.Sprintf("%s/s: p99 %s ms, %s errors", report.Short(s.Offered), report.Short(s.P99), report.Percent(s.Errors))
+	load := report.Short(s.Offered) + "/s"
 	if s.Users > 0 {
-		text = fmt.Sprintf("%d users: p99 %s ms, %s errors", s.Users, report.Short(s.P99), report.Percent(s.Errors))
+		load = strconv.Itoa(s.Users) + " users"
 	}
+	text := fmt.Sprintf("%s: p99 %s ms, %s errors", load, report.Short(s.P99), report.Percent(s.Errors))
 	switch {
 	case s.Verdict == nil:
 		return text
@@ -171,8 +173,8 @@ func journeyCells(j curve.StepStats) []string {
 
 func slower(a, b curve.StepStats) int { return cmp.Compare(a.P99, b.P99) }
 
-// shownStep returns the step whose journey is shown: the step at the knee, or else the last one. It returns nil if no step
-// has a journey.
+// shownStep returns the step whose journey is shown: the step at the knee, or else the last one. It returns nil if no
+// step has a journey.
 func shownStep(d *curve.Document) (shown *curve.Step) {
 	for i := range d.Steps {
 		s := &d.Steps[i]
@@ -222,7 +224,8 @@ func sizeCells(s curve.Size) []string {
 	if k.High == 0 {
 		bound = "≥ "
 	}
-	return []string{nodes, bound + report.Short(k.Rate), known(k.Low), known(k.High), bound + report.Short(k.Rate/float64(s.Nodes))}
+	perNode := k.Rate / float64(s.Nodes)
+	return []string{nodes, bound + report.Short(k.Rate), known(k.Low), known(k.High), bound + report.Short(perNode)}
 }
 
 func sizeName(s curve.Size) string { return report.Count(s.Nodes, "node") }

@@ -1,5 +1,5 @@
-// Package render writes the document of a load test for people: [Text] writes tables for a terminal, and [HTML] writes a
-// page with plots.
+// Package render writes the document of a load test for people: [Text] writes tables for a terminal, and [HTML] writes
+// a page with plots.
 package render
 
 import (
