@@ -22,12 +22,12 @@ import (
 
 const testIssuer = "https://issuer.example/"
 
-// issuer signs tokens, and publishes keys that need not be its own.
+// issuer publishes a set of keys.
 type issuer struct {
 	*httptest.Server
 	mu     sync.Mutex
 	status int
-	keys   []string // of the set
+	keys   []string // as JSON
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -95,8 +95,8 @@ routes:
 `, keys, testIssuer, node)
 }
 
-// From an issuer that is down at the start to one that has changed its keys, through the door.
-func TestAuthThroughTheDoor(t *testing.T) {
+// Auth follows an issuer that is down at the start, then publishes its keys, and then replaces them.
+func TestAuthThroughTheGateway(t *testing.T) {
 	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		io.WriteString(w, r.Header.Get("Authorization"))
@@ -117,13 +117,13 @@ func TestAuthThroughTheDoor(t *testing.T) {
 	}
 
 	if got := ask(tokenA); got != "token_no_keys" {
-		t.Errorf("an issuer that is down: %s", got)
+		t.Errorf("while the issuer is down: %s", got)
 	}
 	if resp, _ := f.get(t, "/page"); resp.StatusCode != http.StatusOK {
-		t.Errorf("a route without auth, beside it: %d", resp.StatusCode)
+		t.Errorf("a route without auth: %d", resp.StatusCode)
 	}
 	i.publish(a)
-	await(t, "the keys are there", func() bool { return ask(tokenA) == "ok" })
+	await(t, "the gateway has the keys", func() bool { return ask(tokenA) == "ok" })
 
 	for name, c := range map[string]struct{ token, want string }{
 		"expired":          {a.bearer(t, "shop", -time.Hour), "token_expired"},
@@ -143,7 +143,7 @@ func TestAuthThroughTheDoor(t *testing.T) {
 	}
 	resp, body = f.do(t, "POST", "/api/orders", strings.NewReader(strings.Repeat("x", 1<<20)), "Authorization", "Bearer opaque")
 	if got := problemOf(t, resp, body); got != "token_malformed" {
-		t.Errorf("with a body: %s", got)
+		t.Errorf("a request with a body: %s", got)
 	}
 	if resp, _ := f.do(t, "OPTIONS", "/api/orders", nil, "Origin", "https://shop.example", "Access-Control-Request-Method", "PUT"); resp.StatusCode != 200 ||
 		resp.Header.Get("Access-Control-Allow-Origin") != "*" {
@@ -151,9 +151,9 @@ func TestAuthThroughTheDoor(t *testing.T) {
 	}
 
 	i.publish(a, b)
-	await(t, "the new key counts", func() bool { return ask(tokenB) == "ok" })
+	await(t, "the gateway accepts the new key", func() bool { return ask(tokenB) == "ok" })
 	i.publish(b)
-	await(t, "the old key does not", func() bool { return ask(tokenA) == "token_signature" })
+	await(t, "the gateway does not accept the old key", func() bool { return ask(tokenA) == "token_signature" })
 	if got := ask(tokenB); got != "ok" {
 		t.Errorf("the new key: %s", got)
 	}
@@ -175,7 +175,7 @@ func TestAuthThroughTheDoor(t *testing.T) {
 	}
 }
 
-// A file of keys that cannot be used is said before anything is started.
+// New reports a file of keys that cannot be used.
 func TestAuthWithABadFileOfKeys(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "jwks.json")
 	for text, want := range map[string]string{

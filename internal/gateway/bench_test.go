@@ -22,16 +22,16 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// BenchmarkProxy sends requests through a whole gateway, over loopback, on 64 keep-alive connections. Clients and backend
-// do next to nothing, and allocate nothing, so that a profile and the allocations show the gateway. cpu-ns/op is the CPU
-// time of all three together; on a busy machine it says more than ns/op:
+// BenchmarkProxy sends requests through a whole gateway, over loopback, on 64 keep-alive connections. The clients
+// and the backend do little and allocate nothing, so that a profile and the allocations show the gateway. cpu-ns/op is the
+// CPU time of all three together; on a busy machine, it varies less than ns/op:
 //
 //	go test ./internal/gateway -run - -bench Proxy -cpu 1 -cpuprofile cpu.prof
 func BenchmarkProxy(b *testing.B) {
 	for _, c := range []struct {
 		name   string
 		access bool
-		size   int // of the answer's body
+		size   int // of the response's body
 		body   int // of the request's
 	}{
 		{"small", false, 110, 0}, {"small/access", true, 110, 0}, {"16KiB", false, 16 << 10, 0}, {"1MiB", false, 1 << 20, 0},
@@ -64,7 +64,7 @@ func BenchmarkProxy(b *testing.B) {
 						b.Error(err)
 						return
 					}
-					if err := skipAnswer(nc, buf, c.size); err != nil {
+					if err := skipResponse(nc, buf, c.size); err != nil {
 						b.Error(err)
 						return
 					}
@@ -75,15 +75,15 @@ func BenchmarkProxy(b *testing.B) {
 	}
 }
 
-// cpuTime is what this process has used so far, in user and system mode.
+// cpuTime returns the CPU time of this process, in user and system mode.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// skipAnswer reads a head and size bytes more.
-func skipAnswer(nc net.Conn, buf []byte, size int) error {
+// skipResponse reads a header and a body of size bytes.
+func skipResponse(nc net.Conn, buf []byte, size int) error {
 	n := 0
 	for {
 		more, err := nc.Read(buf[n:])
@@ -93,7 +93,7 @@ func skipAnswer(nc net.Conn, buf []byte, size int) error {
 		n += more
 		if end := bytes.Index(buf[:n], []byte("\r\n\r\n")); end >= 0 {
 			if !bytes.HasPrefix(buf, []byte("HTTP/1.1 200 ")) {
-				return fmt.Errorf("answered %q", buf[:n])
+				return fmt.Errorf("responded %q", buf[:n])
 			}
 			for left := size - (n - end - 4); left > 0; left -= more {
 				if more, err = nc.Read(buf); err != nil {
@@ -137,7 +137,7 @@ func benchGateway(b *testing.B, backend string, o *gateway.Options) string {
 	return g.Addrs()[0].String()
 }
 
-// benchBackend answers each request head, and the body that comes in the same or later packets, with size bytes.
+// benchBackend starts a node that responds to each request, after its body, with size bytes.
 func benchBackend(b *testing.B, size int) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -145,20 +145,20 @@ func benchBackend(b *testing.B, size int) string {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { l.Close() })
-	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+	response := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
 	go func() {
 		for {
 			nc, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go answerAll(nc, answer)
+			go respondAll(nc, response)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func answerAll(nc net.Conn, answer []byte) {
+func respondAll(nc net.Conn, response []byte) {
 	defer nc.Close()
 	buf := make([]byte, 64<<10)
 	n := 0
@@ -179,7 +179,7 @@ func answerAll(nc net.Conn, answer []byte) {
 			}
 		}
 		n = 0
-		if _, err := nc.Write(answer); err != nil {
+		if _, err := nc.Write(response); err != nil {
 			return
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// mirror is a node that answers with the header that it got, sorted, without what net/http's client adds.
+// mirror starts a node that responds with the header that it got, sorted, without the fields that net/http's client adds.
 func mirror(t testing.TB) string {
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var lines []string
@@ -97,13 +97,13 @@ func TestForwardedHeader(t *testing.T) {
 	}
 }
 
-// Whether a client came over TLS is not what it says in HTTP/2's :scheme.
-func TestSchemeIsTheListeners(t *testing.T) {
+// The listener tells whether a client connected over TLS; the client's :scheme in HTTP/2 does not.
+func TestSchemeComesFromTheListener(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top, "", mirror(t))
 	c := dialFrames(t, f.addr, a)
 	c.request(t, true, ":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/p")
-	if got := c.answer(); !strings.Contains(got, "X-Forwarded-Proto: https") || !strings.Contains(got, "proto=https;") {
+	if got := c.response(); !strings.Contains(got, "X-Forwarded-Proto: https") || !strings.Contains(got, "proto=https;") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -120,7 +120,7 @@ func proxied(t testing.TB, addr string, version byte, source, destination net.Ad
 	return string(all)
 }
 
-// The PROXY protocol names the client: for the node, for the access log, and for those who are believed.
+// The client of the PROXY protocol is the one that the node and the access log see, and the one that may be a trusted proxy.
 func TestProxyProtocol(t *testing.T) {
 	const get = "GET /p HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 9.9.9.9\r\nConnection: close\r\n\r\n"
 	a, tlsTop := secure(t)
@@ -162,13 +162,13 @@ func TestProxyProtocol(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { closed(t, sendRaw(t, f.addr, send)) })
 	}
-	t.Run("twice", func(t *testing.T) { // the second one is a request
+	t.Run("twice", func(t *testing.T) { // the second header is read as a request
 		got := sendRaw(t, f.addr, "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nPROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n"+get)
 		if !strings.HasPrefix(got, "HTTP/1.1 400") || !strings.Contains(got, "application/problem+json") {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("from a stranger", func(t *testing.T) {
+	t.Run("from another peer", func(t *testing.T) {
 		f := start(t, "proxy_protocol: 10.0.0.1", "", mirror(t))
 		closed(t, proxied(t, f.addr, 1, tcp("1.2.3.4", 5), tcp("5.6.7.8", 80), get))
 		closed(t, proxied(t, f.addr, 2, tcp("1.2.3.4", 5), tcp("5.6.7.8", 80), get))
@@ -203,7 +203,7 @@ func TestProxyProtocol(t *testing.T) {
 	})
 }
 
-// closed checks that a connection ended without an answer.
+// closed checks that a connection ended without a response.
 func closed(t testing.TB, got string) {
 	t.Helper()
 	if got != "" && !strings.HasPrefix(got, "error: ") || strings.Contains(got, "timeout") {
@@ -211,8 +211,9 @@ func closed(t testing.TB, got string) {
 	}
 }
 
-// hash(ip) goes by the client, not by the proxy in front: each client has its node, and not all the same.
-func TestHashByIPSeesTheClient(t *testing.T) {
+// hash(ip) uses the address of the client, not the one of a trusted proxy: each client has one node, and the clients have
+// several.
+func TestHashByIPUsesTheClient(t *testing.T) {
 	f := start(t, "trusted_proxies: 127.0.0.1", "balance: hash(ip)", mirror(t), mirror(t), mirror(t))
 	served := map[any]bool{}
 	for i := range 20 {

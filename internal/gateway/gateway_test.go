@@ -27,22 +27,22 @@ import (
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
-// patience is how long a test waits for what has to happen. It is long: the machine may be busy.
+// patience is how long a test waits for an event. It is long, because the machine may be busy.
 const patience = 20 * time.Second
 
-// front is a running gateway under test, and what it tells.
+// front is a running gateway under test, with its logs and metrics.
 type front struct {
 	*Gateway
 	addr    string
 	access  *records
 	events  *records
 	metrics *prometheus.Registry
-	cancel  context.CancelFunc // begins to stop it
-	ended   chan error         // what Run returned
+	cancel  context.CancelFunc // stops Run
+	ended   chan error         // has the result of Run
 }
 
-// start runs a gateway in front of the nodes of one service, "shop", and returns when all of them are ready. top is more
-// of the file, service more of the service.
+// start runs a gateway for the nodes of one service, "shop". It returns when all nodes are ready. top is added to the
+// configuration, service to the service.
 func start(t testing.TB, top, service string, nodes ...string) *front {
 	t.Helper()
 	yaml := top + "\nservices:\n  shop:\n    nodes: [\"" + strings.Join(nodes, `", "`) + "\"]\n"
@@ -52,13 +52,13 @@ func start(t testing.TB, top, service string, nodes ...string) *front {
 	return startFile(t, yaml)
 }
 
-// startFile runs a gateway from a whole file whose services have lists of nodes.
+// startFile runs a gateway from a whole configuration whose services have lists of nodes.
 func startFile(t testing.TB, yaml string) *front {
 	t.Helper()
 	return startWith(t, yaml, Options{})
 }
 
-// startOn is startFile for a gateway that shares a store. It waits for the store as long as the test does.
+// startOn is startFile with a shared store. The gateway waits for the store as long as the test does.
 func startOn(t testing.TB, shared *store.Store, yaml string) *front {
 	t.Helper()
 	return startWith(t, yaml, Options{Store: shared, storeTimeout: patience})
@@ -107,7 +107,7 @@ func startWith(t testing.TB, yaml string, o Options) *front {
 	return f
 }
 
-// kill stops the gateway without waiting for anybody.
+// kill stops the gateway without waiting for requests.
 func (f *front) kill() {
 	f.cancel()
 	f.Kill()
@@ -117,7 +117,7 @@ func (f *front) kill() {
 			f.ended <- err
 			return
 		case <-time.After(time.Millisecond):
-			f.Kill() // it may have come before what it should have cut
+			f.Kill() // a request may have begun since the last call
 		}
 	}
 }
@@ -132,7 +132,7 @@ func setOf(service string, addresses ...string) node.Set {
 	return set
 }
 
-// serve starts a node that answers probes, and everything else with h.
+// serve starts a node that responds to probes, and calls h for every other request.
 func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +146,7 @@ func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	s.Config.Protocols.SetUnencryptedHTTP2(true) // for gRPC
 	s.Start()
 	t.Cleanup(func() {
-		s.CloseClientConnections() // of gateways that were cut
+		s.CloseClientConnections() // of gateways that were killed
 		s.Close()
 	})
 	return s
@@ -154,8 +154,8 @@ func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 
 func address(s *httptest.Server) string { return s.Listener.Addr().String() }
 
-// serveRaw starts a node that answers probes, and hands every other connection's first request, as far as it can be read,
-// to h, together with the connection, which is closed when h returns.
+// serveRaw starts a node that responds to probes. For the first request of every other connection, it calls h with the
+// connection, which it closes when h returns.
 func serveRaw(t testing.TB, h func(net.Conn, *http.Request, *bufio.Reader)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -206,15 +206,15 @@ func serveRaw(t testing.TB, h func(net.Conn, *http.Request, *bufio.Reader)) stri
 	return l.Addr().String()
 }
 
-// answers is a raw node that says the same to every request, once it has read its body.
-func answers(text string) func(net.Conn, *http.Request, *bufio.Reader) {
+// responds is a handler for serveRaw that sends the same response to every request, after it has read the body.
+func responds(text string) func(net.Conn, *http.Request, *bufio.Reader) {
 	return func(nc net.Conn, r *http.Request, _ *bufio.Reader) {
 		io.Copy(io.Discard, r.Body)
 		io.WriteString(nc, text)
 	}
 }
 
-// dial opens a connection to the gateway that gives up after patience.
+// dial opens a connection to the gateway. Its reads and writes fail after patience.
 func dial(t testing.TB, addr string) net.Conn {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
@@ -226,7 +226,7 @@ func dial(t testing.TB, addr string) net.Conn {
 	return nc
 }
 
-// sendRaw sends raw bytes on a connection of its own and returns everything that comes back.
+// sendRaw sends bytes on a new connection and returns all bytes of the response.
 func sendRaw(t testing.TB, addr, send string) string {
 	t.Helper()
 	nc := dial(t, addr)
@@ -251,7 +251,7 @@ func newClient(t testing.TB) *http.Client {
 	}
 }
 
-// get is a GET of a path, with header fields in pairs, and its answer with the body read.
+// get sends a GET, with names and values of header fields. It returns the response and its body.
 func (f *front) get(t testing.TB, path string, header ...string) (*http.Response, string) {
 	t.Helper()
 	return f.do(t, "GET", path, nil, header...)
@@ -288,12 +288,12 @@ type problemBody struct {
 	Status                      int
 }
 
-// problemOf checks that an answer is the gateway's, in full form, and returns its reason.
+// problemOf checks that a response is a complete problem of the gateway, and returns its reason.
 func problemOf(t testing.TB, resp *http.Response, body string) string {
 	t.Helper()
 	var p problemBody
 	if err := json.Unmarshal([]byte(body), &p); err != nil {
-		t.Errorf("%d %q is not a problem: %v", resp.StatusCode, body, err)
+		t.Errorf("response %d %q is not a problem: %v", resp.StatusCode, body, err)
 		return ""
 	}
 	if got := resp.Header.Get("Content-Type"); got != "application/problem+json" {
@@ -303,30 +303,30 @@ func problemOf(t testing.TB, resp *http.Response, body string) string {
 		t.Errorf("Cache-Control of a problem: %q", got)
 	}
 	if p.Status != resp.StatusCode || p.Type != "about:blank" || p.Title != http.StatusText(p.Status) || p.Detail == "" || p.Reason == "" {
-		t.Errorf("answer %d with problem %+v", resp.StatusCode, p)
+		t.Errorf("response %d with problem %+v", resp.StatusCode, p)
 	}
 	return p.Reason
 }
 
-// await waits for what must become true.
+// await waits until ok returns true.
 func await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timeout: waited until %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// receive waits for a value.
+// receive waits for a value of c.
 func receive[T any](t testing.TB, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
 	case <-time.After(patience):
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("timeout: waited for %s", what)
 	}
 	return v
 }
@@ -367,14 +367,14 @@ func (r *records) text() string {
 	return r.raw.String()
 }
 
-// wait returns the first n records, when they are there: a record is written after its answer.
+// wait returns the first n records. It waits for them, because a record is written after its response.
 func (r *records) wait(t testing.TB, n int) []map[string]any {
 	t.Helper()
 	await(t, fmt.Sprintf("there are %d records", n), func() bool { return len(r.list()) >= n })
 	return r.list()
 }
 
-// counted is the gateway's metrics: "name{label=value ...}" and value, for a histogram its count.
+// counted returns the metrics of the gateway: "name{label=value ...}" and the value; of a histogram the count.
 func (f *front) counted(t testing.TB) map[string]float64 {
 	t.Helper()
 	families, err := f.metrics.Gather()

@@ -19,10 +19,10 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// text is the message of the tests' service.
+// text is the message of the test service.
 type text = wrapperspb.StringValue
 
-// serveGRPC starts a node with the service test.Echo: Say answers once, Chat answers each message, Hang never ends.
+// serveGRPC starts a node with the service test.Echo: Say responds once, Chat responds to each message, Hang never ends.
 func serveGRPC(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -138,7 +138,7 @@ func TestGRPC(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for i := range 20 { // each answer before the next message
+				for i := range 20 { // each response before the next message
 					var out text
 					m := fmt.Sprint("message ", i)
 					if err := s.SendMsg(wrapperspb.String(m)); err != nil {
@@ -150,7 +150,7 @@ func TestGRPC(t *testing.T) {
 				}
 				s.CloseSend()
 				if err := s.RecvMsg(&text{}); err != io.EOF || len(s.Trailer()["x-trailer"]) != 1 {
-					t.Errorf("at the end: %v, trailer %v", err, s.Trailer())
+					t.Errorf("after the last message: %v, trailer %v", err, s.Trailer())
 				}
 			})
 			if n := f.InFlight("shop-1"); n != 0 {
@@ -160,7 +160,7 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// A stream that says nothing for longer than any body and any answer may take goes on.
+// A gRPC stream may be silent for longer than the limits of request bodies and of responses.
 func TestGRPCStreamMayBeSilent(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top+"limits: {body_grace: 50ms}", "probe: off\ntimeout: 50ms", serveGRPC(t))
@@ -181,7 +181,8 @@ func TestGRPCStreamMayBeSilent(t *testing.T) {
 	}
 }
 
-// A client that cancels frees the node; a gateway without nodes says Unavailable, which gRPC clients know how to repeat.
+// A call that the client cancels frees the slot of the node. A gateway without nodes responds Unavailable, which gRPC clients
+// may retry.
 func TestGRPCCancelAndNoNode(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top, "probe: off", serveGRPC(t))
@@ -195,7 +196,7 @@ func TestGRPCCancelAndNoNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := f.InFlight("shop-1"); n != 1 {
-		t.Errorf("%d in flight", n)
+		t.Errorf("%d requests in flight", n)
 	}
 	cancel()
 	await(t, "the node is free", func() bool { return f.InFlight("shop-1") == 0 })
@@ -203,11 +204,11 @@ func TestGRPCCancelAndNoNode(t *testing.T) {
 	f.Update(setOf("shop"))
 	await(t, "there are no nodes", func() bool { return len(f.Nodes("shop")) == 0 })
 	if err := conn.Invoke(ctx, "/test.Echo/Say", &text{}, &text{}); status.Code(err) != codes.Unavailable {
-		t.Errorf("without nodes: %v", err)
+		t.Errorf("without a node: %v", err)
 	}
 }
 
-// A gateway that has ended leaves no connection to a node open.
+// After a gateway has ended, no gRPC connection to a node is open.
 func TestGRPCConnectionsEndWithTheGateway(t *testing.T) {
 	a, top := secure(t)
 	node := serveGRPC(t)
@@ -221,5 +222,5 @@ func TestGRPCConnectionsEndWithTheGateway(t *testing.T) {
 		conn.Close()
 		f.kill()
 	}
-	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= before+2 })
+	await(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }

@@ -29,7 +29,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// authority is a CA of the tests' own, and a certificate from it for 127.0.0.1 and shop.example in two files.
+// authority is a CA for tests, and a certificate from it for 127.0.0.1 and shop.example in two files.
 type authority struct {
 	pool      *x509.CertPool
 	cert, key string
@@ -84,7 +84,7 @@ var testCA = sync.OnceValues(func() (*authority, error) {
 	return a, nil
 })
 
-// secure returns the tests' CA and the lines of a file that make the gateway serve TLS with a certificate of it.
+// secure returns the CA for tests, and the lines of a configuration with which the gateway serves TLS.
 func secure(t testing.TB) (*authority, string) {
 	t.Helper()
 	a, err := testCA()
@@ -102,7 +102,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// secureClient speaks TLS with the gateway, and HTTP/2 when h2 is set.
+// secureClient returns a client that uses TLS, and HTTP/2 when h2 is set.
 func secureClient(t testing.TB, a *authority, h2 bool) *http.Client {
 	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool}, DisableCompression: true, Protocols: new(http.Protocols)}
 	tr.Protocols.SetHTTP2(h2)
@@ -111,7 +111,7 @@ func secureClient(t testing.TB, a *authority, h2 bool) *http.Client {
 	return &http.Client{Transport: tr, Timeout: patience}
 }
 
-// frames is an HTTP/2 connection that sends what a client would not.
+// frames is an HTTP/2 connection that can send frames that a correct client does not send.
 type frames struct {
 	*http2.Framer
 	headers bytes.Buffer
@@ -131,7 +131,7 @@ func dialFrames(t testing.TB, addr string, a *authority) *frames {
 	return f
 }
 
-// request sends a header block on stream 1, fields in pairs.
+// request sends a header block on stream 1. fields are names and values.
 func (f *frames) request(t testing.TB, end bool, fields ...string) {
 	t.Helper()
 	f.headers.Reset()
@@ -153,8 +153,8 @@ func (f *frames) request(t testing.TB, end bool, fields ...string) {
 	}
 }
 
-// answer reads until stream 1 has its answer: "200 body", "reset PROTOCOL_ERROR", or "gone ...".
-func (f *frames) answer() string {
+// response returns the response on stream 1: "200 body", "reset PROTOCOL_ERROR", or "gone ...".
+func (f *frames) response() string {
 	status, body := "", ""
 	for {
 		frame, err := f.ReadFrame()
@@ -182,8 +182,8 @@ func (f *frames) answer() string {
 	}
 }
 
-// TestBadInputHTTP2 is TestBadInput for what only HTTP/2 can say. Rows marked "net/http" are refused by its HTTP/2 server
-// before any handler of ours is asked: with a reset, or with an answer in its own words, which is not in the access log.
+// TestBadInputHTTP2 is TestBadInput for requests that only HTTP/2 allows. net/http's HTTP/2 server refuses the rows with
+// "net/http" before it calls the gateway: with a reset, or with its own response, which is not in the access log.
 func TestBadInputHTTP2(t *testing.T) {
 	a, top := secure(t)
 	line := func(method, authority, path string) []string {
@@ -237,7 +237,7 @@ func TestBadInputHTTP2(t *testing.T) {
 			f := start(t, top, "", address(node.server))
 			c := dialFrames(t, f.addr, a)
 			c.request(t, true, row.send...)
-			status, body, _ := strings.Cut(c.answer(), " ")
+			status, body, _ := strings.Cut(c.response(), " ")
 			got := status
 			switch {
 			case status == "reset" || status == "gone":
@@ -256,13 +256,13 @@ func TestBadInputHTTP2(t *testing.T) {
 				t.Errorf("the node saw %s, want %s", saw, row.saw)
 			}
 			if n := f.Nodes("shop")[0].Failures; n > 0 {
-				t.Errorf("the node was blamed %d times", n)
+				t.Errorf("the node has %d failures", n)
 			}
 		})
 	}
 }
 
-// The rules for bodies hold in HTTP/2, where a refused body does not cost the connection.
+// The limits of bodies apply to HTTP/2. A refused body does not end the connection there.
 func TestBadBodiesHTTP2(t *testing.T) {
 	a, top := secure(t)
 	node := newWitness(t)
@@ -308,15 +308,15 @@ func TestBadBodiesHTTP2(t *testing.T) {
 		}
 	}
 	if n := f.counted(t)["active_connections"]; n != 1 {
-		t.Errorf("%v connections were needed", n)
+		t.Errorf("%v connections were opened, want 1", n)
 	}
 	if n := f.Nodes("shop")[0].Failures; n != 0 {
-		t.Errorf("the node was blamed %d times", n)
+		t.Errorf("the node has %d failures", n)
 	}
 }
 
-// A client that stalls one stream of an HTTP/2 connection, by giving it no window, is cut off like one that stalls a whole
-// connection: it held a place on a node for ever.
+// The gateway resets an HTTP/2 stream whose client gives it no window. Before it did, such a stream held a slot of a node
+// indefinitely.
 func TestHTTP2StreamThatIsNotRead(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top+"limits: {write_timeout: 1s}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -327,7 +327,7 @@ func TestHTTP2StreamThatIsNotRead(t *testing.T) {
 		n, _ := strconv.ParseInt(r.URL.Path[1:], 10, 64)
 		io.CopyN(w, zeros{}, n)
 	})))
-	for _, size := range []string{"/1000000", "/40000", "/1000"} { // streamed, kept, and in net/http's own buffer
+	for _, size := range []string{"/1000000", "/40000", "/1000"} { // streamed, read whole, and in a buffer of net/http
 		t.Run(size, func(t *testing.T) {
 			t.Parallel()
 			c := dialFrames(t, f.addr, a)
@@ -335,13 +335,13 @@ func TestHTTP2StreamThatIsNotRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.request(t, true, ":method", "GET", ":scheme", "https", ":authority", "a", ":path", size)
-			if got := c.answer(); !strings.HasPrefix(got, "reset ") {
+			if got := c.response(); !strings.HasPrefix(got, "reset ") {
 				t.Errorf("got %s", got)
 			}
 			await(t, "the node is free", func() bool { return f.InFlight("shop-1") == 0 })
 		})
 	}
-	t.Run("silence is no stall", func(t *testing.T) {
+	t.Run("a silent stream is not stalled", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // twice the timeout
 		defer cancel()

@@ -281,7 +281,7 @@ routes:
 // What the node says before its answer is passed on, and what there is behind it is not asked for.
 func TestEarlyHintsUnderAKey(t *testing.T) {
 	redis := redistest.Start(t)
-	f := startKeyed(t, redis.Addr(), serveRaw(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"+
+	f := startKeyed(t, redis.Addr(), serveRaw(t, responds("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"+
 		"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")))
 	for i, want := range []int{1, 0} {
 		hints := 0
@@ -371,7 +371,7 @@ func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
 			if body != "" {
 				want = "reset PROTOCOL_ERROR"
 			}
-			if got := c.answer(); got != want {
+			if got := c.response(); got != want {
 				t.Errorf("key %q, body %q: %s, want %s", key, body, got, want)
 			}
 		}

@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// witness is a node that remembers what came to it, and answers 200.
+// witness is a node that remembers its requests and responds 200.
 type witness struct {
 	server *httptest.Server
 	mu     sync.Mutex
-	saw    []string // "METHOD URI", and "broken METHOD URI" for a request whose body did not end as it should
+	saw    []string // "METHOD URI", and "broken METHOD URI" for a request with an incomplete body
 }
 
 func newWitness(t testing.TB) *witness {
@@ -42,12 +42,11 @@ func (w *witness) list() []string {
 	return slices.Clone(w.saw)
 }
 
-// TestBadInput sends raw bytes and compares what comes back, and what the node behind gets to see. Nothing that is
-// refused may reach it, and nothing behind a refused request may be read as another one: each row is followed by a good
-// request, /next, which is answered if and only if the connection is still in step.
+// TestBadInput sends bytes, and compares the responses and the requests that the node gets. A refused request must not reach
+// the node, and the bytes behind it must not be read as another request. A valid request, /next, follows each row: it gets a
+// response if and only if the gateway reads the connection in step with the client.
 //
-// Where the gateway answers, it does so as problem+json. What the guard lets through and net/http then refuses with a
-// text of its own would be an exception; no row is.
+// Every response of the gateway must be problem+json. None may be the plain text of net/http.
 func TestBadInput(t *testing.T) {
 	const h = "Host: a\r\n"
 	const post = "POST /p HTTP/1.1\r\n" + h
@@ -56,13 +55,13 @@ func TestBadInput(t *testing.T) {
 	get := func(target string) string { return "GET " + target + " HTTP/1.1\r\n" + h + "\r\n" }
 	for _, row := range []struct {
 		name, send string
-		want       string // answers: "200" of the node, "400 reason" of the gateway, "next" that to /next; then the end
-		saw        string // by the node, without /next
-		top        string // of the file
-		half       bool   // the client ends its side then
-		waits      bool   // the client sends no more then
+		want       string // responses: "200" of the node, "400 reason" of the gateway, "next" to /next; then the end
+		saw        string // requests that the node gets, without /next
+		top        string // of the configuration
+		half       bool   // the client then closes its sending side
+		waits      bool   // the client then sends no more
 	}{
-		// Framing: CL and TE together, and each in a form that somebody reads in another way.
+		// Framing: CL and TE together, and each in a form that some servers read in another way.
 		{name: "CL and TE", send: post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", want: "400 malformed"},
 		{name: "TE and CL", send: post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", want: "400 malformed"},
 		{name: "two CL alike", send: post + "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", want: "400 malformed"},
@@ -86,8 +85,8 @@ func TestBadInput(t *testing.T) {
 		{name: "TE in HTTP/1.0", send: "POST /p HTTP/1.0\r\n" + h + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", want: "400 malformed"},
 		{name: "TE in upper case", send: post + "TRANSFER-ENCODING: CHUNKED\r\n\r\n0\r\n\r\n", want: "200|next", saw: "POST /p"},
 
-		// Chunks. The head of a request whose body streams is with the node before the fault comes; its body breaks off
-		// there, so that the node cannot take it for a whole one.
+		// Chunks. The node gets the header of a streamed request before the fault. Its body stays incomplete, so that the
+		// node cannot process it.
 		{name: "chunk size with sign", send: chunked + "+1\r\na\r\n0\r\n\r\n", want: "400 malformed", saw: "broken POST /p"},
 		{name: "chunk size with 0x", send: chunked + "0x1\r\na\r\n0\r\n\r\n", want: "400 malformed", saw: "broken POST /p"},
 		{name: "chunk size of 17 digits", send: chunked + "00000000000000001\r\na\r\n0\r\n\r\n", want: "400 malformed", saw: "broken POST /p"},
@@ -121,9 +120,9 @@ func TestBadInput(t *testing.T) {
 		{name: "CONNECT", send: "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", want: "405 malformed"},
 		{name: "CONNECT with a path", send: "CONNECT /p HTTP/1.1\r\n" + h + "\r\n", want: "405 malformed"},
 		{name: "TRACE", send: "TRACE /p HTTP/1.1\r\n" + h + "\r\n", want: "405 method|next"},
-		{name: "h2c upgrade is not offered on", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", want: "200|next", saw: "GET /p"},
+		{name: "h2c upgrade is not passed on", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", want: "200|next", saw: "GET /p"},
 		{name: "h2c preface", send: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", want: "505 malformed"},
-		{name: "another upgrade is not offered on", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n", want: "200|next", saw: "GET /p"},
+		{name: "another upgrade is not passed on", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n", want: "200|next", saw: "GET /p"},
 		{name: "upgrade to websocket or h2c", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n", want: "200|next", saw: "GET /p"},
 		{name: "upgrade with a body", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc", want: "200|next", saw: "GET /p"},
 		{name: "HTTP/2.0 in the line", send: "GET /p HTTP/2.0\r\n" + h + "\r\n", want: "505 malformed"},
@@ -149,7 +148,7 @@ func TestBadInput(t *testing.T) {
 		{name: "fragment", send: get("/p#q"), want: "400 malformed"},
 		{name: "bad escape", send: get("/%zz"), want: "400 malformed"},
 
-		// Connection names what this hop acts on.
+		// Connection names fields that this hop uses.
 		{name: "nominates Content-Length", send: post + "Connection: Content-Length\r\nContent-Length: 3\r\n\r\nabc", want: "400 malformed"},
 		{name: "nominates Transfer-Encoding", send: post + "Connection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", want: "400 malformed"},
 		{name: "nominates Host", send: "GET /p HTTP/1.1\r\n" + h + "Connection: close, Host\r\n\r\n", want: "400 malformed"},
@@ -159,7 +158,7 @@ func TestBadInput(t *testing.T) {
 		{name: "nominates Authorization", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Authorization\r\n\r\n", want: "400 malformed"},
 		{name: "nominates Cookie", send: "GET /p HTTP/1.1\r\n" + h + "Connection: Cookie\r\n\r\n", want: "400 malformed"},
 
-		// Paths: the gateway and the node must mean the same one.
+		// Paths: the gateway and the node must read the same path.
 		{name: "/../", send: get("/a/../p"), want: "400 path|next"},
 		{name: "/..", send: get("/a/.."), want: "400 path|next"},
 		{name: "/./", send: get("/a/./p"), want: "400 path|next"},
@@ -175,8 +174,8 @@ func TestBadInput(t *testing.T) {
 		{name: `\ is escaped`, send: get(`/a\b`), want: "200|next", saw: "GET /a%5Cb"},
 		{name: "%2f stays", send: get("/a%2Fb"), want: "200|next", saw: "GET /a%2Fb"},
 		{name: "// stays", send: get("/a//b"), want: "200|next", saw: "GET /a//b"},
-		{name: "dots that are none", send: get("/...//.well-known/..a/b..;c"), want: "200|next", saw: "GET /...//.well-known/..a/b..;c"},
-		{name: "%252e is somebody else's", send: get("/a/%252e%252e/p"), want: "200|next", saw: "GET /a/%252e%252e/p"},
+		{name: "dots that are no dot segments", send: get("/...//.well-known/..a/b..;c"), want: "200|next", saw: "GET /...//.well-known/..a/b..;c"},
+		{name: "%252e is not decoded twice", send: get("/a/%252e%252e/p"), want: "200|next", saw: "GET /a/%252e%252e/p"},
 		{name: "odd query stays", send: get("/p?a=%zz;b=/../%00"), want: "200|next", saw: "GET /p?a=%zz;b=/../%00"},
 		{name: "refused path with a body", send: "POST /../p HTTP/1.1\r\n" + h + "Content-Length: 3\r\n\r\nabc", want: "400 path|next"},
 
@@ -185,13 +184,13 @@ func TestBadInput(t *testing.T) {
 		{name: "header of many small lines", send: "GET /p HTTP/1.1\r\n" + h + strings.Repeat("X: y\r\n", 128) + "\r\n", want: "431 malformed"},
 		{name: "128 lines", send: "GET /p HTTP/1.1\r\n" + h + strings.Repeat("X: y\r\n", 127) + "\r\n", want: "200|next", saw: "GET /p"},
 		{name: "URI of 9 KiB", send: get("/" + x(9<<10)), want: "414 malformed"},
-		{name: "limits of the file", send: get("/" + x(256)), want: "414 malformed", top: "limits: {uri_bytes: 256}"},
-		{name: "lines of the file", send: "GET /p HTTP/1.1\r\n" + h + strings.Repeat("X: y\r\n", 8) + "\r\n", want: "431 malformed", top: "limits: {header_lines: 8}"},
+		{name: "configured limit of the URI", send: get("/" + x(256)), want: "414 malformed", top: "limits: {uri_bytes: 256}"},
+		{name: "configured limit of header lines", send: "GET /p HTTP/1.1\r\n" + h + strings.Repeat("X: y\r\n", 8) + "\r\n", want: "431 malformed", top: "limits: {header_lines: 8}"},
 		{name: "body too large", send: post + "Content-Length: 200\r\n\r\n" + x(200), want: "413 body_too_large", top: "limits: {body_bytes: 100}"},
 		{name: "chunked body too large", send: chunked + "c8\r\n" + x(200) + "\r\n0\r\n\r\n", want: "413 body_too_large", saw: "broken POST /p", top: "limits: {body_bytes: 100}"},
 		{name: "body at its limit", send: post + "Content-Length: 100\r\n\r\n" + x(100), want: "200|next", saw: "POST /p", top: "limits: {body_bytes: 100}"},
 
-		// Slow and broken off.
+		// Slow and incomplete requests.
 		{name: "slow header", send: "GET /p HTTP/1.1\r\nHos", want: "408 malformed", top: "limits: {header_timeout: 100ms}", waits: true},
 		{name: "nothing at all", send: "", want: "", top: "limits: {header_timeout: 100ms}", waits: true},
 		{name: "slow body", send: post + "Content-Length: 5\r\n\r\nab", want: "408 body_too_slow", top: "limits: {body_grace: 100ms}", waits: true},
@@ -206,7 +205,7 @@ func TestBadInput(t *testing.T) {
 		{name: "half a chunked body", send: chunked + "5\r\nab", half: true, saw: "broken POST /p"},
 		{name: "chunked body without its end", send: chunked + "2\r\nab\r\n", half: true, saw: "broken POST /p"},
 
-		// One after the other.
+		// Several requests.
 		{name: "good, bad, good", send: get("/1") + "GET /2 HTTP/1.1\r\n\r\n" + get("/3"), want: "200|400 malformed", saw: "GET /1"},
 		{name: "good, refused path, good", send: get("/1") + get("/../2") + get("/3"), want: "200|400 path|200|next", saw: "GET /1|GET /3"},
 		{name: "a smuggled request", send: post + "Content-Length: 4\r\n\r\n0\r\n\rGET /smuggled HTTP/1.1\r\n" + h + "\r\n", want: "200|200|next", saw: "POST /p|GET /smuggled"},
@@ -237,7 +236,7 @@ func TestBadInput(t *testing.T) {
 				}
 				body, err := io.ReadAll(resp.Body)
 				if err != nil {
-					t.Errorf("answer %d: %v", resp.StatusCode, err)
+					t.Errorf("response %d: %v", resp.StatusCode, err)
 				}
 				line := fmt.Sprint(resp.StatusCode)
 				switch by := resp.Header.Get("X-Node"); {
@@ -248,14 +247,14 @@ func TestBadInput(t *testing.T) {
 				}
 				got = append(got, line)
 			}
-			f.kill() // all that is under way ends
+			f.kill() // ends all requests
 			node.server.Close()
 			if got := strings.Join(got, "|"); got != row.want {
-				t.Errorf("answers %s, want %s", got, row.want)
+				t.Errorf("responses %s, want %s", got, row.want)
 			}
 			saw := slices.DeleteFunc(node.list(), func(s string) bool { return s == "GET /next" })
 			broken := strings.HasPrefix(row.saw, "broken")
-			if saw := strings.Join(saw, "|"); saw != row.saw && !(broken && saw == "") { // it may not have got to the head
+			if saw := strings.Join(saw, "|"); saw != row.saw && !(broken && saw == "") { // the node may not have read the header
 				t.Errorf("the node saw %s, want %s", saw, row.saw)
 			}
 		})

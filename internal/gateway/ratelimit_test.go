@@ -13,13 +13,13 @@ import (
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
-// counting starts a node that counts what reaches it.
+// counting starts a node that counts its requests.
 func counting(t testing.TB) (node string, got *atomic.Int64) {
 	got = &atomic.Int64{}
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) { got.Add(1) })), got
 }
 
-// limitedFile has three routes to one node: two with the same limit, one without.
+// limitedFile returns a configuration with three routes to one node: two with the same limit, one without a limit.
 func limitedFile(node, limit string) string {
 	return fmt.Sprintf(`
 services: {shop: {nodes: ["%s"]}}
@@ -30,7 +30,7 @@ routes:
 `, node, limit, limit)
 }
 
-// visit sends one request and returns its answer, whose body has been read.
+// visit sends one request. It returns the response and its body.
 func visit(t testing.TB, url string, body io.Reader, header ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest("POST", url, body)
@@ -40,35 +40,36 @@ func visit(t testing.TB, url string, body io.Reader, header ...string) (*http.Re
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	answer, err := http.DefaultClient.Do(r)
+	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(text)
+	return resp, string(text)
 }
 
-func TestRateLimitThroughTheDoor(t *testing.T) {
+// Each caller has its own limit on each route. Refused requests reach no node.
+func TestRateLimitThroughTheGateway(t *testing.T) {
 	node, got := counting(t)
 	f := startFile(t, limitedFile(node, "{rate: 3/h, caller: header:X-Key, scope: gateway}"))
 	records := 0
-	for _, path := range []string{"/login", "/search"} { // each counts for itself
+	for _, path := range []string{"/login", "/search"} { // each has its own count
 		for _, key := range []string{"a", "b"} {
 			for i := range 5 {
 				want := http.StatusOK
 				if i >= 3 {
 					want = http.StatusTooManyRequests
 				}
-				answer, text := visit(t, f.url(path), strings.NewReader("body"), "X-Key", key)
-				if records++; answer.StatusCode != want {
-					t.Errorf("%s, caller %s, request %d: %d", path, key, i, answer.StatusCode)
+				resp, text := visit(t, f.url(path), strings.NewReader("body"), "X-Key", key)
+				if records++; resp.StatusCode != want {
+					t.Errorf("%s, caller %s, request %d: %d", path, key, i, resp.StatusCode)
 				}
-				h := answer.Header
-				if answer.StatusCode == http.StatusOK {
+				h := resp.Header
+				if resp.StatusCode == http.StatusOK {
 					continue
 				}
 				if !strings.Contains(text, `"reason":"rate_limited"`) || h.Get("Content-Type") != "application/problem+json" || len(h.Get("Retry-After")) != 4 ||
@@ -78,8 +79,8 @@ func TestRateLimitThroughTheDoor(t *testing.T) {
 			}
 		}
 	}
-	if answer, _ := visit(t, f.url("/"), nil, "X-Key", "a"); answer.StatusCode != http.StatusOK {
-		t.Errorf("a route without a limit: %d", answer.StatusCode)
+	if resp, _ := visit(t, f.url("/"), nil, "X-Key", "a"); resp.StatusCode != http.StatusOK {
+		t.Errorf("a route without a limit: %d", resp.StatusCode)
 	}
 	if got.Load() != 13 {
 		t.Errorf("%d requests reached the node, want 13", got.Load())
@@ -96,8 +97,8 @@ func TestRateLimitThroughTheDoor(t *testing.T) {
 	}
 }
 
-// Two gateways on one store count together. Should the machine be so busy that a gateway gives up on the store, which it then
-// says, it counts alone.
+// Two gateways with one store count together. On a busy machine, a gateway may give up on the store; it then counts alone, and
+// its metrics say so.
 func TestRateLimitOfTwoGateways(t *testing.T) {
 	s, err := store.New("auto", nil)
 	if err != nil {
@@ -115,7 +116,7 @@ func TestRateLimitOfTwoGateways(t *testing.T) {
 	var gateways []*front
 	for range 2 {
 		f := startOn(t, s, limitedFile(node, "{rate: 7/h, caller: all}"))
-		await(t, "the gateway counts for the fleet", func() bool { return f.counted(t)["tenfold_rate_limit_store_up"] == 1 })
+		await(t, "the gateway counts with the other gateways", func() bool { return f.counted(t)["tenfold_rate_limit_store_up"] == 1 })
 		gateways = append(gateways, f)
 	}
 	var all sync.WaitGroup
@@ -135,10 +136,10 @@ func TestRateLimitOfTwoGateways(t *testing.T) {
 	}
 	switch n := got.Load(); {
 	case failed == 0 && n != 7:
-		t.Errorf("%d of 7 admitted by two gateways together", n)
+		t.Errorf("two gateways admitted %d requests together, want 7", n)
 	case n > 14:
-		t.Errorf("%d admitted, at most 7 may be by each of two gateways", n)
+		t.Errorf("two gateways that count alone admitted %d requests, want at most 7 each", n)
 	case failed > 0:
-		t.Logf("the store was too slow %v times: %d admitted", failed, n)
+		t.Logf("the store was too slow %v times: %d requests admitted", failed, n)
 	}
 }

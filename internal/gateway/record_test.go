@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// The access log has one record per request, with what is needed to find it again, and without what is secret.
+// The access log has one record per request. The record identifies the request and contains no secret.
 func TestAccessLog(t *testing.T) {
 	var calls atomic.Int64
 	f := startFile(t, fmt.Sprintf(`
@@ -33,7 +33,7 @@ routes: [{host: shop.example, path: /api, to: shop}]`, address(serve(t, func(w h
 	for i, c := range []struct {
 		method, path string
 		header       []string
-		want         map[string]any // beside method, path and what all have
+		want         map[string]any // in addition to method, path and the attributes of every record
 	}{
 		{"POST", "/api/x?token=secret-4", secret, map[string]any{"status": int64(201), "bytes": int64(8), "service": "shop", "node": "shop-1", "tries": int64(1), "host": "shop.example"}},
 		{"HEAD", "/api/x", secret, map[string]any{"status": int64(201), "bytes": int64(0), "service": "shop", "node": "shop-1", "tries": int64(1), "host": "shop.example"}},
@@ -69,8 +69,8 @@ routes: [{host: shop.example, path: /api, to: shop}]`, address(serve(t, func(w h
 	}
 }
 
-// A request that the guard refuses is in the access log as far as it could be read.
-func TestAccessLogOfTheRefused(t *testing.T) {
+// The access log shows a request that the engine refuses, as far as it could be parsed.
+func TestAccessLogOfRefusedRequests(t *testing.T) {
 	f := start(t, "", "", named(t, "shop"))
 	for i, c := range []struct{ send, method, path, host string }{
 		{"GET /p?token=secret HTTP/1.1\r\nHost: shop.example\r\nX : y\r\n\r\n", "GET", "/p", ""},
@@ -85,7 +85,7 @@ func TestAccessLogOfTheRefused(t *testing.T) {
 	}
 }
 
-// The metrics have the names that dashboards expect, and no label that a client could fill with what it likes.
+// The metrics have the names that dashboards expect. A client cannot choose the value of a label.
 func TestMetrics(t *testing.T) {
 	release := make(chan bool)
 	f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 	}
 	hold := dial(t, f.addr)
 	io.WriteString(hold, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
-	await(t, "it is held", func() bool { return f.InFlight("shop-1") == 1 })
+	await(t, "the node holds the request", func() bool { return f.InFlight("shop-1") == 1 })
 	f.access.wait(t, 8)
 	got := f.counted(t)
 	for name, want := range map[string]float64{
@@ -130,7 +130,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for name := range got {
 		if strings.HasPrefix(name, "http_requests_total") && !slices.Contains([]string{"202", "400"}, name[len("http_requests_total{code="):][:3]) {
-			t.Errorf("odd metric %s", name)
+			t.Errorf("unexpected metric %s", name)
 		}
 	}
 	close(release)
@@ -139,8 +139,8 @@ func TestMetrics(t *testing.T) {
 	await(t, "no connection is active", func() bool { return f.counted(t)["active_connections"] == 0 })
 }
 
-// A status that no one has heard of is counted as it is, and one beyond what HTTP knows does not pass.
-func TestMetricsOfOddStatuses(t *testing.T) {
+// An unknown status passes unchanged. Statuses above 599 are counted as 599.
+func TestMetricsOfUnknownStatuses(t *testing.T) {
 	f := start(t, "", "retry: off\noutlier: off", serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) {
 		fmt.Fprintf(nc, "HTTP/1.1 %s Odd\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", r.URL.Path[1:])
 	}))
@@ -157,7 +157,7 @@ func TestMetricsOfOddStatuses(t *testing.T) {
 	}
 }
 
-// Every reason for which the gateway answers itself comes in the same form.
+// All responses of the gateway itself have the same form.
 func TestProblems(t *testing.T) {
 	hold := make(chan bool)
 	node := address(serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -189,10 +189,10 @@ func TestProblems(t *testing.T) {
 		f := start(t, "", "limit: {in_flight: 1, queue: 1, wait: 300ms}", node)
 		one := dial(t, f.addr)
 		io.WriteString(one, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
-		await(t, "it is held", func() bool { return f.InFlight("shop-1") == 1 })
+		await(t, "the node holds the request", func() bool { return f.InFlight("shop-1") == 1 })
 		two := dial(t, f.addr)
 		io.WriteString(two, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
-		await(t, "the next one waits", func() bool { return f.counted(t)["tenfold_upstream_queued{service=shop}"] == 1 })
+		await(t, "the next request is in the queue", func() bool { return f.counted(t)["tenfold_upstream_queued{service=shop}"] == 1 })
 		resp, body := f.get(t, "/p")
 		if reason := problemOf(t, resp, body); resp.StatusCode != 503 || reason != "queue_full" || resp.Header.Get("Retry-After") != "1" {
 			t.Errorf("got %d %s, Retry-After %q", resp.StatusCode, reason, resp.Header.Get("Retry-After"))

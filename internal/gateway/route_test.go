@@ -13,7 +13,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// named is a node that answers with its name.
+// named starts a node that responds with its name.
 func named(t testing.TB, name string) string {
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, name) }))
 }
@@ -54,14 +54,14 @@ routes:
 		{"GET", "a", "/ap", "", "root"},
 		{"GET", "a", "/API", "", "root"},
 		{"GET", "a", "/%61pi/x", "", "api"},
-		{"GET", "a", "/api%2Fx", "", "root"}, // one segment
-		{"GET", "a", "/api%2fx|", "", "api"}, // net/url writes it as /api/x%7C, and the node gets that
+		{"GET", "a", "/api%2Fx", "", "root"}, // an encoded slash is part of a segment
+		{"GET", "a", "/api%2fx|", "", "api"}, // net/url encodes it again as /api/x%7C, which the node gets
 		{"GET", "a", "//api", "", "root"},
 		{"GET", "a", "/api;v=1", "", "root"},
 		{"GET", "a", "/gr%C3%B6%C3%9Fe/x", "", "umlaut"},
 		{"POST", "a", "/api/orders", "", "orders"},
 		{"POST", "a", "/api/orders/1", "", "orders"},
-		{"GET", "a", "/api/orders/1", "", "api"}, // the next shorter path takes it
+		{"GET", "a", "/api/orders/1", "", "api"}, // matches the next shorter path
 		{"HEAD", "a", "/api/read", "", "200"},
 		{"POST", "a", "/api/read", "", "api"},
 		{"GET", "a", "/api/x", "X-Version: beta", "beta"},
@@ -73,7 +73,7 @@ routes:
 		{"GET", "shop.example", "/", "", "shop"},
 		{"GET", "SHOP.Example:80", "/", "", "shop"},
 		{"GET", "shop.example.", "/", "", "shop"},
-		{"GET", "www.example", "/api", "", "wild"}, // host before path
+		{"GET", "www.example", "/api", "", "wild"}, // the host counts before the path
 		{"GET", "a.b.example", "/", "", "wild"},
 		{"GET", "example", "/", "", "root"},
 		{"GET", "evilexample", "/", "", "root"},
@@ -82,7 +82,7 @@ routes:
 		{"GET", "deep.example", "/d", "", "wild"},
 		{"GET", "[::1]", "/", "", "six"},
 		{"GET", "[::1]:8080", "/", "", "six"},
-		{"GET", "only.example.org", "/post", "", "root"}, // another host's route takes it
+		{"GET", "only.example.org", "/post", "", "root"}, // matches the route of another host
 		{"OPTIONS", "a", "*", "", "root"},
 		{"BREW", "a", "/api", "", "api"},
 	} {
@@ -97,8 +97,8 @@ routes:
 	}
 }
 
-// Servers read a path in more ways than one. None of them may lead past what a route asks of requests.
-func TestPathOfTwoReadings(t *testing.T) {
+// Servers read some paths in several ways. No way may lead around the policies of a route.
+func TestAmbiguousPath(t *testing.T) {
 	shop, web := named(t, "shop"), named(t, "web")
 	f := startFile(t, fmt.Sprintf(`
 services: {shop: {nodes: [%q]}, web: {nodes: [%q]}}
@@ -115,7 +115,7 @@ routes:
 	for _, row := range []struct{ method, host, path, want string }{
 		{"GET", "a", "/api/orders", "shop"},
 		{"GET", "a", "/api", "shop"},
-		{"GET", "a", "/Orders/%2F;x=1//A", "shop"}, // no other rule in any reading
+		{"GET", "a", "/Orders/%2F;x=1//A", "shop"}, // the same policies in every way
 		{"GET", "a", "/api%2Forders", refused},
 		{"GET", "a", "/api%2forders", refused},
 		{"GET", "a", "/%2Fapi", refused},
@@ -128,14 +128,14 @@ routes:
 		{"GET", "a", "/%41pi", refused},
 		{"GET", "a", `/%5Capi`, refused},
 		{"GET", "a", `/\api`, refused},
-		{"GET", "a", "/api/orders%2F1", "shop"}, // the same route either way
+		{"GET", "a", "/api/orders%2F1", "shop"}, // the same route in both ways
 		{"GET", "a", "/api/Orders", "shop"},
 		{"GET", "a", "/API/public", "shop"},
-		{"GET", "a", "/api//public", "shop"}, // more is asked than would be
+		{"GET", "a", "/api//public", "shop"}, // the policies apply although they need not
 		{"POST", "a", "/api/Big", "shop"},
 		{"POST", "a", "/api/big", refused},
 		{"GET", "a", "/api/big", "shop"},
-		{"GET", "a", "/WEB/in", "shop"}, // another service's rules mean nothing to this one
+		{"GET", "a", "/WEB/in", "shop"}, // policies of another service do not apply
 		{"GET", "a", "/web//in", refused},
 		{"GET", "open.example", "/API", "shop"},
 		{"post", "a", "/api/Big", "405"},
@@ -149,7 +149,7 @@ routes:
 	}
 }
 
-// What no route takes is 404, and 405 with Allow when it is only the method that no route takes.
+// A request without a route gets 404. It gets 405 with Allow when the path has routes for other methods.
 func TestNoRoute(t *testing.T) {
 	f := startFile(t, fmt.Sprintf(`
 services: {shop: {nodes: [%q]}}
@@ -168,7 +168,7 @@ routes:
 		{"GET", "shop.example", "/ab", "", 404, ""},
 		{"DELETE", "shop.example", "/a", "", 405, "GET, POST"},
 		{"DELETE", "shop.example", "/a/b/c", "", 405, "GET, POST, PUT"},
-		{"PATCH", "shop.example", "/a/b", "", 405, "GET, POST, PUT"}, // a route that the header excludes allows nothing
+		{"PATCH", "shop.example", "/a/b", "", 405, "GET, POST, PUT"}, // a route whose header does not match allows no method
 		{"DELETE", "shop.example", "/a/b", "1", 405, "GET, PATCH, POST, PUT"},
 		{"HEAD", "shop.example", "/a", "", 405, "GET, POST"},
 		{"TRACE", "shop.example", "/a", "", 405, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"},
@@ -190,9 +190,10 @@ routes:
 	}
 }
 
-// slowly is what a router has to do, in the words of config.Route: of all routes that match, the one with an exact host
-// wins over a wildcard (the longer first) over none, then the longest path, then the most conditions, then the first.
-func slowly(routes []config.Route, method, host string, segments []string, header http.Header) (found *config.Route, allowed []string) {
+// specification is the definition of the router, as in config.Route. Of all routes that match, an exact host wins over a
+// wildcard (the longer one first), and a wildcard over no host; then the longest path, then the most conditions, then the
+// first route in the file.
+func specification(routes []config.Route, method, host string, segments []string, header http.Header) (found *config.Route, allowed []string) {
 	best := []int{-1}
 	for i := range routes {
 		r := &routes[i]
@@ -236,7 +237,7 @@ func slowly(routes []config.Route, method, host string, segments []string, heade
 	return found, allowed
 }
 
-// choices draws from data until it is used up, then always the first.
+// choices makes choices from data. After the end of data, it always makes the first one.
 type choices []byte
 
 func (c *choices) of(all ...string) string {
@@ -248,8 +249,8 @@ func (c *choices) of(all ...string) string {
 	return all[int(b)%len(all)]
 }
 
-// routeAgrees makes routes and requests of data and compares the router with slowly.
-func routeAgrees(t *testing.T, data []byte) {
+// compareRouter makes routes and requests from data, and compares the router with its specification.
+func compareRouter(t *testing.T, data []byte) {
 	c := choices(data)
 	var routes []config.Route
 	for i := 0; i < 8 && len(c) > 0; i++ {
@@ -290,7 +291,7 @@ func routeAgrees(t *testing.T, data []byte) {
 			name, value, _ := strings.Cut(h, "=")
 			header.Add(name, value)
 		}
-		var segments []string // of what the node gets
+		var segments []string // of the path that the node gets
 		for s := range strings.SplitSeq(u.EscapedPath(), "/") {
 			decoded, err := url.PathUnescape(s)
 			if err != nil {
@@ -299,7 +300,7 @@ func routeAgrees(t *testing.T, data []byte) {
 			segments = append(segments, decoded)
 		}
 		name := strings.TrimSuffix(host, ".")
-		want, allowed := slowly(routes, method, name, segments, header)
+		want, allowed := specification(routes, method, name, segments, header)
 		got := rt.find(&http.Request{Method: method, Host: strings.ToUpper(host) + sent, URL: u, Header: header})
 		if got.route == nil != (want == nil) || want != nil && got.route.To != want.To {
 			t.Errorf("%s %s%s %v: got %+v, want %+v of %+v", method, host, path, header, got.route, want, routes)
@@ -314,12 +315,12 @@ func routeAgrees(t *testing.T, data []byte) {
 	}
 }
 
-func TestRouterAgreesWithASlowOne(t *testing.T) {
+func TestRouterMatchesItsSpecification(t *testing.T) {
 	r := rand.NewChaCha8([32]byte{1})
 	data := make([]byte, 100)
 	for range 20_000 {
 		r.Read(data)
-		routeAgrees(t, data[:20+int(data[0])%80])
+		compareRouter(t, data[:20+int(data[0])%80])
 		if t.Failed() {
 			return
 		}
@@ -328,10 +329,10 @@ func TestRouterAgreesWithASlowOne(t *testing.T) {
 
 func FuzzRouter(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05"))
-	f.Fuzz(routeAgrees)
+	f.Fuzz(compareRouter)
 }
 
-// FuzzRoutingPath asks that the path that is routed is the one that the node gets, segment by segment.
+// FuzzRoutingPath checks that a request is routed by the path that the node gets, segment by segment.
 func FuzzRoutingPath(f *testing.F) {
 	for _, s := range []string{"/", "/a/b", "/a%2Fb", "/a%2fb|", "/%C3%A4", "//", "/a%", "/%zz", "/a%252Fb", "*", "/a\\b%2F", "/é%2f", "/[%2f]"} {
 		f.Add(s)
@@ -355,7 +356,7 @@ func FuzzRoutingPath(f *testing.F) {
 	})
 }
 
-// Any host gives a name without panic, and its port and case do not count.
+// FuzzHostName checks that every host has a name, and that port and case do not matter.
 func FuzzHostName(f *testing.F) {
 	for _, s := range []string{"", ":", "a", "A.example.:80", "[::1]:80", "[::1]", "]:[", "a:b:c"} {
 		f.Add(s)

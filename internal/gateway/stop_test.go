@@ -16,12 +16,12 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// slow is a node whose answers wait for a word.
+// slow starts a node whose responses wait for release.
 func slow(t testing.TB) (addr string, arrived, release chan bool) {
 	arrived, release = make(chan bool, 10), make(chan bool, 10)
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		arrived <- true
-		io.Copy(io.Discard, r.Body) // or net/http would not notice that the client goes
+		io.Copy(io.Discard, r.Body) // else net/http would not notice that the client disconnects
 		select {
 		case <-release:
 			io.WriteString(w, "done")
@@ -30,7 +30,7 @@ func slow(t testing.TB) (addr string, arrived, release chan bool) {
 	})), arrived, release
 }
 
-// stopped cancels Run, and returns when the gateway takes no more connections.
+// stopping cancels Run. It returns when the gateway accepts no more connections.
 func (f *front) stopping(t testing.TB) {
 	t.Helper()
 	f.cancel()
@@ -43,7 +43,7 @@ func (f *front) stopping(t testing.TB) {
 	})
 }
 
-// Requests that are under way when the gateway stops are answered; connections that carry none end at once.
+// A gateway that stops finishes its requests, and closes idle connections at once.
 func TestStopLetsRequestsFinish(t *testing.T) {
 	node, arrived, release := slow(t)
 	f := start(t, "", "", node)
@@ -67,7 +67,7 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	} else {
 		io.Copy(io.Discard, resp.Body)
 	}
-	io.WriteString(busy, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n") // on the connection that is kept
+	io.WriteString(busy, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n") // on the kept connection
 	receive(t, "the request", arrived)
 
 	f.stopping(t)
@@ -76,7 +76,7 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	}
 	select {
 	case err := <-f.ended:
-		t.Fatalf("Run returned %v while a request was under way", err)
+		t.Fatalf("Run returned %v while a request was in progress", err)
 	default:
 	}
 	release <- true
@@ -94,15 +94,15 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	}
 }
 
-// What does not finish within the drain is cut, and what waits for a node is, too. Then Run returns.
-func TestStopCutsAfterTheDrain(t *testing.T) {
+// After the drain, the gateway cancels the remaining requests, on nodes and in the queue. Then Run returns.
+func TestStopCancelsAfterTheDrain(t *testing.T) {
 	node, arrived, _ := slow(t)
 	f := start(t, "drain: 300ms", "limit: {in_flight: 1, wait: 1m}", node)
 	one, two := dial(t, f.addr), dial(t, f.addr)
 	io.WriteString(one, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
 	receive(t, "the request", arrived)
 	io.WriteString(two, "GET /p HTTP/1.1\r\nHost: a\r\n\r\n")
-	await(t, "the second is in the queue", func() bool { return f.counted(t)["tenfold_upstream_queued{service=shop}"] == 1 })
+	await(t, "the second request is in the queue", func() bool { return f.counted(t)["tenfold_upstream_queued{service=shop}"] == 1 })
 	f.stopping(t)
 	err := receive(t, "Run to end", f.ended)
 	f.ended <- err
@@ -115,15 +115,15 @@ func TestStopCutsAfterTheDrain(t *testing.T) {
 		}
 	}
 	if log := f.events.text(); !strings.Contains(log, "drain is over") {
-		t.Errorf("the log does not say that requests were cut: %s", log)
+		t.Errorf("the log does not say that requests were cancelled: %s", log)
 	}
 	if n := len(f.access.list()); n != 2 {
 		t.Errorf("%d records when Run had returned", n)
 	}
 }
 
-// Cut ends a drain at once: the second signal.
-func TestCutEndsTheDrain(t *testing.T) {
+// Kill ends the drain at once, as at the second signal.
+func TestKillEndsTheDrain(t *testing.T) {
 	node, arrived, _ := slow(t)
 	f := start(t, "drain: 1h", "", node)
 	nc := dial(t, f.addr)
@@ -138,9 +138,9 @@ func TestCutEndsTheDrain(t *testing.T) {
 	}
 }
 
-// WebSockets live until the drain is over, and Run ends when the last of them has gone by itself.
+// WebSockets stay open until the end of the drain. Run ends early when the last of them closes.
 func TestStopAndWebSockets(t *testing.T) {
-	t.Run("they end by themselves", func(t *testing.T) {
+	t.Run("they close", func(t *testing.T) {
 		f := start(t, "drain: 1h", "", chat(t))
 		ctx, c := dialChat(t, f, nil)
 		says(t, ctx, c, "hello")
@@ -151,20 +151,20 @@ func TestStopAndWebSockets(t *testing.T) {
 		c.Close(1000, "bye")
 		f.ended <- receive(t, "Run to end", f.ended)
 	})
-	t.Run("they are cut", func(t *testing.T) {
+	t.Run("they are still open", func(t *testing.T) {
 		f := start(t, "drain: 200ms", "", chat(t))
 		ctx, c := dialChat(t, f, nil)
 		says(t, ctx, c, "hello")
 		f.stopping(t)
 		f.ended <- receive(t, "Run to end", f.ended)
 		if _, _, err := c.Read(ctx); err == nil || ctx.Err() != nil {
-			t.Errorf("the connection lives: %v", err)
+			t.Errorf("the connection is open: %v", err)
 		}
 	})
 }
 
-// A gateway that has stopped has no goroutine left, whatever was under way.
-func TestStopLeavesNothingBehind(t *testing.T) {
+// A gateway that has stopped has no goroutine, whatever was in progress.
+func TestStopEndsAllGoroutines(t *testing.T) {
 	node, arrived, _ := slow(t)
 	ws := chat(t)
 	before := runtime.NumGoroutine()
@@ -182,16 +182,16 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 		silent.Close()
 		c.CloseNow()
 	}
-	await(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= before+2 })
+	await(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-// A silent connection, as browsers keep in reserve, does not hold up the stop for the five seconds that net/http waits
-// for a first request on it.
-func TestStopDoesNotWaitForTheSilent(t *testing.T) {
+// A connection without a request, as browsers keep in reserve, does not delay the stop. (net/http waits five seconds for
+// the first request on it.)
+func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	node, _, _ := slow(t)
 	f := start(t, "", "", node)
 	nc := dial(t, f.addr)
-	await(t, "it is accepted", func() bool { return f.counted(t)["active_connections"] == 1 })
+	await(t, "the connection is accepted", func() bool { return f.counted(t)["active_connections"] == 1 })
 	begun := time.Now()
 	f.cancel()
 	f.ended <- receive(t, "Run to end", f.ended)
@@ -201,8 +201,8 @@ func TestStopDoesNotWaitForTheSilent(t *testing.T) {
 	}
 }
 
-// A port that is taken is an error before anything runs, with a hint, and the other addresses are given back.
-func TestListenOnATakenPort(t *testing.T) {
+// Listen reports a port that is in use, with a hint, and closes the other addresses.
+func TestListenOnAPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -226,12 +226,12 @@ func TestListenOnATakenPort(t *testing.T) {
 			t.Errorf("%s: %v, hint %q", address, err, e.Hint())
 		}
 		if _, err := net.Dial("tcp", g.Addrs()[0].String()); err == nil {
-			t.Error("the other address is still taken")
+			t.Error("the other address is still open")
 		}
 	}
 }
 
-// Run ends by itself when a listener breaks, and says which.
+// Run ends when a listener fails. The error names the listener.
 func TestRunEndsWithItsListener(t *testing.T) {
 	node, _, _ := slow(t)
 	f := start(t, "", "", node)
@@ -243,7 +243,7 @@ func TestRunEndsWithItsListener(t *testing.T) {
 	}
 }
 
-// A certificate that cannot be used is an error of New.
+// New reports a certificate that cannot be loaded.
 func TestBadCertificate(t *testing.T) {
 	_, err := New(&config.Config{TLS: &config.TLS{Cert: "/no/such.pem", Key: "/no/such.key"}}, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), `load certificate "/no/such.pem": `) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// chunk is data as one chunk.
+// chunk returns data as one chunk.
 func chunk(data string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(data), data) }
 
 const (
@@ -21,7 +21,7 @@ const (
 	endChunked   = "0\r\n\r\n"
 )
 
-// echo answers with each piece of the body as it comes.
+// echo responds with each piece of the body when it arrives.
 func echo(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	rc.EnableFullDuplex()
@@ -39,7 +39,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A request and its answer may be under way at once: each piece that goes in comes out before the next goes in.
+// A request and its response may be in progress at the same time: the client gets each piece back before it sends the next.
 func TestFullDuplexOverHTTP1(t *testing.T) {
 	f := start(t, "", "", address(serve(t, echo)))
 	nc := dial(t, f.addr)
@@ -54,25 +54,25 @@ func TestFullDuplexOverHTTP1(t *testing.T) {
 		piece := fmt.Sprintf("piece %d.", i)
 		io.WriteString(nc, chunk(piece))
 		if _, err := io.ReadFull(resp.Body, buf[:len(piece)]); err != nil || string(buf[:len(piece)]) != piece {
-			t.Fatalf("piece %d came back as %q, %v", i, buf[:len(piece)], err)
+			t.Fatalf("piece %d: got %q, %v", i, buf[:len(piece)], err)
 		}
 		all += piece
 	}
 	io.WriteString(nc, endChunked)
 	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
-		t.Errorf("after the end: %q, %v", rest, err)
+		t.Errorf("after the last piece: %q, %v", rest, err)
 	}
 	if !resp.Close {
-		t.Error("an answer that overtook its request did not close the connection")
+		t.Error("a response that started before the end of its request did not close the connection")
 	}
 	if rec := f.access.wait(t, 1)[0]; rec["bytes"] != int64(len(all)) || rec["reason"] != nil {
 		t.Errorf("record %v", rec)
 	}
 }
 
-// What a node has begun to answer does not take anything away from what is still being sent to it.
-func TestEarlyAnswerLosesNoByteOfTheUpload(t *testing.T) {
-	const size = 300 << 10 // more than net/http would read ahead
+// A node that responds early still gets every byte of the request.
+func TestEarlyResponseLosesNoByteOfTheUpload(t *testing.T) {
+	const size = 300 << 10 // more than net/http reads ahead
 	for _, framing := range []string{"length", "chunked"} {
 		t.Run(framing, func(t *testing.T) {
 			f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -117,7 +117,7 @@ func TestEarlyAnswerLosesNoByteOfTheUpload(t *testing.T) {
 	}
 }
 
-// pattern is so many bytes, no two stretches of them alike.
+// pattern reads as left bytes without repetition.
 type pattern struct {
 	at   uint32
 	left int
@@ -136,7 +136,7 @@ func (p *pattern) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// sumOf reads all of r and says how much it was, and of what.
+// sumOf reads all of r and returns its length and a checksum.
 func sumOf(r io.Reader) (string, error) {
 	var n, sum uint64
 	buf := make([]byte, 32<<10)
@@ -155,8 +155,8 @@ func sumOf(r io.Reader) (string, error) {
 	}
 }
 
-// A node may refuse an upload as soon as it has seen its head. The client hears of it though it has not sent, and may
-// never send, the rest; and the node is free again.
+// A node may refuse an upload as soon as it has read the header. The client gets the response before it has sent the rest of
+// the body, and the slot of the node becomes free.
 func TestEarlyRefusalReachesAClientThatStalls(t *testing.T) {
 	for name, send := range map[string]string{
 		"length":           "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome",
@@ -169,7 +169,7 @@ func TestEarlyRefusalReachesAClientThatStalls(t *testing.T) {
 				t.Parallel()
 				f := start(t, "limits: {body_rate: 0}", "", serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) {
 					fmt.Fprintf(nc, "HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
-					io.Copy(io.Discard, nc) // until the gateway lets go
+					io.Copy(io.Discard, nc) // until the gateway closes the connection
 				}))
 				if got := sendRaw(t, f.addr, send); !strings.HasPrefix(got, "HTTP/1.1 401") || !strings.HasSuffix(got, "\r\n\r\n"+text) ||
 					!strings.Contains(got, "Connection: close\r\n") {
@@ -181,7 +181,7 @@ func TestEarlyRefusalReachesAClientThatStalls(t *testing.T) {
 	}
 }
 
-// The same with a client that sends on, all of it, and only then looks for an answer.
+// The same for a client that sends the whole body before it reads the response.
 func TestEarlyRefusalOfALargeUpload(t *testing.T) {
 	f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
@@ -195,8 +195,8 @@ func TestEarlyRefusalOfALargeUpload(t *testing.T) {
 	}
 }
 
-// A node that dies while a client pauses its upload: the client is told now, not when it goes on.
-func TestNodeDiesWhileTheClientPauses(t *testing.T) {
+// When a node fails while the client pauses its upload, the client gets the response at once.
+func TestNodeFailsWhileTheClientPauses(t *testing.T) {
 	f := start(t, "limits: {body_rate: 0}", "", serveRaw(t, func(nc net.Conn, r *http.Request, _ *bufio.Reader) {
 		r.Body.Read(make([]byte, 4))
 	}))
@@ -206,8 +206,8 @@ func TestNodeDiesWhileTheClientPauses(t *testing.T) {
 	}
 }
 
-// The clock for an answer's header stops with the header, even when the request's body ends later.
-func TestTimeoutDoesNotCutAnAnswerThatHasBegun(t *testing.T) {
+// The timeout for a response's header ends with the header, even when the request's body ends later.
+func TestTimeoutEndsWithTheHeader(t *testing.T) {
 	release := make(chan struct{})
 	f := start(t, "", "timeout: 50ms", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
@@ -224,13 +224,13 @@ func TestTimeoutDoesNotCutAnAnswerThatHasBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.WriteString(nc, chunk("some")+endChunked)
-	time.AfterFunc(200*time.Millisecond, func() { close(release) }) // long after the timeout, which is to have no effect
+	time.AfterFunc(200*time.Millisecond, func() { close(release) }) // long after the timeout, which must have no effect
 	if got, err := io.ReadAll(resp.Body); string(got) != "done" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
 
-// A node that takes nothing of a body is one that does not answer. The time that the client takes does not count.
+// A node that does not read a body runs into the timeout. The time that the client takes does not count.
 func TestNodeThatDoesNotReadTheBody(t *testing.T) {
 	t.Run("never", func(t *testing.T) {
 		hang := make(chan bool)
@@ -250,7 +250,7 @@ func TestNodeThatDoesNotReadTheBody(t *testing.T) {
 		io.WriteString(nc, beginChunked)
 		for range 5 {
 			io.WriteString(nc, chunk("some"))
-			time.Sleep(100 * time.Millisecond) // the client's time
+			time.Sleep(100 * time.Millisecond) // the client is slow
 		}
 		io.WriteString(nc, endChunked)
 		if resp, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil || resp.StatusCode != 200 || resp.Header.Get("X-Got") != "20" {
@@ -259,7 +259,7 @@ func TestNodeThatDoesNotReadTheBody(t *testing.T) {
 	})
 }
 
-// Bodies pass through without being held: 100 MB each way in little memory.
+// The gateway streams large bodies: 100 MB in each direction need little memory.
 func TestLargeBodiesInLittleMemory(t *testing.T) {
 	a, top := secure(t)
 	plain, tls := start(t, "", "", sink(t)), start(t, top, "", sink(t))
@@ -295,11 +295,11 @@ func TestLargeBodiesInLittleMemory(t *testing.T) {
 				peak = max(peak, heap())
 			}
 			if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-				t.Errorf("after the end: %d bytes, %v", n, err)
+				t.Errorf("after the last byte: %d bytes, %v", n, err)
 			}
 			t.Logf("heap of client, gateway and node: %d KiB at most, %d KiB before", peak>>10, before>>10)
 			if peak > before+32<<20 {
-				t.Errorf("the heap grew from %d to %d bytes while 2 x %d passed", before, peak, c.size)
+				t.Errorf("the heap grew from %d to %d bytes during 2 x %d bytes", before, peak, c.size)
 			}
 		})
 	}
@@ -311,7 +311,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// watched is so many zeros, and looks at the heap while they are read.
+// watched reads as left zeros, and measures the heap during the reads.
 type watched struct {
 	left int
 	peak *uint64
@@ -329,7 +329,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// sink is a node that reads everything and answers with as much.
+// sink starts a node that reads the whole body and responds with a body of the same length.
 func sink(t testing.TB) string {
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
@@ -348,8 +348,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// A client that goes away in the middle of an answer frees the node at once, and is recorded.
-func TestClientLeavesInTheMiddleOfAnAnswer(t *testing.T) {
+// A client that disconnects during a response frees the node at once, and the record says so.
+func TestClientDisconnectsDuringTheResponse(t *testing.T) {
 	left := make(chan error, 1)
 	f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "some")
@@ -365,18 +365,18 @@ func TestClientLeavesInTheMiddleOfAnAnswer(t *testing.T) {
 	}
 	resp.Body.Read(make([]byte, 4))
 	nc.Close()
-	receive(t, "the node to hear of it", left)
+	receive(t, "the node's request to be cancelled", left)
 	if rec := f.access.wait(t, 1)[0]; rec["status"] != int64(200) || rec["reason"] != "client_gone" {
 		t.Errorf("record %v", rec)
 	}
 	await(t, "the node is free", func() bool { return f.InFlight("shop-1") == 0 })
 	if n := f.Nodes("shop")[0].Failures; n != 0 {
-		t.Errorf("the node was blamed %d times", n)
+		t.Errorf("the node has %d failures", n)
 	}
 }
 
-// A client that goes away before there is an answer is recorded as 499, and the node hears of it.
-func TestClientLeavesBeforeTheAnswer(t *testing.T) {
+// A client that disconnects before the response is recorded as 499, and the node's request is cancelled.
+func TestClientDisconnectsBeforeTheResponse(t *testing.T) {
 	for name, send := range map[string]string{
 		"GET":          "GET /p HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST":         "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nsome",
@@ -396,20 +396,20 @@ func TestClientLeavesBeforeTheAnswer(t *testing.T) {
 			io.WriteString(nc, send)
 			receive(t, "the request to arrive", arrived)
 			nc.Close()
-			receive(t, "the node to hear of it", left)
+			receive(t, "the node's request to be cancelled", left)
 			if rec := f.access.wait(t, 1)[0]; rec["status"] != int64(499) || rec["reason"] != "client_gone" {
 				t.Errorf("record %v", rec)
 			}
 			if s := f.Nodes("shop")[0]; s.Failures != 0 || s.Requests != 1 {
-				t.Errorf("the node was asked %d times, and blamed %d times", s.Requests, s.Failures)
+				t.Errorf("the node has %d requests and %d failures", s.Requests, s.Failures)
 			}
 		})
 	}
 }
 
-// An answer that breaks off at the node breaks off at the client: it never looks whole. (HTTP/1.0 is the exception: to
-// its clients, an answer of unknown length ends with the connection, whatever the reason.)
-func TestNodeBreaksOffItsAnswer(t *testing.T) {
+// A response that the node does not finish never looks complete to the client. (HTTP/1.0 is the exception: there, a response
+// of unknown length ends with the connection, for any reason.)
+func TestNodeDoesNotFinishItsResponse(t *testing.T) {
 	a, top := secure(t)
 	big := strings.Repeat("x", 40<<10)
 	for name, text := range map[string]string{
@@ -424,7 +424,7 @@ func TestNodeBreaksOffItsAnswer(t *testing.T) {
 		for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
 			t.Run(name+"/"+proto, func(t *testing.T) {
 				t.Parallel()
-				addr := serveRaw(t, answers(text))
+				addr := serveRaw(t, responds(text))
 				c, url := newClient(t), "http://"
 				var f *front
 				if proto == "HTTP/2" {
@@ -438,7 +438,7 @@ func TestNodeBreaksOffItsAnswer(t *testing.T) {
 				}
 				defer resp.Body.Close()
 				if body, err := io.ReadAll(resp.Body); err == nil {
-					t.Errorf("the answer looked whole: %d, %d bytes", resp.StatusCode, len(body))
+					t.Errorf("the response looked complete: %d, %d bytes", resp.StatusCode, len(body))
 				}
 				if rec := f.access.wait(t, 1)[0]; rec["status"] != int64(200) || rec["reason"] != "answer_broken" {
 					t.Errorf("record %v", rec)
@@ -448,9 +448,9 @@ func TestNodeBreaksOffItsAnswer(t *testing.T) {
 	}
 }
 
-// An answer whose length is not what it says: one that is short never looks whole, and what is too much is never taken
-// for the answer to somebody else.
-func TestAnswerOfAnotherLengthThanItSays(t *testing.T) {
+// A response that is shorter than its length never looks complete. Bytes behind the length are never read as the response to
+// another request.
+func TestResponseOfWrongLength(t *testing.T) {
 	const fake = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	says := map[string]string{
 		"/long":  "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood" + fake,
@@ -483,12 +483,12 @@ func TestAnswerOfAnotherLengthThanItSays(t *testing.T) {
 			t.Errorf("%s %s: %d %q", c.method, c.path, resp.StatusCode, body)
 		}
 		if _, body := f.get(t, "/next"); body != "real" {
-			t.Errorf("after %s %s, the next answer was %q", c.method, c.path, body)
+			t.Errorf("after %s %s, the next response was %q", c.method, c.path, body)
 		}
 	}
 }
 
-// A client that takes nothing of its answer is dropped after the write timeout.
+// The gateway closes the connection of a client that does not read its response for the write timeout.
 func TestClientThatDoesNotRead(t *testing.T) {
 	f := start(t, "limits: {write_timeout: 1s}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 64<<10)
@@ -507,7 +507,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	await(t, "the node is free", func() bool { return f.InFlight("shop-1") == 0 })
 }
 
-// What a request leaves behind is nothing: connections to the node are kept, bounded, and everything else goes.
+// A request leaves no goroutine behind. The number of kept connections to the node is bounded.
 func TestRequestsLeaveNoGoroutinesBehind(t *testing.T) {
 	f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/early" {
@@ -533,7 +533,7 @@ func TestRequestsLeaveNoGoroutinesBehind(t *testing.T) {
 		req, _ := http.NewRequest("POST", f.url(path), body)
 		resp, err := c.Do(req)
 		if err != nil {
-			var op *net.OpError // the client may notice that nobody reads its upload before it sees the answer
+			var op *net.OpError // the client may find that its upload is not read before it sees the response
 			if path == "/early" && errors.As(err, &op) {
 				return
 			}
@@ -545,7 +545,7 @@ func TestRequestsLeaveNoGoroutinesBehind(t *testing.T) {
 	settle := func() int {
 		tr.CloseIdleConnections()
 		n := runtime.NumGoroutine()
-		for range 200 { // connections end on both sides
+		for range 200 { // both sides close their connections
 			time.Sleep(time.Millisecond)
 			n = min(n, runtime.NumGoroutine())
 		}
@@ -559,6 +559,6 @@ func TestRequestsLeaveNoGoroutinesBehind(t *testing.T) {
 		one(i)
 	}
 	var after int
-	await(t, "the goroutines are gone", func() bool { after = settle(); return after <= before+5 })
+	await(t, "the goroutines have ended", func() bool { after = settle(); return after <= before+5 })
 	t.Logf("%d goroutines before, %d after", before, after)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// chat is a node that repeats each message, and closes with what "close CODE" asks for.
+// chat starts a node that sends each message back, and closes with CODE after the message "close CODE".
 func chat(t testing.TB) string {
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"chat"}, InsecureSkipVerify: true})
@@ -31,7 +31,7 @@ func chat(t testing.TB) string {
 			}
 			var code int
 			if _, err := fmt.Sscanf(string(data[:min(len(data), 20)]), "close %d", &code); err == nil {
-				c.Close(websocket.StatusCode(code), "as you wish")
+				c.Close(websocket.StatusCode(code), "requested")
 				return
 			}
 			if c.Write(r.Context(), kind, data) != nil {
@@ -58,7 +58,7 @@ func dialChat(t testing.TB, f *front, o *websocket.DialOptions) (context.Context
 	return ctx, c
 }
 
-// says sends a message and returns what comes back.
+// says sends a message and returns the next message of the node.
 func says(t testing.TB, ctx context.Context, c *websocket.Conn, message string) string {
 	t.Helper()
 	if err := c.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
@@ -88,13 +88,13 @@ func TestWebSocket(t *testing.T) {
 			large := strings.Repeat("large ", 500_000)
 			for _, m := range []string{"hello", "", large} {
 				if got := says(t, ctx, c, m); got != m {
-					t.Errorf("%d bytes came back as %d", len(m), len(got))
+					t.Errorf("sent %d bytes, got %d back", len(m), len(got))
 				}
 			}
 			if n := f.counted(t)["active_connections"]; n != 1 {
 				t.Errorf("%v active connections", n)
 			}
-			reading := c.CloseRead(ctx) // pongs are read by a reader
+			reading := c.CloseRead(ctx) // a reader must read the pongs
 			if err := c.Ping(ctx); err != nil {
 				t.Errorf("ping: %v", err)
 			}
@@ -110,13 +110,13 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// What the node says at its end is what the client hears, and the other way round.
+// Close codes reach the other side, in both directions.
 func TestWebSocketCloseCodes(t *testing.T) {
 	f := start(t, "", "", chat(t))
 	for _, code := range []websocket.StatusCode{1000, 1001, 1011, 4321} {
 		ctx, c := dialChat(t, f, nil)
 		c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, "close %d", code))
-		if _, _, err := c.Read(ctx); websocket.CloseStatus(err) != code || !strings.Contains(err.Error(), "as you wish") {
+		if _, _, err := c.Read(ctx); websocket.CloseStatus(err) != code || !strings.Contains(err.Error(), "requested") {
 			t.Errorf("%d: %v", code, err)
 		}
 		_, c = dialChat(t, f, nil)
@@ -126,8 +126,8 @@ func TestWebSocketCloseCodes(t *testing.T) {
 	}
 }
 
-// A drain lets upgraded connections live as long as it lasts, then cuts them; no place was held by them.
-func TestDrainCutsWebSockets(t *testing.T) {
+// A drain keeps upgraded connections until it ends, and then closes them. They hold no slot of the node.
+func TestDrainClosesWebSockets(t *testing.T) {
 	f := start(t, "", "limit: 1", chat(t), chat(t))
 	var conns []*websocket.Conn
 	var ctx context.Context
@@ -144,7 +144,7 @@ func TestDrainCutsWebSockets(t *testing.T) {
 	drain, cut := context.WithCancel(ctx)
 	drained := make(chan error, 1)
 	go func() { drained <- f.Drain(drain, "shop", "shop-1") }()
-	await(t, "the drain has begun", func() bool { return f.Nodes("shop")[0].State.String() == "draining" })
+	await(t, "the node is draining", func() bool { return f.Nodes("shop")[0].State.String() == "draining" })
 	for _, c := range conns {
 		if got := says(t, ctx, c, "still here?"); got != "still here?" {
 			t.Errorf("got %q", got)
@@ -162,12 +162,12 @@ func TestDrainCutsWebSockets(t *testing.T) {
 		}
 	}
 	if alive != 6-on {
-		t.Errorf("%d connections live, %d were on the other node", alive, 6-on)
+		t.Errorf("%d connections are open, %d were on the other node", alive, 6-on)
 	}
 }
 
-// Only websocket is let through, and only what a node has agreed to.
-func TestUpgradeThatIsNotAgreedTo(t *testing.T) {
+// Only upgrades to websocket pass, and only if the node accepts them.
+func TestUpgradeThatIsRefused(t *testing.T) {
 	const ask = "GET /p HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 	for _, row := range []struct{ name, says, want string }{
 		{"refused", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 403 Forbidden"},
@@ -180,7 +180,7 @@ func TestUpgradeThatIsNotAgreedTo(t *testing.T) {
 			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\nhello"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			f := start(t, "", "retry: off", serveRaw(t, answers(row.says)))
+			f := start(t, "", "retry: off", serveRaw(t, responds(row.says)))
 			nc := dial(t, f.addr)
 			io.WriteString(nc, ask)
 			got := make([]byte, len(row.want))
@@ -194,7 +194,7 @@ func TestUpgradeThatIsNotAgreedTo(t *testing.T) {
 	}
 }
 
-// What a client sends before the upgrade is agreed to arrives behind it.
+// Bytes that a client sends before the upgrade is accepted reach the node after it.
 func TestUpgradeWithEarlyData(t *testing.T) {
 	f := start(t, "", "", serveRaw(t, func(nc net.Conn, r *http.Request, br *bufio.Reader) {
 		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
@@ -214,8 +214,8 @@ func TestUpgradeWithEarlyData(t *testing.T) {
 	}
 }
 
-// Bytes that are under way when one side ends still reach the other.
-func TestUpgradedConnectionLosesNothingAtItsEnd(t *testing.T) {
+// Bytes that are in transit when one side closes still reach the other side.
+func TestUpgradedConnectionLosesNoByteAtItsEnd(t *testing.T) {
 	const size = 3 << 20
 	f := start(t, "", "", serveRaw(t, func(nc net.Conn, r *http.Request, br *bufio.Reader) {
 		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
@@ -229,7 +229,7 @@ func TestUpgradedConnectionLosesNothingAtItsEnd(t *testing.T) {
 	nc := dial(t, f.addr)
 	io.WriteString(nc, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	stop := make(chan struct{})
-	go func() { // a client that talks while the node says goodbye
+	go func() { // the client sends while the node closes
 		defer close(stop)
 		for {
 			if _, err := io.WriteString(nc, "some words\n"); err != nil {

@@ -10,8 +10,8 @@ import (
 
 var trustedNets = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 
-// FuzzClientOf asks of the walk over X-Forwarded-For: the client is the peer or somebody on the list; everything to its
-// right is trusted; a peer that is not trusted is not listened to; and the list is passed on as it came.
+// FuzzClientOf checks the client that X-Forwarded-For yields. The client is the peer or an address of the list. All addresses
+// to the right of it are trusted. The list of a peer that is not trusted is ignored, and any other list stays unchanged.
 func FuzzClientOf(f *testing.F) {
 	for _, s := range []string{"", ",", "1.2.3.4", "6.6.6.6, 1.2.3.4, 10.0.0.1", "unknown, 10.0.0.1", "[2001:db8::1]:80, fd00::1", "::ffff:10.0.0.1", "fe80::1%eth0", "1.2.3.4:80", "1.2.3.4\t, 10.0.0.1 "} {
 		f.Add(s, true)
@@ -25,7 +25,7 @@ func FuzzClientOf(f *testing.F) {
 		client, chain := clientOf(peer, []string{list}, trustedNets, believed)
 		if !believed {
 			if client != peer || chain != "" {
-				t.Errorf("a stranger made itself %v behind %q", client, chain)
+				t.Errorf("a peer that is not trusted became %v with %q", client, chain)
 			}
 			return
 		}
@@ -48,14 +48,14 @@ func FuzzClientOf(f *testing.F) {
 				return
 			}
 			if !contains(trustedNets, hop) {
-				t.Fatalf("%q: client %v is behind %v, who is not trusted", list, client, hop)
+				t.Fatalf("%q: client %v is behind %v, which is not trusted", list, client, hop)
 			}
 		}
 	})
 }
 
-// FuzzForwarded sends odd names and values through the policy: what comes out can be written in a header, and says of the
-// client what we know and not what it says.
+// FuzzForwarded sends arbitrary names and values through the policy. The resulting fields are valid in a header, and they
+// describe the client as the connection does, not as the request does.
 func FuzzForwarded(f *testing.F) {
 	f.Add("shop.example", "X-Forwarded-For", "6.6.6.6")
 	f.Add(`a";for=6.6.6.6;x="`, "Forwarded", "for=6.6.6.6")

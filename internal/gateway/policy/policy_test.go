@@ -16,47 +16,47 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
-// A request meets the policies in the order in which they are written, and its answer the other way round.
+// A request passes the policies in the order in which they are written, and its response in the reverse order.
 func TestChainRunsInReadingOrder(t *testing.T) {
-	var met []string
+	var passed []string
 	step := func(name string) Policy {
 		return func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				met = append(met, name)
+				passed = append(passed, name)
 				next.ServeHTTP(w, r)
-				met = append(met, "/"+name)
+				passed = append(passed, "/"+name)
 			})
 		}
 	}
-	end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { met = append(met, "end") })
+	end := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = append(passed, "end") })
 	Chain(step("a"), step("b"), step("c"))(end).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-	if want := []string{"a", "b", "c", "end", "/c", "/b", "/a"}; !slices.Equal(met, want) {
-		t.Errorf("met %v, want %v", met, want)
+	if want := []string{"a", "b", "c", "end", "/c", "/b", "/a"}; !slices.Equal(passed, want) {
+		t.Errorf("passed %v, want %v", passed, want)
 	}
-	met = nil
+	passed = nil
 	Chain()(end).ServeHTTP(nil, nil)
-	if !slices.Equal(met, []string{"end"}) {
-		t.Errorf("an empty chain met %v", met)
+	if !slices.Equal(passed, []string{"end"}) {
+		t.Errorf("an empty chain passed %v", passed)
 	}
 }
 
-// Every request has one record, handed to each end once, whatever the handler does.
-func TestRecordedKnowsHowItEnded(t *testing.T) {
+// Record calls each observer once per request with the request's exchange, whatever the handler does.
+func TestRecordCallsItsObservers(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		status  int
 		bytes   int64
 	}{
-		"nothing":       {func(http.ResponseWriter, *http.Request) {}, 200, 0},
-		"a body":        {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }, 200, 4},
-		"a status":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); io.WriteString(w, "no") }, 404, 2},
-		"hints before":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(201) }, 201, 0},
-		"the first one": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); w.WriteHeader(200) }, 404, 0},
+		"nothing":      {func(http.ResponseWriter, *http.Request) {}, 200, 0},
+		"a body":       {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }, 200, 4},
+		"a status":     {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); io.WriteString(w, "no") }, 404, 2},
+		"early hints":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(201) }, 201, 0},
+		"two statuses": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404); w.WriteHeader(200) }, 404, 0},
 		"a problem": {func(w http.ResponseWriter, r *http.Request) {
 			problem.Write(w, r, &problem.Problem{Status: 503, Reason: "x"})
 		}, 503, 91},
-		"a broken answer": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, 200, 0},
-		"nobody there": {func(w http.ResponseWriter, r *http.Request) {
+		"a broken response": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic(http.ErrAbortHandler) }, 200, 0},
+		"no client": {func(w http.ResponseWriter, r *http.Request) {
 			exchange.From(r).Status = 499
 			panic(http.ErrAbortHandler)
 		}, 499, 0},
@@ -64,7 +64,7 @@ func TestRecordedKnowsHowItEnded(t *testing.T) {
 		var ended []*exchange.Exchange
 		end := func(r *http.Request, rec *exchange.Exchange) {
 			if exchange.From(r) != rec {
-				t.Error("another record than the request's")
+				t.Error("the exchange is not that of the request")
 			}
 			ended = append(ended, rec)
 		}
@@ -73,7 +73,7 @@ func TestRecordedKnowsHowItEnded(t *testing.T) {
 			Record(end, end)(c.handler).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 		}()
 		if len(ended) != 2 || ended[0] != ended[1] {
-			t.Errorf("%s: ends were told %d times", name, len(ended))
+			t.Errorf("%s: the observers were called %d times", name, len(ended))
 			continue
 		}
 		if rec := ended[0]; rec.Status != c.status || rec.Bytes != c.bytes || rec.Took < 0 || rec.Client.String() != "192.0.2.1" {
@@ -81,12 +81,12 @@ func TestRecordedKnowsHowItEnded(t *testing.T) {
 		}
 	}
 	if exchange.From(httptest.NewRequest("GET", "/", nil)) != nil {
-		t.Error("there is a record outside of Record")
+		t.Error("there is an exchange without Record")
 	}
 }
 
-// What lies below can still be reached, by http.ResponseController.
-func TestRecordedKeepsFlush(t *testing.T) {
+// http.ResponseController reaches the writer below.
+func TestRecordKeepsFlush(t *testing.T) {
 	w := httptest.NewRecorder()
 	Record()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).Flush(); err != nil {
@@ -98,7 +98,7 @@ func TestRecordedKeepsFlush(t *testing.T) {
 	}
 }
 
-// The access log says why the gateway answered itself, with the cause, and leaves out what it does not know.
+// The access log has the reason of a problem and its cause. It omits unknown attributes.
 func TestAccessLogOfAProblem(t *testing.T) {
 	var line strings.Builder
 	log := slog.New(slog.NewTextHandler(&line, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -122,8 +122,8 @@ func TestAccessLogOfAProblem(t *testing.T) {
 	}
 }
 
-// Without a connection below, bodies are bounded all the same.
-func TestBodyIsBounded(t *testing.T) {
+// The size of a body is limited without an engine, too.
+func TestBodyIsLimited(t *testing.T) {
 	limits := config.Limits{BodyBytes: 4, BodyRate: 500, BodyGrace: time.Minute}
 	for _, c := range []struct {
 		body   string

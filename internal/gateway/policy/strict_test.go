@@ -24,8 +24,8 @@ func TestAmbiguousPaths(t *testing.T) {
 	}
 }
 
-// FuzzAmbiguousPath asks that a path that passes names the same thing however a server reads it: after the dot segments
-// are resolved, with a backslash as slash, and with path parameters cut off.
+// FuzzAmbiguousPath checks that a path that passes names the same resource in every way that servers read it: with dot
+// segments resolved, with a backslash as slash, and without path parameters.
 func FuzzAmbiguousPath(f *testing.F) {
 	for _, s := range []string{"/", "/a/../b", "/..;/", "/%2e%2e/", `/..\`, "/a;/../b", "//..//", "/.a/..b", "/a/%00", "*"} {
 		f.Add(s)
@@ -46,7 +46,7 @@ func FuzzAmbiguousPath(f *testing.F) {
 		} {
 			p := read(u.Path)
 			if got, want := path.Clean(p), "/"+strings.Join(strings.FieldsFunc(p, func(r rune) bool { return r == '/' }), "/"); got != want {
-				t.Errorf("%q is %q to one and %q to the other", u.Path, want, got)
+				t.Errorf("%q is %q to one server and %q to another", u.Path, want, got)
 			}
 		}
 	})

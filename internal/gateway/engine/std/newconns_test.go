@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-func TestSilentConnectionsAreTurnedAway(t *testing.T) {
+// closeSilent closes connections that stay silent for silentTime, and no others.
+func TestSilentConnectionsAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n newConns
 		end := func(silent bool) <-chan time.Time {
@@ -26,28 +27,28 @@ func TestSilentConnectionsAreTurnedAway(t *testing.T) {
 			t.Cleanup(func() { server.Close() })
 			return ended
 		}
-		begun := time.Now()
+		start := time.Now()
 		active, silent := end(false), end(true)
 		ctx, cancel := context.WithCancel(t.Context())
-		over := make(chan bool)
+		done := make(chan bool)
 		go func() {
 			n.closeSilent(ctx)
-			close(over)
+			close(done)
 		}()
 		time.Sleep(silentTime / 2)
-		late := end(true)
-		if took := (<-silent).Sub(begun); took != silentTime {
-			t.Errorf("the silent one was closed after %v", took)
+		newer := end(true)
+		if took := (<-silent).Sub(start); took != silentTime {
+			t.Errorf("the silent connection was closed after %v", took)
 		}
-		if took := (<-late).Sub(begun); took != silentTime*3/2 {
-			t.Errorf("the late one was closed after %v", took)
+		if took := (<-newer).Sub(start); took != silentTime*3/2 {
+			t.Errorf("the newer connection was closed after %v", took)
 		}
 		select {
 		case <-active:
-			t.Error("the active one was closed")
+			t.Error("the active connection was closed")
 		default:
 		}
 		cancel()
-		<-over
+		<-done
 	})
 }

@@ -14,12 +14,12 @@ import (
 	"testing"
 )
 
-// TestAnswers compares what a node says with what a client gets, octet by octet but for Date.
-func TestAnswers(t *testing.T) {
+// TestResponses compares the response of a node with the one that the client gets, octet by octet except for Date.
+func TestResponses(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	const text = "Content-Type: text/plain\r\n"
 	for _, row := range []struct {
-		name, method, says, want string
+		name, method, node, want string
 	}{
 		{"length", "GET", ok + text + "Content-Length: 4\r\n\r\nbody", ok + "Content-Length: 4\r\n" + text + "\r\nbody"},
 		{"chunked", "GET", ok + text + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
@@ -38,15 +38,15 @@ func TestAnswers(t *testing.T) {
 		{"unknown status", "GET", "HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 299 status code 299\r\nContent-Length: 0\r\n\r\n"},
 		{"103", "GET", "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\nConnection: X\r\nX: y\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
 			"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n"},
-		{"102 and 100 are for us", "GET", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
+		{"102 and 100 are not passed on", "GET", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
 			ok + "Content-Length: 0\r\n\r\n"},
 		{"hop by hop", "GET", ok + "Connection: X-Secret, keep-alive\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n" +
 			"Upgrade: h2c\r\nTrailer: X\r\nProxy-Connection: close\r\nX: y\r\nContent-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\nX: y\r\n\r\n"},
-		{"trailer that nobody asked for", "GET", ok + "Trailer: X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
+		{"trailer without TE", "GET", ok + "Trailer: X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
 			ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 		{"several of a name", "GET", ok + "Set-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n"},
 
-		// What could be read in two ways is a 502.
+		// An ambiguous or malformed response becomes a 502.
 		{"CL and TE", "GET", ok + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "502 node_failed"},
 		{"two CL", "GET", ok + "Content-Length: 4\r\nContent-Length: 4\r\n\r\nbody", "502 node_failed"},
 		{"CL list", "GET", ok + "Content-Length: 4, 4\r\n\r\nbody", "502 node_failed"},
@@ -61,12 +61,12 @@ func TestAnswers(t *testing.T) {
 		{"half a header", "GET", ok + "Content-", "502 node_failed"},
 		{"half a body", "GET", ok + "Content-Length: 4\r\n\r\nbo", "502 node_failed"},
 		{"header of 65 KiB", "GET", ok + "X: " + strings.Repeat("x", 65<<10) + "\r\n\r\n", "502 node_failed"},
-		{"upgrade that nobody asked for", "GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "502 node_failed"},
+		{"upgrade without a request for it", "GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "502 node_failed"},
 		{"endless 103", "GET", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 20), "502 node_failed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t, "", "retry: off", serveRaw(t, answers(row.says)))
+			f := start(t, "", "retry: off", serveRaw(t, responds(row.node)))
 			got := sendRaw(t, f.addr, row.method+" /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 			if strings.HasPrefix(row.want, "502") {
 				for strings.HasPrefix(got, "HTTP/1.1 103 ") {
@@ -82,27 +82,27 @@ func TestAnswers(t *testing.T) {
 				}
 				return
 			}
-			if got := withoutOurs(got); got != row.want {
+			if got := withoutOwn(got); got != row.want {
 				t.Errorf("got  %q\nwant %q", got, row.want)
 			}
 		})
 	}
 }
 
-// withoutOurs removes what net/http adds to an answer: Date, and Connection because the client asked for it.
-func withoutOurs(answer string) string {
-	lines := strings.SplitAfter(answer, "\r\n")
+// withoutOwn removes the fields that the server adds to a response: Date, and Connection because the client asked for it.
+func withoutOwn(response string) string {
+	lines := strings.SplitAfter(response, "\r\n")
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
 		return strings.HasPrefix(l, "Date: ") || l == "Connection: close\r\n"
 	}), "")
 }
 
-// A trailer reaches who says TE: trailers, is not mixed up with a header of the same name, and one that was not announced
-// comes, too. It is never merged into the header.
-func TestTrailersForThoseWhoAsk(t *testing.T) {
-	f := start(t, "", "", serveRaw(t, answers("HTTP/1.1 200 OK\r\nX-Sum: header\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"+
+// Trailers, announced or not, reach a client that sends TE: trailers. A trailer stays apart from a header field of the same
+// name.
+func TestTrailersReachClientsWithTE(t *testing.T) {
+	f := start(t, "", "", serveRaw(t, responds("HTTP/1.1 200 OK\r\nX-Sum: header\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"+
 		"4\r\nbody\r\n0\r\nX-Sum: trailer\r\nX-More: more\r\n\r\n")))
-	got := withoutOurs(sendRaw(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nConnection: TE, close\r\n\r\n"))
+	got := withoutOwn(sendRaw(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nConnection: TE, close\r\n\r\n"))
 	head, body, _ := strings.Cut(got, "\r\n\r\n")
 	if want := "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nX-Sum: header\r\nTransfer-Encoding: chunked"; head != want {
 		t.Errorf("header %q, want %q", head, want)
@@ -113,7 +113,7 @@ func TestTrailersForThoseWhoAsk(t *testing.T) {
 	}
 }
 
-// A request's trailer goes no further: what a node would make of it is past every policy.
+// The gateway drops the trailer of a request: a node could use fields that no policy has seen.
 func TestRequestTrailerIsDropped(t *testing.T) {
 	seen := make(chan http.Header, 1)
 	f := start(t, "", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -131,10 +131,10 @@ func TestRequestTrailerIsDropped(t *testing.T) {
 	}
 }
 
-// Early hints are passed on over HTTP/2 as well, and are not for HTTP/1.0.
+// Early hints are passed on over HTTP/2, too. They are not passed on over HTTP/1.0.
 func TestEarlyHints(t *testing.T) {
 	a, top := secure(t)
-	node := serveRaw(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0\r\n\r\n"))
+	node := serveRaw(t, responds("HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0\r\n\r\n"))
 	f := start(t, top, "", node)
 	var hints []string
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
@@ -156,7 +156,7 @@ func TestEarlyHints(t *testing.T) {
 	}
 }
 
-// Expect: 100-continue is answered when somebody wants the body, and not when the request is refused.
+// A client that sends Expect: 100-continue gets 100 when the node reads the body, and not when the request is refused.
 func TestExpectContinue(t *testing.T) {
 	f := start(t, "limits: {body_bytes: 1MiB}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Expect") != "" {
@@ -187,7 +187,7 @@ func TestExpectContinue(t *testing.T) {
 				io.WriteString(nc, strings.Repeat("x", c.length))
 			}
 			if resp.StatusCode == 200 && string(body) != fmt.Sprint(c.length, " <nil>") {
-				t.Errorf("%d bytes: the node says %q", c.length, body)
+				t.Errorf("%d bytes: the node responded %q", c.length, body)
 			}
 		}
 		if got := strings.Join(got, " "); got != c.want {
@@ -196,7 +196,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// Each event of a stream is with the client before the node writes the next one, and the header before the first.
+// The client gets each event of a stream before the node writes the next one, and the header before the first event.
 func TestServerSentEvents(t *testing.T) {
 	a, top := secure(t)
 	for proto, top := range map[string]string{"HTTP/1.1": "", "HTTP/2.0": top} {
@@ -235,14 +235,14 @@ func TestServerSentEvents(t *testing.T) {
 			}
 			close(next)
 			if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil {
-				t.Errorf("at the end: %q, %v", rest, err)
+				t.Errorf("after the last event: %q, %v", rest, err)
 			}
 		})
 	}
 }
 
-// TLS chooses HTTP/2 or HTTP/1.1 by what the client offers; a node sees what was asked for in either case, and a GET over
-// HTTP/2 as a GET without a body.
+// TLS chooses HTTP/2 or HTTP/1.1 from the client's offer. The node gets the same request in both cases; a GET over HTTP/2 has
+// no body.
 func TestTLS(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top, "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -272,7 +272,7 @@ func TestTLS(t *testing.T) {
 			}
 		}
 	}
-	// Old versions of TLS and plain HTTP are turned away, and end nothing.
+	// The gateway refuses old versions of TLS and plain HTTP, and goes on serving.
 	for _, try := range []func(net.Conn) error{
 		func(nc net.Conn) error {
 			return tls.Client(nc, &tls.Config{RootCAs: a.pool, ServerName: "a", MaxVersion: tls.VersionTLS11}).Handshake()
@@ -284,15 +284,15 @@ func TestTLS(t *testing.T) {
 		},
 	} {
 		if err := try(dial(t, f.addr)); err == nil {
-			t.Error("it was let in")
+			t.Error("the connection was accepted")
 		}
 	}
 	if resp, err := secureClient(t, a, true).Get("https://" + f.addr + "/p"); err != nil || resp.StatusCode != 200 {
-		t.Errorf("afterwards: %v, %v", resp, err)
+		t.Errorf("after the refused connections: %v, %v", resp, err)
 	}
 }
 
-// HTTP/2 without TLS is served only when the file says so.
+// HTTP/2 without TLS is served only when the configuration allows it.
 func TestH2COnlyWhenOn(t *testing.T) {
 	node := address(serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	tr := &http.Transport{Protocols: new(http.Protocols)}
@@ -313,6 +313,6 @@ func TestH2COnlyWhenOn(t *testing.T) {
 		t.Errorf("on: %s, the node saw %s", resp.Proto, body)
 	}
 	if resp, body := f.get(t, "/p"); resp.Proto != "HTTP/1.1" || body != "HTTP/1.1" {
-		t.Errorf("HTTP/1.1 beside it: %s %q", resp.Proto, body)
+		t.Errorf("HTTP/1.1 on the same port: %s %q", resp.Proto, body)
 	}
 }
