@@ -124,7 +124,7 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 }
 
 func describe(s *config.Service) string {
-	if len(s.Addresses) > 0 {
+	if s.Kind() == config.Listed {
 		return report.Count(len(s.Addresses), "node") + " at " + list(s.Addresses)
 	}
 	what := "node"

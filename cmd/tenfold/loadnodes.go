@@ -149,7 +149,7 @@ func (cmd loadCmd) fleetConfig(t *terminal, n int) (*config.Config, error) {
 	var names []string
 	for i := range cfg.Services {
 		s := &cfg.Services[i]
-		if len(s.Run) == 0 || s.Worker {
+		if s.Kind() != config.Owned || s.Worker {
 			continue
 		}
 		names = append(names, s.Name)

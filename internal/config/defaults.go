@@ -60,10 +60,10 @@ func (c *Config) fillDependent(dir string) {
 		if s.Drain == unset {
 			s.Drain = c.Drain
 		}
-		if len(s.Run) > 0 && s.MinNodes == 0 && len(s.Addresses) == 0 {
+		if s.Kind() == Owned && s.MinNodes == 0 && len(s.Addresses) == 0 {
 			s.MinNodes, s.MaxNodes = defaultNodes, defaultNodes
 		}
-		if len(s.Run) > 0 && s.Dir == "" {
+		if s.Kind() == Owned && s.Dir == "" {
 			s.Dir = dir
 		}
 	}
@@ -79,7 +79,7 @@ func (c *Config) fillDependent(dir string) {
 	}
 	for i := range c.Services {
 		s := &c.Services[i]
-		s.Worker = len(s.Run) > 0 && !c.routed(s.Name)
+		s.Worker = s.Kind() == Owned && !c.routed(s.Name)
 	}
 }
 

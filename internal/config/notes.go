@@ -44,7 +44,7 @@ func (n *notes) service(s *Service) {
 	if s.MaxNodes > s.MinNodes {
 		n.add(path+".nodes", "", "this version does not scale automatically: it runs %d", s.MinNodes)
 	}
-	if len(s.Run) > 0 && !slices.Contains(shells, filepath.Base(s.Run[0])) {
+	if s.Kind() == Owned && !slices.Contains(shells, filepath.Base(s.Run[0])) {
 		for i, arg := range s.Run {
 			if variable.MatchString(arg) {
 				n.add(at(path+".run", i), `to use it as an argument, let a shell start the program: [sh, -c, "exec PROGRAM --port $PORT"]`,

@@ -202,7 +202,7 @@ func (v nodes) show() any {
 			all[i] = []shown{{"address", address}, {"weight", strconv.Itoa(s.Weights[i])}}
 		}
 		return all
-	case len(s.Addresses) > 0:
+	case s.Kind() == Listed:
 		return s.Addresses
 	case s.MinNodes == s.MaxNodes:
 		return strconv.Itoa(s.MinNodes)

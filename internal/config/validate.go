@@ -116,7 +116,7 @@ func (v *validation) routes(c *Config) {
 		return // the missing route may be one of the wrong ones
 	}
 	for _, s := range c.Services {
-		if len(s.Addresses) > 0 && !c.routed(s.Name) {
+		if s.Kind() == Listed && !c.routed(s.Name) {
 			v.problem("services."+s.Name, "[{path: /"+s.Name+", to: "+s.Name+"}], or remove the service", "no route leads to it")
 		}
 	}

@@ -6,20 +6,28 @@ import (
 )
 
 const (
-	startTries  = 3           // failed starts in a row after which a service that was never ready is given up
-	crashLoopAt = 5           // failures in a row that are called a crash loop
-	steadyMin   = time.Second // a node that was ready for less than this did not work
-	steadyShare = 10          // and one that was ready for less than this many pauses did not work either
+	stableMin   = time.Second // a node that was ready for less than this is not stable
+	stableShare = 10          // a node that was ready for less than this many pauses is not stable either
 )
 
-// backoff is how long to wait before a node that ended is replaced.
+// backoff says how long to wait before a node that failed is replaced.
 //
-// The first replacement comes at once: it is what keeps the fleet whole when one node is killed. From then on the pause
-// is random between nothing and a ceiling that doubles with each failure in a row (full jitter, so that nodes which
-// fell together do not rise together). A node that was ready for a second, and for ten times the pause that came before
-// it, ends the row: a service that crashes once in a while is replaced at once for ever, one that dies on every start
-// ends up at Max, and in between the time spent starting stays a small share.
+// The first replacement starts at once, so that the service is complete soon after one node was killed. After that the
+// pause is random, between zero and an upper bound that doubles with each failure in a row (full jitter: nodes that failed
+// together do not start together). A node that was ready for one second, and for ten times the pause before it, is stable:
+// it ends the row of failures. So a service that crashes now and then is always replaced at once. A service that crashes
+// at every start gets to the longest pause. In between, the time spent on starts stays a small share.
 type backoff struct{ min, max time.Duration }
+
+// pause returns how long to wait after this many failures in a row.
+func (b backoff) pause(failures int) time.Duration {
+	return rand.N(b.ceiling(failures) + 1)
+}
+
+// stableAfter returns how long a node must be ready to end a row of this many failures.
+func (b backoff) stableAfter(failures int) time.Duration {
+	return max(stableMin, stableShare*b.ceiling(failures))
+}
 
 // ceiling is the longest pause after this many failures in a row.
 func (b backoff) ceiling(failures int) time.Duration {
@@ -31,14 +39,4 @@ func (b backoff) ceiling(failures int) time.Duration {
 		d *= 2
 	}
 	return min(d, b.max)
-}
-
-// pause is how long to wait after this many failures in a row.
-func (b backoff) pause(failures int) time.Duration {
-	return rand.N(b.ceiling(failures) + 1)
-}
-
-// steady is how long a node must be ready to end a row of this many failures.
-func (b backoff) steady(failures int) time.Duration {
-	return max(steadyMin, steadyShare*b.ceiling(failures))
 }

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-func TestPauses(t *testing.T) {
+func TestBackoff(t *testing.T) {
 	b := backoff{min: 100 * time.Millisecond, max: 30 * time.Second}
 	for _, c := range []struct {
 		failures        int
-		ceiling, steady time.Duration
+		ceiling, stable time.Duration
 	}{
 		{0, 0, time.Second},
 		{1, 0, time.Second},
@@ -23,8 +23,8 @@ func TestPauses(t *testing.T) {
 		if got := b.ceiling(c.failures); got != c.ceiling {
 			t.Errorf("ceiling after %d failures is %v, want %v", c.failures, got, c.ceiling)
 		}
-		if got := b.steady(c.failures); got != c.steady {
-			t.Errorf("steady after %d failures is %v, want %v", c.failures, got, c.steady)
+		if got := b.stableAfter(c.failures); got != c.stable {
+			t.Errorf("stable after %d failures is %v, want %v", c.failures, got, c.stable)
 		}
 		for range 100 {
 			if got := b.pause(c.failures); got < 0 || got > c.ceiling {

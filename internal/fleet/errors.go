@@ -9,22 +9,20 @@ import (
 var (
 	ErrUnknownService = errors.New("no such service")
 	ErrUnknownNode    = errors.New("no such node")
-	ErrStatic         = errors.New("its nodes are a list of addresses, not started by tenfold") // of Scale and Restart
-	ErrBusy           = errors.New("already being replaced")                                    // of Restart and Drain
-	ErrSize           = errors.New("out of its limits")                                         // of Scale
-	ErrNotRunning     = errors.New("the fleet is not running")                                  // before and after Run
+	ErrStatic         = errors.New("the service lists addresses: tenfold does not start or stop its nodes") // of Scale and Restart
+	ErrRemote         = errors.New("another system starts and stops its nodes")                             // of Restart and Drain
+	ErrBusy           = errors.New("already being replaced")                                                // of Restart and Drain
+	ErrSize           = errors.New("size outside of its range")                                             // of Scale
+	ErrNotRunning     = errors.New("the fleet is not running")                                              // before and after Run
 )
 
-// errNotReady ends a node that runs but does not answer its probe within Options.StartTimeout.
-var errNotReady = errors.New("not ready in time")
-
-// StartError is returned by Run when a service cannot be started at all: not one of its nodes ever became ready, and
-// they ended by themselves again and again, or the command cannot be run.
+// StartError is returned by Run when a service cannot start at all: its command cannot be run, or none of its nodes became
+// ready and they ended again and again.
 type StartError struct {
 	Service string
 	Command []string
 	Dir     string
-	Tries   int      // how often a node was started in vain
+	Tries   int      // how often a node was started
 	Output  []string // the last lines of the last try
 	Err     error    // how the last try ended
 }
@@ -38,7 +36,7 @@ func (e *StartError) Error() string {
 
 func (e *StartError) Unwrap() error { return e.Err }
 
-// Hint says what to look at next.
+// Hint says what to look at next, with the last output of the command.
 func (e *StartError) Hint() string {
 	if errors.Is(e.Err, ErrNotRunnable) {
 		return fmt.Sprintf("is %q installed, on the PATH and executable? A relative path starts at %s", e.Command[0], e.dir())
@@ -50,7 +48,7 @@ func (e *StartError) Hint() string {
 	return hint + "\nit wrote last:\n  " + strings.Join(e.Output, "\n  ")
 }
 
-// line is the command as one would type it.
+// line is the command as a person would type it in a shell.
 func (e *StartError) line() string {
 	words := make([]string, len(e.Command))
 	for i, word := range e.Command {
@@ -62,7 +60,7 @@ func (e *StartError) line() string {
 	return strings.Join(words, " ")
 }
 
-// needsQuotes is true for what may mean something to a shell.
+// needsQuotes reports whether a character may have a meaning in a shell.
 func needsQuotes(r rune) bool {
 	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+@%", r)
 	return !plain

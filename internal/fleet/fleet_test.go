@@ -17,17 +17,17 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-func TestAServiceGetsItsNodes(t *testing.T) {
+func TestRunStartsTheNodesOfEachService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		sim := newSimulation()
 		s := shop(2, 4)
 		s.Dir, s.Env = "/srv", map[string]string{"B": "2", "A": "1", "REDIS_URL": "own"}
 		mail := config.Service{Name: "mail", Run: []string{"shop", "work"}, MinNodes: 1, MaxNodes: 1, Worker: true}
-		r := begin(t, newFleet(t, w, fleet.Options{Env: func() []string { return []string{"REDIS_URL=redis://x"} }}, s, mail))
-		equal(t, "alive", w.alive(), []string{"mail-1", "shop-1", "shop-2"})
+		r := startFleet(t, newFleet(t, sim, fleet.Options{Env: func() []string { return []string{"REDIS_URL=redis://x"} }}, s, mail))
+		wantStrings(t, "alive", sim.alive(), []string{"mail-1", "shop-1", "shop-2"})
 		sets := r.sets(t)
 		if got, want := nodes(sets["shop"]), "shop-1 starting, shop-2 starting"; got != want {
-			t.Errorf("set is %q, want %q: the gateway's probe makes them ready", got, want)
+			t.Errorf("set is %q, want %q: only the probes of the gateway make a node ready", got, want)
 		}
 		if got, want := nodes(sets["mail"]), "mail-1 ready"; got != want {
 			t.Errorf("set is %q, want %q", got, want)
@@ -36,29 +36,29 @@ func TestAServiceGetsItsNodes(t *testing.T) {
 		if n.Address != "shop-1:80" || n.PID != 4711 || n.Service != "shop" || n.Started.IsZero() {
 			t.Errorf("node is %+v", n)
 		}
-		spec := w.specs[slices.IndexFunc(w.specs, func(s fleet.Spec) bool { return s.ID == "shop-1" })]
+		spec := sim.specs[slices.IndexFunc(sim.specs, func(s fleet.Spec) bool { return s.ID == "shop-1" })]
 		want := fleet.Spec{ID: "shop-1", Run: s.Run, Dir: "/srv", Serves: true, Env: []string{
 			"REDIS_URL=redis://x", "A=1", "B=2", "REDIS_URL=own", "TENFOLD_SERVICE=shop", "TENFOLD_NODE=shop-1"}}
 		if fmt.Sprint(spec) != fmt.Sprint(want) {
 			t.Errorf("spec is %v, want %v", spec, want)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestOneCrashedNodeIsReplacedAtOnce(t *testing.T) {
+func TestCrashedNodeIsReplacedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(3))
-		for i := range 30 { // one after the other, each after three seconds
+		sim := newSimulation()
+		r := start(t, sim, shop(3))
+		for i := range 30 { // one crash every three seconds
 			time.Sleep(3 * time.Second)
 			begun := time.Now()
-			w.crash(w.alive()[0])
+			sim.crash(sim.alive()[0])
 			synctest.Wait()
-			if n := len(w.alive()); n != 3 {
-				t.Fatalf("crash %d: %d nodes right after it, want 3", i+1, n)
+			if n := len(sim.alive()); n != 3 {
+				t.Fatalf("crash %d: %d nodes at once after it, want 3", i+1, n)
 			}
-			if last := slices.MaxFunc(w.begun(), time.Time.Compare); last != begun {
+			if last := slices.MaxFunc(sim.startTimes(), time.Time.Compare); last != begun {
 				t.Fatalf("crash %d: replaced after %v", i+1, last.Sub(begun))
 			}
 		}
@@ -67,60 +67,60 @@ func TestOneCrashedNodeIsReplacedAtOnce(t *testing.T) {
 			t.Errorf("status is %+v", st)
 		}
 		ids := map[string]bool{}
-		for _, s := range w.specs {
+		for _, s := range sim.specs {
 			if ids[s.ID] {
-				t.Errorf("id %s was given twice", s.ID)
+				t.Errorf("id %s was used twice", s.ID)
 			}
 			ids[s.ID] = true
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-// A service that was fine and now dies on every start, as after a bad change of its database.
-func TestACrashLoopIsToldOnceAndDoesNotSpin(t *testing.T) {
+// A service that worked now fails at every start, for example after a wrong migration of its database.
+func TestCrashLoopIsLoggedOnceAndSlowsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		sim := newSimulation()
 		var broken atomic.Bool
-		w.life = func(string) time.Duration {
+		sim.life = func(string) time.Duration {
 			if broken.Load() {
 				return 10 * time.Millisecond
 			}
 			return 0
 		}
-		r := start(t, w, shop(1))
+		r := start(t, sim, shop(1))
 		broken.Store(true)
-		w.crash("shop-1")
-		begun := len(w.begun())
+		sim.crash("shop-1")
+		begun := len(sim.startTimes())
 		time.Sleep(10 * time.Minute)
-		// Half of the ceilings on average: 100 ms, 200 ms ... 30 s, then 15 s each.
-		if n := len(w.begun()) - begun; n < 20 || n > 100 {
+		// On average a pause is half of its ceiling. The ceilings are 100 ms, 200 ms ... 30 s, 30 s ...
+		if n := len(sim.startTimes()) - begun; n < 20 || n > 100 {
 			t.Errorf("%d starts in ten minutes", n)
 		}
-		if n := w.logged("crash loop"); n != 1 {
+		if n := sim.logCount("crash loop"); n != 1 {
 			t.Errorf("the crash loop was logged %d times", n)
 		}
 		st := r.Services()[0]
 		if !st.CrashLoop || st.Since.IsZero() || st.LastExit.Reason != "exit status 1" ||
-			!strings.HasPrefix(st.LastExit.Output[0], "last words of shop-") || st.LastExit.Node == "" {
+			!strings.HasPrefix(st.LastExit.Output[0], "last output of shop-") || st.LastExit.Node == "" {
 			t.Errorf("status is %+v, last exit %+v", st, st.LastExit)
 		}
 		broken.Store(false)
 		time.Sleep(10 * time.Minute)
 		if st := r.Services()[0]; st.CrashLoop || !st.Since.IsZero() || st.Ready != 1 {
-			t.Errorf("ten minutes after it was repaired the status is %+v", st)
+			t.Errorf("ten minutes after the service works again, the status is %+v", st)
 		}
-		if n := w.logged("service is out of its crash loop"); n != 1 {
-			t.Errorf("its end was logged %d times", n)
+		if n := sim.logCount("service is out of its crash loop"); n != 1 {
+			t.Errorf("the end of the crash loop was logged %d times", n)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestACommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
+func TestCommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.life = func(id string) time.Duration {
+		sim := newSimulation()
+		sim.life = func(id string) time.Duration {
 			if strings.HasPrefix(id, "bad") {
 				return 10 * time.Millisecond
 			}
@@ -128,7 +128,7 @@ func TestACommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
 		}
 		bad := shop(3)
 		bad.Name, bad.Run = "bad", []string{"bad", "serve", "it's"}
-		err := newFleet(t, w, fleet.Options{}, shop(2), bad).Run(t.Context())
+		err := newFleet(t, sim, fleet.Options{}, shop(2), bad).Run(t.Context())
 		var start *fleet.StartError
 		if !errors.As(err, &start) {
 			t.Fatalf("Run returned %v", err)
@@ -137,41 +137,41 @@ func TestACommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
 		if err.Error() != want || start.Service != "bad" || start.Tries != 3 || len(start.Output) != 1 {
 			t.Errorf("error is %q %+v, want %q", err, start, want)
 		}
-		if hint := start.Hint(); !strings.Contains(hint, "last words of bad-") || !strings.Contains(hint, "PORT=") {
+		if hint := start.Hint(); !strings.Contains(hint, "last output of bad-") || !strings.Contains(hint, "PORT=") {
 			t.Errorf("hint is %q", hint)
 		}
-		if left := w.alive(); len(left) > 0 {
-			t.Errorf("left are %v", left)
+		if left := sim.alive(); len(left) > 0 {
+			t.Errorf("nodes %v are left", left)
 		}
 	})
 }
 
-func TestAWorkerThatEndsAtOnceEndsTheFleet(t *testing.T) {
+func TestWorkerThatEndsAtOnceEndsTheFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.life = func(id string) time.Duration { return 10 * time.Millisecond }
+		sim := newSimulation()
+		sim.life = func(id string) time.Duration { return 10 * time.Millisecond }
 		s := config.Service{Name: "mail", Run: []string{"mail"}, MinNodes: 1, MaxNodes: 1, Worker: true}
 		start := (*fleet.StartError)(nil)
-		if err := newFleet(t, w, fleet.Options{}, s).Run(t.Context()); !errors.As(err, &start) {
+		if err := newFleet(t, sim, fleet.Options{}, s).Run(t.Context()); !errors.As(err, &start) {
 			t.Errorf("Run returned %v", err)
 		}
 	})
 }
 
-func TestAMissingCommandEndsTheFleetAtOnce(t *testing.T) {
+func TestMissingCommandEndsTheFleetAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.startErr = func(id string) error {
+		sim := newSimulation()
+		sim.startErr = func(id string) error {
 			return fmt.Errorf("start node %q: exec: \"shop\": not found: %w", id, fleet.ErrNotRunnable)
 		}
 		begun := time.Now()
-		err := newFleet(t, w, fleet.Options{}, shop(1)).Run(t.Context())
+		err := newFleet(t, sim, fleet.Options{}, shop(1)).Run(t.Context())
 		var start *fleet.StartError
 		if !errors.As(err, &start) || !errors.Is(err, fleet.ErrNotRunnable) || start.Tries != 1 {
 			t.Errorf("Run returned %v", err)
 		}
 		if took := time.Since(begun); took != 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("Run took %v", took)
 		}
 		if hint := start.Hint(); !strings.Contains(hint, `is "shop" installed`) {
 			t.Errorf("hint is %q", hint)
@@ -179,26 +179,26 @@ func TestAMissingCommandEndsTheFleetAtOnce(t *testing.T) {
 	})
 }
 
-func TestAStartThatFailsForAMomentIsTriedAgain(t *testing.T) {
+func TestFailedStartIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		sim := newSimulation()
 		left := 2
-		w.startErr = func(string) error {
+		sim.startErr = func(string) error {
 			if left--; left >= 0 {
 				return errors.New("fork: resource temporarily unavailable")
 			}
 			return nil
 		}
-		r := start(t, w, shop(1))
-		equal(t, "alive", w.alive(), []string{"shop-3"})
-		r.stop(t, w)
+		r := start(t, sim, shop(1))
+		wantStrings(t, "alive", sim.alive(), []string{"shop-3"})
+		r.stop(t, sim)
 	})
 }
 
-func TestANodeThatDoesNotBecomeReadyIsReplaced(t *testing.T) {
+func TestNodeThatDoesNotBecomeReadyIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.ready = func(id string) time.Duration {
+		sim := newSimulation()
+		sim.ready = func(id string) time.Duration {
 			if id == "shop-6" {
 				return time.Second
 			}
@@ -206,38 +206,38 @@ func TestANodeThatDoesNotBecomeReadyIsReplaced(t *testing.T) {
 		}
 		s := shop(1)
 		s.Probe = config.Probe{Path: "/up", Status: []config.StatusRange{{From: 200, To: 299}}}
-		r := start(t, w, s)
+		r := start(t, sim, s)
 		time.Sleep(time.Minute)
-		equal(t, "events", w.happened(), []string{"start shop-1", "drain shop-1", "stop shop-1", "end shop-1", "start shop-2"})
+		wantStrings(t, "events", sim.takeEvents(), []string{"start shop-1", "drain shop-1", "stop shop-1", "end shop-1", "start shop-2"})
 		const why = "not ready in time; expected: it listens on shop-1:80, which its environment names as HOST and PORT, and answers GET /up with 2xx"
 		if st := r.Services()[0]; st.LastExit.Reason != why || st.LastExit.Node != "shop-1" {
 			t.Errorf("last exit is %+v", st.LastExit)
 		}
-		time.Sleep(10 * time.Minute) // it goes on trying: what it waits for may yet come
+		time.Sleep(10 * time.Minute) // the fleet keeps trying: the node may wait for another service
 		if st := r.Services()[0]; st.Ready != 1 || st.Restarts != 5 {
 			t.Errorf("status is %+v", st)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestTheEndDrainsAllNodesAtOnce(t *testing.T) {
+func TestStopDrainsAllNodesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 4 * time.Second }
-		w.ending = func(string) time.Duration { return 3 * time.Second }
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 4 * time.Second }
+		sim.ending = func(string) time.Duration { return 3 * time.Second }
 		mail := config.Service{Name: "mail", Run: []string{"m"}, MinNodes: 1, MaxNodes: 1, Worker: true}
 		mail.Drain = 8 * time.Second
-		r := start(t, w, shop(3), mail)
-		w.happened()
+		r := start(t, sim, shop(3), mail)
+		sim.takeEvents()
 		begun := time.Now()
-		r.stop(t, w)
+		r.stop(t, sim)
 		if took := time.Since(begun); took != 7*time.Second {
-			t.Errorf("the end took %v, want 7s", took)
+			t.Errorf("the stop took %v, want 7s", took)
 		}
-		events := w.happened()
+		events := sim.takeEvents()
 		slices.Sort(events[:4])
-		equal(t, "first events", events[:4], []string{"drain shop-1", "drain shop-2", "drain shop-3", "stop mail-1"})
+		wantStrings(t, "first events", events[:4], []string{"drain shop-1", "drain shop-2", "drain shop-3", "stop mail-1"})
 		for _, e := range events {
 			if strings.HasPrefix(e, "kill") || strings.HasPrefix(e, "cut") {
 				t.Errorf("events are %q", events)
@@ -246,89 +246,89 @@ func TestTheEndDrainsAllNodesAtOnce(t *testing.T) {
 	})
 }
 
-func TestADrainHasItsLimit(t *testing.T) {
+func TestDrainHasALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return time.Hour } // an open WebSocket
-		w.ending = func(string) time.Duration { return -1 }
-		r := start(t, w, shop(1))
-		w.happened()
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return time.Hour } // an open WebSocket
+		sim.ending = func(string) time.Duration { return -1 }
+		r := start(t, sim, shop(1))
+		sim.takeEvents()
 		begun := time.Now()
-		r.stop(t, w)
-		// drain, and then at least the grace to end by itself
+		r.stop(t, sim)
+		// the drain of the service, and then StopGrace
 		if took := time.Since(begun); took != 15*time.Second {
-			t.Errorf("the end took %v, want 15s", took)
+			t.Errorf("the stop took %v, want 15s", took)
 		}
-		equal(t, "events", w.happened(), []string{"drain shop-1", "cut shop-1", "stop shop-1", "kill shop-1", "end shop-1"})
+		wantStrings(t, "events", sim.takeEvents(), []string{"drain shop-1", "cut shop-1", "stop shop-1", "kill shop-1", "end shop-1"})
 	})
 }
 
-func TestKillCutsTheDrainShort(t *testing.T) {
+func TestKillEndsTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return time.Hour }
-		w.ending = func(string) time.Duration { return -1 }
-		r := start(t, w, shop(2))
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return time.Hour }
+		sim.ending = func(string) time.Duration { return -1 }
+		r := start(t, sim, shop(2))
 		r.cancel()
 		time.Sleep(2 * time.Second)
 		begun := time.Now()
 		r.Kill()
 		r.Kill()
-		r.stop(t, w)
+		r.stop(t, sim)
 		if took := time.Since(begun); took != 0 {
-			t.Errorf("after Kill it took %v", took)
+			t.Errorf("the stop took %v after Kill", took)
 		}
 	})
 }
 
-func TestTheEndComesWhileANodeStarts(t *testing.T) {
+func TestStopWhileANodeStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.starting = func(ctx context.Context) { time.Sleep(5 * time.Second) } // a driver that does not look up
-		r := start(t, w, shop(2))
-		r.stop(t, w)
+		sim := newSimulation()
+		sim.starting = func(ctx context.Context) { time.Sleep(5 * time.Second) } // a driver that ignores its context
+		r := start(t, sim, shop(2))
+		r.stop(t, sim)
 
-		w = newWorld()
-		w.ready = func(string) time.Duration { return -1 }
-		r = start(t, w, shop(2))
-		r.stop(t, w)
+		sim = newSimulation()
+		sim.ready = func(string) time.Duration { return -1 }
+		r = start(t, sim, shop(2))
+		r.stop(t, sim)
 
-		w = newWorld()
-		w.startErr = func(string) error { return errors.New("no") }
-		f := newFleet(t, w, fleet.Options{BackoffMin: time.Hour, BackoffMax: time.Hour}, shop(2))
-		begin(t, f).stop(t, w)
+		sim = newSimulation()
+		sim.startErr = func(string) error { return errors.New("no") }
+		f := newFleet(t, sim, fleet.Options{BackoffMin: time.Hour, BackoffMax: time.Hour}, shop(2))
+		startFleet(t, f).stop(t, sim)
 	})
 }
 
-func TestANodeThatDoesNotEndIsReported(t *testing.T) {
+func TestNodeThatDoesNotEndIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.stopErr = func(string) error { return errors.New("still there") }
-		r := start(t, w, shop(1))
+		sim := newSimulation()
+		sim.stopErr = func(string) error { return errors.New("still there") }
+		r := start(t, sim, shop(1))
 		r.cancel()
-		if err := <-r.ended; err != nil {
+		if err := <-r.result; err != nil {
 			t.Errorf("Run returned %v", err)
 		}
-		if n := w.logged("node does not end"); n != 1 {
+		if n := sim.logCount("node does not end"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 	})
 }
 
-func TestRunRunsOnce(t *testing.T) {
+func TestRunFailsTheSecondTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(1))
+		sim := newSimulation()
+		r := start(t, sim, shop(1))
 		if err := r.Run(t.Context()); err == nil {
-			t.Error("a second Run is fine")
+			t.Error("the second Run returned no error")
 		}
-		r.stop(t, w)
-		is(t, r.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
-		is(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
+		r.stop(t, sim)
+		wantError(t, r.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
+		wantError(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
 	})
 }
 
-// gathered writes metrics as Prometheus shows them.
+// gathered formats metrics as Prometheus does.
 func gathered(t *testing.T, registry *prometheus.Registry) (all []string) {
 	t.Helper()
 	families, err := registry.Gather()
@@ -350,57 +350,60 @@ func gathered(t *testing.T, registry *prometheus.Registry) (all []string) {
 
 func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 5 * time.Second }
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 5 * time.Second }
 		registry := prometheus.NewRegistry()
 		metrics, err := fleet.NewMetrics(registry)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := newFleet(t, w, fleet.Options{Metrics: metrics}, shop(2, 4), static("db", "10.0.0.1:1"))
-		r := begin(t, f)
-		w.crash("shop-1")
-		is(t, r.Scale(t.Context(), "shop", 3), nil)
+		f := newFleet(t, sim, fleet.Options{Metrics: metrics}, shop(2, 4), static("db", "10.0.0.1:1"))
+		r := startFleet(t, f)
+		sim.crash("shop-1")
+		wantError(t, r.Scale(t.Context(), "shop", 3), nil)
 		time.Sleep(2 * time.Second)
-		is(t, r.Scale(t.Context(), "shop", 2), nil)
+		wantError(t, r.Scale(t.Context(), "shop", 2), nil)
 		synctest.Wait()
-		equal(t, "metrics", gathered(t, registry), []string{
+		wantStrings(t, "metrics", gathered(t, registry), []string{
 			`tenfold_fleet_nodes{service="shop",state="draining"} 1`,
 			`tenfold_fleet_nodes{service="shop",state="ready"} 2`,
 			`tenfold_fleet_nodes{service="shop",state="starting"} 0`,
 			`tenfold_fleet_restarts_total{service="shop"} 1`,
 			`tenfold_fleet_wanted_nodes{service="shop"} 2`,
 		})
-		r.stop(t, w)
+		r.stop(t, sim)
 		if _, err := fleet.NewMetrics(registry); err == nil {
 			t.Error("the same metrics were registered twice")
 		}
-		if _, err := fleet.New([]config.Service{shop(1)}, w, w, &fleet.Options{Metrics: metrics}); err != nil {
+		if _, err := fleet.New(withDriver(sim, shop(1)), sim, &fleet.Options{Metrics: metrics}); err != nil {
 			t.Errorf("a second fleet with the same metrics: %v", err)
 		}
 	})
 }
 
-func TestBadServicesAreRefused(t *testing.T) {
-	w := newWorld()
+func TestNewRefusesInvalidServices(t *testing.T) {
+	sim := newSimulation()
 	for want, services := range map[string][]config.Service{
-		"no name":               {{Run: []string{"x"}}},
-		"there twice":           {shop(1), shop(1)},
-		"either a command":      {{Name: "shop"}},
-		"or addresses":          {{Name: "shop", Run: []string{"x"}, Addresses: []string{"a:1"}}},
-		"2..1 nodes":            {shop(2, 1)},
-		"-1..1 nodes":           {shop(-1, 1)},
-		`make fleet: service "`: {{Name: "shop"}},
+		"no name":                       {{Run: []string{"x"}}},
+		`duplicate service name "shop"`: {shop(1), shop(1)},
+		"either a command":              {{Name: "shop"}},
+		"or addresses":                  {{Name: "shop", Run: []string{"x"}, Addresses: []string{"a:1"}}},
+		"2..1 nodes":                    {shop(2, 1)},
+		"-1..1 nodes":                   {shop(-1, 1)},
+		`make fleet: service "`:         {{Name: "shop"}},
 	} {
-		if _, err := fleet.New(services, w, w, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := fleet.New(withDriver(sim, services...), sim, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want %q", err, want)
 		}
 	}
-	if _, err := fleet.New([]config.Service{shop(1)}, w, nil, nil); err == nil {
-		t.Error("nobody sends requests, and that is fine")
+	if _, err := fleet.New(withDriver(sim, shop(1)), nil, nil); err == nil || !strings.Contains(err.Error(), "Traffic") {
+		t.Errorf("without Traffic the error is %v", err)
+	}
+	if _, err := fleet.New([]fleet.Service{{Service: shop(1)}}, sim, nil); err == nil || !strings.Contains(err.Error(), "driver") {
+		t.Errorf("without a driver the error is %v", err)
 	}
 	mail := config.Service{Name: "mail", Run: []string{"m"}, Worker: true}
-	if _, err := fleet.New([]config.Service{mail}, w, nil, nil); err != nil {
+	if _, err := fleet.New(withDriver(sim, mail), nil, nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,116 +22,116 @@ func static(name string, addresses ...string) config.Service {
 
 func TestScaleOutAndIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(1, 5))
-		is(t, r.Scale(t.Context(), "shop", 4), nil)
+		sim := newSimulation()
+		r := start(t, sim, shop(1, 5))
+		wantError(t, r.Scale(t.Context(), "shop", 4), nil)
 		time.Sleep(2 * time.Second)
-		equal(t, "alive", w.alive(), []string{"shop-1", "shop-2", "shop-3", "shop-4"})
-		w.happened()
-		is(t, r.Scale(t.Context(), "shop", 2), nil)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2", "shop-3", "shop-4"})
+		sim.takeEvents()
+		wantError(t, r.Scale(t.Context(), "shop", 2), nil)
 		synctest.Wait()
-		equal(t, "alive, the youngest went", w.alive(), []string{"shop-1", "shop-2"})
+		wantStrings(t, "alive after the youngest ended", sim.alive(), []string{"shop-1", "shop-2"})
 		if st := r.Services()[0]; st.Wanted != 2 || st.Running != 2 || st.Ready != 2 || st.Restarts != 0 {
 			t.Errorf("status is %+v", st)
 		}
-		is(t, r.Scale(t.Context(), "shop", 3), nil)
+		wantError(t, r.Scale(t.Context(), "shop", 3), nil)
 		synctest.Wait()
-		equal(t, "alive", w.alive(), []string{"shop-1", "shop-2", "shop-5"})
-		r.stop(t, w)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2", "shop-5"})
+		r.stop(t, sim)
 	})
 }
 
-func TestTheLeastLoadedGoesFirst(t *testing.T) {
+func TestScaleInEndsTheLeastLoadedNodeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(1, 4))
-		is(t, r.Scale(t.Context(), "shop", 4), nil)
+		sim := newSimulation()
+		r := start(t, sim, shop(1, 4))
+		wantError(t, r.Scale(t.Context(), "shop", 4), nil)
 		time.Sleep(2 * time.Second)
-		w.inFlight = map[string]int{"shop-1": 0, "shop-2": 3, "shop-3": 0, "shop-4": 1}
+		sim.inFlight = map[string]int{"shop-1": 0, "shop-2": 3, "shop-3": 0, "shop-4": 1}
 		for _, want := range [][]string{{"shop-1", "shop-2", "shop-4"}, {"shop-2", "shop-4"}, {"shop-2"}} {
-			is(t, r.Scale(t.Context(), "shop", len(want)), nil)
+			wantError(t, r.Scale(t.Context(), "shop", len(want)), nil)
 			synctest.Wait()
-			equal(t, "alive", w.alive(), want)
+			wantStrings(t, "alive", sim.alive(), want)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestAPlaceWithoutANodeGoesBeforeOneWithANode(t *testing.T) {
+func TestScaleInEndsASlotWithoutANodeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.life = func(id string) time.Duration {
+		sim := newSimulation()
+		sim.life = func(id string) time.Duration {
 			if id == "shop-1" || id == "shop-2" {
 				return 0
 			}
 			return time.Millisecond
 		}
-		r := start(t, w, shop(2, 3))
-		is(t, r.Scale(t.Context(), "shop", 3), nil)
+		r := start(t, sim, shop(2, 3))
+		wantError(t, r.Scale(t.Context(), "shop", 3), nil)
 		time.Sleep(time.Hour)
-		is(t, r.Scale(t.Context(), "shop", 2), nil)
+		wantError(t, r.Scale(t.Context(), "shop", 2), nil)
 		synctest.Wait()
-		equal(t, "alive", w.alive(), []string{"shop-1", "shop-2"})
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2"})
 		if st := r.Services()[0]; st.CrashLoop {
-			t.Error("it is called a crash loop, and the place that failed is gone")
+			t.Error("the status has a crash loop, but the slot that failed is gone")
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestScaleHasLimits(t *testing.T) {
+func TestScaleRefusesASizeOutOfRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		f := newFleet(t, w, fleet.Options{}, shop(2, 4), static("db", "10.0.0.1:5432"))
+		sim := newSimulation()
+		f := newFleet(t, sim, fleet.Options{}, shop(2, 4), static("db", "10.0.0.1:5432"))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		is(t, f.Scale(t.Context(), "shop", 1), fleet.ErrSize)
-		is(t, f.Scale(t.Context(), "shop", 5), fleet.ErrSize)
-		is(t, f.Scale(t.Context(), "shop", -1), fleet.ErrSize)
-		is(t, f.Scale(t.Context(), "what", 1), fleet.ErrUnknownService)
-		is(t, f.Scale(t.Context(), "db", 1), fleet.ErrStatic)
-		is(t, f.Scale(ctx, "shop", 3), context.Canceled)
-		want := `scale service "shop" to 5: out of its limits: 2..4`
+		wantError(t, f.Scale(t.Context(), "shop", 1), fleet.ErrSize)
+		wantError(t, f.Scale(t.Context(), "shop", 5), fleet.ErrSize)
+		wantError(t, f.Scale(t.Context(), "shop", -1), fleet.ErrSize)
+		wantError(t, f.Scale(t.Context(), "what", 1), fleet.ErrUnknownService)
+		wantError(t, f.Scale(t.Context(), "db", 1), fleet.ErrStatic)
+		wantError(t, f.Scale(ctx, "shop", 3), context.Canceled)
+		want := `scale service "shop" to 5: size outside of its range: 2..4`
 		if got := f.Scale(t.Context(), "shop", 5).Error(); got != want {
 			t.Errorf("error is %q, want %q", got, want)
 		}
-		is(t, f.Scale(t.Context(), "shop", 4), nil) // before Run
-		r := begin(t, f)
-		if n := len(w.alive()); n != 4 {
-			t.Errorf("%d nodes, want the 4 that were asked for before the start", n)
+		wantError(t, f.Scale(t.Context(), "shop", 4), nil) // before Run
+		r := startFleet(t, f)
+		if n := len(sim.alive()); n != 4 {
+			t.Errorf("%d nodes, want the 4 that Scale set before Run", n)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestRestartIsOneByOneNewBeforeOld(t *testing.T) {
+func TestRestartStartsEachNewNodeBeforeTheOldOneStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 2 * time.Second }
-		r := start(t, w, shop(3))
-		w.happened()
-		w.most = 0
-		is(t, r.Restart(t.Context(), "shop"), nil)
-		equal(t, "events", w.happened(), []string{
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 2 * time.Second }
+		r := start(t, sim, shop(3))
+		sim.takeEvents()
+		sim.peak = 0
+		wantError(t, r.Restart(t.Context(), "shop"), nil)
+		wantStrings(t, "events", sim.takeEvents(), []string{
 			"start shop-4", "ready shop-4", "drain shop-1", "stop shop-1", "end shop-1",
 			"start shop-5", "ready shop-5", "drain shop-2", "stop shop-2", "end shop-2",
 			"start shop-6", "ready shop-6", "drain shop-3", "stop shop-3", "end shop-3",
 		})
-		if w.most != 4 {
-			t.Errorf("%d nodes at one time, want 4", w.most)
+		if sim.peak != 4 {
+			t.Errorf("%d nodes at one time, want 4", sim.peak)
 		}
 		if st := r.Services()[0]; st.Restarting || st.Restarts != 0 || st.Ready != 3 {
 			t.Errorf("status is %+v", st)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-func TestADrainingNodeStaysInTheSetUntilItIsGone(t *testing.T) {
+func TestDrainingNodeStaysInTheSetUntilItIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 2 * time.Second }
-		r := start(t, w, shop(1))
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 2 * time.Second }
+		r := start(t, sim, shop(1))
 		go r.Restart(t.Context(), "shop")
 		time.Sleep(1500 * time.Millisecond)
 		if got, want := nodes(r.sets(t)["shop"]), "shop-1 draining, shop-2 starting"; got != want {
@@ -144,190 +144,190 @@ func TestADrainingNodeStaysInTheSetUntilItIsGone(t *testing.T) {
 		if got, want := nodes(r.sets(t)["shop"]), "shop-2 starting"; got != want {
 			t.Errorf("set is %q, want %q", got, want)
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
 func TestRestartStopsAtTheFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.life = func(id string) time.Duration {
+		sim := newSimulation()
+		sim.life = func(id string) time.Duration {
 			if id == "shop-5" {
 				return time.Millisecond
 			}
 			return 0
 		}
-		r := start(t, w, shop(3))
+		r := start(t, sim, shop(3))
 		err := r.Restart(t.Context(), "shop")
 		want := `restart service "shop": 1 of 3 nodes replaced: new node: exit status 1`
 		if err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %q", err, want)
 		}
 		time.Sleep(time.Minute)
-		equal(t, "alive", w.alive(), []string{"shop-2", "shop-3", "shop-4"})
+		wantStrings(t, "alive", sim.alive(), []string{"shop-2", "shop-3", "shop-4"})
 		if st := r.Services()[0]; st.Restarting || st.CrashLoop || st.Wanted != 3 {
 			t.Errorf("status is %+v", st)
 		}
-		is(t, r.Restart(t.Context(), "shop"), nil)
-		r.stop(t, w)
+		wantError(t, r.Restart(t.Context(), "shop"), nil)
+		r.stop(t, sim)
 	})
 }
 
-func TestRestartOfANodeThatIsNeverReadyLeavesTheOldOnes(t *testing.T) {
+func TestRestartKeepsTheOldNodesWhenTheNewOneIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(2))
-		w.ready = func(string) time.Duration { return -1 }
+		sim := newSimulation()
+		r := start(t, sim, shop(2))
+		sim.ready = func(string) time.Duration { return -1 }
 		if err := r.Restart(t.Context(), "shop"); err == nil || !strings.Contains(err.Error(), "not ready in time") {
 			t.Errorf("error is %v", err)
 		}
 		time.Sleep(time.Minute)
-		equal(t, "alive", w.alive(), []string{"shop-1", "shop-2"})
-		r.stop(t, w)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2"})
+		r.stop(t, sim)
 	})
 }
 
-func TestRestartIsRefused(t *testing.T) {
+func TestRestartErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		f := newFleet(t, w, fleet.Options{}, shop(2), static("db", "10.0.0.1:5432"))
-		is(t, f.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
-		r := begin(t, f)
-		is(t, r.Restart(t.Context(), "db"), fleet.ErrStatic)
-		is(t, r.Restart(t.Context(), "what"), fleet.ErrUnknownService)
+		sim := newSimulation()
+		f := newFleet(t, sim, fleet.Options{}, shop(2), static("db", "10.0.0.1:5432"))
+		wantError(t, f.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
+		r := startFleet(t, f)
+		wantError(t, r.Restart(t.Context(), "db"), fleet.ErrStatic)
+		wantError(t, r.Restart(t.Context(), "what"), fleet.ErrUnknownService)
 		first := make(chan error)
 		go func() { first <- r.Restart(t.Context(), "shop") }()
 		synctest.Wait()
-		is(t, r.Restart(t.Context(), "shop"), fleet.ErrBusy)
-		is(t, <-first, nil)
-		r.stop(t, w)
+		wantError(t, r.Restart(t.Context(), "shop"), fleet.ErrBusy)
+		wantError(t, <-first, nil)
+		r.stop(t, sim)
 	})
 }
 
 func TestRestartEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(3))
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // in the middle of the second node
+		sim := newSimulation()
+		r := start(t, sim, shop(3))
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // while the second node is replaced
 		defer cancel()
-		is(t, r.Restart(ctx, "shop"), context.DeadlineExceeded)
+		wantError(t, r.Restart(ctx, "shop"), context.DeadlineExceeded)
 		time.Sleep(time.Minute)
-		equal(t, "alive", w.alive(), []string{"shop-2", "shop-3", "shop-4"})
-		r.stop(t, w)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-2", "shop-3", "shop-4"})
+		r.stop(t, sim)
 	})
 }
 
 func TestRestartEndsWithTheFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(3))
+		sim := newSimulation()
+		r := start(t, sim, shop(3))
 		ended := make(chan error)
 		go func() { ended <- r.Restart(t.Context(), "shop") }()
 		time.Sleep(500 * time.Millisecond)
-		r.stop(t, w)
+		r.stop(t, sim)
 		if err := <-ended; err == nil {
-			t.Error("the restart was cut off and calls itself done")
+			t.Error("the restart was interrupted, but returned no error")
 		}
 	})
 }
 
 func TestScaleDuringARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 3 * time.Second }
-		r := start(t, w, shop(1, 5))
-		is(t, r.Scale(t.Context(), "shop", 4), nil)
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 3 * time.Second }
+		r := start(t, sim, shop(1, 5))
+		wantError(t, r.Scale(t.Context(), "shop", 4), nil)
 		time.Sleep(2 * time.Second)
 		ended := make(chan error)
 		go func() { ended <- r.Restart(t.Context(), "shop") }()
 		time.Sleep(time.Second / 2)
-		is(t, r.Scale(t.Context(), "shop", 1), nil) // the one that is being replaced stays, and its new one too
-		is(t, <-ended, nil)
+		wantError(t, r.Scale(t.Context(), "shop", 1), nil) // the slot that is being replaced stays, and its replacement, too
+		wantError(t, <-ended, nil)
 		time.Sleep(10 * time.Second)
-		equal(t, "alive", w.alive(), []string{"shop-5"})
-		r.stop(t, w)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-5"})
+		r.stop(t, sim)
 	})
 }
 
-func TestDrainPutsANewNodeInPlaceFirst(t *testing.T) {
+func TestDrainStartsANewNodeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(2))
-		w.happened()
-		is(t, r.Drain(t.Context(), "shop-1"), nil)
-		equal(t, "events", w.happened(),
+		sim := newSimulation()
+		r := start(t, sim, shop(2))
+		sim.takeEvents()
+		wantError(t, r.Drain(t.Context(), "shop-1"), nil)
+		wantStrings(t, "events", sim.takeEvents(),
 			[]string{"start shop-3", "ready shop-3", "drain shop-1", "stop shop-1", "end shop-1"})
-		is(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
-		is(t, r.Drain(t.Context(), "what"), fleet.ErrUnknownNode)
-		r.stop(t, w)
+		wantError(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
+		wantError(t, r.Drain(t.Context(), "what"), fleet.ErrUnknownNode)
+		r.stop(t, sim)
 	})
 }
 
-func TestDrainOfANodeThatDrainsWaitsForIt(t *testing.T) {
+func TestDrainOfADrainingNodeWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 5 * time.Second }
-		r := start(t, w, shop(1, 2))
-		is(t, r.Scale(t.Context(), "shop", 2), nil)
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 5 * time.Second }
+		r := start(t, sim, shop(1, 2))
+		wantError(t, r.Scale(t.Context(), "shop", 2), nil)
 		time.Sleep(2 * time.Second)
-		is(t, r.Scale(t.Context(), "shop", 1), nil)
+		wantError(t, r.Scale(t.Context(), "shop", 1), nil)
 		synctest.Wait()
-		w.happened()
+		sim.takeEvents()
 		begun := time.Now()
-		is(t, r.Drain(t.Context(), "shop-2"), nil)
+		wantError(t, r.Drain(t.Context(), "shop-2"), nil)
 		if took := time.Since(begun); took != 5*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("Drain took %v", took)
 		}
-		equal(t, "events", w.happened(), []string{"stop shop-2", "end shop-2"})
+		wantStrings(t, "events", sim.takeEvents(), []string{"stop shop-2", "end shop-2"})
 
 		first := make(chan error)
 		go func() { first <- r.Drain(t.Context(), "shop-1") }()
 		synctest.Wait()
-		is(t, r.Drain(t.Context(), "shop-1"), fleet.ErrBusy)
-		is(t, <-first, nil)
-		r.stop(t, w)
+		wantError(t, r.Drain(t.Context(), "shop-1"), fleet.ErrBusy)
+		wantError(t, <-first, nil)
+		r.stop(t, sim)
 	})
 }
 
-func TestDrainThatCannotBeReplacedChangesNothing(t *testing.T) {
+func TestDrainWithoutAReplacementChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		r := start(t, w, shop(1))
-		w.ready = func(string) time.Duration { return -1 }
+		sim := newSimulation()
+		r := start(t, sim, shop(1))
+		sim.ready = func(string) time.Duration { return -1 }
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		is(t, r.Drain(ctx, "shop-1"), context.DeadlineExceeded)
+		wantError(t, r.Drain(ctx, "shop-1"), context.DeadlineExceeded)
 		synctest.Wait()
-		equal(t, "alive", w.alive(), []string{"shop-1"})
-		w.ready = nil
-		is(t, r.Drain(t.Context(), "shop-1"), nil)
-		equal(t, "alive", w.alive(), []string{"shop-3"})
-		r.stop(t, w)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1"})
+		sim.ready = nil
+		wantError(t, r.Drain(t.Context(), "shop-1"), nil)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-3"})
+		r.stop(t, sim)
 	})
 }
 
-func TestDrainGoesOnWithoutItsCaller(t *testing.T) {
+func TestDrainContinuesAfterItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 5 * time.Second }
-		r := start(t, w, shop(1))
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 5 * time.Second }
+		r := start(t, sim, shop(1))
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		is(t, r.Drain(ctx, "shop-1"), context.DeadlineExceeded)
-		equal(t, "alive", w.alive(), []string{"shop-1", "shop-2"})
+		wantError(t, r.Drain(ctx, "shop-1"), context.DeadlineExceeded)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2"})
 		time.Sleep(3*time.Second + time.Millisecond)
-		equal(t, "alive", w.alive(), []string{"shop-2"})
-		r.stop(t, w)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-2"})
+		r.stop(t, sim)
 	})
 }
 
-func TestStaticNodesAreShownAndMarked(t *testing.T) {
+func TestListedNodesArePublishedAndDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.drain = func(string) time.Duration { return 2 * time.Second }
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 2 * time.Second }
 		db := static("db", "10.0.0.1:80", "10.0.0.2:80")
 		db.Weights = []int{1, 4}
-		r := start(t, w, db)
+		r := start(t, sim, db)
 		set := r.sets(t)["db"]
 		if set.Nodes[0].Weight != 1 || set.Nodes[1].Weight != 4 {
 			t.Errorf("weights are %d and %d, want 1 and 4", set.Nodes[0].Weight, set.Nodes[1].Weight)
@@ -335,28 +335,28 @@ func TestStaticNodesAreShownAndMarked(t *testing.T) {
 		if got, want := nodes(set), "db-1 starting, db-2 starting"; got != want || set.Nodes[1].Address != "10.0.0.2:80" {
 			t.Errorf("set is %q %v, want %q", got, set, want)
 		}
-		is(t, r.Drain(t.Context(), "db-2"), nil)
+		wantError(t, r.Drain(t.Context(), "db-2"), nil)
 		if got, want := nodes(r.sets(t)["db"]), "db-1 starting, db-2 draining"; got != want {
 			t.Errorf("set is %q, want %q", got, want)
 		}
 		if n := r.Nodes("db"); len(n) != 2 || n[0].ID != "db-1" || r.Nodes("what") != nil {
 			t.Errorf("nodes are %v", n)
 		}
-		if st := r.Services()[0]; !st.Static || st.Wanted != 2 || st.Running != 2 || st.Draining != 1 {
+		if st := r.Services()[0]; st.Kind != config.Listed || st.Wanted != 2 || st.Running != 2 || st.Draining != 1 {
 			t.Errorf("status is %+v", st)
 		}
-		equal(t, "events", w.happened("start", "drain", "stop", "end"), []string{"drain db-2"})
-		r.stop(t, w)
-		if len(w.specs) > 0 {
-			t.Errorf("started were %v", w.specs)
+		wantStrings(t, "events", sim.takeEvents("start", "drain", "stop", "end"), []string{"drain db-2"})
+		r.stop(t, sim)
+		if len(sim.specs) > 0 {
+			t.Errorf("the driver started %v", sim.specs)
 		}
 	})
 }
 
-func TestWatchShowsTheNewestAndNeverBlocks(t *testing.T) {
+func TestWatchSendsTheNewestSetAndNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		f := newFleet(t, w, fleet.Options{}, shop(1, 50), static("db", "10.0.0.1:80"))
+		sim := newSimulation()
+		f := newFleet(t, sim, fleet.Options{}, shop(1, 50), static("db", "10.0.0.1:80"))
 		ctx, cancel := context.WithCancel(t.Context())
 		quick, slow := f.Watch(ctx), f.Watch(ctx)
 		if a, b := <-quick, <-quick; nodes(a) != "" || nodes(b) != "db-1 starting" {
@@ -369,9 +369,9 @@ func TestWatchShowsTheNewestAndNeverBlocks(t *testing.T) {
 				seen++
 			}
 		})
-		r := begin(t, f)
+		r := startFleet(t, f)
 		for n := 2; n <= 50; n++ {
-			is(t, r.Scale(t.Context(), "shop", n), nil)
+			wantError(t, r.Scale(t.Context(), "shop", n), nil)
 			time.Sleep(2 * time.Second)
 		}
 		got := map[string]int{}
@@ -384,7 +384,7 @@ func TestWatchShowsTheNewestAndNeverBlocks(t *testing.T) {
 		}
 		select {
 		case set := <-slow:
-			t.Errorf("and then again %v", set)
+			t.Errorf("the slow reader gets another set: %v", set)
 		default:
 		}
 		cancel()
@@ -393,14 +393,14 @@ func TestWatchShowsTheNewestAndNeverBlocks(t *testing.T) {
 			t.Errorf("the quick reader saw %d changes, want 50", seen)
 		}
 		if _, open := <-slow; open {
-			t.Error("open after the end of its context")
+			t.Error("the channel is open after the end of its context")
 		}
-		r.stop(t, w)
+		r.stop(t, sim)
 	})
 }
 
-// Whatever is done to a fleet, it comes to rest at its wanted size.
-func TestAFleetComesToRest(t *testing.T) {
+// After random operations and crashes, the fleet reaches its wanted size.
+func TestFleetReachesItsWantedSizeAfterRandomOperations(t *testing.T) {
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -411,18 +411,18 @@ func TestAFleetComesToRest(t *testing.T) {
 					defer mu.Unlock()
 					return time.Duration(r.Int64N(n)) * time.Millisecond
 				}
-				w := newWorld()
-				w.ready = func(string) time.Duration { return chance(3000) }
-				w.drain = func(string) time.Duration { return chance(3000) }
-				w.ending = func(string) time.Duration { return chance(3000) }
+				sim := newSimulation()
+				sim.ready = func(string) time.Duration { return chance(3000) }
+				sim.drain = func(string) time.Duration { return chance(3000) }
+				sim.ending = func(string) time.Duration { return chance(3000) }
 				var calm atomic.Bool
-				w.life = func(string) time.Duration {
+				sim.life = func(string) time.Duration {
 					if life := chance(20_000); !calm.Load() && life < 10*time.Second {
 						return life + time.Millisecond
 					}
 					return 0
 				}
-				f := begin(t, newFleet(t, w, fleet.Options{}, shop(1, 6)))
+				f := startFleet(t, newFleet(t, sim, fleet.Options{}, shop(1, 6)))
 				var calls sync.WaitGroup
 				wanted := 1
 				for range 60 {
@@ -430,16 +430,16 @@ func TestAFleetComesToRest(t *testing.T) {
 					switch chance(4) {
 					case 0:
 						wanted = 1 + int(chance(6)/time.Millisecond)
-						is(t, f.Scale(t.Context(), "shop", wanted), nil)
+						wantError(t, f.Scale(t.Context(), "shop", wanted), nil)
 					case 1 * time.Millisecond:
 						calls.Go(func() { f.Restart(t.Context(), "shop") })
 					case 2 * time.Millisecond:
-						if alive := w.alive(); len(alive) > 0 {
+						if alive := sim.alive(); len(alive) > 0 {
 							calls.Go(func() { f.Drain(t.Context(), alive[0]) })
 						}
 					case 3 * time.Millisecond:
-						if alive := w.alive(); len(alive) > 0 {
-							w.crash(alive[0])
+						if alive := sim.alive(); len(alive) > 0 {
+							sim.crash(alive[0])
 						}
 					}
 				}
@@ -447,18 +447,18 @@ func TestAFleetComesToRest(t *testing.T) {
 				calls.Wait()
 				time.Sleep(2 * time.Minute)
 				st := f.Services()[0]
-				if len(w.alive()) != wanted || st.Ready != wanted || st.Running != wanted || st.Restarting || st.CrashLoop {
-					t.Errorf("wanted are %d, alive %v, status %+v", wanted, w.alive(), st)
+				if len(sim.alive()) != wanted || st.Ready != wanted || st.Running != wanted || st.Restarting || st.CrashLoop {
+					t.Errorf("want %d nodes, alive are %v, status %+v", wanted, sim.alive(), st)
 				}
 				var ids []string
-				for _, s := range w.specs {
+				for _, s := range sim.specs {
 					ids = append(ids, s.ID)
 				}
 				slices.Sort(ids)
 				if n := len(slices.Compact(slices.Clone(ids))); n != len(ids) {
 					t.Errorf("%d ids for %d nodes", n, len(ids))
 				}
-				f.stop(t, w)
+				f.stop(t, sim)
 			})
 		})
 	}

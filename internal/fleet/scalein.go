@@ -5,62 +5,26 @@ import (
 	"slices"
 )
 
-// shrink retires the slots that are too many: those without a node first, then those with the fewest requests in
-// flight, the youngest of equals. Slots that are being replaced stay out of it; what then is too many goes when the
-// replacement ends.
-func (f *Fleet) shrink(s *service) {
-	f.mu.Lock()
-	counted := s.counted()
-	surplus := len(counted) - s.wanted
-	victims := make([]victim, 0, len(counted))
-	for _, slot := range counted {
-		if !slot.pinned {
-			victims = append(victims, slot.victim())
-		}
-	}
-	f.mu.Unlock()
-	if surplus <= 0 {
-		return
-	}
-	if t, ok := f.traffic.(interface{ InFlight(id string) int }); ok { // outside the lock: it is somebody else's code
-		for i := range victims {
-			if v := &victims[i]; v.id != "" {
-				v.inFlight = t.InFlight(v.id)
-			}
-		}
-	}
-	sortVictims(victims)
-
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	surplus = len(s.counted()) - s.wanted // it may have changed meanwhile
-	for _, v := range victims {
-		if surplus > 0 && !v.slot.leaving && !v.slot.pinned {
-			f.retire(v.slot)
-			surplus--
-		}
-	}
-}
-
-// victim is a slot as a candidate for scaling in.
-type victim struct {
+// candidate is a slot that scaling in may end.
+type candidate struct {
 	slot     *slot
-	id       string // "" without a node
+	id       string // of its node; "" when it has none
 	age      int
 	inFlight int
 }
 
-// victim is the slot as a candidate for scaling in. The lock is held.
-func (s *slot) victim() victim {
-	if s.member == nil {
-		return victim{slot: s, age: s.age, inFlight: -1}
+// newCandidate describes a slot. The lock is held.
+func newCandidate(s *slot) candidate {
+	if s.runner.member == nil {
+		return candidate{slot: s, age: s.runner.age, inFlight: -1}
 	}
-	return victim{slot: s, id: s.member.ID, age: s.age}
+	return candidate{slot: s, id: s.runner.id, age: s.runner.age}
 }
 
-// sortVictims puts first what goes first: the least loaded, the youngest of equals.
-func sortVictims(victims []victim) {
-	slices.SortFunc(victims, func(a, b victim) int {
+// sortCandidates puts those first that end first: slots without a node, then those with the fewest requests in flight, and
+// of equal ones the youngest.
+func sortCandidates(candidates []candidate) {
+	slices.SortFunc(candidates, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.inFlight, b.inFlight), b.age-a.age)
 	})
 }

@@ -1,8 +1,7 @@
 package fleet
 
 import (
-	"maps"
-	"slices"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -10,33 +9,36 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// service is what the fleet knows of one service.
+// service is what the fleet knows of one service of any kind: its size, its nodes and how the last one ended.
 type service struct {
+	*core
 	config.Service
+	kind config.Kind
 
-	// Guarded by Fleet.mu.
+	// Guarded by core.mu.
 	wanted     int
-	slots      []*slot   // one per wanted node, those that are leaving and spares included
+	min, max   int       // bounds of wanted
 	members    []*member // the nodes that exist, in the order of their start
-	set        node.Set  // members as published
+	set        node.Set  // members as they were last published
 	version    uint64    // of set
-	ids        int       // how many were given out; an id is never reused
-	restarts   int
-	wasReady   bool // one of its nodes worked in this run
-	toldLate   bool // that one of its nodes takes long to become ready
+	ids        int       // how many ids were given out; an id is never reused
 	restarting bool
+	everReady  bool // one of its nodes became ready in this run
+	warned     bool // a slow start of one of its nodes was logged
+	restarts   int
 	lastExit   *Exit
-	loopSince  time.Time // since when it is in a crash loop
+	looping    int       // slots whose nodes failed crashLoopAt times in a row
+	loopSince  time.Time // start of the crash loop; zero when there is none
 }
 
 // member is a node that exists.
 type member struct {
 	node.Node
-	age   int  // the number in its id
-	ready bool // it answered its probe once, or is a worker that stayed up
+	age   int  // the number in its id: the higher, the younger
+	ready bool // it became ready; whether it is ready now, only the gateway knows
 }
 
-// Exit is how a node ended unasked.
+// Exit says how a node ended that was not asked to end.
 type Exit struct {
 	Node   string
 	Reason string   // "exit status 1", "not ready in time"
@@ -44,62 +46,70 @@ type Exit struct {
 	At     time.Time
 }
 
-// Status is a service at one instant, as people want to see it.
+// Status is a service at one instant.
 type Status struct {
 	Service          string
-	Static           bool // its nodes are a list of addresses
+	Kind             config.Kind
 	Worker           bool
 	Min, Max, Wanted int
-	Running          int // nodes that exist, draining ones included
-	Ready            int // those that were ready once and are not draining; not known for a static service
-	Draining         int
-	Restarting       bool  // Restart is under way
-	Restarts         int   // nodes that ended unasked, did not start or were not ready in time
-	LastExit         *Exit // of those the last; nil for none
-	CrashLoop        bool  // at least one wanted node failed five times in a row and is retried slowly
-	Since            time.Time
+	Running          int       // nodes that exist, draining ones included
+	Ready            int       // nodes that became ready and do not drain; known for owned services only
+	Draining         int       // nodes that drain
+	Restarting       bool      // Restart works on it
+	Restarts         int       // nodes that ended unasked, did not start or were not ready in time
+	LastExit         *Exit     // the last one of these; nil for none
+	CrashLoop        bool      // a wanted node failed five times in a row and is retried slowly; Scale works all the same
+	Since            time.Time // start of the crash loop
 }
 
-func newService(c config.Service) *service {
-	s := &service{Service: c, wanted: c.MinNodes, version: 1}
-	for i, address := range c.Addresses {
-		age, id := s.nextID()
-		n := node.Node{ID: id, Service: c.Name, Address: address}
-		if c.Weights != nil {
-			n.Weight = c.Weights[i]
-		}
-		s.members = append(s.members, &member{Node: n, age: age})
-	}
-	if s.static() {
-		s.wanted = 0
-	}
-	s.set = s.snapshot()
-	return s
+// newService makes a service whose size is from min to max, and now min.
+func newService(c *core, s config.Service, kind config.Kind, min, max int) *service {
+	r := &service{core: c, Service: s, kind: kind, wanted: min, min: min, max: max, version: 1}
+	r.set = r.snapshot()
+	return r
 }
 
-func find(services []*service, name string) *service {
-	i := slices.IndexFunc(services, func(s *service) bool { return s.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return services[i]
-}
+// record returns the service itself. It gives the fleet access to the common part of each kind of service.
+func (s *service) record() *service { return s }
 
-func (s *service) static() bool { return len(s.Addresses) > 0 }
-
+// nextID returns the id of a new node. The lock is held.
 func (s *service) nextID() (age int, id string) {
 	s.ids++
 	return s.ids, s.Name + "-" + strconv.Itoa(s.ids)
 }
 
-// counted are the slots that make up the size of the service.
-func (s *service) counted() (counted []*slot) {
-	for _, slot := range s.slots {
-		if !slot.leaving && !slot.spare {
-			counted = append(counted, slot)
-		}
+// nodes returns the nodes as they were last published. The caller must not change the slice.
+func (s *service) nodes() []node.Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set.Nodes
+}
+
+// setWanted changes the wanted size and returns the old one. It fails with ErrSize outside of the bounds. The lock is held.
+func (s *service) setWanted(n int) (old int, err error) {
+	if n < s.min || n > s.max {
+		return 0, fmt.Errorf("%w: %d..%d", ErrSize, s.min, s.max)
 	}
-	return counted
+	old, s.wanted = s.wanted, n
+	s.count()
+	s.notify()
+	return old, nil
+}
+
+// mark changes the published state of a node.
+func (s *service) mark(m *member, state node.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.State = state
+	s.publish()
+}
+
+// publish makes the members the current set. The lock is held.
+func (s *service) publish() {
+	s.set = s.snapshot()
+	s.version++
+	s.count()
+	s.notify()
 }
 
 func (s *service) snapshot() node.Set {
@@ -110,127 +120,51 @@ func (s *service) snapshot() node.Set {
 	return set
 }
 
-// spec says how a node of this service is started.
-func (s *service) spec(id string, fleetEnv []string) Spec {
-	env := slices.Clone(fleetEnv)
-	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
-		env = append(env, key+"="+s.Env[key])
+// count updates the gauges. The lock is held.
+func (s *service) count() {
+	if s.kind == config.Listed {
+		return // the fleet does not change the number of its nodes
 	}
-	env = append(env, "TENFOLD_SERVICE="+s.Name, "TENFOLD_NODE="+id)
-	return Spec{ID: id, Run: s.Run, Dir: s.Dir, Env: env, Serves: !s.Worker}
-}
-
-// env is what every node finds in its environment, whatever its service.
-func (f *Fleet) env() []string {
-	if f.opts.Env == nil {
-		return nil
+	s.Metrics.wanted.WithLabelValues(s.Name).Set(float64(s.wanted))
+	if s.kind != config.Owned {
+		return // only the gateway knows which of its nodes are ready
 	}
-	return f.opts.Env()
+	states := map[node.State]int{node.Starting: 0, node.Ready: 0, node.Draining: 0}
+	for _, m := range s.members {
+		states[m.progress()]++
+	}
+	for state, n := range states {
+		s.Metrics.nodes.WithLabelValues(s.Name, state.String()).Set(float64(n))
+	}
 }
 
-// looping says whether one of the slots failed again and again.
-func (s *service) looping() bool {
-	return slices.ContainsFunc(s.slots, func(slot *slot) bool { return !slot.leaving && slot.failures >= crashLoopAt })
+// progress is the state of a node as the fleet knows it. The published state is another one: it leaves Ready to the probes
+// of the gateway.
+func (m *member) progress() node.State {
+	switch {
+	case m.State == node.Draining:
+		return node.Draining
+	case m.ready:
+		return node.Ready
+	}
+	return node.Starting
 }
 
+// status returns the service at this instant. The lock is held.
 func (s *service) status() Status {
 	st := Status{
-		Service: s.Name, Static: s.static(), Worker: s.Worker,
-		Min: s.MinNodes, Max: s.MaxNodes, Wanted: s.wanted, Running: len(s.members),
+		Service: s.Name, Kind: s.kind, Worker: s.Worker,
+		Min: s.min, Max: s.max, Wanted: s.wanted, Running: len(s.members),
 		Restarting: s.restarting, Restarts: s.restarts, LastExit: s.lastExit,
 		CrashLoop: !s.loopSince.IsZero(), Since: s.loopSince,
 	}
-	if s.static() {
-		st.Min, st.Max, st.Wanted = len(s.Addresses), len(s.Addresses), len(s.Addresses)
-	}
 	for _, m := range s.members {
-		switch m.phase() {
-		case "ready":
+		switch m.progress() {
+		case node.Ready:
 			st.Ready++
-		case "draining":
+		case node.Draining:
 			st.Draining++
 		}
 	}
 	return st
-}
-
-// phase is the node's state as the fleet sees it; what it publishes leaves readiness to the gateway's probes.
-func (m *member) phase() string {
-	switch {
-	case m.State == node.Draining:
-		return "draining"
-	case m.ready:
-		return "ready"
-	}
-	return "starting"
-}
-
-// publish makes the members the current set. The lock is held.
-func (f *Fleet) publish(s *service) {
-	s.set = s.snapshot()
-	s.version++
-	f.count(s)
-	f.notify()
-}
-
-// count brings the gauges up to date. The lock is held.
-func (f *Fleet) count(s *service) {
-	if s.static() {
-		return // whether such a node is ready only the gateway knows
-	}
-	states := map[string]int{"starting": 0, "ready": 0, "draining": 0}
-	for _, m := range s.members {
-		states[m.phase()]++
-	}
-	for state, n := range states {
-		f.metrics.nodes.WithLabelValues(s.Name, state).Set(float64(n))
-	}
-	f.metrics.wanted.WithLabelValues(s.Name).Set(float64(s.wanted))
-}
-
-// Changed returns a channel that is closed at the next change of what Services or Nodes return.
-func (f *Fleet) Changed() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.changed
-}
-
-// notify wakes the readers of Changed and Watch. The lock is held.
-func (f *Fleet) notify() {
-	close(f.changed)
-	f.changed = make(chan struct{})
-}
-
-// Services returns the status of every service, in the order they were given.
-func (f *Fleet) Services() []Status {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := make([]Status, len(f.services))
-	for i, s := range f.services {
-		all[i] = s.status()
-	}
-	return all
-}
-
-// Nodes returns the nodes of a service as they were last published; none for one that is not known. The slice must not
-// be changed.
-func (f *Fleet) Nodes(service string) []node.Node {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s := find(f.services, service); s != nil {
-		return s.set.Nodes
-	}
-	return nil
-}
-
-// service finds a service that tenfold runs.
-func (f *Fleet) service(name string) (*service, error) {
-	s := find(f.services, name)
-	switch {
-	case s == nil:
-		return nil, ErrUnknownService
-	case s.static():
-		return nil, ErrStatic
-	}
-	return s, nil
 }

@@ -14,7 +14,7 @@ import (
 // fails with a [*CommandError].
 func findCommands(services []config.Service) error {
 	for _, s := range services {
-		if len(s.Run) == 0 {
+		if s.Kind() != config.Owned {
 			continue
 		}
 		command := s.Run[0]

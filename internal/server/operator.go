@@ -32,7 +32,7 @@ func translate(err error) error {
 			return &refusal{err, console.ErrUnknown}
 		}
 	}
-	for _, refused := range []error{fleet.ErrStatic, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning} {
+	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning} {
 		if errors.Is(err, refused) {
 			return &refusal{err, console.ErrRefused}
 		}

@@ -44,6 +44,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet/process"
 	"github.com/tenfold-go/tenfold/internal/gateway"
 	"github.com/tenfold-go/tenfold/internal/status"
+	"github.com/tenfold-go/tenfold/internal/store"
 )
 
 // Options tune a Server. Zero fields mean their defaults.
@@ -59,8 +60,8 @@ type Options struct {
 // Server is a running tenfold. The order of calls is New, Open, Run, Close. Close may follow New or Open, too.
 type Server struct {
 	cfg     *config.Config
-	nodes   *process.Driver
-	store   *sharedStore
+	process *process.Driver // of owned services, and of the private server of the store
+	store   *store.Store
 	gateway *gateway.Gateway
 	fleet   *fleet.Fleet
 	status  *status.View
@@ -80,21 +81,21 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 
 	s := &Server{cfg: cfg}
-	output := &lockedWriter{w: o.Output}
-	if s.nodes, err = newDriver(o, output); err != nil {
-		return nil, err
+	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Keeper: o.Reaper})
+	if err != nil {
+		return nil, fmt.Errorf("make process driver: %w", err)
 	}
-	if s.store, err = newStore(cfg.Store, o, output); err != nil {
+	if s.store, err = store.New(cfg.Store, &store.Options{Log: o.Log, Start: s.startStore}); err != nil {
 		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
 	}
 	s.gateway, err = gateway.New(cfg, &gateway.Options{
-		Log: o.Log, Access: o.Access, Metrics: gateway.NewMetrics(registry), Store: s.store.Store,
+		Log: o.Log, Access: o.Access, Metrics: gateway.NewMetrics(registry), Store: s.store,
 	})
 	if err != nil {
 		return nil, &ConfigError{err, ""}
 	}
-	s.fleet, err = fleet.New(cfg.Services, s.nodes, s.gateway, &fleet.Options{
-		Log: o.Log, Metrics: fleetMetrics, Env: s.store.env,
+	s.fleet, err = fleet.New(s.services(), s.gateway, &fleet.Options{
+		Log: o.Log, Metrics: fleetMetrics, Env: s.env,
 	})
 	if err != nil {
 		return nil, err
@@ -103,6 +104,31 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, metrics)
 	return s, nil
+}
+
+// services gives each service of the configuration what runs its nodes.
+func (s *Server) services() []fleet.Service {
+	all := make([]fleet.Service, len(s.cfg.Services))
+	for i, c := range s.cfg.Services {
+		all[i].Service = c
+		if c.Kind() == config.Owned {
+			all[i].Driver = s.process
+		}
+	}
+	return all
+}
+
+// startStore runs the private server of the store.
+func (s *Server) startStore(ctx context.Context, id string, argv []string) (store.Process, error) {
+	return s.process.Start(ctx, fleet.Spec{ID: id, Run: argv})
+}
+
+// env tells every node where the store is.
+func (s *Server) env() []string {
+	if url := s.store.URL(); url != "" {
+		return []string{"REDIS_URL=" + url}
+	}
+	return nil
 }
 
 // Open opens everything that can fail before a node is started: see the start order of the package. After an error, Close
@@ -151,7 +177,7 @@ func (s *Server) Kill() {
 
 // Close closes the admin address and ends the processes that are left. It must be called after Run, or instead of it.
 func (s *Server) Close() error {
-	return errors.Join(s.console.Close(), s.nodes.Close(), s.store.close())
+	return errors.Join(s.console.Close(), s.process.Close())
 }
 
 // AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends first.

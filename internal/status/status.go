@@ -10,7 +10,7 @@ import "time"
 // Service is one service at one instant.
 type Service struct {
 	Name       string    `json:"name"`
-	Kind       string    `json:"kind"` // process, worker, static
+	Kind       string    `json:"kind"` // process, worker, static, remote
 	Min        int       `json:"min"`
 	Max        int       `json:"max"`
 	Wanted     int       `json:"wanted"`

@@ -19,6 +19,8 @@ type Fleet interface {
 type Gateway interface {
 	Nodes(service string) []upstream.Status // empty for a service that gets no requests
 	Breaker(service string) string          // empty for a service that gets no requests
+	// Changed returns a channel that is closed at the next change of what Nodes returns.
+	Changed() <-chan struct{}
 }
 
 // View reads the current state of all services and nodes. Its methods may be called concurrently.
@@ -59,8 +61,10 @@ func (v *View) service(s fleet.Status) Service {
 
 func kind(s fleet.Status) string {
 	switch {
-	case s.Static:
+	case s.Kind == config.Listed:
 		return "static"
+	case s.Kind == config.Remote:
+		return "remote"
 	case s.Worker:
 		return "worker"
 	}

@@ -55,6 +55,8 @@ type fakeGateway map[string][]upstream.Status
 
 func (g fakeGateway) Nodes(service string) []upstream.Status { return g[service] }
 
+func (g fakeGateway) Changed() <-chan struct{} { return nil }
+
 func (g fakeGateway) Breaker(service string) string {
 	if _, ok := g[service]; ok {
 		return "closed"
@@ -64,10 +66,11 @@ func (g fakeGateway) Breaker(service string) string {
 
 func TestServiceReadinessIsThatOfTheGateway(t *testing.T) {
 	f := &fakeFleet{services: []fleet.Status{
-		{Service: "shop", Min: 2, Max: 4, Wanted: 3, Running: 3, Ready: 3, CrashLoop: true, Restarts: 7,
+		{Service: "shop", Kind: config.Owned, Min: 2, Max: 4, Wanted: 3, Running: 3, Ready: 3, CrashLoop: true, Restarts: 7,
 			LastExit: &fleet.Exit{Node: "shop-2", Reason: "exit status 1", Output: []string{"no disk"}}},
-		{Service: "mail", Worker: true, Wanted: 2, Running: 2, Ready: 1},
-		{Service: "old", Static: true, Wanted: 1, Running: 1},
+		{Service: "mail", Kind: config.Owned, Worker: true, Wanted: 2, Running: 2, Ready: 1},
+		{Service: "k8s", Kind: config.Remote, Wanted: 1},
+		{Service: "old", Kind: config.Listed, Wanted: 1, Running: 1},
 	}}
 	g := fakeGateway{
 		"shop": {{Node: node.Node{State: node.Ready}}, {Node: node.Node{State: node.Warming}}, {Node: node.Node{State: node.Starting}}},
@@ -78,6 +81,7 @@ func TestServiceReadinessIsThatOfTheGateway(t *testing.T) {
 		{Name: "shop", Kind: "process", Min: 2, Max: 4, Wanted: 3, Running: 3, Ready: 2, CrashLoop: true, Restarts: 7, Breaker: "closed",
 			LastExit: &status.LastExit{Node: "shop-2", Reason: "exit status 1", Output: []string{"no disk"}}},
 		{Name: "mail", Kind: "worker", Wanted: 2, Running: 2, Ready: 1},
+		{Name: "k8s", Kind: "remote", Wanted: 1},
 		{Name: "old", Kind: "static", Wanted: 1, Running: 1, Breaker: "closed"},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -1,9 +1,6 @@
 package status
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends first.
 func (v *View) AwaitReady(ctx context.Context) error { return v.Wait(ctx, v.allReady) }
@@ -21,18 +18,15 @@ func (v *View) allReady() bool {
 // the error of ctx when that ends first.
 func (v *View) Wait(ctx context.Context, condition func() bool) error {
 	for {
-		changed := v.fleet.Changed() // before the condition, so that no change between the two is missed
+		fleet, gateway := v.fleet.Changed(), v.gateway.Changed() // before the condition, to miss no change
 		if condition() {
 			return nil
 		}
 		select {
-		case <-changed:
-		case <-time.After(gatewayPoll):
+		case <-fleet:
+		case <-gateway:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
-
-// gatewayPoll is how often Wait looks at the gateway, whose pools do not report their changes.
-const gatewayPoll = 20 * time.Millisecond

@@ -58,7 +58,8 @@ func (p *private) launch(ctx context.Context) error {
 		return fmt.Errorf("configure store: %w", err)
 	}
 	p.starts++
-	process, err := p.start(ctx, fmt.Sprintf("store-%d", p.starts), []string{p.program, file})
+	// The id of a node has no dot: a node of a service with the name store has another id.
+	process, err := p.start(ctx, fmt.Sprintf("store.%d", p.starts), []string{p.program, file})
 	if err != nil {
 		return fmt.Errorf("start store: %w", err)
 	}

@@ -39,7 +39,7 @@ func (p *prober) Drain(context.Context, string, string) error { return nil }
 func newFleet(t *testing.T, s config.Service) *fleet.Fleet {
 	t.Helper()
 	p := &prober{}
-	f, err := fleet.New([]config.Service{s}, testDriver(t, Options{}), p, nil)
+	f, err := fleet.New([]fleet.Service{{Service: s, Driver: testDriver(t, Options{})}}, p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

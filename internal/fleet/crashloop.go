@@ -1,0 +1,42 @@
+package fleet
+
+import "time"
+
+const (
+	startTries  = 3 // failed starts in a row after which a service that was never ready is given up
+	crashLoopAt = 5 // failures in a row that make a crash loop
+)
+
+// noteExit records how a node failed. It reports whether a node of this service ever became ready.
+func (s *service) noteExit(exit *Exit) (everReady bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastExit = exit
+	s.restarts++
+	s.Metrics.restarts.WithLabelValues(s.Name).Inc()
+	s.notify()
+	return s.everReady
+}
+
+// updateCrashLoop logs once that a crash loop begins, and once that it ends.
+func (s *service) updateCrashLoop() {
+	s.mu.Lock()
+	since, exit := s.loopSince, s.lastExit
+	was, is := !since.IsZero(), s.looping > 0
+	switch {
+	case is && !was:
+		s.loopSince = time.Now()
+		s.notify()
+	case was && !is:
+		s.loopSince = time.Time{}
+		s.notify()
+	}
+	s.mu.Unlock()
+	switch {
+	case is && !was:
+		s.Log.Warn("service is in a crash loop", "service", s.Name, "failures", crashLoopAt,
+			"exit", exit.Reason, "output", exit.Output, "retry_max_ms", s.backoff.max.Milliseconds())
+	case was && !is:
+		s.Log.Info("service is out of its crash loop", "service", s.Name, "after_ms", time.Since(since).Milliseconds())
+	}
+}

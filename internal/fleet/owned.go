@@ -1,0 +1,189 @@
+package fleet
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// owned is a service whose nodes the fleet starts and stops with a driver. It has one slot per wanted node.
+type owned struct {
+	*service
+	driver Driver
+	wake   chan struct{} // tells run that wanted and actual size may differ
+
+	// Guarded by core.mu.
+	running bool    // run works: new slots will be launched
+	slots   []*slot // those that end and spare ones included
+}
+
+func newOwned(c *core, s config.Service, driver Driver) *owned {
+	return &owned{
+		service: newService(c, s, config.Owned, s.MinNodes, s.MaxNodes),
+		driver:  driver, wake: make(chan struct{}, 1),
+	}
+}
+
+// run keeps the service at its wanted size until ctx ends. Then all nodes drain and stop at once. It calls giveUp with a
+// *StartError when the service cannot start at all.
+func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
+	o.setRunning()
+	var slots sync.WaitGroup
+	for ctx.Err() == nil {
+		o.scaleIn()
+		o.scaleOut(func(s *slot) {
+			ctx, cancel := context.WithCancel(ctx)
+			s.cancel = cancel
+			slots.Go(func() {
+				defer cancel()
+				s.run(ctx, giveUp)
+				o.forget(s)
+			})
+		})
+		select {
+		case <-o.wake:
+		case <-ctx.Done():
+		}
+	}
+	o.close()
+	slots.Wait()
+}
+
+// resize sets the wanted size. run does the rest.
+func (o *owned) resize(n int) error {
+	o.mu.Lock()
+	old, err := o.setWanted(n)
+	o.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if old != n {
+		o.Log.Info("service scales", "service", o.Name, "from", old, "to", n)
+		o.wakeRun()
+	}
+	return nil
+}
+
+func (o *owned) setRunning() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = true
+}
+
+// scaleIn retires the slots above the wanted size, in the order of sortCandidates. It leaves out slots that are being
+// replaced: when their replacement ends, run scales in again.
+func (o *owned) scaleIn() {
+	o.mu.Lock()
+	counted := o.counted()
+	surplus := len(counted) - o.wanted
+	candidates := make([]candidate, 0, len(counted))
+	for _, slot := range counted {
+		if !slot.pinned {
+			candidates = append(candidates, newCandidate(slot))
+		}
+	}
+	o.mu.Unlock()
+	if surplus <= 0 {
+		return
+	}
+	if t, ok := o.traffic.(interface{ InFlight(id string) int }); ok { // without the lock: the gateway has its own
+		for i := range candidates {
+			if c := &candidates[i]; c.id != "" {
+				c.inFlight = t.InFlight(c.id)
+			}
+		}
+	}
+	sortCandidates(candidates)
+
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	surplus = len(o.counted()) - o.wanted // it may have changed in between
+	for _, c := range candidates {
+		if surplus > 0 && !c.slot.leaving && !c.slot.pinned {
+			o.retire(c.slot)
+			surplus--
+		}
+	}
+}
+
+// scaleOut adds slots up to the wanted size and launches the new ones, spare ones included. launch is called with the lock
+// held.
+func (o *owned) scaleOut(launch func(*slot)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for n := len(o.counted()); n < o.wanted; n++ {
+		o.addSlot()
+	}
+	for _, slot := range o.slots {
+		if slot.cancel == nil {
+			launch(slot)
+		}
+	}
+}
+
+// close ends the slots that were not launched, and lets no new ones in.
+func (o *owned) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = false
+	for _, slot := range slices.Clone(o.slots) {
+		if slot.cancel == nil {
+			o.retire(slot)
+		}
+	}
+}
+
+// counted returns the slots that make up the size of the service. The lock is held.
+func (o *owned) counted() (counted []*slot) {
+	for _, slot := range o.slots {
+		if !slot.leaving && !slot.spare {
+			counted = append(counted, slot)
+		}
+	}
+	return counted
+}
+
+// addSlot adds a slot that run is going to launch. The lock is held.
+func (o *owned) addSlot() *slot {
+	slot := newSlot(o.service, o.driver)
+	o.slots = append(o.slots, slot)
+	return slot
+}
+
+// retire ends a slot: its node drains and stops. The lock is held.
+func (o *owned) retire(s *slot) {
+	switch {
+	case s.leaving:
+	case s.cancel == nil: // not launched
+		o.removeSlot(s)
+	default:
+		s.leave()
+		s.cancel()
+	}
+}
+
+// forget removes a slot that has ended.
+func (o *owned) forget(s *slot) {
+	o.mu.Lock()
+	o.removeSlot(s)
+	o.mu.Unlock()
+	o.updateCrashLoop()
+}
+
+// removeSlot removes a slot that has ended or was not launched. The lock is held.
+func (o *owned) removeSlot(s *slot) {
+	s.leave()
+	o.slots = slices.DeleteFunc(o.slots, func(other *slot) bool { return other == s })
+	s.report(ErrNotRunning)
+	close(s.gone)
+}
+
+// wakeRun makes run compare the wanted and the actual size.
+func (o *owned) wakeRun() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // run is going to look already
+	}
+}

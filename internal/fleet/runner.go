@@ -1,0 +1,126 @@
+package fleet
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/node"
+)
+
+// runner runs one node: it starts the node, waits until it is ready, and drains and stops it.
+type runner struct {
+	*service
+	driver Driver
+	id     string
+	age    int // the number in id
+
+	onReady  func() (stableAfter time.Duration) // called once when the node is ready
+	onStable func()                             // called once when it was ready for stableAfter
+
+	member *member // nil while the node does not exist; guarded by core.mu
+}
+
+// run returns when the node is gone: nil when ctx ended the node, otherwise how the node failed.
+func (r *runner) run(ctx context.Context) error {
+	instance, err := r.driver.Start(ctx, r.spec())
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	r.add(instance)
+	defer r.remove()
+	if err := r.awaitReady(ctx, r.id, instance); err != nil {
+		r.stop(ctx, instance)
+		return err
+	}
+	r.markReady()
+	stable := time.After(r.onReady())
+	r.Log.Info("node ready", "service", r.Name, "node", r.id, "after_ms", time.Since(started).Milliseconds())
+	for {
+		select {
+		case <-stable:
+			r.onStable()
+		case <-instance.Done():
+			return instance.Err()
+		case <-ctx.Done():
+			r.stop(ctx, instance)
+			return nil
+		}
+	}
+}
+
+// spec says how the node is started.
+func (r *runner) spec() Spec {
+	env := slices.Clone(r.core.Env())
+	for _, key := range slices.Sorted(maps.Keys(r.Service.Env)) {
+		env = append(env, key+"="+r.Service.Env[key])
+	}
+	env = append(env, "TENFOLD_SERVICE="+r.Name, "TENFOLD_NODE="+r.id)
+	return Spec{ID: r.id, Run: r.Run, Dir: r.Dir, Env: env, Serves: !r.Worker}
+}
+
+// add publishes the node that was just started.
+func (r *runner) add(i Instance) {
+	n := node.Node{ID: r.id, Service: r.Name, Address: i.Address(), PID: i.PID(), Started: time.Now()}
+	if r.Worker {
+		n.State = node.Ready // no probe will change its state
+	}
+	r.Log.Info("node started", "service", n.Service, "node", n.ID, "address", n.Address, "pid", n.PID)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.member = &member{Node: n, age: r.age}
+	r.members = append(r.members, r.member)
+	slices.SortFunc(r.members, func(a, b *member) int { return a.age - b.age })
+	r.publish()
+}
+
+// remove publishes that the node is gone.
+func (r *runner) remove() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members = slices.DeleteFunc(r.members, func(m *member) bool { return m == r.member })
+	r.member = nil
+	r.publish()
+}
+
+func (r *runner) markReady() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.member.ready = true
+	r.everReady = true
+	r.count()
+	r.notify()
+}
+
+// stop lets the node finish its requests and ends it. Both together may take as long as the drain of the service, and at
+// least Options.StopGrace. Kill ends both at once.
+//
+// The gateway hears of the drain twice: by the published set and by Traffic.Drain. The set alone would not say when the
+// last request is over. The call alone would do nothing when it overtakes the first set that contains the node.
+func (r *runner) stop(ctx context.Context, i Instance) {
+	select {
+	case <-i.Done():
+		return
+	default:
+	}
+	log := r.Log.With("service", r.Name, "node", r.id)
+	r.mark(r.member, node.Draining)
+	log.Info("node drains", "drain_ms", r.Service.Drain.Milliseconds())
+	until := time.Now().Add(r.Service.Drain)
+	if !r.Worker {
+		drain, cancel := r.stopContext(ctx, r.Service.Drain)
+		if err := r.traffic.Drain(drain, r.Name, r.id); err != nil && drain.Err() == nil {
+			log.Warn("node did not drain", "err", err)
+		}
+		cancel()
+	}
+	stop, cancel := r.stopContext(ctx, max(time.Until(until), r.StopGrace))
+	defer cancel()
+	if err := i.Stop(stop); err != nil {
+		log.Error("node does not end", "pid", i.PID(), "err", err)
+		return
+	}
+	log.Info("node stopped", "exit", i.Err())
+}
