@@ -2,16 +2,16 @@ package fleet
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics are the counters of a fleet. One value serves all fleets of a process, one after the other.
+// Metrics are the metrics of a fleet. A fleet that follows another one in the same process uses the same value.
 type Metrics struct {
 	nodes    *prometheus.GaugeVec
 	wanted   *prometheus.GaugeVec
 	restarts *prometheus.CounterVec
 }
 
-// NewMetrics makes the counters and registers them with r. It fails when r has some of them already. A nil r registers
-// nothing.
-func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
+// NewMetrics returns the metrics of a registry. It panics when it is called twice for one registry. A nil registerer means
+// that the metrics are not exported.
+func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tenfold_fleet_nodes",
@@ -26,13 +26,8 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Help: "Nodes that ended unasked, did not start or did not become ready, each of which is replaced.",
 		}, []string{"service"}),
 	}
-	if r == nil {
-		return m, nil
+	if r != nil {
+		r.MustRegister(m.nodes, m.wanted, m.restarts)
 	}
-	for _, c := range []prometheus.Collector{m.nodes, m.wanted, m.restarts} {
-		if err := r.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	return m
 }

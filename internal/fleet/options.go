@@ -9,7 +9,7 @@ import (
 // Options tune a Fleet. Zero fields mean their defaults.
 type Options struct {
 	Log     *slog.Logger // one record per change of a node; default: discard
-	Metrics *Metrics     // default: counted but not registered
+	Metrics *Metrics     // default: not exported
 	// Env returns KEY=VALUE for every node, for example REDIS_URL. It is called at each start of a node. The Env of a
 	// service wins. Default: none.
 	Env func() []string
@@ -29,7 +29,7 @@ func (o *Options) withDefaults() Options {
 	}
 	d.Log = cmp.Or(d.Log, slog.New(slog.DiscardHandler))
 	if d.Metrics == nil {
-		d.Metrics, _ = NewMetrics(nil)
+		d.Metrics = NewMetrics(nil)
 	}
 	if d.Env == nil {
 		d.Env = func() []string { return nil }

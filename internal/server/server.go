@@ -75,11 +75,8 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	fleetMetrics, err := fleet.NewMetrics(registry)
-	if err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
 
+	var err error
 	s := &Server{cfg: cfg}
 	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Keeper: o.Reaper})
 	if err != nil {
@@ -95,7 +92,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, &ConfigError{err, ""}
 	}
 	s.fleet, err = fleet.New(s.services(), s.gateway, &fleet.Options{
-		Log: o.Log, Metrics: fleetMetrics, Env: s.env,
+		Log: o.Log, Metrics: fleet.NewMetrics(registry), Env: s.env,
 	})
 	if err != nil {
 		return nil, err
