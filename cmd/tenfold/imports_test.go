@@ -27,6 +27,8 @@ var allowedImports = map[string][]string{
 
 	"kit/position": {},
 
+	"kit/cart": {"kit/redisscript"},
+
 	"kit/redisscript": {},
 
 	"kit/redistest": {},
@@ -113,9 +115,15 @@ var allowedImports = map[string][]string{
 	"internal/server": {"internal/config", "internal/console", "internal/fleet", "internal/fleet/process", "internal/gateway",
 		"internal/status", "internal/store"},
 
+	"internal/kittest/cart": {},
+
 	"internal/kittest/idempotency": {},
 
-	"examples/shop": {"kit/cache", "kit/idempotency", "kit/session"},
+	"internal/kittest/scsstore": {},
+
+	"internal/kittest/session": {},
+
+	"examples/shop": {"kit/cache", "kit/cart", "kit/idempotency", "kit/session"},
 
 	"examples/shop/cmd/shop": {"examples/shop"},
 
@@ -156,6 +164,8 @@ var leafLibraries = map[string][]string{
 	"kit/breaker": {},
 
 	"kit/cache": {"github.com/redis/rueidis", "github.com/maypok86/otter/v2"},
+
+	"kit/cart": {"github.com/redis/rueidis"},
 
 	"kit/idempotency": {},
 

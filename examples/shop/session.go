@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/tenfold-go/tenfold/kit/cart"
 	"github.com/tenfold-go/tenfold/kit/session"
 )
 
@@ -16,7 +17,7 @@ import (
 type sessionLogins struct{ plain, https *session.Sessions }
 
 // loggedIn is the field of a session that says who it is.
-const loggedIn session.Field[customer] = "customer"
+var loggedIn = session.NewField[customer]("customer")
 
 func newSessionLogins(client rueidis.Client) (*sessionLogins, error) {
 	o := session.Options{
@@ -85,11 +86,11 @@ func (l *sessionLogins) EndAll(ctx context.Context, id string) error {
 }
 
 // sessionCarts keeps each cart as a Redis hash, shop:cart:{OWNER} -> product -> quantity.
-type sessionCarts struct{ carts *session.Carts }
+type sessionCarts struct{ carts *cart.Carts }
 
 func newSessionCarts(client rueidis.Client) (sessionCarts, error) {
-	carts, err := session.NewCarts(client, &session.CartOptions{
-		MaxLines: maxCartLines, MaxQuantity: maxQuantity, Life: cartLife, Timeout: redisWait, Prefix: "shop:",
+	carts, err := cart.New(client, &cart.Options{
+		MaxLines: maxCartLines, MaxQuantity: maxQuantity, TTL: cartLife, Timeout: redisWait, Prefix: "shop:",
 	})
 	return sessionCarts{carts}, err
 }
@@ -114,13 +115,13 @@ func (c sessionCarts) Merge(ctx context.Context, owner, guest string) error {
 }
 
 func (c sessionCarts) Take(ctx context.Context, owner string, bought map[string]int, order string) error {
-	return sessionError(c.carts.Of(owner).Take(ctx, bought, order))
+	return sessionError(c.carts.Of(owner).RemoveOrdered(ctx, bought, order))
 }
 
 // handled hands an error to the handler, which answers with it: the session need not answer in its place.
 func handled(s *session.Session, err error) error {
 	if err != nil {
-		s.Dismiss()
+		s.IgnoreStoreError()
 	}
 	return sessionError(err)
 }
@@ -130,9 +131,9 @@ func sessionError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, session.ErrUnavailable):
+	case errors.Is(err, session.ErrUnavailable), errors.Is(err, cart.ErrUnavailable):
 		return unavailable("use session store", err)
-	case errors.Is(err, session.ErrLimit):
+	case errors.Is(err, session.ErrLimit), errors.Is(err, cart.ErrLimit):
 		return ErrCartFull
 	case errors.Is(err, session.ErrGone), errors.Is(err, session.ErrReadOnly), errors.Is(err, session.ErrConflict):
 		return refuse(http.StatusConflict, "you have just logged in or out in another window, try again")

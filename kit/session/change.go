@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"strings"
 	"time"
 )
 
-// changes are new values by field; nil deletes one.
+// changes are new values by field. A nil value deletes the field.
 type changes map[string]*string
 
 func (s *Session) get(ctx context.Context, name string) (string, bool, error) {
@@ -18,55 +17,53 @@ func (s *Session) get(ctx context.Context, name string) (string, bool, error) {
 	if err := s.load(ctx); err != nil {
 		return "", false, err
 	}
-	if value, changed := s.pending[name]; changed {
-		if value == nil {
-			return "", false, nil
-		}
-		return *value, true, nil
-	}
-	value, ok := s.record.values[name]
+	value, ok := s.current(name)
 	return value, ok, nil
 }
 
-// set changes a field with the next save, or at once when the header is out. A nil value deletes it.
+// current returns the value of a field as this request sees it. The session is loaded; s.mu is held.
+func (s *Session) current(name string) (string, bool) {
+	if value, changed := s.pending[name]; changed {
+		if value == nil {
+			return "", false
+		}
+		return *value, true
+	}
+	value, ok := s.record.values[name]
+	return value, ok
+}
+
+// set changes a field with the next save, or at once if the header is written. A nil value deletes the field.
 func (s *Session) set(ctx context.Context, name string, value *string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := checkName(name); err != nil {
-		return err
-	}
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
 	return s.change(ctx, name, value)
 }
 
+// change adds a change to the pending ones. The session is writable; s.mu is held.
 func (s *Session) change(ctx context.Context, name string, value *string) error {
 	next := maps.Clone(s.pending)
 	if next == nil {
 		next = changes{}
 	}
 	next[name] = value
-	if err := s.fits(next); value != nil && err != nil {
+	if err := s.checkLimits(next); value != nil && err != nil {
 		return err
 	}
 	s.pending = next
-	s.begun = s.begun || value != nil
-	if s.sealed {
+	s.ensured = s.ensured || value != nil
+	if s.headerWritten {
 		return s.save(ctx)
 	}
 	return nil
 }
 
-func checkName(name string) error {
-	if strings.HasPrefix(name, "_") {
-		return fmt.Errorf("field %q begins with an underscore: %w", name, ErrInvalid)
-	}
-	return checkText("field", name, maxName)
-}
-
-// fits holds what we know of the session to its limits. The store has the last word: others may be adding to it too.
-func (s *Session) fits(c changes) error {
+// checkLimits compares the loaded session and its changes with the limits. The store checks again when it saves them, because other
+// requests may add fields at the same time.
+func (s *Session) checkLimits(c changes) error {
 	fields, bytes := 0, 0
 	for name, value := range s.record.values {
 		if _, changed := c[name]; !changed {
@@ -79,74 +76,79 @@ func (s *Session) fits(c changes) error {
 		}
 	}
 	if fields > s.all.o.MaxFields || bytes > s.all.o.MaxBytes {
-		return fmt.Errorf("session of %d fields, %d bytes; at most %d, %d: %w",
+		return fmt.Errorf("session of %d fields and %d bytes, at most %d and %d: %w",
 			fields, bytes, s.all.o.MaxFields, s.all.o.MaxBytes, ErrLimit)
 	}
 	return nil
 }
 
-// update changes a field from what it is to what next makes of it; "" stands for no value. Who is overtaken tries again,
-// every second time after a random pause that grows, so that even a hundred at once get through.
-func (s *Session) update(ctx context.Context, name string, next func(old string) (string, error)) error {
+// pop deletes a field and returns the value that it had, and whether it was set.
+func (s *Session) pop(ctx context.Context, name string) (value string, ok bool, err error) {
+	if _, ok, err := s.get(ctx, name); err != nil || !ok {
+		return "", false, err
+	}
+	err = s.update(ctx, name, func(old string) (*string, error) {
+		value = old
+		return nil, nil
+	})
+	return value, value != "", err
+}
+
+// update replaces the value of a field by the result of next, atomically. An empty value means that the field is not set; a nil
+// result deletes it. If another request changes the field first, update calls next again. After every second failure it waits for
+// a random time that grows, so that even a hundred concurrent requests succeed.
+func (s *Session) update(ctx context.Context, name string, next func(old string) (*string, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := checkName(name); err != nil {
-		return err
-	}
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
-	if s.record.state == fresh { // nobody else knows this session
-		var old string
-		if value := s.pending[name]; value != nil {
-			old = *value
-		}
+	if s.record.state == absent { // no other request knows this session
+		old, _ := s.current(name)
 		value, err := next(old)
 		if err != nil {
 			return err
 		}
-		return s.change(ctx, name, &value)
+		return s.change(ctx, name, value)
 	}
 	if err := s.save(ctx); err != nil {
 		return err
 	}
 	old := s.record.values[name]
-	for try := range maxTries {
+	for attempt := range maxAttempts {
 		value, err := next(old)
-		if err != nil {
+		if err != nil || value == nil && old == "" {
 			return err
 		}
 		now, ok, err := s.swap(ctx, name, old, value)
-		if err != nil {
+		if err != nil || ok {
 			return err
 		}
-		if ok {
-			return nil
-		}
 		old = now
-		if try%2 == 0 {
-			continue // at once: the answer that refused the last try is as young as can be
+		if attempt%2 == 0 {
+			continue // without a wait: the value that the store just returned is recent
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("update field %q: %w", name, ctx.Err())
-		case <-time.After(rand.N(min(4*time.Millisecond<<(try/4), maxPause))):
+		case <-time.After(rand.N(min(4*time.Millisecond<<(attempt/4), maxPause))):
 		}
 	}
 	return fmt.Errorf("update field %q: %w", name, ErrConflict)
 }
 
 const (
-	maxTries = 60
-	maxPause = 256 * time.Millisecond
+	maxAttempts = 60
+	maxPause    = 256 * time.Millisecond
 )
 
-func (s *Session) swap(ctx context.Context, name, old, value string) (now string, ok bool, err error) {
-	ctx, cancel := s.patience(ctx)
+// swap replaces the value of a field if it is still old. It returns the value that the field has now.
+func (s *Session) swap(ctx context.Context, name, old string, value *string) (now string, ok bool, err error) {
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	now, ok, err = s.all.swap(ctx, s.id, hashToken(s.token), name, old, value)
 	if err != nil {
-		return "", false, s.failed(err)
+		return "", false, s.noteError(err)
 	}
 	s.record.values[name] = now
 	if now == "" {

@@ -10,29 +10,29 @@ import (
 
 type contextKey struct{}
 
-// Middleware gives each request its session, see [From]. What changed is saved before the response header is written, and
-// the cookie set with it, so a client that has its answer finds its changes on every node.
+// Middleware gives each request its session, see [From]. It saves the changes and sets the cookie before the response header is
+// written, so a client that has its response finds its changes on every node.
 //
-// A cookie that is malformed in any way is no session, and costs no look-up. Nor is one that is unknown or expired. Neither
-// stores anything.
+// A malformed cookie is ignored without asking the store. An unknown or expired one is ignored after one request to the store. In
+// both cases nothing is stored.
 //
-// If the session could not be read or saved, OnError answers in place of the handler, whose response is dropped; see
-// [Session.Dismiss] for handlers that can do without. Changes of a session that was ended meanwhile are dropped silently: the
-// logout came right after them. Changes of a handler that panics are dropped.
+// If the session could not be read or saved, OnError responds, and the response of the handler is dropped. A handler that can work
+// without its session calls [Session.IgnoreStoreError]. If the session was ended during the request, its changes are dropped without
+// an error, as if the logout had come after them. Changes of a handler that panics are dropped.
 //
-// Responses that set the cookie are marked "Cache-Control: no-store", those that used the session "Vary: Cookie".
+// A response that sets the cookie gets "Cache-Control: no-store". A response that used the session gets "Vary: Cookie".
 func (all *Sessions) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := all.Open(all.tokenOf(r))
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, s))
-		res := &response{ResponseWriter: w, request: r, session: s, before: w.Header().Clone()}
+		res := &responseWriter{ResponseWriter: w, request: r, session: s, original: w.Header().Clone()}
 		next.ServeHTTP(res, r)
-		res.begin()
+		res.commit()
 	})
 }
 
-// From returns the session of a request that came through Middleware. It panics for any other context, because then the
-// Middleware was forgotten.
+// From returns the session of a request that came through Middleware. It panics for any other context: then the handler is not
+// wrapped in Middleware.
 func From(ctx context.Context) *Session {
 	s, ok := ctx.Value(contextKey{}).(*Session)
 	if !ok {
@@ -41,38 +41,39 @@ func From(ctx context.Context) *Session {
 	return s
 }
 
-// ServeError answers a request that failed with an error of this package. It is the default of Options.OnError, and handlers
-// may use it too:
+// ServeError responds to a request that failed with an error of this package. It is the default of Options.OnError. Handlers may
+// call it too:
 //
-//	ErrUnavailable                                 503 with Retry-After: the visitor is still logged in, trying again is right
-//	ErrReadOnly, ErrGone, ErrConflict, ErrOtherUser 409: the session is not what it was when the request came
-//	ErrLimit                                       413
-//	ErrInvalid                                     400
-//	any other                                      500; 503 if the request's time was up
+//	ErrUnavailable, an ended context                503 with Retry-After: the visitor is still logged in
+//	ErrReadOnly, ErrGone, ErrConflict, ErrOtherUser 409: the session has changed during the request
+//	ErrLimit                                        413
+//	ErrInvalid                                      400
+//	any other error                                 500
 func ServeError(w http.ResponseWriter, _ *http.Request, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case is(err, ErrUnavailable, context.Canceled, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, "your session cannot be read right now: try again in a moment", http.StatusServiceUnavailable)
+		http.Error(w, "your session is not available at the moment: try again", http.StatusServiceUnavailable)
 	case is(err, ErrOtherUser):
-		http.Error(w, "somebody else is logged in here: log out first", http.StatusConflict)
+		http.Error(w, "another user is logged in: log out first", http.StatusConflict)
 	case is(err, ErrReadOnly, ErrGone, ErrConflict):
-		http.Error(w, "your session has just changed: reload the page", http.StatusConflict)
+		http.Error(w, "your session has changed: reload the page", http.StatusConflict)
 	case is(err, ErrLimit):
-		http.Error(w, "your session has no room for this", http.StatusRequestEntityTooLarge)
+		http.Error(w, "your session is full", http.StatusRequestEntityTooLarge)
 	case is(err, ErrInvalid):
-		http.Error(w, "this request is not valid", http.StatusBadRequest)
+		http.Error(w, "invalid request", http.StatusBadRequest)
 	default:
 		http.Error(w, "internal server error", http.StatusInternalServerError)
 	}
 }
 
-func is(err error, any ...error) bool {
-	return slices.ContainsFunc(any, func(e error) bool { return errors.Is(err, e) })
+// is reports whether err is one of the targets.
+func is(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
-// tokenOf returns the first well-formed token among the request's cookies.
+// tokenOf returns the first well-formed token in the cookies of the request, or "".
 func (all *Sessions) tokenOf(r *http.Request) string {
 	for _, c := range r.CookiesNamed(all.cookieName()) {
 		if _, ok := parseToken(c.Value); ok {
@@ -89,7 +90,7 @@ func (all *Sessions) cookieName() string {
 	return "__Host-" + all.o.Cookie
 }
 
-// cookie carries a token, or deletes the cookie when there is none.
+// cookie returns a cookie with a token. With an empty token it deletes the cookie.
 func (all *Sessions) cookie(token string) *http.Cookie {
 	c := &http.Cookie{
 		Name: all.cookieName(), Value: token, Path: "/",
@@ -104,22 +105,22 @@ func (all *Sessions) cookie(token string) *http.Cookie {
 	return c
 }
 
-// commit saves what changed and returns the cookie to set, if any, and whether the session was used. From then on the header
-// counts as written.
+// commit saves the changes. It returns the cookie to set, or nil, and whether the session was used. From then on the header counts as
+// written.
 func (s *Session) commit(ctx context.Context) (cookie *http.Cookie, used bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { s.sealed = true }()
-	if s.fault != nil {
-		return nil, true, s.fault
+	defer func() { s.headerWritten = true }()
+	if s.storeErr != nil {
+		return nil, true, s.storeErr
 	}
 	if err := s.save(ctx); err != nil && !errors.Is(err, ErrGone) {
 		return nil, true, err
 	}
 	switch {
-	case s.issue && s.record.state == live:
+	case s.sendToken && s.record.state == active:
 		cookie = s.all.cookie(s.token)
-	case s.clear:
+	case s.clearToken:
 		cookie = s.all.cookie("")
 	}
 	return cookie, s.used, nil

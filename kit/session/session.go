@@ -6,62 +6,62 @@ import (
 	"sync"
 )
 
-// Session is one visitor's session, for as long as one request. Get it with [From] or [Sessions.Open]. Its methods may be
-// called concurrently; they take turns.
+// Session is the session of one visitor, for the time of one request. [From] and [Sessions.Open] return it. It is safe for
+// concurrent use: its methods run one after the other.
 //
-// The store is asked once, at first use: a request that never uses its session costs nothing, and does not keep it alive.
-// Every method that does I/O may return ErrUnavailable, or the error of a context that was cancelled.
+// The first method that needs the session loads it. A request that does not use its session asks the store nothing, and does not
+// extend the session. Every method that does I/O may return ErrUnavailable, or the error of a context that was cancelled.
 type Session struct {
 	all *Sessions
 
-	mu      sync.Mutex // held during I/O too: what happens to one session of one request has an order
-	token   string     // proves that the session is ours; "" while nothing is stored
-	id      string
-	brought bool // the visitor came with a token
-	used    bool // somebody asked for something
-	loaded  bool
-	record  record
-	pending changes
-	begun   bool // is to be stored, even without a field
-	sealed  bool // the header is out: no cookie can be set, changes are saved at once
-	issue   bool // the visitor has to get the token
-	clear   bool // the visitor has to forget the token
-	fault   error
+	mu            sync.Mutex // guards the fields below; it is held during I/O, so that the operations of a request have an order
+	token         string     // proves that the session belongs to the visitor; "" while nothing is stored
+	id            string
+	hadToken      bool // the request had a well-formed token
+	used          bool // a method was called that needs the session
+	loaded        bool
+	record        record
+	pending       changes
+	ensured       bool  // the session must be stored, even without a field
+	headerWritten bool  // no cookie can be set any more, and changes are saved at once
+	sendToken     bool  // the response must give the token to the visitor
+	clearToken    bool  // the response must delete the token at the visitor
+	storeErr      error // the first error of the store in this request
 }
 
-// restart makes it an empty session of which nothing is stored.
-func (s *Session) restart() {
-	s.token, s.id, s.loaded, s.record, s.pending, s.begun, s.issue = "", newID(), true, record{}, nil, false, false
+// reset makes it a new session that is not stored.
+func (s *Session) reset() {
+	s.token, s.id, s.loaded, s.record, s.pending, s.ensured, s.sendToken = "", newID(), true, record{}, nil, false, false
 }
 
-// ID names the session in logs and as owner of other data, such as a guest's cart. It proves nothing, so it is no secret;
-// it stays the same through Login and Renew. It is "" as long as the session is not stored nor about to be: see Begin.
+// ID returns a name of the session for logs and for other data that belongs to it, such as a guest's cart. It proves nothing, so it is
+// not secret. It stays the same through Login and Renew. It is "" if the session is not stored and will not be; see Ensure.
 func (s *Session) ID(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.load(ctx); err != nil {
 		return "", err
 	}
-	if s.record.state == ended || s.record.state == fresh && !s.begun {
+	if s.record.state == ended || s.record.state == absent && !s.ensured {
 		return "", nil
 	}
 	return s.id, nil
 }
 
-// Begin makes sure that the session is stored with this response even if no field is set, and returns its ID.
+// Ensure makes sure that the session is stored with this response, even if no field is set. It returns the ID.
 //
-// Errors: ErrGone, ErrHeaderWritten for a new session.
-func (s *Session) Begin(ctx context.Context) (string, error) {
+// Errors: ErrGone; ErrHeaderWritten if the session is new.
+func (s *Session) Ensure(ctx context.Context) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.writable(ctx); err != nil && !errors.Is(err, ErrReadOnly) {
 		return "", err
 	}
-	s.begun = true
+	s.ensured = true
 	return s.id, nil
 }
 
-// User returns who logged in, or "" for a guest.
+// User returns the user that logged in, or "" for a guest.
 func (s *Session) User(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,22 +71,22 @@ func (s *Session) User(ctx context.Context) (string, error) {
 	return s.record.user, nil
 }
 
-// Token returns the secret that opens this session, or "" while it is not stored. Middleware sends it as a cookie; visitors
-// that come another way have to be given it after each Login, Renew and first Save. Never log it.
+// Token returns the secret that opens this session, or "" if it is not stored. Middleware sends it as a cookie. A visitor without
+// cookies must get it after each Login, each Renew and the first Save. Do not log it.
 func (s *Session) Token() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.token
 }
 
-// String names the session without its secret, so that a session that gets into a log does no harm.
+// String returns a text for logs. It contains the ID and not the token.
 func (s *Session) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return "session " + s.id
 }
 
-// Save writes pending changes now. Middleware does it before the response header is written.
+// Save writes the pending changes. Middleware calls it before the response header is written.
 //
 // Errors: ErrGone, ErrReadOnly, ErrLimit.
 func (s *Session) Save(ctx context.Context) error {
@@ -95,37 +95,38 @@ func (s *Session) Save(ctx context.Context) error {
 	return s.save(ctx)
 }
 
-// Dismiss says that the handler has dealt with the error of the store that it got: its own response goes out, where
-// Middleware would have answered with OnError. Changes that are not saved yet are dropped.
-func (s *Session) Dismiss() {
+// IgnoreStoreError tells Middleware that the handler has dealt with the error of the store. Then the response of the handler is sent;
+// without this call Middleware would drop it and call OnError. Changes that are not saved are dropped.
+func (s *Session) IgnoreStoreError() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fault, s.pending, s.begun = nil, nil, false
+	s.storeErr, s.pending, s.ensured = nil, nil, false
 }
 
-// load asks the store once. If it does not answer, every later use fails with the same error, without waiting again.
+// load reads the session from the store once. If the store does not respond, every later use fails at once with the same error.
 func (s *Session) load(ctx context.Context) error {
 	s.used = true
-	if s.fault != nil && !s.loaded {
-		return s.fault
+	if s.storeErr != nil && !s.loaded {
+		return s.storeErr
 	}
 	if s.loaded {
 		return nil
 	}
-	ctx, cancel := s.patience(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	r, err := s.all.load(ctx, s.id, hashToken(s.token))
 	if err != nil {
-		return s.failed(err)
+		return s.noteError(err)
 	}
-	if r.state == fresh {
-		s.restart()
+	if r.state == absent {
+		s.reset()
 		return nil
 	}
 	s.loaded, s.record = true, r
 	return nil
 }
 
+// writable loads the session and returns an error if it cannot be written.
 func (s *Session) writable(ctx context.Context) error {
 	if err := s.load(ctx); err != nil {
 		return err
@@ -135,40 +136,40 @@ func (s *Session) writable(ctx context.Context) error {
 		return ErrReadOnly
 	case s.record.state == ended:
 		return ErrGone
-	case s.record.state == fresh && s.sealed:
+	case s.record.state == absent && s.headerWritten:
 		return ErrHeaderWritten
 	}
 	return nil
 }
 
-// save writes what is pending, if the session is stored or has begun.
+// save writes the pending changes. It stores a new session if a field is set or Ensure was called.
 func (s *Session) save(ctx context.Context) error {
-	ctx, cancel := s.patience(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	switch {
-	case s.record.state == live && len(s.pending) > 0:
+	case s.record.state == active && len(s.pending) > 0:
 		if err := s.all.save(ctx, s.id, hashToken(s.token), s.pending); err != nil {
-			return s.failed(err)
+			return s.noteError(err)
 		}
-	case s.record.state == fresh && s.begun:
+	case s.record.state == absent && s.ensured:
 		token := newToken(s.id)
 		if err := s.all.create(ctx, s.id, hashToken(token), "", "", s.pending); err != nil {
-			return s.failed(err)
+			return s.noteError(err)
 		}
-		s.issued(token, "")
+		s.setToken(token, "")
 	}
-	s.absorb()
+	s.applyPending()
 	return nil
 }
 
-// issued notes that the session is stored under a new token.
-func (s *Session) issued(token, user string) {
-	s.token, s.issue = token, true
-	s.record.state, s.record.user = live, user
+// setToken notes that the session is stored under a new token.
+func (s *Session) setToken(token, user string) {
+	s.token, s.sendToken = token, true
+	s.record.state, s.record.user = active, user
 }
 
-// absorb makes pending changes part of what is stored.
-func (s *Session) absorb() {
+// applyPending copies the pending changes, which are saved now, to the record.
+func (s *Session) applyPending() {
 	if s.record.values == nil {
 		s.record.values = map[string]string{}
 	}
@@ -182,8 +183,8 @@ func (s *Session) absorb() {
 	s.pending = nil
 }
 
-// failed notes what an error of the store means for the rest of the request.
-func (s *Session) failed(err error) error {
+// noteError changes the session to what an error of the store means for the rest of the request. It returns the error.
+func (s *Session) noteError(err error) error {
 	switch {
 	case errors.Is(err, ErrGone):
 		s.record, s.pending = record{state: ended}, nil
@@ -192,11 +193,11 @@ func (s *Session) failed(err error) error {
 	case errors.Is(err, ErrLimit):
 		s.pending = nil
 	case errors.Is(err, ErrUnavailable), errors.Is(err, context.Canceled):
-		s.fault = err
+		s.storeErr = err
 	}
 	return err
 }
 
-func (s *Session) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+func (s *Session) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.all.o.Timeout)
 }

@@ -1,12 +1,12 @@
-// Package scsstore keeps the sessions of github.com/alexedwards/scs/v2 in Redis or Valkey, for services that use scs and want
-// any node to answer any request. A [Store] has the methods of scs.Store and scs.CtxStore:
+// Package scsstore keeps the sessions of github.com/alexedwards/scs/v2 in Redis or Valkey, for services that use scs and run on
+// several nodes. A [Store] has the methods of scs.Store and scs.CtxStore:
 //
 //	manager := scs.New()
 //	manager.Store, err = scsstore.New(client, nil)
 //
-// Beside scs's own Redis stores it works on Redis Cluster, stores only a SHA-256 of each token, and lets a logout win over
-// requests in flight. What it cannot mend is that scs reads and writes a session as a whole: of two requests that change one
-// session at once, the later wins with all fields. Package session does not have that limit.
+// Compared with the Redis stores of scs, it works on Redis Cluster and stores only a SHA-256 of each token. A logout also wins over
+// requests in flight. But scs reads and writes a session as a whole: if two requests change a session at the same time, the later
+// one overwrites all fields. Package session does not have that limit.
 package scsstore
 
 import (
@@ -23,17 +23,18 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
-// Options tune a Store. Zero fields mean their defaults.
+// Options configure a Store. A zero field means its default.
 type Options struct {
-	// EndedFor is how long a destroyed session is remembered, so that a request which began before and saves later does not
-	// bring it back; default 10m. It should be longer than any request takes before its first byte.
-	EndedFor time.Duration
-	MaxBytes int           // of one session, encoded; default 65,536
-	Timeout  time.Duration // how long Redis may take to answer, retries included; default 1s
+	// EndedTTL is the time for which the store remembers a destroyed session. A request that began before the logout and saves
+	// after it must not restore the session. So EndedTTL must be longer than any request takes before its first byte. Default
+	// 10m, at least 1s.
+	EndedTTL time.Duration
+	MaxBytes int           // limit of one encoded session; default 65,536
+	Timeout  time.Duration // limit of one operation on Redis, retries included; default 1s
 	Prefix   string        // begins every key; default "tenfold:scs:"
 }
 
-// ErrTooLarge is what saving a session of more than Options.MaxBytes returns. Nothing is stored.
+// ErrTooLarge is the error of saving a session of more than Options.MaxBytes. Nothing is stored.
 var ErrTooLarge = errors.New("session is too large")
 
 // Store keeps scs sessions. It is safe for concurrent use.
@@ -42,7 +43,8 @@ type Store struct {
 	o      Options
 }
 
-// New returns a Store behind client, which stays the caller's to close. It does no I/O. A nil o means all defaults.
+// New returns a Store in client's Redis. The caller closes client. New does no I/O. If o is nil, all options have their defaults. New
+// fails if client is nil or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("open scs store: no redis client")
@@ -51,8 +53,8 @@ func New(client rueidis.Client, o *Options) (*Store, error) {
 	if o != nil {
 		s.o = *o
 	}
-	if s.o.EndedFor == 0 {
-		s.o.EndedFor = 10 * time.Minute
+	if s.o.EndedTTL == 0 {
+		s.o.EndedTTL = 10 * time.Minute
 	}
 	if s.o.MaxBytes == 0 {
 		s.o.MaxBytes = 64 << 10
@@ -63,16 +65,16 @@ func New(client rueidis.Client, o *Options) (*Store, error) {
 	if s.o.Prefix == "" {
 		s.o.Prefix = "tenfold:scs:"
 	}
-	if s.o.EndedFor < time.Second || s.o.MaxBytes < 0 || s.o.Timeout < 0 {
-		return nil, errors.New("open scs store: ended-for must be at least 1s, limits positive")
+	if s.o.EndedTTL < time.Second || s.o.MaxBytes < 0 || s.o.Timeout < 0 {
+		return nil, errors.New("open scs store: ended TTL is below 1s, or a limit is negative")
 	}
 	return s, nil
 }
 
-// maxToken is far more than the 43 bytes of scs's tokens.
+// maxToken limits a token in bytes. Tokens of scs have 43.
 const maxToken = 256
 
-// FindCtx returns the data of a token. It is not found when it is unknown, expired, destroyed or longer than 256 bytes.
+// FindCtx returns the data of a token. Found is false if the token is unknown, expired, destroyed or longer than 256 bytes.
 func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	if len(token) > maxToken {
 		return nil, false, nil
@@ -89,7 +91,7 @@ func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found b
 	return data, true, nil
 }
 
-// An ended session is an empty string: what scs encodes never is.
+// An ended session is an empty string. The encoding of scs is never empty.
 var (
 	commitScript = redisscript.NewRetryable(`
 if redis.call('GET', KEYS[1]) ~= '' then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
@@ -99,26 +101,26 @@ if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('SET', KEYS[1], '', 'PX', 
 return 1`)
 )
 
-// CommitCtx stores the data of a token until expiry. Data of a session that was destroyed meanwhile is dropped without an
-// error, as if it had been stored right before the logout.
+// CommitCtx stores the data of a token until expiry. If the session was destroyed in the meantime, the data is dropped without an
+// error, as if it had been stored before the logout.
 //
 // Errors: ErrTooLarge, or that of Redis.
 func (s *Store) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	left := time.Until(expiry).Milliseconds()
+	ttl := time.Until(expiry).Milliseconds()
 	switch {
 	case len(data) > s.o.MaxBytes:
 		return fmt.Errorf("store session of %d bytes, at most %d: %w", len(data), s.o.MaxBytes, ErrTooLarge)
 	case len(token) > maxToken:
-		return fmt.Errorf("store session: token of %d bytes", len(token))
-	case left <= 0:
+		return fmt.Errorf("store session: token of %d bytes, at most %d", len(token), maxToken)
+	case ttl <= 0:
 		return s.DeleteCtx(ctx, token)
 	}
-	return s.run(ctx, "store session", commitScript, token, string(data), strconv.FormatInt(left, 10))
+	return s.run(ctx, "store session", commitScript, token, string(data), strconv.FormatInt(ttl, 10))
 }
 
-// DeleteCtx ends a session. It is no error when there is none.
+// DeleteCtx ends a session. If the session does not exist, nothing happens.
 func (s *Store) DeleteCtx(ctx context.Context, token string) error {
-	return s.run(ctx, "delete session", deleteScript, token, strconv.FormatInt(s.o.EndedFor.Milliseconds(), 10))
+	return s.run(ctx, "delete session", deleteScript, token, strconv.FormatInt(s.o.EndedTTL.Milliseconds(), 10))
 }
 
 func (s *Store) run(ctx context.Context, doing string, script *redisscript.Script, token string, args ...string) error {
@@ -130,17 +132,17 @@ func (s *Store) run(ctx context.Context, doing string, script *redisscript.Scrip
 	return nil
 }
 
-// Find is FindCtx for callers without a context; scs does not use it.
+// Find is FindCtx for callers without a context. scs does not call it.
 func (s *Store) Find(token string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), token)
 }
 
-// Commit is CommitCtx for callers without a context; scs does not use it.
+// Commit is CommitCtx for callers without a context. scs does not call it.
 func (s *Store) Commit(token string, data []byte, expiry time.Time) error {
 	return s.CommitCtx(context.Background(), token, data, expiry)
 }
 
-// Delete is DeleteCtx for callers without a context; scs does not use it.
+// Delete is DeleteCtx for callers without a context. scs does not call it.
 func (s *Store) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
 func (s *Store) key(token string) string {

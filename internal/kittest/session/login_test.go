@@ -1,4 +1,4 @@
-package session
+package session_test
 
 import (
 	"errors"
@@ -6,16 +6,18 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
-const secretPlan Field[string] = "plan"
+var secretPlan = session.NewField[string]("plan")
 
-// TestLoginAgainstFixation: somebody planted a token in the victim's browser and waits for the login.
-func TestLoginAgainstFixation(t *testing.T) {
-	all, store := service(t, Options{Grace: 5 * time.Second})
-	planted := begin(t, all)
-	victim := &browser{t: t, cookie: all.cookie(planted)}
-	victim.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+// TestLoginPreventsSessionFixation: an attacker has planted a token in the victim's browser and waits for the login.
+func TestLoginPreventsSessionFixation(t *testing.T) {
+	all, store := openMemory(t, session.Options{Grace: 5 * time.Second})
+	planted := create(t, all)
+	victim := &browser{t: t, cookie: cookie(planted)}
+	victim.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		check(t, s.Login(ctx, "ann"))
 		check(t, secretPlan.Set(ctx, s, "buy the company"))
 	})
@@ -26,7 +28,7 @@ func TestLoginAgainstFixation(t *testing.T) {
 		t.Errorf("the victim is %q", user)
 	}
 	if v, _ := value(t, all, victim.token(), theme); v != "dark" {
-		t.Errorf("the victim's theme is %q: the data did not come along", v)
+		t.Errorf("the victim's theme is %q after the login", v)
 	}
 	for _, when := range []struct {
 		wait  time.Duration
@@ -44,7 +46,7 @@ func TestLoginAgainstFixation(t *testing.T) {
 		}
 		s := all.Open(planted)
 		switch err := theme.Set(ctx, s, "mine"); {
-		case when.grace && !errors.Is(err, ErrReadOnly):
+		case when.grace && !errors.Is(err, session.ErrReadOnly):
 			t.Errorf("the old token writes: %v", err)
 		case !when.grace && err != nil:
 			t.Error(err)
@@ -56,14 +58,14 @@ func TestLoginAgainstFixation(t *testing.T) {
 	}
 }
 
-func TestARequestThatLoadedBeforeTheLoginCannotWriteAfterIt(t *testing.T) {
-	all, _ := service(t, Options{})
-	token := begin(t, all)
+func TestRequestLoadedBeforeALoginCannotWriteAfterIt(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	token := create(t, all)
 	slowRequest := all.Open(token)
 	check(t, theme.Set(ctx, slowRequest, "mine"))
 	s := all.Open(token)
 	check(t, s.Login(ctx, "ann"))
-	if err := slowRequest.Save(ctx); !errors.Is(err, ErrReadOnly) {
+	if err := slowRequest.Save(ctx); !errors.Is(err, session.ErrReadOnly) {
 		t.Errorf("err is %v", err)
 	}
 	if v, _ := value(t, all, s.Token(), theme); v != "dark" {
@@ -71,15 +73,15 @@ func TestARequestThatLoadedBeforeTheLoginCannotWriteAfterIt(t *testing.T) {
 	}
 }
 
-func TestLoginClickedTwiceLogsInTwice(t *testing.T) {
-	all, _ := service(t, Options{})
-	token := begin(t, all)
+func TestParallelLoginsAllSucceed(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	token := create(t, all)
 	var clicks sync.WaitGroup
 	for range 10 {
 		clicks.Go(func() {
 			s := all.Open(token)
 			if err := errors.Join(views.Set(ctx, s, 5), s.Login(ctx, "ann")); err != nil {
-				if errors.Is(err, ErrReadOnly) { // Set came after the other login: the request may only read
+				if errors.Is(err, session.ErrReadOnly) { // Set ran after another login: the request can only read
 					err = s.Login(ctx, "ann")
 				}
 				if err != nil {
@@ -88,7 +90,7 @@ func TestLoginClickedTwiceLogsInTwice(t *testing.T) {
 				}
 			}
 			if user := userOf(t, all, s.Token()); user != "ann" {
-				t.Errorf("one click is %q", user)
+				t.Errorf("the user is %q", user)
 			}
 			if v, _ := value(t, all, s.Token(), theme); v != "dark" {
 				t.Errorf("its theme is %q", v)
@@ -98,23 +100,23 @@ func TestLoginClickedTwiceLogsInTwice(t *testing.T) {
 	clicks.Wait()
 }
 
-func TestLoginIntoTheSessionOfAnotherUserIsRefused(t *testing.T) {
-	all, _ := service(t, Options{})
+func TestLoginRefusesTheSessionOfAnotherUser(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
 	s := all.Open("")
 	check(t, s.Login(ctx, "ann"))
-	if err := all.Open(s.Token()).Login(ctx, "bob"); !errors.Is(err, ErrOtherUser) {
+	if err := all.Open(s.Token()).Login(ctx, "bob"); !errors.Is(err, session.ErrOtherUser) {
 		t.Errorf("err is %v", err)
 	}
 	next := all.Open(s.Token())
 	check(t, next.End(ctx))
 	check(t, next.Login(ctx, "bob"))
 	if userOf(t, all, next.Token()) != "bob" || userOf(t, all, s.Token()) != "" {
-		t.Error("the sessions got mixed up")
+		t.Error("the sessions are mixed up")
 	}
 }
 
 func TestLoginRestartsTheAbsoluteTimeAndRenewDoesNot(t *testing.T) {
-	all, store := service(t, Options{Idle: 2 * time.Hour, Absolute: time.Hour})
+	all, store := openMemory(t, session.Options{Idle: 2 * time.Hour, Absolute: time.Hour})
 	s := all.Open("")
 	check(t, s.Login(ctx, "ann"))
 	store.sleep(40 * time.Minute)
@@ -130,25 +132,25 @@ func TestLoginRestartsTheAbsoluteTimeAndRenewDoesNot(t *testing.T) {
 	}
 }
 
-func TestLogoutEndsTheOldTokensGraceToo(t *testing.T) {
-	all, store := service(t, Options{})
-	old := begin(t, all)
+func TestLogoutEndsTheOldToken(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	old := create(t, all)
 	s := all.Open(old)
 	check(t, s.Login(ctx, "ann"))
 	check(t, s.End(ctx))
 	if _, ok := value(t, all, old, theme); ok {
 		t.Error("the old token still reads")
 	}
-	store.sleep(endedFor + time.Second)
+	store.sleep(endedTTL + time.Second)
 	if len(store.Keys()) > 0 {
-		t.Errorf("the store keeps %v", store.Keys())
+		t.Errorf("the store still has %v", store.Keys())
 	}
 }
 
-func TestTheIDStaysThroughLogin(t *testing.T) {
-	all, _ := service(t, Options{})
+func TestLoginKeepsTheID(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
 	s := all.Open("")
-	before, err := s.Begin(ctx)
+	before, err := s.Ensure(ctx)
 	check(t, err)
 	check(t, s.Login(ctx, "ann"))
 	after, err := all.Open(s.Token()).ID(ctx)

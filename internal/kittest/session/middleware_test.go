@@ -1,4 +1,4 @@
-package session
+package session_test
 
 import (
 	"context"
@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/kit/redistest"
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
-// serve runs a handler behind the middleware on a real server, and returns its URL and a client with a cookie jar.
-func serve(t *testing.T, all *Sessions, handler http.HandlerFunc) (address string, client *http.Client) {
+// serve runs a handler behind the middleware on an HTTP server. It returns the URL and a client with a cookie jar.
+func serve(t *testing.T, all *session.Sessions, handler http.HandlerFunc) (address string, client *http.Client) {
 	t.Helper()
 	server := httptest.NewServer(all.Middleware(handler))
 	t.Cleanup(server.Close)
@@ -39,16 +40,16 @@ func get(t *testing.T, client *http.Client, address string) (*http.Response, str
 	return res, string(body)
 }
 
-func TestTheCookieIsSafeUnlessToldOtherwise(t *testing.T) {
-	for want, o := range map[string]Options{
+func TestCookieIsSecureByDefault(t *testing.T) {
+	for want, o := range map[string]session.Options{
 		"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax":                {},
 		"session=TOKEN; Path=/; HttpOnly; SameSite=Lax":                               {Insecure: true},
 		"__Host-shop=TOKEN; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=Strict": {Cookie: "shop", SameSite: http.SameSiteStrictMode, Persistent: true},
 		"__Host-session=TOKEN; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=None": {SameSite: http.SameSiteNoneMode, Persistent: true, Absolute: time.Hour},
 	} {
-		all, _ := service(t, o)
+		all, _ := openMemory(t, o)
 		b := &browser{t: t}
-		res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+		res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 			w.Header().Set("Cache-Control", "public, max-age=60")
 			check(t, theme.Set(ctx, s, "dark"))
 		})
@@ -58,7 +59,7 @@ func TestTheCookieIsSafeUnlessToldOtherwise(t *testing.T) {
 		if c := res.Header.Get("Cache-Control"); c != "no-store" {
 			t.Errorf("a response with a token may be cached: %q", c)
 		}
-		res = b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) { check(t, theme.Set(ctx, s, "light")) })
+		res = b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) { check(t, theme.Set(ctx, s, "light")) })
 		if res.Header.Get("Set-Cookie") != "" || res.Header.Get("Vary") != "Cookie" {
 			t.Errorf("the next response has header %v", res.Header)
 		}
@@ -66,38 +67,34 @@ func TestTheCookieIsSafeUnlessToldOtherwise(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	_, address := memory(t)
-	for _, o := range []Options{
+	address := startMemory(t).Addr()
+	for _, o := range []session.Options{
 		{Idle: -1}, {Idle: time.Millisecond}, {Absolute: time.Millisecond}, {Cookie: "a b"}, {Prefix: "{x}"}, {MaxFields: -1},
 		{Insecure: true, SameSite: http.SameSiteNoneMode},
 	} {
-		if _, err := New(redistest.Connect(t, address), &o); err == nil {
+		if _, err := session.New(redistest.Connect(t, address), &o); err == nil {
 			t.Errorf("accepted %+v", o)
 		}
 	}
-	if _, err := New(nil, nil); err == nil {
-		t.Error("accepted no client")
-	}
-	for _, o := range []CartOptions{{MaxLines: -1}, {MaxQuantity: 2e9}, {Life: 1}, {OpWindow: 1}, {Prefix: "}"}} {
-		if _, err := NewCarts(redistest.Connect(t, address), &o); err == nil {
-			t.Errorf("accepted %+v", o)
-		}
+	if _, err := session.New(nil, nil); err == nil {
+		t.Error("accepted a nil client")
 	}
 }
 
-func TestARequestThatDoesNotUseItsSessionCostsNothing(t *testing.T) {
-	all, store := service(t, Options{})
-	b := &browser{t: t, cookie: all.cookie(begin(t, all))}
+func TestUnusedSessionAsksTheStoreNothing(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	b := &browser{t: t, cookie: cookie(create(t, all))}
 	commands := store.CommandCount()
-	res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) { io.WriteString(w, "static") })
+	res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) { io.WriteString(w, "static") })
 	if n := store.CommandCount() - commands; n > 0 || res.Header.Get("Vary") != "" {
 		t.Errorf("%d commands, header %v", n, res.Header)
 	}
 }
 
-// TestChangesAreSavedBeforeAnyByteGoesOut: a client that has the first byte finds its changes, however the handler sent it.
-func TestChangesAreSavedBeforeAnyByteGoesOut(t *testing.T) {
-	all, _ := service(t, Options{Insecure: true})
+// TestChangesAreSavedBeforeTheFirstByte: a client that has the first byte of a response finds its changes, with every way of
+// sending it.
+func TestChangesAreSavedBeforeTheFirstByte(t *testing.T) {
+	all, _ := openMemory(t, session.Options{Insecure: true})
 	ways := map[string]func(w http.ResponseWriter){
 		"return":      func(w http.ResponseWriter) {},
 		"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(http.StatusCreated) },
@@ -113,7 +110,7 @@ func TestChangesAreSavedBeforeAnyByteGoesOut(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			address, client := serve(t, all, func(w http.ResponseWriter, r *http.Request) {
-				check(t, theme.Set(r.Context(), From(r.Context()), name))
+				check(t, theme.Set(r.Context(), session.From(r.Context()), name))
 				way(w)
 			})
 			get(t, client, address)
@@ -130,10 +127,10 @@ func TestChangesAreSavedBeforeAnyByteGoesOut(t *testing.T) {
 }
 
 func TestHijackSavesFirst(t *testing.T) {
-	all, _ := service(t, Options{Insecure: true})
-	token := begin(t, all)
+	all, _ := openMemory(t, session.Options{Insecure: true})
+	token := create(t, all)
 	address, _ := serve(t, all, func(w http.ResponseWriter, r *http.Request) {
-		check(t, theme.Set(r.Context(), From(r.Context()), "hijacked"))
+		check(t, theme.Set(r.Context(), session.From(r.Context()), "hijacked"))
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		check(t, err)
 		defer conn.Close()
@@ -152,67 +149,67 @@ func TestHijackSavesFirst(t *testing.T) {
 	}
 }
 
-func TestAPanicSavesNothing(t *testing.T) {
-	all, store := service(t, Options{})
+func TestPanicSavesNothing(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
 	defer func() {
 		if recover() == nil || len(store.Keys()) > 0 {
-			t.Errorf("the panic was swallowed, or %v was stored", store.Keys())
+			t.Errorf("no panic, or %v was stored", store.Keys())
 		}
 	}()
-	(&browser{t: t}).visit(all, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+	(&browser{t: t}).visit(all, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		check(t, theme.Set(ctx, s, "dark"))
 		panic("oops")
 	})
 }
 
-// TestAnUnreachableStoreIsA503NeverALogout: the handler ignores the error and answers as to a guest; the visitor must not
-// see that, and must keep the cookie.
-func TestAnUnreachableStoreIsA503NeverALogout(t *testing.T) {
-	all, store := service(t, Options{Timeout: 200 * time.Millisecond})
-	token := begin(t, all)
+// TestUnavailableStoreIsA503AndNoLogout: the handlers ignore the error and respond as to a guest. The visitor must not get that
+// response, and must keep the cookie.
+func TestUnavailableStoreIsA503AndNoLogout(t *testing.T) {
+	all, store := openMemory(t, session.Options{Timeout: 200 * time.Millisecond})
+	token := create(t, all)
 	store.SetError("LOADING Redis is loading the dataset in memory")
-	handlers := map[string]func(w http.ResponseWriter, r *http.Request, s *Session){
-		"reads and ignores the error": func(w http.ResponseWriter, r *http.Request, s *Session) {
-			if _, _, err := theme.Get(r.Context(), s); !errors.Is(err, ErrUnavailable) {
+	handlers := map[string]func(w http.ResponseWriter, r *http.Request, s *session.Session){
+		"reads and ignores the error": func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			if _, _, err := theme.Get(r.Context(), s); !errors.Is(err, session.ErrUnavailable) {
 				t.Errorf("err is %v", err)
 			}
 			w.Header().Set("Location", "/login")
 			w.Header().Set("Content-Length", "7")
 			http.SetCookie(w, &http.Cookie{Name: "guest", Value: "1"})
 			w.WriteHeader(http.StatusFound)
-			if _, err := io.WriteString(w, "log in!"); !errors.Is(err, ErrUnavailable) {
+			if _, err := io.WriteString(w, "log in!"); !errors.Is(err, session.ErrUnavailable) {
 				t.Errorf("writing the dropped response: %v", err)
 			}
 		},
-		"writes": func(w http.ResponseWriter, r *http.Request, s *Session) { theme.Set(r.Context(), s, "light") },
-		"logs out": func(w http.ResponseWriter, r *http.Request, s *Session) {
-			if err := s.End(r.Context()); !errors.Is(err, ErrUnavailable) {
+		"writes": func(w http.ResponseWriter, r *http.Request, s *session.Session) { theme.Set(r.Context(), s, "light") },
+		"logs out": func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			if err := s.End(r.Context()); !errors.Is(err, session.ErrUnavailable) {
 				t.Errorf("err is %v", err)
 			}
 		},
-		"logs in": func(w http.ResponseWriter, r *http.Request, s *Session) { s.Login(r.Context(), "ann") },
-		"flushes": func(w http.ResponseWriter, r *http.Request, s *Session) {
+		"logs in": func(w http.ResponseWriter, r *http.Request, s *session.Session) { s.Login(r.Context(), "ann") },
+		"flushes": func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			s.User(r.Context())
 			w.(http.Flusher).Flush()
 		},
 	}
 	for name, handle := range handlers {
 		t.Run(name, func(t *testing.T) {
-			b := &browser{t: t, cookie: all.cookie(token)}
+			b := &browser{t: t, cookie: cookie(token)}
 			res := b.visit(all, handle)
 			if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
 				t.Errorf("status %d, header %v", res.StatusCode, res.Header)
 			}
 			if res.Header.Get("Location") != "" || len(res.Cookies()) > 0 || b.token() != token {
-				t.Errorf("something of the handler's response went out: %v", res.Header)
+				t.Errorf("a part of the handler's response was sent: %v", res.Header)
 			}
 		})
 	}
-	t.Run("does without", func(t *testing.T) {
-		b := &browser{t: t, cookie: all.cookie(token)}
-		res := b.visit(all, func(w http.ResponseWriter, r *http.Request, s *Session) {
-			if _, err := s.User(r.Context()); errors.Is(err, ErrUnavailable) {
-				s.Dismiss()
+	t.Run("works without its session", func(t *testing.T) {
+		b := &browser{t: t, cookie: cookie(token)}
+		res := b.visit(all, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			if _, err := s.User(r.Context()); errors.Is(err, session.ErrUnavailable) {
+				s.IgnoreStoreError()
 			}
 			w.WriteHeader(http.StatusTeapot)
 		})
@@ -226,24 +223,24 @@ func TestAnUnreachableStoreIsA503NeverALogout(t *testing.T) {
 	}
 }
 
-func TestAStoreThatIsGoneAnswersInTime(t *testing.T) {
-	all, store := service(t, Options{Timeout: 300 * time.Millisecond})
-	token := begin(t, all)
+func TestStoppedStoreFailsOncePerRequest(t *testing.T) {
+	all, store := openMemory(t, session.Options{Timeout: 300 * time.Millisecond})
+	token := create(t, all)
 	store.Close()
 	begun := time.Now()
 	s := all.Open(token)
-	for range 20 { // the first waits, the others know
-		if _, err := s.User(ctx); !errors.Is(err, ErrUnavailable) {
-			t.Fatalf("the store is gone: %v", err)
+	for range 20 { // the first call waits, the others fail at once
+		if _, err := s.User(ctx); !errors.Is(err, session.ErrUnavailable) {
+			t.Fatalf("the store is stopped: %v", err)
 		}
 	}
 	t.Logf("20 uses of a session without a store took %s", time.Since(begun).Round(time.Millisecond))
 }
 
-func TestAStoreThatFailsAtTheSaveIsA503WithoutACookie(t *testing.T) {
-	all, store := service(t, Options{})
+func TestFailedSaveIsA503WithoutACookie(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
 	b := &browser{t: t}
-	res := b.visit(all, func(w http.ResponseWriter, r *http.Request, s *Session) {
+	res := b.visit(all, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		check(t, theme.Set(r.Context(), s, "dark"))
 		store.SetError("OOM command not allowed when used memory > 'maxmemory'")
 		io.WriteString(w, "saved!")
@@ -252,36 +249,36 @@ func TestAStoreThatFailsAtTheSaveIsA503WithoutACookie(t *testing.T) {
 		t.Errorf("status %d, cookie %v", res.StatusCode, b.cookie)
 	}
 	if body, _ := io.ReadAll(res.Body); strings.Contains(string(body), "saved!") {
-		t.Errorf("the handler's answer went out: %s", body)
+		t.Errorf("the handler's response was sent: %s", body)
 	}
 }
 
-func TestOnErrorMayAnswerItself(t *testing.T) {
+func TestOnErrorResponds(t *testing.T) {
 	var got error
-	all, store := service(t, Options{OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+	all, store := openMemory(t, session.Options{OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 		got = err
 		w.WriteHeader(http.StatusTeapot)
 	}})
 	store.SetError("ERR down")
-	b := &browser{t: t, cookie: all.cookie(newToken(newID()))}
-	res := b.visit(all, func(_ http.ResponseWriter, r *http.Request, s *Session) { s.User(r.Context()) })
-	if res.StatusCode != http.StatusTeapot || !errors.Is(got, ErrUnavailable) {
+	b := &browser{t: t, cookie: cookie(newToken(newID()))}
+	res := b.visit(all, func(_ http.ResponseWriter, r *http.Request, s *session.Session) { s.User(r.Context()) })
+	if res.StatusCode != http.StatusTeapot || !errors.Is(got, session.ErrUnavailable) {
 		t.Errorf("status %d, err %v", res.StatusCode, got)
 	}
 }
 
-// TestAClientThatLeavesHasStillSaved: it may have gone the moment the handler was done.
-func TestAClientThatLeavesHasStillSaved(t *testing.T) {
-	all, _ := service(t, Options{})
-	token := begin(t, all)
+// TestDisconnectedClientIsSaved: the client disconnects while the handler returns.
+func TestDisconnectedClientIsSaved(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	token := create(t, all)
 	r := httptest.NewRequest("GET", "/", nil)
-	r.AddCookie(all.cookie(token))
-	leaving, leave := context.WithCancel(ctx)
+	r.AddCookie(cookie(token))
+	clientCtx, disconnect := context.WithCancel(ctx)
 	all.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		check(t, theme.Set(r.Context(), From(r.Context()), "left"))
-		leave()
-	})).ServeHTTP(httptest.NewRecorder(), r.WithContext(leaving))
-	if v, _ := value(t, all, token, theme); v != "left" {
+		check(t, theme.Set(r.Context(), session.From(r.Context()), "saved"))
+		disconnect()
+	})).ServeHTTP(httptest.NewRecorder(), r.WithContext(clientCtx))
+	if v, _ := value(t, all, token, theme); v != "saved" {
 		t.Errorf("theme is %q", v)
 	}
 }
@@ -292,28 +289,28 @@ func TestFromPanicsWithoutMiddleware(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	From(ctx)
+	session.From(ctx)
 }
 
-func TestServeErrorTellsErrorsApart(t *testing.T) {
+func TestServeErrorStatuses(t *testing.T) {
 	for err, status := range map[error]int{
-		fmt.Errorf("load: %w", ErrUnavailable): 503, context.Canceled: 503, context.DeadlineExceeded: 503,
-		ErrReadOnly: 409, ErrGone: 409, ErrConflict: 409, ErrOtherUser: 409,
-		ErrLimit: 413, ErrInvalid: 400, ErrHeaderWritten: 500, io.EOF: 500,
+		fmt.Errorf("load: %w", session.ErrUnavailable): 503, context.Canceled: 503, context.DeadlineExceeded: 503,
+		session.ErrReadOnly: 409, session.ErrGone: 409, session.ErrConflict: 409, session.ErrOtherUser: 409,
+		session.ErrLimit: 413, session.ErrInvalid: 400, session.ErrHeaderWritten: 500, io.EOF: 500,
 	} {
 		w := httptest.NewRecorder()
-		ServeError(w, nil, err)
+		session.ServeError(w, nil, err)
 		if w.Code != status || (w.Header().Get("Retry-After") != "") != (status == 503) {
 			t.Errorf("%v: status %d, header %v", err, w.Code, w.Header())
 		}
 	}
 }
 
-// TestASaveOvertakenByALoginIsA409: what the request wrote is lost, so its client must not be told that all is well.
-func TestASaveOvertakenByALoginIsA409(t *testing.T) {
-	all, _ := service(t, Options{})
-	b := &browser{t: t, cookie: all.cookie(begin(t, all))}
-	res := b.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+// TestSaveAfterALoginIsA409: another request logs in during this one, so the change is lost. The client must get an error.
+func TestSaveAfterALoginIsA409(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	b := &browser{t: t, cookie: cookie(create(t, all))}
+	res := b.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		check(t, theme.Set(ctx, s, "mine"))
 		check(t, all.Open(b.token()).Login(ctx, "ann"))
 	})
@@ -322,12 +319,12 @@ func TestASaveOvertakenByALoginIsA409(t *testing.T) {
 	}
 }
 
-// TestASaveOvertakenByALogoutIsDropped: it is as if the logout had come right after it, and the browser's cookie, perhaps that
-// of a new login by now, is left alone.
-func TestASaveOvertakenByALogoutIsDropped(t *testing.T) {
-	all, store := service(t, Options{})
-	b := &browser{t: t, cookie: all.cookie(begin(t, all))}
-	res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+// TestSaveAfterALogoutIsDropped: the response is the same as if the logout had come after the request. The cookie of the browser
+// must not change, because it may be that of a new login.
+func TestSaveAfterALogoutIsDropped(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	b := &browser{t: t, cookie: cookie(create(t, all))}
+	res := b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		check(t, theme.Set(ctx, s, "mine"))
 		check(t, all.Open(b.token()).End(ctx))
 		io.WriteString(w, "ok")

@@ -1,5 +1,5 @@
 //go:build !race
 
-package session
+package session_test
 
 const slow = 1

@@ -14,9 +14,9 @@ import (
 	"github.com/tenfold-go/tenfold/kit/session/scsstore"
 )
 
-// A service on scs changes one line, and any node can answer any request.
+// A service that uses scs changes one line. Then any node can answer any request.
 func Example() {
-	redis := miniredis.NewMiniRedis() // stands for your Redis
+	redis := miniredis.NewMiniRedis() // use your Redis instead
 	if err := redis.Start(); err != nil {
 		panic(err)
 	}

@@ -1,4 +1,4 @@
-package session
+package session_test
 
 import (
 	"errors"
@@ -7,11 +7,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
-func TestCookiesThatAreNoTokenCostNoLookUpAndStoreNothing(t *testing.T) {
-	all, store := service(t, Options{})
-	good := begin(t, all)
+func TestMalformedCookiesAreIgnoredWithoutTheStore(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	good := create(t, all)
 	stored := store.Dump()
 	for name, value := range map[string]string{
 		"empty":                   "",
@@ -34,15 +36,12 @@ func TestCookiesThatAreNoTokenCostNoLookUpAndStoreNothing(t *testing.T) {
 		"utf-8 look-alike letter": "а" + good[2:],
 	} {
 		t.Run(name, func(t *testing.T) {
-			if id, ok := parseToken(value); ok {
-				t.Fatalf("accepted, with id %q", id)
-			}
 			r := httptest.NewRequest("GET", "/", nil)
-			r.Header.Set("Cookie", all.cookieName()+"="+value)
+			r.Header.Set("Cookie", cookieName+"="+value)
 			w := httptest.NewRecorder()
 			commands := store.CommandCount()
 			all.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if user, err := From(r.Context()).User(r.Context()); user != "" || err != nil {
+				if user, err := session.From(r.Context()).User(r.Context()); user != "" || err != nil {
 					t.Errorf("user %q, %v", user, err)
 				}
 			})).ServeHTTP(w, r)
@@ -59,9 +58,9 @@ func TestCookiesThatAreNoTokenCostNoLookUpAndStoreNothing(t *testing.T) {
 	}
 }
 
-func TestForgedTokensAreNoSession(t *testing.T) {
-	all, store := service(t, Options{})
-	good := begin(t, all)
+func TestForgedTokensOpenNoSession(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	good := create(t, all)
 	stored := store.Dump()
 	for name, token := range map[string]string{
 		"right id, other secret": newToken(good[:idLength]),
@@ -92,72 +91,80 @@ func TestForgedTokensAreNoSession(t *testing.T) {
 }
 
 func TestNamesAreChecked(t *testing.T) {
-	all, store := service(t, Options{})
+	all, store := openMemory(t, session.Options{})
 	for what, name := range map[string]string{
 		"empty": "", "reserved": "_u", "long": strings.Repeat("x", 65), "binary": "a\x00b", "not utf-8": "\xff", "line break": "a\nb",
 	} {
-		s := all.Open("")
-		if err := Field[int](name).Set(ctx, s, 1); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%s name: %v", what, err)
-		}
+		wantPanic(t, what+" name", func() { session.NewField[int](name) })
 		if what == "reserved" {
 			continue
 		}
 		user := strings.Repeat(name, 5) // longer than 256
-		if err := s.Login(ctx, user); !errors.Is(err, ErrInvalid) {
+		if err := all.Open("").Login(ctx, user); !errors.Is(err, session.ErrInvalid) {
 			t.Errorf("%s user: %v", what, err)
 		}
-		if err := all.RevokeUser(ctx, user); !errors.Is(err, ErrInvalid) {
+		if err := all.RevokeUser(ctx, user); !errors.Is(err, session.ErrInvalid) {
 			t.Errorf("revoke %s user: %v", what, err)
 		}
 	}
+	wantPanic(t, "field without NewField", func() { session.Field[int]{}.Set(ctx, all.Open(""), 1) })
 	if len(store.Keys()) > 0 {
 		t.Errorf("stored %v", store.Keys())
 	}
 }
 
-func TestASessionDoesNotGrowPastItsLimits(t *testing.T) {
-	all, store := service(t, Options{})
-	s := all.Open(begin(t, all))
+func wantPanic(t *testing.T, what string, f func()) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Errorf("%s: no panic", what)
+		}
+	}()
+	f()
+}
+
+func TestSessionDoesNotExceedItsLimits(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	s := all.Open(create(t, all))
 	refused := 0
 	for i := range 10_000 {
-		if err := Field[int](fmt.Sprint("field", i)).Set(ctx, s, i); errors.Is(err, ErrLimit) {
+		if err := session.NewField[int](fmt.Sprint("field", i)).Set(ctx, s, i); errors.Is(err, session.ErrLimit) {
 			refused++
 		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
 	if refused != 10_000-63 {
-		t.Errorf("%d of 10,000 fields were refused beside one that is there", refused)
+		t.Errorf("%d of 10,000 fields were refused next to one existing field", refused)
 	}
-	if err := theme.Set(ctx, s, strings.Repeat("x", 64<<10)); !errors.Is(err, ErrLimit) {
-		t.Errorf("64 KiB beside other fields: %v", err)
+	if err := theme.Set(ctx, s, strings.Repeat("x", 64<<10)); !errors.Is(err, session.ErrLimit) {
+		t.Errorf("64 KiB next to other fields: %v", err)
 	}
 	check(t, s.Save(ctx))
-	key := all.key(s.Token()[:idLength])
+	key := sessionKey(s.Token()[:idLength])
 	if fields, _ := store.HKeys(key); len(fields) != 64+6 {
-		t.Errorf("%d fields are stored, 6 of them ours", len(fields))
+		t.Errorf("%d fields are stored, 6 of them reserved", len(fields))
 	}
 	check(t, theme.Delete(ctx, s))
-	check(t, Field[int]("other").Set(ctx, s, 1))
+	check(t, session.NewField[int]("other").Set(ctx, s, 1))
 	check(t, s.Save(ctx))
 }
 
-// TestLimitsHoldBetweenRequests: each request alone would fit.
+// TestLimitsHoldBetweenRequests: each request alone is within the limits.
 func TestLimitsHoldBetweenRequests(t *testing.T) {
-	all, _ := service(t, Options{MaxFields: 3, MaxBytes: 200})
-	token := begin(t, all)
+	all, _ := openMemory(t, session.Options{MaxFields: 3, MaxBytes: 200})
+	token := create(t, all)
 	one, two := all.Open(token), all.Open(token)
-	for _, s := range []*Session{one, two} {
-		check(t, Field[int]("a"+fmt.Sprint(s == one)).Set(ctx, s, 1))
-		check(t, Field[int]("b"+fmt.Sprint(s == one)).Set(ctx, s, 1))
+	for _, s := range []*session.Session{one, two} {
+		check(t, session.NewField[int]("a"+fmt.Sprint(s == one)).Set(ctx, s, 1))
+		check(t, session.NewField[int]("b"+fmt.Sprint(s == one)).Set(ctx, s, 1))
 	}
 	check(t, one.Save(ctx))
-	if err := two.Save(ctx); !errors.Is(err, ErrLimit) {
+	if err := two.Save(ctx); !errors.Is(err, session.ErrLimit) {
 		t.Errorf("five fields: %v", err)
 	}
-	for _, f := range []Field[int]{"afalse", "bfalse"} {
-		if _, ok := value(t, all, token, f); ok {
+	for _, f := range []string{"afalse", "bfalse"} {
+		if _, ok := value(t, all, token, session.NewField[int](f)); ok {
 			t.Errorf("%s was written by a save that was refused", f)
 		}
 	}
@@ -167,17 +174,17 @@ func TestLimitsHoldBetweenRequests(t *testing.T) {
 	check(t, three.Save(ctx))
 	check(t, four.Save(ctx)) // replaces the long value: it fits
 	five := all.Open(token)
-	if _, err := Field[string]("atrue").Update(ctx, five, func(*string) error { return nil }); err == nil {
-		t.Error("a number was read as text")
+	if _, err := session.NewField[string]("atrue").Update(ctx, five, func(*string) error { return nil }); err == nil {
+		t.Error("a number was decoded as a string")
 	}
-	if _, err := Field[any]("atrue").Update(ctx, five, func(v *any) error { *v = strings.Repeat("z", 100); return nil }); !errors.Is(err, ErrLimit) {
+	if _, err := session.NewField[any]("atrue").Update(ctx, five, func(v *any) error { *v = strings.Repeat("z", 100); return nil }); !errors.Is(err, session.ErrLimit) {
 		t.Errorf("an update past the limit: %v", err)
 	}
 }
 
-func TestBytesAreCountedRight(t *testing.T) {
-	all, store := service(t, Options{})
-	token := begin(t, all)
+func TestBytesAreCounted(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
+	token := create(t, all)
 	for _, v := range []string{"", "x", strings.Repeat("x", 1000), "ä", "short"} {
 		s := all.Open(token)
 		check(t, theme.Set(ctx, s, v))
@@ -187,7 +194,7 @@ func TestBytesAreCountedRight(t *testing.T) {
 		check(t, s.Save(ctx))
 		check(t, views.Delete(ctx, s))
 		check(t, s.Save(ctx))
-		if counted, want := store.HGet(all.key(token[:idLength]), "_b"), fmt.Sprint(len("theme")+len(v)+2); counted != want {
+		if counted, want := store.HGet(sessionKey(token[:idLength]), "_b"), fmt.Sprint(len("theme")+len(v)+2); counted != want {
 			t.Errorf("%d bytes: counted %s, want %s", len(v), counted, want)
 		}
 	}

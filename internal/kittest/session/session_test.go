@@ -1,4 +1,4 @@
-package session
+package session_test
 
 import (
 	"context"
@@ -11,26 +11,27 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/kit/redistest"
+	"github.com/tenfold-go/tenfold/kit/session"
 )
 
 var ctx = context.Background()
 
 func TestSessionIsFoundOnEveryNode(t *testing.T) {
-	_, address := memory(t)
-	one, two := open(t, redistest.Connect(t, address), patient), open(t, redistest.Connect(t, address), patient)
+	address := startMemory(t).Addr()
+	one, two := open(t, redistest.Connect(t, address), longTimeout), open(t, redistest.Connect(t, address), longTimeout)
 	b := &browser{t: t}
-	b.visit(one, func(_ http.ResponseWriter, _ *http.Request, s *Session) { check(t, theme.Set(ctx, s, "dark")) })
-	b.visit(two, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+	b.visit(one, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { check(t, theme.Set(ctx, s, "dark")) })
+	b.visit(two, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if v, ok, err := theme.Get(ctx, s); v != "dark" || !ok || err != nil {
 			t.Errorf("theme is %q, %v, %v", v, ok, err)
 		}
 	})
 }
 
-func TestNothingIsStoredForWhoOnlyReads(t *testing.T) {
-	all, store := service(t, Options{})
+func TestReadingStoresNothing(t *testing.T) {
+	all, store := openMemory(t, session.Options{})
 	b := &browser{t: t}
-	res := b.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *Session) {
+	res := b.visit(all, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if _, ok, err := theme.Get(ctx, s); ok || err != nil {
 			t.Errorf("got %v, %v", ok, err)
 		}
@@ -45,21 +46,21 @@ func TestNothingIsStoredForWhoOnlyReads(t *testing.T) {
 }
 
 func TestOnlyAHashOfTheTokenIsStored(t *testing.T) {
-	all, store := service(t, Options{})
-	token := begin(t, all)
+	all, store := openMemory(t, session.Options{})
+	token := create(t, all)
 	id, secret, _ := strings.Cut(token, ".")
 	dump := store.Dump()
 	if strings.Contains(dump, secret) {
-		t.Error("the store holds the secret")
+		t.Error("the store contains the secret")
 	}
 	if !strings.Contains(dump, id) || !strings.Contains(dump, hashToken(token)) {
-		t.Errorf("the store holds neither id nor hash:\n%s", dump)
+		t.Errorf("the store contains neither the id nor the hash:\n%s", dump)
 	}
 }
 
-func TestRequestsThatChangeDifferentFieldsLoseNothing(t *testing.T) {
-	all, _ := service(t, Options{})
-	token := begin(t, all)
+func TestConcurrentChangesOfDifferentFields(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	token := create(t, all)
 	const n = 50
 	var loaded, done sync.WaitGroup
 	loaded.Add(n)
@@ -68,8 +69,8 @@ func TestRequestsThatChangeDifferentFieldsLoseNothing(t *testing.T) {
 			s := all.Open(token)
 			_, _, err := theme.Get(ctx, s)
 			loaded.Done()
-			loaded.Wait() // all have read before the first writes
-			f := Field[int](fmt.Sprint("field", i))
+			loaded.Wait() // all requests have read before the first one writes
+			f := session.NewField[int](fmt.Sprint("field", i))
 			if err := errors.Join(err, f.Set(ctx, s, i), s.Save(ctx)); err != nil {
 				t.Error(err)
 			}
@@ -77,15 +78,15 @@ func TestRequestsThatChangeDifferentFieldsLoseNothing(t *testing.T) {
 	}
 	done.Wait()
 	for i := range n {
-		if v, ok := value(t, all, token, Field[int](fmt.Sprint("field", i))); !ok || v != i {
+		if v, ok := value(t, all, token, session.NewField[int](fmt.Sprint("field", i))); !ok || v != i {
 			t.Errorf("field %d is %d, %v", i, v, ok)
 		}
 	}
 }
 
-func TestParallelUpdatesOfOneFieldAreAllCounted(t *testing.T) {
-	all, _ := service(t, Options{})
-	token := begin(t, all)
+func TestParallelUpdatesOfOneField(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	token := create(t, all)
 	var done sync.WaitGroup
 	for range 100 {
 		done.Go(func() {
@@ -101,9 +102,9 @@ func TestParallelUpdatesOfOneFieldAreAllCounted(t *testing.T) {
 }
 
 func TestUpdateSeesPendingChangesAndKeepsNothingOnError(t *testing.T) {
-	all, _ := service(t, Options{})
+	all, _ := openMemory(t, session.Options{})
 	refused := errors.New("refused")
-	for name, token := range map[string]string{"new session": "", "stored session": begin(t, all)} {
+	for name, token := range map[string]string{"new session": "", "stored session": create(t, all)} {
 		t.Run(name, func(t *testing.T) {
 			s := all.Open(token)
 			check(t, views.Set(ctx, s, 41))
@@ -121,27 +122,27 @@ func TestUpdateSeesPendingChangesAndKeepsNothingOnError(t *testing.T) {
 	}
 }
 
-func TestIdleTimeEndsASessionThatNobodyUses(t *testing.T) {
-	all, store := service(t, Options{Idle: 10 * time.Minute, Absolute: time.Hour})
-	token := begin(t, all)
+func TestIdleTimeEndsAnUnusedSession(t *testing.T) {
+	all, store := openMemory(t, session.Options{Idle: 10 * time.Minute, Absolute: time.Hour})
+	token := create(t, all)
 	for range 5 {
 		store.sleep(9 * time.Minute)
 		if _, ok := value(t, all, token, theme); !ok {
-			t.Fatal("ended although it was used every 9 of 10 minutes")
+			t.Fatal("the session ended although it was used every 9 minutes")
 		}
 	}
 	store.sleep(10*time.Minute + time.Millisecond)
 	if _, ok := value(t, all, token, theme); ok {
-		t.Error("lives after 10 idle minutes")
+		t.Error("the session exists after 10 idle minutes")
 	}
 	if len(store.Keys()) > 0 {
-		t.Errorf("the store keeps %v", store.Keys())
+		t.Errorf("the store still has %v", store.Keys())
 	}
 }
 
-func TestAbsoluteTimeEndsASessionThatIsUsedAllTheTime(t *testing.T) {
-	all, store := service(t, Options{Idle: 10 * time.Minute, Absolute: time.Hour})
-	token := begin(t, all)
+func TestAbsoluteTimeEndsAUsedSession(t *testing.T) {
+	all, store := openMemory(t, session.Options{Idle: 10 * time.Minute, Absolute: time.Hour})
+	token := create(t, all)
 	for used := time.Duration(0); used < 55*time.Minute; used += 5 * time.Minute {
 		store.sleep(5 * time.Minute)
 		s := all.Open(token)
@@ -150,23 +151,23 @@ func TestAbsoluteTimeEndsASessionThatIsUsedAllTheTime(t *testing.T) {
 	}
 	store.sleep(5*time.Minute - time.Millisecond)
 	if _, ok := value(t, all, token, theme); !ok {
-		t.Error("ended before its hour")
+		t.Error("the session ended before its hour")
 	}
 	store.sleep(2 * time.Millisecond)
 	if _, ok := value(t, all, token, theme); ok {
-		t.Error("lives after its hour")
+		t.Error("the session exists after its hour")
 	}
 }
 
-func TestReadingTouchesAtMostOncePerTenthOfIdle(t *testing.T) {
-	all, store := service(t, Options{Idle: 5 * time.Minute})
-	token := begin(t, all)
-	key := all.key(token[:idLength])
+func TestReadExtendsAtMostOncePerTenthOfIdle(t *testing.T) {
+	all, store := openMemory(t, session.Options{Idle: 5 * time.Minute})
+	token := create(t, all)
+	key := sessionKey(token[:idLength])
 	for _, step := range []struct {
 		wait, left time.Duration
 	}{
 		{29 * time.Second, 5*time.Minute - 29*time.Second},
-		{time.Second, 5 * time.Minute}, // 30 s since the last touch
+		{time.Second, 5 * time.Minute}, // 30 s since the last extension
 		{20 * time.Second, 5*time.Minute - 20*time.Second},
 		{20 * time.Second, 5 * time.Minute},
 	} {
@@ -174,17 +175,17 @@ func TestReadingTouchesAtMostOncePerTenthOfIdle(t *testing.T) {
 		before := store.HGet(key, "_b")
 		value(t, all, token, theme)
 		if left := store.TTL(key); left != step.left {
-			t.Errorf("%s later it has %s, not %s", step.wait, left, step.left)
+			t.Errorf("%s later the TTL is %s, want %s", step.wait, left, step.left)
 		}
 		if store.HGet(key, "_b") != before {
-			t.Error("a touch rewrote the session")
+			t.Error("extending the idle time rewrote the session")
 		}
 	}
 }
 
-func TestASessionNearItsAbsoluteEndIsNotTouchedAnyMore(t *testing.T) {
-	all, store := service(t, Options{Idle: 30 * time.Minute, Absolute: time.Hour})
-	token := begin(t, all)
+func TestSessionNearItsAbsoluteEndIsNotExtended(t *testing.T) {
+	all, store := openMemory(t, session.Options{Idle: 30 * time.Minute, Absolute: time.Hour})
+	token := create(t, all)
 	for _, wait := range []time.Duration{20, 20} {
 		store.sleep(wait * time.Minute)
 		value(t, all, token, theme)
@@ -199,9 +200,9 @@ func TestASessionNearItsAbsoluteEndIsNotTouchedAnyMore(t *testing.T) {
 	}
 }
 
-func TestASessionInALogDoesNotGiveItsTokenAway(t *testing.T) {
-	all, _ := service(t, Options{})
-	s := all.Open(begin(t, all))
+func TestFormattedSessionHidesItsToken(t *testing.T) {
+	all, _ := openMemory(t, session.Options{})
+	s := all.Open(create(t, all))
 	_, secret, _ := strings.Cut(s.Token(), ".")
 	if text := fmt.Sprintf("%v %+v %s", s, s, s); strings.Contains(text, secret) {
 		t.Error(text)
@@ -209,23 +210,23 @@ func TestASessionInALogDoesNotGiveItsTokenAway(t *testing.T) {
 }
 
 func TestChangesAfterTheHeaderAreSavedAtOnce(t *testing.T) {
-	all, _ := service(t, Options{})
+	all, _ := openMemory(t, session.Options{})
 	b := &browser{t: t, cookie: nil}
-	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
-		if err := theme.Set(ctx, s, "late"); !errors.Is(err, ErrHeaderWritten) {
+		if err := theme.Set(ctx, s, "late"); !errors.Is(err, session.ErrHeaderWritten) {
 			t.Errorf("a session began without a cookie: %v", err)
 		}
 	})
-	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) { check(t, theme.Set(ctx, s, "early")) })
-	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *Session) {
+	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) { check(t, theme.Set(ctx, s, "early")) })
+	b.visit(all, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
 		check(t, theme.Set(ctx, s, "late"))
 		if v, _ := value(t, all, b.token(), theme); v != "late" {
 			t.Errorf("theme is %q while the handler runs", v)
 		}
-		if err := s.Login(ctx, "ann"); !errors.Is(err, ErrHeaderWritten) {
-			t.Errorf("a login cannot reach the browser any more: %v", err)
+		if err := s.Login(ctx, "ann"); !errors.Is(err, session.ErrHeaderWritten) {
+			t.Errorf("login after the header: %v", err)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func open(t *testing.T, o scsstore.Options) (*scsstore.Store, *miniredis.Minired
 	return store, redis
 }
 
-// shop is a service on scs, one node of several.
+// shop starts one node of a service that uses scs, and returns its URL.
 func shop(t *testing.T, store scs.Store, slow chan struct{}) string {
 	manager := scs.New()
 	manager.Store, manager.IdleTimeout = store, 20*time.Minute
@@ -102,7 +102,7 @@ func TestSCSFindsItsSessionsOnEveryNode(t *testing.T) {
 	v := newVisitor(t)
 	v.get(one + "/set")
 	if theme := v.get(two + "/get"); theme != "dark" {
-		t.Errorf("the other node says %q", theme)
+		t.Errorf("the other node responds %q", theme)
 	}
 	v.get(two + "/login")
 	if theme := v.get(one + "/get"); theme != "dark" {
@@ -113,29 +113,29 @@ func TestSCSFindsItsSessionsOnEveryNode(t *testing.T) {
 		t.Errorf("after 21 idle minutes: %q", theme)
 	}
 	if keys := redis.Keys(); len(keys) > 0 {
-		t.Errorf("the store keeps %v", keys)
+		t.Errorf("the store still has %v", keys)
 	}
 }
 
-func TestALogoutBeatsARequestInFlight(t *testing.T) {
+func TestLogoutDuringARequestInFlight(t *testing.T) {
 	store, redis := open(t, scsstore.Options{})
 	slow := make(chan struct{})
 	address := shop(t, store, slow)
 	v := newVisitor(t)
 	v.get(address + "/set")
 	token := tokenOf(t, v, address)
-	answered := make(chan struct{})
-	go func() { defer close(answered); v.get(address + "/slow") }()
+	done := make(chan struct{})
+	go func() { defer close(done); v.get(address + "/slow") }()
 	<-slow
 	v.get(address + "/logout")
 	slow <- struct{}{}
-	<-answered
+	<-done
 	if data, found, err := store.Find(token); found || err != nil {
-		t.Errorf("the session is back: %q, %v", data, err)
+		t.Errorf("the session exists again: %q, %v", data, err)
 	}
 	redis.FastForward(11 * time.Minute)
 	if keys := redis.Keys(); len(keys) > 0 {
-		t.Errorf("the store keeps %v", keys)
+		t.Errorf("the store still has %v", keys)
 	}
 }
 
@@ -149,7 +149,7 @@ func tokenOf(t *testing.T, v *visitor, address string) string {
 	return cookies[0].Value
 }
 
-func TestTokensAreHashedAndSizesBounded(t *testing.T) {
+func TestTokensAreHashedAndSizesLimited(t *testing.T) {
 	store, redis := open(t, scsstore.Options{MaxBytes: 10})
 	hour := time.Now().Add(time.Hour)
 	if err := store.Commit("secret", []byte("0123456789"), hour); err != nil {
@@ -180,7 +180,7 @@ func TestTokensAreHashedAndSizesBounded(t *testing.T) {
 		t.Error(err)
 	}
 	if _, found, _ := store.Find("secret"); found {
-		t.Error("a session that was stored as expired is there")
+		t.Error("a session that was stored as expired exists")
 	}
 }
 
