@@ -17,9 +17,9 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// BenchmarkKey is what a key costs: an order of 1 KiB through a whole gateway as it is, under a new key, and again under the
-// same one, on a redis-server of its own. ns/op on one connection is latency; cpu-ns/op is the CPU time of client, gateway and
-// node together, without that of the server:
+// BenchmarkKey measures the cost of a key: an order of 1 KiB through a whole gateway without a key, with a new key, and repeated
+// with the same key, on a private redis-server. ns/op on one connection is latency; cpu-ns/op is the CPU time of client, gateway
+// and node together, without that of redis-server:
 //
 //	go test ./internal/gateway -run - -bench Key
 func BenchmarkKey(b *testing.B) {
@@ -53,7 +53,7 @@ routes:
 		})
 		b.Run(c.name+"/64", func(b *testing.B) {
 			if c.name == "repetition" {
-				dialBench(b, f.addr).order(b, c.path, c.key()) // or they are duplicates in flight
+				dialBench(b, f.addr).order(b, c.path, c.key()) // otherwise the requests are duplicates in flight
 			}
 			b.SetParallelism(32) // times two cores
 			bench(b, func() {
@@ -81,7 +81,7 @@ func ownTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// benchConn is a client's connection.
+// benchConn is the connection of a client.
 type benchConn struct {
 	net.Conn
 	r *bufio.Reader

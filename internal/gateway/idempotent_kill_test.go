@@ -21,19 +21,19 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// A gateway is killed with SIGKILL at each step of a request, and the client asks another one. What is known to have had its
-// effect is not done again; an effect that was not recorded is, when the lease is over. Then every repetition gets the same.
+// A gateway is killed with SIGKILL at each step of a request, and the client repeats it at another one. A request with a recorded
+// response is not sent again; any other is, when the lease has expired. Then every repetition gets the same response.
 func TestGatewayKilledAtEveryStep(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
 	other := startKeyed(t, redis.Addr(), shop.address)
-	mustOrder(t, other.url(""), "first", 201) // the server knows the scripts now: each step is one command
+	mustOrder(t, other.url(""), "first", 201) // from now on the server knows the scripts, so each step is one command
 	for _, step := range []struct {
 		name    string
-		command int  // the gateway dies at its n-th command to the store; 0: while the node works
-		reply   bool // when the store has done it; else before
+		command int  // the gateway is killed at its n-th command to the store; 0: while the node works
+		reply   bool // after the store has run it; else before
 		claimed bool // the key is held for its lease
-		before  int  // orders that were placed when it died
-		after   int  // and when another gateway has answered
+		before  int  // orders before the kill
+		after   int  // orders after the response of the other gateway
 	}{
 		{"before the claim", 1, false, false, 0, 1},
 		{"after the claim", 1, true, true, 0, 1},
@@ -84,12 +84,12 @@ func TestGatewayKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// process is a gateway in a process of its own: this test binary, run again.
+// process is a gateway in another process, which runs this test binary.
 type process struct {
 	cmd   *exec.Cmd
-	stdin io.WriteCloser // it ends when this is closed, so also when the tests die
+	stdin io.WriteCloser // the process ends when this is closed, and so also when the tests are killed
 	url   string
-	kill  func() // kill -9; it is dead when this returns
+	kill  func() // sends SIGKILL, and returns after the end of the process
 }
 
 const processStore, processNode = "TENFOLD_TEST_STORE", "TENFOLD_TEST_NODE"
@@ -126,7 +126,7 @@ func startProcess(t *testing.T, storeAddress, nodeAddress string) *process {
 	return p
 }
 
-// TestGatewayProcess is the other process. It tests nothing by itself.
+// TestGatewayProcess is the other process. It is not a test.
 func TestGatewayProcess(t *testing.T) {
 	if os.Getenv(processStore) == "" {
 		return
@@ -163,15 +163,15 @@ func TestGatewayProcess(t *testing.T) {
 	t.Fatal(err)
 }
 
-// tap is a wire to the store that tells when a command passes.
+// tap is a connection to the store that reports each command.
 type tap struct {
 	address string
 	target  string
 	mu      sync.Mutex
-	left    int // commands until the one that counts
+	left    int // commands until the chosen one
 	reply   bool
 	act     func()
-	passed  atomic.Bool // the one that counts is with the store: its reply is the next
+	passed  atomic.Bool // the store has the chosen command: the next reply is its reply
 }
 
 func tapped(t *testing.T, target string) *tap {
@@ -204,7 +204,7 @@ func tapped(t *testing.T, target string) *tap {
 	return w
 }
 
-// pass copies until look says no or a side ends.
+// pass copies until look returns false or a side ends.
 func pass(dst, src net.Conn, look func([]byte) bool) {
 	defer dst.Close()
 	defer src.Close()
@@ -220,7 +220,7 @@ func pass(dst, src net.Conn, look func([]byte) bool) {
 	}
 }
 
-// arm calls act at the n-th command from now, before the store gets it, or when it has replied.
+// arm calls act at the n-th command from now: before the store gets it, or after its reply.
 func (w *tap) arm(n int, reply bool, act func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -228,7 +228,7 @@ func (w *tap) arm(n int, reply bool, act func()) {
 }
 
 func (w *tap) command(b []byte) bool {
-	if !bytes.Contains(b, []byte("EVALSHA")) { // each is small, and written at once
+	if !bytes.Contains(b, []byte("EVALSHA")) { // each command is small, and written in one call
 		return true
 	}
 	w.mu.Lock()

@@ -23,10 +23,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// durable makes a server keep what it has said yes to when it is killed.
+// durable are the options of a server that keeps every acknowledged write when it is killed.
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 
-// endLease makes it the end of the lease of a claim on this machine's shop, as if its owner had not been heard of for long.
+// endLease ends the lease of a claim on the shop, as if its owner had not renewed it.
 func endLease(t testing.TB, redis *redistest.Server, key string) {
 	t.Helper()
 	c := redis.Client()
@@ -36,7 +36,7 @@ func endLease(t testing.TB, redis *redistest.Server, key string) {
 	}
 }
 
-// sharedStore is a gateway's connection to a store at an address.
+// sharedStore returns the store at an address, as a gateway uses it.
 func sharedStore(t testing.TB, address string) *store.Store {
 	t.Helper()
 	s, err := store.New("redis://"+address, nil)
@@ -53,19 +53,19 @@ func sharedStore(t testing.TB, address string) *store.Store {
 	return s
 }
 
-// orders is a file whose only route wants keys.
+// orders returns a file with one route, which requires keys.
 func orders(node string) string {
 	return "services:\n  shop: {nodes: [\"" + node + "\"], slow_start: 0s}\nroutes:\n  - {path: /, to: shop, idempotency: required}\n"
 }
 
-// startKeyed runs a gateway in front of a node that wants keys, on a store at an address.
+// startKeyed runs a gateway with such a file, on the store at an address.
 func startKeyed(t testing.TB, address, node string) *front {
 	t.Helper()
 	return startOn(t, sharedStore(t, address), orders(node))
 }
 
-// order sends an order under a key on a connection of its own. net/http would send one with a key again by itself on a
-// connection that it had before.
+// order sends an order with a key on a new connection. On a reused connection, net/http itself would repeat a request with a
+// key.
 func order(t testing.TB, url, key string, body io.Reader) (*http.Response, string, error) {
 	t.Helper()
 	req, err := http.NewRequest("POST", url+"/orders", body)
@@ -83,7 +83,7 @@ func order(t testing.TB, url, key string, body io.Reader) (*http.Response, strin
 	return resp, string(text), err
 }
 
-// mustOrder is order, with a status that must come. It returns the answer, and whether it was there before.
+// mustOrder sends an order and checks the status. It returns the response, and whether it was replayed.
 func mustOrder(t testing.TB, url, key string, status int) (answer string, replayed bool) {
 	t.Helper()
 	resp, text, err := order(t, url, key, strings.NewReader("book"))
@@ -96,13 +96,13 @@ func mustOrder(t testing.TB, url, key string, status int) (answer string, replay
 	return resp.Header.Get("Location") + " " + text, resp.Header.Get("Idempotency-Replayed") == "true"
 }
 
-// shop is a node that counts the orders under each key, and answers each with its number.
+// shop is a node that counts the orders for each key, and responds with the number of the order.
 type shop struct {
 	address string
 	mu      sync.Mutex
 	n       int
 	byKey   map[string]int
-	during  func(r *http.Request) // called when an order was placed, before it is answered; may be nil
+	during  func(r *http.Request) // called after an order was placed and before its response; may be nil
 }
 
 func newShop(t testing.TB) *shop {
@@ -139,11 +139,11 @@ func (s *shop) placed(key string) int {
 func (s *shop) wantPlaced(t testing.TB, key string, want int) {
 	t.Helper()
 	if n := s.placed(key); n != want {
-		t.Fatalf("%d orders under %s, want %d", n, key, want)
+		t.Fatalf("%d orders for %s, want %d", n, key, want)
 	}
 }
 
-// However often and wherever an order is sent, it is placed once, and whoever gets an answer gets the same.
+// An order is placed once, however often and to whichever gateway it is sent. All responses are equal.
 func TestParallelDuplicatesThroughThreeGateways(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
 	var fronts []*front
@@ -161,7 +161,7 @@ func TestParallelDuplicatesThroughThreeGateways(t *testing.T) {
 					resp, text, err := order(t, fronts[d%3].url(""), fmt.Sprintf("key-%d", k), strings.NewReader("book"))
 					switch {
 					case err != nil || time.Since(begun) > patience:
-						t.Error("no answer", err)
+						t.Error("no response", err)
 						return
 					case resp.StatusCode == http.StatusConflict && resp.Header.Get("Retry-After") == "1":
 						conflicts.Add(1)
@@ -185,16 +185,16 @@ func TestParallelDuplicatesThroughThreeGateways(t *testing.T) {
 		n := 0
 		answers[k].Range(func(any, any) bool { n++; return true })
 		if n != 1 {
-			t.Errorf("key-%d has %d answers", k, n)
+			t.Errorf("key-%d has %d different responses", k, n)
 		}
 	}
 	if replays.Load() != keys*(duplicates-1) {
-		t.Errorf("%d answers are marked as replayed", replays.Load())
+		t.Errorf("%d responses are marked as replayed", replays.Load())
 	}
-	t.Logf("%d orders sent %d times each through 3 gateways: %d placed, %d answered, %d times 409", keys, duplicates, keys, keys*duplicates, conflicts.Load())
+	t.Logf("%d orders sent %d times each through 3 gateways: %d placed, %d responses, %d times 409", keys, duplicates, keys, keys*duplicates, conflicts.Load())
 }
 
-// Bodies of both directions pass and are repeated to the last bit, over HTTP/1 and HTTP/2.
+// Bodies in both directions pass and are replayed byte by byte, over HTTP/1 and HTTP/2.
 func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
 	redis := redistest.Start(t)
 	asked := atomic.Int64{}
@@ -211,7 +211,7 @@ func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
 	})
 	ca, lines := secure(t)
 	f := startOn(t, sharedStore(t, redis.Addr()), lines+orders(address(node)))
-	body := make([]byte, 1<<20-100) // with its header, almost too much
+	body := make([]byte, 1<<20-100) // with its header close to the limit
 	for i := range body {
 		body[i] = byte(i * i >> 3)
 	}
@@ -237,7 +237,7 @@ func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
 				}
 			}
 			if n := int(asked.Load()); n != want {
-				t.Errorf("%s: the node was asked %d times, want %d", path, n, want)
+				t.Errorf("%s: the node got %d requests, want %d", path, n, want)
 			}
 		}
 	}
@@ -253,7 +253,7 @@ func TestLargeBinaryBodiesUnderAKey(t *testing.T) {
 	}
 }
 
-// A node that dies with a large request in hand is no end of it: the body is there for another one.
+// A large request whose node dies is sent to another node, since its body is in memory.
 func TestKeyedRequestIsSentToAnotherNode(t *testing.T) {
 	redis := redistest.Start(t)
 	body := strings.Repeat("0123456789abcdef", 32<<10) // more than retry.body_bytes
@@ -274,11 +274,11 @@ routes:
 		}
 	}
 	if n := f.counted(t)["tenfold_upstream_retries_total{service=shop}"]; n == 0 {
-		t.Error("nothing was sent again: it proves nothing")
+		t.Error("no request was sent again, so the test proves nothing")
 	}
 }
 
-// What the node says before its answer is passed on, and what there is behind it is not asked for.
+// Early hints of the node are passed on, and the node is not asked for trailers.
 func TestEarlyHintsUnderAKey(t *testing.T) {
 	redis := redistest.Start(t)
 	f := startKeyed(t, redis.Addr(), serveRaw(t, responds("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"+
@@ -300,13 +300,13 @@ func TestEarlyHintsUnderAKey(t *testing.T) {
 		text, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if resp.StatusCode != 201 || string(text) != "ok" || resp.Header["Link"] != nil || resp.Header["Content-Type"] != nil || hints != want {
-			t.Errorf("answer %d: %s %q %v, %d hints", i+1, resp.Status, text, resp.Header, hints)
+			t.Errorf("response %d: %s %q %v, %d hints", i+1, resp.Status, text, resp.Header, hints)
 		}
 	}
 }
 
-// A client that goes away before its answer gets it when it asks again.
-func TestClientLeavesAndAsksAgain(t *testing.T) {
+// A client that disconnects before its response gets it when it repeats the request.
+func TestClientDisconnectsAndRepeats(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
 	f := startKeyed(t, redis.Addr(), shop.address)
 	arrived, release := make(chan bool), make(chan bool)
@@ -333,7 +333,7 @@ func TestClientLeavesAndAsksAgain(t *testing.T) {
 	}
 }
 
-// A body that is kept in memory must be there in the service's timeout, however it comes.
+// A buffered body must arrive within the timeout of the service, at any rate.
 func TestBodyThatNeverEndsUnderAKey(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
 	f := startOn(t, sharedStore(t, redis.Addr()), "limits: {body_rate: 0}\n"+
@@ -351,8 +351,8 @@ func TestBodyThatNeverEndsUnderAKey(t *testing.T) {
 	shop.wantPlaced(t, "key", 0)
 }
 
-// A body that was announced to be empty over HTTP/2, and is not, is no request: neither with a key nor without.
-func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
+// An HTTP/2 request with content-length 0 and a body is refused, with and without a key.
+func TestBodyLongerThanItsLengthOfZero(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
 	ca, lines := secure(t)
 	f := startOn(t, sharedStore(t, redis.Addr()), lines+strings.Replace(orders(shop.address), "required", "optional", 1))
@@ -380,7 +380,7 @@ func TestBodyThatWasAnnouncedToBeEmpty(t *testing.T) {
 	}
 }
 
-// A client that has closed its sending side alone gets its answer, of known length or not.
+// A client that closes only its sending side gets its response, of known or unknown length.
 func TestClientThatHalfCloses(t *testing.T) {
 	redis, arrived, release := redistest.Start(t), make(chan bool), make(chan bool)
 	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -413,8 +413,8 @@ func TestClientThatHalfCloses(t *testing.T) {
 	}
 }
 
-// A gateway that is cut off does not wait for requests that go on without their clients.
-func TestCutEndsRequestsWithoutClients(t *testing.T) {
+// Kill ends the requests that run without their clients.
+func TestKillEndsDetachedRequests(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
 	f := startKeyed(t, redis.Addr(), shop.address)
 	arrived, gone := make(chan bool), make(chan bool)
@@ -439,17 +439,17 @@ func TestCutEndsRequestsWithoutClients(t *testing.T) {
 	}
 }
 
-// hasty runs a gateway that waits for its store no longer than those outside of tests.
-func hasty(t testing.TB, redis *redistest.Server, node string) *front {
+// startWithDefaultTimeout runs a gateway with the store timeout of production.
+func startWithDefaultTimeout(t testing.TB, redis *redistest.Server, node string) *front {
 	t.Helper()
 	return startWith(t, orders(node), Options{Store: sharedStore(t, redis.Addr())})
 }
 
-// insist sends an order that nobody works on until it is answered: on a busy machine any request can find its store too slow,
-// and leave a claim that stands until its lease is over.
-func insist(t testing.TB, redis *redistest.Server, f *front, shop *shop, key string, placed int) (answer string, replayed bool) {
+// orderUntilDone repeats an order until it gets a response. On a busy machine any request can time out at the store, and leave a
+// claim until its lease expires.
+func orderUntilDone(t testing.TB, redis *redistest.Server, f *front, shop *shop, key string, placed int) (answer string, replayed bool) {
 	t.Helper()
-	await(t, "an order is answered", func() bool {
+	await(t, "a response to an order", func() bool {
 		resp, text, err := order(t, f.url(""), key, strings.NewReader("book"))
 		if err != nil {
 			t.Fatal(err)
@@ -477,56 +477,56 @@ func insist(t testing.TB, redis *redistest.Server, f *front, shop *shop, key str
 
 func (f *front) awaitRecorded(t testing.TB, n float64) {
 	t.Helper()
-	await(t, "the answers are recorded", func() bool {
+	await(t, "the recorded responses", func() bool {
 		return f.counted(t)["tenfold_idempotency_requests_total{result=recorded}"] == n
 	})
 }
 
-// A store that hangs lets nothing through, and what it was told meanwhile holds when it goes on.
+// While the store hangs, no request reaches the node. Commands that were sent during that time take effect afterwards.
 func TestStoreHangs(t *testing.T) {
 	redis, shop := redistest.Start(t), newShop(t)
-	f := hasty(t, redis, shop.address)
-	insist(t, redis, f, shop, "before", 0)
+	f := startWithDefaultTimeout(t, redis, shop.address)
+	orderUntilDone(t, redis, f, shop, "before", 0)
 	admin := redis.Client()
 	shop.whileWorking(func(*http.Request) {
 		if err := admin.Do(t.Context(), admin.B().ClientPause().Timeout(2500).All().Build()).Error(); err != nil {
 			t.Error(err)
 		}
 	})
-	if answer, _ := insist(t, redis, f, shop, "during", 0); answer != "/orders/2 order 2" { // the answer waits a second for the store
+	if answer, _ := orderUntilDone(t, redis, f, shop, "during", 0); answer != "/orders/2 order 2" { // the response waits a second for the store
 		t.Errorf("got %q", answer)
 	}
 	shop.whileWorking(nil)
-	insist(t, redis, f, shop, "after", 0)
+	orderUntilDone(t, redis, f, shop, "after", 0)
 	f.awaitRecorded(t, 3)
-	if answer, replayed := insist(t, redis, f, shop, "during", 1); answer != "/orders/2 order 2" || !replayed {
+	if answer, replayed := orderUntilDone(t, redis, f, shop, "during", 1); answer != "/orders/2 order 2" || !replayed {
 		t.Errorf("got %q, replayed %v", answer, replayed)
 	}
-	t.Logf("%v requests met a store that hung", f.counted(t)["tenfold_idempotency_requests_total{result=unavailable}"])
+	t.Logf("%v requests came while the store hung", f.counted(t)["tenfold_idempotency_requests_total{result=unavailable}"])
 }
 
-// A store that dies while a node works is told of the answer when it is back.
+// A store that is killed while a node works gets the result after its restart.
 func TestStoreKilledWhileANodeWorks(t *testing.T) {
 	redis, shop := redistest.Start(t, durable...), newShop(t)
-	f := hasty(t, redis, shop.address)
-	insist(t, redis, f, shop, "before", 0)
+	f := startWithDefaultTimeout(t, redis, shop.address)
+	orderUntilDone(t, redis, f, shop, "before", 0)
 	shop.whileWorking(func(*http.Request) { redis.Kill() })
-	if answer, _ := insist(t, redis, f, shop, "during", 0); answer != "/orders/2 order 2" {
+	if answer, _ := orderUntilDone(t, redis, f, shop, "during", 0); answer != "/orders/2 order 2" {
 		t.Errorf("got %q", answer)
 	}
 	shop.whileWorking(nil)
-	mustOrder(t, f.url(""), "meanwhile", 503)
+	mustOrder(t, f.url(""), "in between", 503)
 	redis.Restart()
 	f.awaitRecorded(t, 2)
-	insist(t, redis, f, shop, "meanwhile", 0)
+	orderUntilDone(t, redis, f, shop, "in between", 0)
 	for i, key := range []string{"before", "during"} {
-		if answer, replayed := insist(t, redis, f, shop, key, 1); answer != fmt.Sprintf("/orders/%d order %d", i+1, i+1) || !replayed {
+		if answer, replayed := orderUntilDone(t, redis, f, shop, key, 1); answer != fmt.Sprintf("/orders/%d order %d", i+1, i+1) || !replayed {
 			t.Errorf("got %q, replayed %v", answer, replayed)
 		}
 	}
 }
 
-// In memory it is the same, for as long as the process lives.
+// The store in memory keeps keys as long as the process lives.
 func TestKeysInMemory(t *testing.T) {
 	s, err := store.New("auto", nil)
 	if err != nil {
@@ -556,9 +556,9 @@ func TestKeysInMemory(t *testing.T) {
 		t.Errorf("%s %s", resp.Status, text)
 	}
 	if resp, _ := f.get(t, "/", "Idempotency-Key", "key"); resp.StatusCode != 201 || shop.placed("key") != 2 {
-		t.Errorf("GET: %s, asked %d times", resp.Status, shop.placed("key"))
+		t.Errorf("GET: %s, %d requests", resp.Status, shop.placed("key"))
 	}
-	f.kill() // before its store
+	f.kill() // before the store
 }
 
 func TestKeysNeedAStore(t *testing.T) {
