@@ -22,9 +22,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// BenchmarkProxy sends requests through a whole gateway, over loopback, on 64 keep-alive connections. The clients
-// and the backend do little and allocate nothing, so that a profile and the allocations show the gateway. cpu-ns/op is the
-// CPU time of all three together; on a busy machine, it varies less than ns/op:
+// BenchmarkProxy sends requests through a whole gateway, over loopback, on 64 keep-alive connections. The clients and
+// the backend do little and allocate nothing, so that a profile and the allocations show the gateway. cpu-ns/op is
+// the CPU time of all three together; on a busy machine, it varies less than ns/op:
 //
 //	go test ./internal/gateway -run - -bench Proxy -cpu 1 -cpuprofile cpu.prof
 func BenchmarkProxy(b *testing.B) {

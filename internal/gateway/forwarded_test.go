@@ -14,7 +14,8 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// mirror starts a node that responds with the header that it got, sorted, without the fields that net/http's client adds.
+// mirror starts a node that responds with the header that it got, sorted, without the fields that net/http's client
+// adds.
 func mirror(t testing.TB) string {
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var lines []string
@@ -120,7 +121,8 @@ func proxied(t testing.TB, addr string, version byte, source, destination net.Ad
 	return string(all)
 }
 
-// The client of the PROXY protocol is the one that the node and the access log see, and the one that may be a trusted proxy.
+// The client of the PROXY protocol is the one that the node and the access log see, and the one that may be a trusted
+// proxy.
 func TestProxyProtocol(t *testing.T) {
 	const get = "GET /p HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 9.9.9.9\r\nConnection: close\r\n\r\n"
 	a, tlsTop := secure(t)
@@ -211,8 +213,8 @@ func closed(t testing.TB, got string) {
 	}
 }
 
-// hash(ip) uses the address of the client, not the one of a trusted proxy: each client has one node, and the clients have
-// several.
+// hash(ip) uses the address of the client, not the one of a trusted proxy: each client has one node, and the clients
+// have several.
 func TestHashByIPUsesTheClient(t *testing.T) {
 	f := start(t, "trusted_proxies: 127.0.0.1", "balance: hash(ip)", mirror(t), mirror(t), mirror(t))
 	served := map[any]bool{}

@@ -34,8 +34,8 @@ type Options struct {
 	Metrics *Metrics     // may be shared by several gateways; default: not exported
 	Store   *store.Store // the state that policies share with other gateways; default: nothing is shared
 
-	// OnSample is called with each sample of each service, about once per second. It may be called by several goroutines at
-	// the same time, and must not block. Default: none.
+	// OnSample is called with each sample of each service, about once per second. It may be called by several goroutines
+	// at the same time, and must not block. Default: none.
 	OnSample func(sample.Sample)
 
 	// Middleware is any net/http middleware. A request passes it after the policies that all requests have in common and

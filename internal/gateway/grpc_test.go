@@ -22,7 +22,8 @@ import (
 // text is the message of the test service.
 type text = wrapperspb.StringValue
 
-// serveGRPC starts a node with the service test.Echo: Say responds once, Chat responds to each message, Hang never ends.
+// serveGRPC starts a node with the service test.Echo: Say responds once, Chat responds to each message, Hang never
+// ends.
 func serveGRPC(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -181,8 +182,8 @@ func TestGRPCStreamMayBeSilent(t *testing.T) {
 	}
 }
 
-// A call that the client cancels frees the slot of the node. A gateway without nodes responds Unavailable, which gRPC clients
-// may retry.
+// A call that the client cancels frees the slot of the node. A gateway without nodes responds Unavailable, which gRPC
+// clients may retry.
 func TestGRPCCancelAndNoNode(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top, "probe: off", serveGRPC(t))

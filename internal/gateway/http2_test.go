@@ -182,8 +182,9 @@ func (f *frames) response() string {
 	}
 }
 
-// TestBadInputHTTP2 is TestBadInput for requests that only HTTP/2 allows. net/http's HTTP/2 server refuses the rows with
-// "net/http" before it calls the gateway: with a reset, or with its own response, which is not in the access log.
+// TestBadInputHTTP2 is TestBadInput for requests that only HTTP/2 allows. net/http's HTTP/2 server refuses the rows
+// with "net/http" before it calls the gateway: with a reset, or with its own response, which is not in the access
+// log.
 func TestBadInputHTTP2(t *testing.T) {
 	a, top := secure(t)
 	line := func(method, authority, path string) []string {
@@ -315,8 +316,8 @@ func TestBadBodiesHTTP2(t *testing.T) {
 	}
 }
 
-// The gateway resets an HTTP/2 stream whose client gives it no window. Before it did, such a stream held a slot of a node
-// indefinitely.
+// The gateway resets an HTTP/2 stream whose client gives it no window. Before it did, such a stream held a slot of a
+// node indefinitely.
 func TestHTTP2StreamThatIsNotRead(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top+"limits: {write_timeout: 1s}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {

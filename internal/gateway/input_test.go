@@ -42,9 +42,9 @@ func (w *witness) list() []string {
 	return slices.Clone(w.saw)
 }
 
-// TestBadInput sends bytes, and compares the responses and the requests that the node gets. A refused request must not reach
-// the node, and the bytes behind it must not be read as another request. A valid request, /next, follows each row: it gets a
-// response if and only if the gateway reads the connection in step with the client.
+// TestBadInput sends bytes, and compares the responses and the requests that the node gets. A refused request must
+// not reach the node, and the bytes behind it must not be read as another request. A valid request, /next, follows
+// each row: it gets a response if and only if the gateway reads the connection in step with the client.
 //
 // Every response of the gateway must be problem+json. None may be the plain text of net/http.
 func TestBadInput(t *testing.T) {

@@ -25,11 +25,13 @@ func (e *ListenError) Unwrap() error { return e.Err }
 func (e *ListenError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.EADDRINUSE):
-		return "another program uses this port; choose another port with --listen or listen: in the file, or find the program with: ss -ltnp"
+		return "another program uses this port; choose another port with --listen or listen: in the file, " +
+			"or find the program with: ss -ltnp"
 	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
 		return "this machine does not have that address; :8080 listens on all its addresses"
 	case errors.Is(e.Err, syscall.EACCES):
-		return "ports below 1024 need a privilege: choose another one, or setcap cap_net_bind_service=+ep on the tenfold binary"
+		return "ports below 1024 need a privilege: choose another one, " +
+			"or setcap cap_net_bind_service=+ep on the tenfold binary"
 	}
 	return "use host:port or :port, for example :8080"
 }
@@ -42,7 +44,8 @@ func unwrapped(err error) error {
 	return err
 }
 
-// listen opens one address. Its connections have the client's address from the PROXY protocol, if the peers must send it.
+// listen opens one address. Its connections have the client's address from the PROXY protocol, if the peers must send
+// it.
 func listen(address string, cfg *config.Config, log *slog.Logger) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 )
 
-// Metrics are the metrics of the gateway and of the parts that it is made of. Several gateways may share them, as during a
-// reload: their numbers add up.
+// Metrics are the metrics of the gateway and of the parts that it is made of. Several gateways may share them, as
+// during a reload: their numbers add up.
 type Metrics struct {
 	requests    *prometheus.CounterVec   // by service, method and code
 	duration    *prometheus.HistogramVec // by service
@@ -30,12 +30,13 @@ type Metrics struct {
 	idempotent func() *idempotent.Metrics
 }
 
-// NewMetrics returns the metrics of a registry. The names of the first three are the ones that dashboards expect. It panics
-// when it is called twice for one registry. A nil registerer means that the metrics are not exported.
+// NewMetrics returns the metrics of a registry. The names of the first three are the ones that dashboards expect. It
+// panics when it is called twice for one registry. A nil registerer means that the metrics are not exported.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "http_requests_total", Help: "Requests answered, by service, method and status."}, []string{"service", "method", "code"}),
+			Name: "http_requests_total", Help: "Requests answered, by service, method and status."},
+			[]string{"service", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "http_request_duration_seconds", Help: "From a request's header to the end of its response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"service"}),
@@ -52,8 +53,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// requestCounter counts the requests of one gateway. It keeps the counters of the label values that it has seen, because
-// a look-up costs more than the count.
+// requestCounter counts the requests of one gateway. It keeps the counters of the label values that it has seen,
+// because a look-up costs more than the count.
 type requestCounter struct {
 	metrics  *Metrics
 	services map[string]*serviceCounters // "" for requests without a route
@@ -64,8 +65,8 @@ type serviceCounters struct {
 	requests [len(methods) + 1][600]atomic.Pointer[prometheus.Counter] // by method and status
 }
 
-// methods are the methods that have a label value of their own. The others share "other": a client chooses the method, and
-// the number of label values must be bounded.
+// methods are the methods that have a label value of their own. The others share "other": a client chooses the
+// method, and the number of label values must be bounded.
 var methods = [...]string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
 
 func newRequestCounter(m *Metrics, cfg *config.Config) *requestCounter {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // Two gateways can share one set of metrics, as during a reload: both serve, and their numbers add up.
@@ -15,10 +17,12 @@ func TestTwoGatewaysShareTheirMetrics(t *testing.T) {
 	metrics := NewMetrics(registry)
 	i := newIssuer(t)
 	i.publish(newSigningKey(t, "one"))
-	yaml := authFile(i.URL, named(t, "shop")) + "  - {path: /limited, to: shop, rate_limit: 1/h}\n"
+	yaml := authFile(i.URL, named(t, "shop")) + "  - {path: /limited, to: shop, rate_limit: 1/h}\n" +
+		"  - {path: /keyed, to: shop, idempotency: required}\n"
+	shared := sharedStore(t, redistest.Start(t).Addr())
 	var both []*front
 	for range 2 {
-		f := startWith(t, yaml, Options{Metrics: metrics})
+		f := startWith(t, yaml, Options{Metrics: metrics, Store: shared})
 		f.metrics = registry
 		both = append(both, f)
 	}
@@ -36,15 +40,16 @@ func TestTwoGatewaysShareTheirMetrics(t *testing.T) {
 		f.get(t, "/limited")
 		f.get(t, "/limited")
 		f.get(t, "/api")
+		f.do(t, "POST", "/keyed", nil)
 	}
 	await(t, "all requests are counted", func() bool {
-		return both[0].counted(t)["http_request_duration_seconds{service=shop}"] == 9
+		return both[0].counted(t)["http_request_duration_seconds{service=shop}"] == 11
 	})
 	all := both[0].counted(t)
 	for name, want := range map[string]float64{
 		"http_requests_total{code=200 method=GET service=shop}": 3 + 2,
 		"http_requests_total{code=401 method=GET service=shop}": 2,
-		"active_connections": 2 * (1 + 3), // the clients keep theirs open
+		"active_connections": 2 * (1 + 4), // the clients keep theirs open
 		"tenfold_rate_limit_requests_total{result=refused}": 2,
 		"tenfold_auth_requests_total{result=missing}":       2,
 		"tenfold_upstream_in_flight{service=shop}":          0,

@@ -39,8 +39,8 @@ func (g *Gateway) AwaitReady(ctx context.Context, service, id string) error {
 	return nil
 }
 
-// Drain sends no more requests to the node. It returns when the node has none left; when ctx ends first, it cancels them
-// and returns an error.
+// Drain sends no more requests to the node. It returns when the node has none left; when ctx ends first, it cancels
+// them and returns an error.
 func (g *Gateway) Drain(ctx context.Context, service, id string) error {
 	if p := g.pools[service]; p != nil {
 		return p.Drain(ctx, id)

@@ -10,14 +10,14 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// outgoing returns the request that the node gets: r without the fields of the client's connection. It changes the header
-// of r, which no step needs any more.
+// outgoing returns the request that the node gets: r without the fields of the client's connection. It changes the
+// header of r, which no step needs any more.
 func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 	ctx := r.Context()
 	if takesEarlyHints(r) {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
-			return earlyHints(w, status, h)
-		}})
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			Got1xxResponse: func(status int, h textproto.MIMEHeader) error { return earlyHints(w, status, h) },
+		})
 	}
 	websocket := wantsWebSocket(r)
 	out := r.WithContext(ctx)

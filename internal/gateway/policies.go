@@ -12,9 +12,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 )
 
-// routePolicies are the policies of routes, in the order in which a request passes them. Each function returns the policy
-// of one route, or nil when the route does not have it. A new policy is one more function here; its key in the file is one
-// more entry of the list of the same name in package config.
+// routePolicies are the policies of routes, in the order in which a request passes them. Each function returns the
+// policy of one route, or nil when the route does not have it. A new policy is one more function here; its key in the
+// file is one more entry of the list of the same name in package config.
 var routePolicies = []func(*policies, *config.Route) (policy.Policy, error){
 	(*policies).rateLimit, // before auth, to save the check of the token
 	(*policies).auth,

@@ -9,8 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
-// proxy passes the requests of a route to its service, and the responses back to the clients. It removes hop-by-hop fields
-// from both: the transport sees a request without those of the client, and the client sees none of a node.
+// proxy passes the requests of a route to its service, and the responses back to the clients. It removes hop-by-hop
+// fields from both: the transport sees a request without those of the client, and the client sees none of a node.
 type proxy struct {
 	transport http.RoundTripper
 	tunnels   *tunnels

@@ -19,7 +19,8 @@ type proxyListener struct {
 }
 
 func newProxyListener(l net.Listener, peers []netip.Prefix, timeout time.Duration, log *slog.Logger) net.Listener {
-	return &proxyListener{proxyproto.Listener{Listener: l, ConnPolicy: requireFrom(peers), ReadHeaderTimeout: timeout}, log}
+	inner := proxyproto.Listener{Listener: l, ConnPolicy: requireFrom(peers), ReadHeaderTimeout: timeout}
+	return &proxyListener{inner, log}
 }
 
 // requireFrom requires the PROXY header from the given peers, and rejects it from all others.

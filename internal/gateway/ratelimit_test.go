@@ -97,8 +97,8 @@ func TestRateLimitThroughTheGateway(t *testing.T) {
 	}
 }
 
-// Two gateways with one store count together. On a busy machine, a gateway may give up on the store; it then counts alone, and
-// its metrics say so.
+// Two gateways with one store count together. On a busy machine, a gateway may give up on the store; it then counts
+// alone, and its metrics say so.
 func TestRateLimitOfTwoGateways(t *testing.T) {
 	s, err := store.New("auto", nil)
 	if err != nil {

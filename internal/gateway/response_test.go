@@ -89,7 +89,8 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// withoutOwn removes the fields that the server adds to a response: Date, and Connection because the client asked for it.
+// withoutOwn removes the fields that the server adds to a response: Date, and Connection because the client asked for
+// it.
 func withoutOwn(response string) string {
 	lines := strings.SplitAfter(response, "\r\n")
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
@@ -97,8 +98,8 @@ func withoutOwn(response string) string {
 	}), "")
 }
 
-// Trailers, announced or not, reach a client that sends TE: trailers. A trailer stays apart from a header field of the same
-// name.
+// Trailers, announced or not, reach a client that sends TE: trailers. A trailer stays apart from a header field of
+// the same name.
 func TestTrailersReachClientsWithTE(t *testing.T) {
 	f := start(t, "", "", serveRaw(t, responds("HTTP/1.1 200 OK\r\nX-Sum: header\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"+
 		"4\r\nbody\r\n0\r\nX-Sum: trailer\r\nX-More: more\r\n\r\n")))
@@ -241,8 +242,8 @@ func TestServerSentEvents(t *testing.T) {
 	}
 }
 
-// TLS chooses HTTP/2 or HTTP/1.1 from the client's offer. The node gets the same request in both cases; a GET over HTTP/2 has
-// no body.
+// TLS chooses HTTP/2 or HTTP/1.1 from the client's offer. The node gets the same request in both cases; a GET over
+// HTTP/2 has no body.
 func TestTLS(t *testing.T) {
 	a, top := secure(t)
 	f := start(t, top, "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {

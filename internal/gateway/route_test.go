@@ -190,9 +190,9 @@ routes:
 	}
 }
 
-// specification is the definition of the router, as in config.Route. Of all routes that match, an exact host wins over a
-// wildcard (the longer one first), and a wildcard over no host; then the longest path, then the most conditions, then the
-// first route in the file.
+// specification is the definition of the router, as in config.Route. Of all routes that match, an exact host wins
+// over a wildcard (the longer one first), and a wildcard over no host; then the longest path, then the most
+// conditions, then the first route in the file.
 func specification(routes []config.Route, method, host string, segments []string, header http.Header) (found *config.Route, allowed []string) {
 	best := []int{-1}
 	for i := range routes {

@@ -35,9 +35,9 @@ func (g *Gateway) Addrs() (all []net.Addr) {
 	return all
 }
 
-// Run serves until ctx ends. It then accepts no more connections and lets the requests and the upgraded connections finish,
-// for at most Config.Drain or until Kill is called; after that it cancels the rest. Run returns an error, after the same
-// steps, when a listener fails.
+// Run serves until ctx ends. It then accepts no more connections and lets the requests and the upgraded connections
+// finish, for at most Config.Drain or until Kill is called; after that it cancels the rest. Run returns an error,
+// after the same steps, when a listener fails.
 func (g *Gateway) Run(ctx context.Context) error {
 	// The pools and the policies work until the last request has ended.
 	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -84,8 +84,8 @@ func (g *Gateway) drain() {
 	}
 }
 
-// Kill ends the drain of a Run that is stopping, for example at the second signal: it cancels all requests and closes all
-// connections, so that Run returns. It may be called more than once.
+// Kill ends the drain of a Run that is stopping, for example at the second signal: it cancels all requests and closes
+// all connections, so that Run returns. It may be called more than once.
 func (g *Gateway) Kill() {
 	g.tunnels.kill()
 	g.engine.Close()

@@ -185,8 +185,8 @@ func TestStopEndsAllGoroutines(t *testing.T) {
 	await(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-// A connection without a request, as browsers keep in reserve, does not delay the stop. (net/http waits five seconds for
-// the first request on it.)
+// A connection without a request, as browsers keep in reserve, does not delay the stop. (net/http waits five seconds
+// for the first request on it.)
 func TestStopDoesNotWaitForSilentConnections(t *testing.T) {
 	node, _, _ := slow(t)
 	f := start(t, "", "", node)

@@ -39,7 +39,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A request and its response may be in progress at the same time: the client gets each piece back before it sends the next.
+// A request and its response may be in progress at the same time: the client gets each piece back before it sends the
+// next.
 func TestFullDuplexOverHTTP1(t *testing.T) {
 	f := start(t, "", "", address(serve(t, echo)))
 	nc := dial(t, f.addr)
@@ -155,8 +156,8 @@ func sumOf(r io.Reader) (string, error) {
 	}
 }
 
-// A node may refuse an upload as soon as it has read the header. The client gets the response before it has sent the rest of
-// the body, and the slot of the node becomes free.
+// A node may refuse an upload as soon as it has read the header. The client gets the response before it has sent the
+// rest of the body, and the slot of the node becomes free.
 func TestEarlyRefusalReachesAClientThatStalls(t *testing.T) {
 	for name, send := range map[string]string{
 		"length":           "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome",
@@ -407,8 +408,8 @@ func TestClientDisconnectsBeforeTheResponse(t *testing.T) {
 	}
 }
 
-// A response that the node does not finish never looks complete to the client. (HTTP/1.0 is the exception: there, a response
-// of unknown length ends with the connection, for any reason.)
+// A response that the node does not finish never looks complete to the client. (HTTP/1.0 is the exception: there, a
+// response of unknown length ends with the connection, for any reason.)
 func TestNodeDoesNotFinishItsResponse(t *testing.T) {
 	a, top := secure(t)
 	big := strings.Repeat("x", 40<<10)
@@ -448,8 +449,8 @@ func TestNodeDoesNotFinishItsResponse(t *testing.T) {
 	}
 }
 
-// A response that is shorter than its length never looks complete. Bytes behind the length are never read as the response to
-// another request.
+// A response that is shorter than its length never looks complete. Bytes behind the length are never read as the
+// response to another request.
 func TestResponseOfWrongLength(t *testing.T) {
 	const fake = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	says := map[string]string{

@@ -24,8 +24,8 @@ type tunnel struct {
 // drainTimeout limits how long one direction of a tunnel may go on after the other has ended.
 const drainTimeout = time.Second
 
-// serve passes bytes in both directions until either side ends, the node is drained, or the gateway stops. It returns an
-// error when it has sent no response.
+// serve passes bytes in both directions until either side ends, the node is drained, or the gateway stops. It returns
+// an error when it has sent no response.
 func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
 	x := exchange.From(r)
 	if x.Tunnel == nil {

@@ -1,5 +1,5 @@
-// Package engine is the boundary between the gateway and the HTTP server that it runs on. An engine turns connections into
-// requests with an [exchange.Exchange]; what is special about a server stays inside its package.
+// Package engine is the boundary between the gateway and the HTTP server that it runs on. An engine turns connections
+// into requests with an [exchange.Exchange]; what is special about a server stays inside its package.
 package engine
 
 import (

@@ -28,7 +28,7 @@ type Exchange struct {
 
 	PreferredNode string        // the sticky node; "" when the pool may choose any. Set above the pool, read by the pool
 	BodyInMemory  bool          // the body is in memory already: the pool keeps all of it for retries, whatever its size
-	Node          string        // the node that answered, or the last one that was tried. Set by the pool, like the next three
+	Node          string        // the node that answered, or the last one tried. Set by the pool, like the next three
 	Tries         int           // how many times the pool tried to send the request
 	Waited        time.Duration // in the pool's queue, over all tries
 	Tunnel        Tunnel        // the connection to the node after status 101; nil for any other status

@@ -7,8 +7,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// AccessLog returns an observer that logs one record per request. The record has no query, no header and no body, because
-// they may contain secrets.
+// AccessLog returns an observer that logs one record per request. The record has no query, no header and no body,
+// because they may contain secrets.
 func AccessLog(log *slog.Logger) Observer {
 	return func(r *http.Request, x *exchange.Exchange) {
 		attrs := make([]slog.Attr, 0, 16)
@@ -17,7 +17,8 @@ func AccessLog(log *slog.Logger) Observer {
 			client = x.Client.String()
 		}
 		attrs = append(attrs,
-			slog.String("method", exchange.Clip(r.Method)), slog.String("host", exchange.Clip(r.Host)), slog.String("path", exchange.Clip(r.URL.Path)),
+			slog.String("method", exchange.Clip(r.Method)), slog.String("host", exchange.Clip(r.Host)),
+			slog.String("path", exchange.Clip(r.URL.Path)),
 			slog.Int("status", x.Status), slog.Int64("bytes", x.Bytes),
 			slog.Float64("took_ms", float64(x.Took.Microseconds())/1000),
 			slog.String("client", client), slog.String("proto", r.Proto),

@@ -12,10 +12,10 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// Body limits the size of a request's body and how slowly it may arrive. After BodyGrace, the body must have arrived with
-// BodyRate bytes per second on average: without this limit, slow clients could occupy all places of a service. A gRPC
-// stream has no such limit, because it may be silent for hours. Body comes before all policies that refuse requests,
-// because a server reads the rest of a refused request's body.
+// Body limits the size of a request's body and how slowly it may arrive. After BodyGrace, the body must have arrived
+// with BodyRate bytes per second on average: without this limit, slow clients could occupy all places of a service. A
+// gRPC stream has no such limit, because it may be silent for hours. Body comes before all policies that refuse
+// requests, because a server reads the rest of a refused request's body.
 func Body(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,10 +9,10 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// Forwarded determines the client of a request. It reports the client to the service in X-Forwarded-For, -Proto and
-// -Host, X-Real-IP and Forwarded (RFC 7239). It accepts these fields from peers in the trusted prefixes only, and removes
-// them from the requests of all other peers. secure says whether peers connect over TLS. The request does not tell: over
-// HTTP/2, the client chooses the scheme.
+// Forwarded determines the client of a request. It reports the client to the service in X-Forwarded-For,
+// X-Forwarded-Proto, X-Forwarded-Host, X-Real-IP and Forwarded (RFC 7239). It accepts these fields from peers in the
+// trusted prefixes only, and removes them from the requests of all other peers. secure says whether peers connect over
+// TLS. The request does not tell: over HTTP/2, the client chooses the scheme.
 func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 	scheme := "http"
 	if secure {
@@ -44,7 +44,9 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 			if client != peer {
 				clientText = client.String()
 			}
-			values := [...]string{chain + peerText, proto, host, clientText, forwarded(h["Forwarded"], peer, peerText, proto, r.Host)}
+			values := [...]string{
+				chain + peerText, proto, host, clientText, forwarded(h["Forwarded"], peer, peerText, proto, r.Host),
+			}
 			h["X-Forwarded-For"] = values[0:1:1] // one allocation instead of five
 			h["X-Forwarded-Proto"] = values[1:2:2]
 			h["X-Forwarded-Host"] = values[2:3:3]
@@ -61,13 +63,19 @@ func Forwarded(trusted []netip.Prefix, secure bool) Policy {
 
 // overrideHeaders make some services see another URL or method than the one that was routed. They are removed from all
 // requests: no proxy needs to send them, and a trusted proxy passes on the fields of its clients.
-var overrideHeaders = []string{"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+var overrideHeaders = []string{
+	"X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+}
 
-// dropForwarded removes the fields that only a proxy may send. It also removes them in the spelling with underscores, which
-// a CGI-like server reads as the same name.
+// dropForwarded removes the fields that only a proxy may send. It also removes them in the spelling with underscores,
+// which a CGI-like server reads as the same name.
 func dropForwarded(h http.Header) {
 	for name := range h {
-		if isForwarded(name) || strings.IndexByte(name, '_') >= 0 && isForwarded(http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
+		read := name // as a CGI-like server reads it
+		if strings.IndexByte(name, '_') >= 0 {
+			read = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		}
+		if isForwarded(read) {
 			delete(h, name)
 		}
 	}
@@ -83,10 +91,11 @@ func isForwarded(name string) bool {
 	return slices.Contains(overrideHeaders, name) // with underscores
 }
 
-// clientOf returns the client of a request: the rightmost address in X-Forwarded-For that is not a trusted proxy, because
-// a trusted proxy has seen that address. It also returns the list to which the address of the peer is appended.
-func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, isTrusted bool) (client netip.Addr, chain string) {
-	client = peer
+// clientOf returns the client of a request: the rightmost address in X-Forwarded-For that is not a trusted proxy,
+// because a trusted proxy has seen that address. It also returns the list to which the address of the peer is
+// appended.
+func clientOf(peer netip.Addr, lists []string, trusted []netip.Prefix, isTrusted bool) (_ netip.Addr, chain string) {
+	client := peer
 	if !isTrusted || len(lists) == 0 {
 		return client, ""
 	}
@@ -131,7 +140,8 @@ func forwarded(lists []string, peer netip.Addr, peerText, proto, host string) st
 
 var quotable = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-// textOf returns an address as text: a part of the RemoteAddr that it comes from, where possible, to save an allocation.
+// textOf returns an address as text: a part of the RemoteAddr that it comes from, where possible, to save an
+// allocation.
 func textOf(a netip.Addr, remote string) string {
 	if a.Is4() && remote[0] != '[' { // "[" begins an IPv4 address in an IPv6 one
 		return remote[:strings.LastIndexByte(remote, ':')]

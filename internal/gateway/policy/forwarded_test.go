@@ -10,8 +10,9 @@ import (
 
 var trustedNets = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 
-// FuzzClientOf checks the client that X-Forwarded-For yields. The client is the peer or an address of the list. All addresses
-// to the right of it are trusted. The list of a peer that is not trusted is ignored, and any other list stays unchanged.
+// FuzzClientOf checks the client that X-Forwarded-For yields. The client is the peer or an address of the list. All
+// addresses to the right of it are trusted. The list of a peer that is not trusted is ignored, and any other list
+// stays unchanged.
 func FuzzClientOf(f *testing.F) {
 	for _, s := range []string{"", ",", "1.2.3.4", "6.6.6.6, 1.2.3.4, 10.0.0.1", "unknown, 10.0.0.1", "[2001:db8::1]:80, fd00::1", "::ffff:10.0.0.1", "fe80::1%eth0", "1.2.3.4:80", "1.2.3.4\t, 10.0.0.1 "} {
 		f.Add(s, true)
@@ -54,8 +55,8 @@ func FuzzClientOf(f *testing.F) {
 	})
 }
 
-// FuzzForwarded sends arbitrary names and values through the policy. The resulting fields are valid in a header, and they
-// describe the client as the connection does, not as the request does.
+// FuzzForwarded sends arbitrary names and values through the policy. The resulting fields are valid in a header, and
+// they describe the client as the connection does, not as the request does.
 func FuzzForwarded(f *testing.F) {
 	f.Add("shop.example", "X-Forwarded-For", "6.6.6.6")
 	f.Add(`a";for=6.6.6.6;x="`, "Forwarded", "for=6.6.6.6")

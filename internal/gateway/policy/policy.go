@@ -1,5 +1,5 @@
-// Package policy contains the steps that a request passes before it is sent to a service. Each step is in its own file. It
-// is a function from handler to handler, so that any net/http middleware can stand between two steps.
+// Package policy contains the steps that a request passes before it is sent to a service. Each step is in its own
+// file. It is a function from handler to handler, so that any net/http middleware can stand between two steps.
 package policy
 
 import "net/http"

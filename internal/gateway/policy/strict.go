@@ -76,8 +76,8 @@ func headerLines(h http.Header) (n int) {
 	return n
 }
 
-// ambiguousPath reports whether servers disagree about the resource that a decoded path names. They disagree about NUL and
-// about dot segments, also behind a backslash or before a path parameter: some Java servers resolve "/..;x/".
+// ambiguousPath reports whether servers disagree about the resource that a decoded path names. They disagree about
+// NUL and about dot segments, also behind a backslash or before a path parameter: some Java servers resolve "/..;x/".
 func ambiguousPath(path string) bool {
 	if !strings.Contains(path, "/.") && !strings.ContainsAny(path, "\\\x00") {
 		return false

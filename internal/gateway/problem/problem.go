@@ -1,5 +1,5 @@
-// Package problem answers requests that no service answers. One function, Of, maps every error to a status, a reason and a
-// text; one function, Write, sends them as problem+json (RFC 9457).
+// Package problem answers requests that no service answers. One function, Of, maps every error to a status, a reason
+// and a text; one function, Write, sends them as problem+json (RFC 9457).
 package problem
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// Problem is an error and the response to it. The values of this package (NoNode, BodyTooLarge, ...) are shared: use With
-// to add a cause.
+// Problem is an error and the response to it. The values of this package (NoNode, BodyTooLarge, ...) are shared: use
+// With to add a cause.
 type Problem struct {
 	Status     int
 	Reason     string        // a word for programs, from a closed set: "no_node", "queue_full", ...
@@ -25,7 +25,8 @@ type Problem struct {
 	Err        error         // the cause, for the log only
 }
 
-// StatusClientGone is the status in the log when the client disconnected before there was a response, as in nginx's log.
+// StatusClientGone is the status in the log when the client disconnected before there was a response, as in nginx's
+// log.
 const StatusClientGone = 499
 
 func (p *Problem) Error() string {
@@ -44,8 +45,8 @@ func (p *Problem) With(err error) *Problem {
 	return &q
 }
 
-// Write answers the request with the problem that Of finds in err, and notes it in the exchange. When the client is gone
-// it does not return: it ends the handler with http.ErrAbortHandler.
+// Write answers the request with the problem that Of finds in err, and notes it in the exchange. When the client is
+// gone it does not return: it ends the handler with http.ErrAbortHandler.
 func Write(w http.ResponseWriter, r *http.Request, err error) {
 	p := Of(r, err)
 	x := exchange.From(r)

@@ -9,7 +9,8 @@ var Methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 var (
 	ClientGone = &Problem{Status: StatusClientGone, Reason: "client_gone"}
 
-	MethodNotServed = &Problem{Status: 405, Reason: "method", Allow: Methods, Detail: "CONNECT and TRACE are not supported"}
+	MethodNotServed = &Problem{Status: 405, Reason: "method", Allow: Methods,
+		Detail: "CONNECT and TRACE are not supported"}
 	MethodLowerCase = &Problem{Status: 405, Reason: "method", Allow: Methods, Detail: "method names are upper case"}
 	URITooLong      = &Problem{Status: 414, Reason: "uri_too_long", Detail: "the request target is too long"}
 	HeaderTooLarge  = &Problem{Status: 431, Reason: "header_too_large", Detail: "too many header lines"}
@@ -30,14 +31,17 @@ var (
 var (
 	BreakerOpen = &Problem{Status: 503, Reason: "breaker_open", RetryAfter: time.Second,
 		Detail: "too many recent requests to this service failed; the gateway sends none for a moment"}
-	NoNode       = &Problem{Status: 503, Reason: "no_node", RetryAfter: time.Second, Detail: "no node of this service is ready"}
-	QueueFull    = &Problem{Status: 503, Reason: "queue_full", RetryAfter: time.Second, Detail: "all nodes of this service are busy and their queue is full"}
+	NoNode = &Problem{Status: 503, Reason: "no_node", RetryAfter: time.Second,
+		Detail: "no node of this service is ready"}
+	QueueFull = &Problem{Status: 503, Reason: "queue_full", RetryAfter: time.Second,
+		Detail: "all nodes of this service are busy and their queue is full"}
 	QueueTimeout = &Problem{Status: 503, Reason: "queue_timeout", RetryAfter: time.Second,
 		Detail: "all nodes of this service were busy for too long"}
 	Timeout = &Problem{Status: 504, Reason: "timeout", Detail: "the service did not respond in time"}
 	Drained = &Problem{Status: 503, Reason: "drained", RetryAfter: time.Second,
 		Detail: "the node was removed before it responded; the request may or may not have taken effect"}
-	Unreachable = &Problem{Status: 503, Reason: "unreachable", RetryAfter: time.Second, Detail: "no node of this service could be reached"}
-	NodeFailed  = &Problem{Status: 502, Reason: "node_failed",
+	Unreachable = &Problem{Status: 503, Reason: "unreachable", RetryAfter: time.Second,
+		Detail: "no node of this service could be reached"}
+	NodeFailed = &Problem{Status: 502, Reason: "node_failed",
 		Detail: "the node failed before it responded; the request may or may not have taken effect"}
 )

@@ -11,9 +11,9 @@ import (
 
 // body is a request's body. The goroutine that sends the request to a node may read it while the handler runs.
 //
-// Over HTTP/1, net/http reads the rest of a body itself: before it writes the header of a response, and again when the
-// handler has returned. Both would compete with the goroutine that sends the body to the node: the node would miss bytes,
-// or the response would wait for a client that waits for the response. Therefore:
+// Over HTTP/1, net/http reads the rest of a body itself: before it writes the header of a response, and again when
+// the handler has returned. Both would compete with the goroutine that sends the body to the node: the node would
+// miss bytes, or the response would wait for a client that waits for the response. Therefore:
 //   - a response that starts before its body has been read is sent at once and is the last one on its connection;
 //   - a read that is in progress when the handler returns is interrupted.
 type body struct {
@@ -121,9 +121,9 @@ func (b *body) respondEarly() {
 	}
 }
 
-// release is called when the handler has returned. It interrupts a read that is in progress, and makes net/http read no
-// more. It does nothing for a body of which nothing was read (see AbandonBody), nor over HTTP/2, which closes the stream
-// and thereby the body.
+// release is called when the handler has returned. It interrupts a read that is in progress, and makes net/http read
+// no more. It does nothing for a body of which nothing was read (see AbandonBody), nor over HTTP/2, which closes the
+// stream and thereby the body.
 func (b *body) release() {
 	b.mu.Lock()
 	b.handlerDone = true

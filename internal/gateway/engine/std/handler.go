@@ -65,8 +65,8 @@ func (q *request) RespondEarly() {
 	}
 }
 
-// AbandonBody is RespondEarly for a body that will not be read any more. A body of which nothing has been read is left to
-// net/http, which keeps the connection when the body is small.
+// AbandonBody is RespondEarly for a body that will not be read any more. A body of which nothing has been read is
+// left to net/http, which keeps the connection when the body is small.
 func (q *request) AbandonBody() {
 	if q.body != nil && q.body.isStarted() {
 		q.body.respondEarly()

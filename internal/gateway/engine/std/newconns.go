@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// newConns holds the connections on which no byte has arrived yet. During a shutdown, net/http waits five seconds for the
-// first request on each of them. Browsers keep such connections in reserve, so newConns closes them earlier.
+// newConns holds the connections on which no byte has arrived yet. During a shutdown, net/http waits five seconds for
+// the first request on each of them. Browsers keep such connections in reserve, so newConns closes them earlier.
 type newConns struct {
 	n      atomic.Int64 // len(opened), readable without the lock: connState is called for each request
 	mu     sync.Mutex

@@ -60,10 +60,11 @@ func (c *stallConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// stallWriter resets an HTTP/2 stream whose client takes no data for the timeout. A client can stall one stream, by giving
-// it no window, while the connection is alive. Over HTTP/1, stallConn does this for the connection.
+// stallWriter resets an HTTP/2 stream whose client takes no data for the timeout. A client can stall one stream, by
+// giving it no window, while the connection is alive. Over HTTP/1, stallConn does this for the connection.
 //
-// It uses a timer, because a write deadline of net/http would cost two messages to the connection's goroutine per write.
+// It uses a timer, because a write deadline of net/http would cost two messages to the connection's goroutine per
+// write.
 type stallWriter struct {
 	http.ResponseWriter
 	conn    http.ResponseController

@@ -1,5 +1,5 @@
-// Package std is the engine on net/http's server. Everything that works around that server is here: the strict filter in
-// front of it, the control of request bodies, and the limits that it does not have.
+// Package std is the engine on net/http's server. Everything that works around that server is here: the strict filter
+// in front of it, the control of request bodies, and the limits that it does not have.
 //
 //	connection -> stallConn -> guard -> http.Server -> handler: exchange, stall writer, body -> the gateway
 package std
