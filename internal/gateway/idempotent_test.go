@@ -515,10 +515,10 @@ func TestStoreKilledWhileANodeWorks(t *testing.T) {
 		t.Errorf("got %q", answer)
 	}
 	shop.whileWorking(nil)
-	mustOrder(t, f.url(""), "in between", 503)
+	mustOrder(t, f.url(""), "later", 503)
 	redis.Restart()
 	f.awaitRecorded(t, 2)
-	orderUntilDone(t, redis, f, shop, "in between", 0)
+	orderUntilDone(t, redis, f, shop, "later", 0)
 	for i, key := range []string{"before", "during"} {
 		if answer, replayed := orderUntilDone(t, redis, f, shop, key, 1); answer != fmt.Sprintf("/orders/%d order %d", i+1, i+1) || !replayed {
 			t.Errorf("got %q, replayed %v", answer, replayed)
