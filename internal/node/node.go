@@ -1,7 +1,7 @@
 // Package node describes one running copy of a service.
 //
-// It holds data only. The fleet starts and stops nodes, and the gateway sends requests to them. Both use this package, so
-// that neither has to import the other.
+// It holds data only. The fleet starts and stops nodes, and the gateway sends requests to them. Both use this
+// package, so that neither has to import the other.
 package node
 
 import (
@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// State is the state of a node. A node moves through the states in their order. There is one exception: a node that fails
-// its probe goes back from Ready or Warming to Starting. A node that has ended is gone: it is in no set and has no State.
+// State is the state of a node. A node moves through the states in their order. There is one exception: a node that
+// fails its probe goes back from Ready or Warming to Starting. A node that has ended is gone: it is in no set and has
+// no State.
 //
-// The fleet publishes what it does to a node: Starting, then Draining; for a worker Ready, then Draining. The gateway probes
-// the nodes that serve, and reports all four states.
+// The fleet publishes what it does to a node: Starting, then Draining; for a worker Ready, then Draining. The gateway
+// probes the nodes that serve, and reports all four states.
 type State uint8
 
 const (
@@ -57,8 +58,8 @@ type Node struct {
 	Weight  int       // its share compared with the other nodes; 0 means 1
 }
 
-// Set has all nodes of one service at one instant. It is immutable: a change of the nodes makes a new Set. Any number of
-// goroutines may read a Set without a lock.
+// Set has all nodes of one service at one instant. It is immutable: a change of the nodes makes a new Set. Any number
+// of goroutines may read a Set without a lock.
 type Set struct {
 	Service string
 	Nodes   []Node // in the order in which they were started

@@ -21,8 +21,8 @@ const Buckets = 384
 // precision is the number of buckets per power of two.
 const precision = 16
 
-// BucketOf returns the index of the bucket that d belongs to: from 0 to Buckets-1. Durations below 32 µs have buckets of
-// 1 µs. All durations above 134 s share the last bucket.
+// BucketOf returns the index of the bucket that d belongs to: from 0 to Buckets-1. Durations below 32 µs have buckets
+// of 1 µs. All durations above 134 s share the last bucket.
 func BucketOf(d time.Duration) int {
 	us := uint64(max(0, d) / time.Microsecond)
 	shift := max(0, bits.Len64(us)-5) // us>>shift is below 2*precision

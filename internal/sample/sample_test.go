@@ -114,7 +114,8 @@ func TestAggregateOfASpan(t *testing.T) {
 	if rate := a.Rate(a.Offered); rate != 10 {
 		t.Errorf("rate %v, want 10", rate)
 	}
-	if median, ok := a.Latency.Quantile(0.5); !ok || median < 55*time.Millisecond || median > 61*time.Millisecond || a.Latency.Count() != 21 {
+	median, ok := a.Latency.Quantile(0.5)
+	if !ok || median < 55*time.Millisecond || median > 61*time.Millisecond || a.Latency.Count() != 21 {
 		t.Errorf("median %v of %d, want about 58ms of 21", median, a.Latency.Count())
 	}
 }

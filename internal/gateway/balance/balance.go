@@ -1,7 +1,8 @@
 // Package balance picks a node for each request. Each file has one algorithm.
 //
-// A [Picker] is built for one immutable list of nodes. When the list changes, its owner builds a new Picker. A Picker reads
-// the load and the speed of the nodes; the health of nodes is not its concern. A pick never waits and allocates nothing.
+// A [Picker] is built for one immutable list of nodes. When the list changes, its owner builds a new Picker. A Picker
+// reads the load and the speed of the nodes; the health of nodes is not its concern. A pick never waits and allocates
+// nothing.
 package balance
 
 import (

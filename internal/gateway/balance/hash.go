@@ -8,9 +8,9 @@ import (
 // Hash picks the node that the request's key belongs to on a ring. The same key keeps its node. When a node is added or
 // removed, only the keys of that node move.
 //
-// No node gets more than a quarter above the mean load: further requests go to the next node on the ring (Mirrokni, Thorup
-// and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). total returns the number of requests in flight on all
-// nodes.
+// No node gets more than a quarter above the mean load: further requests go to the next node on the ring (Mirrokni,
+// Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016). total returns the number of requests in
+// flight on all nodes.
 func Hash(nodes []Node, total func() int64) Picker {
 	p := &ring{nodes: nodes, total: total}
 	for _, n := range nodes {
@@ -43,7 +43,8 @@ type ring struct {
 	weight float64 // of all nodes
 	points []point // sorted by hash
 
-	// first[h>>shift] is the index of the first point with that prefix of its hash, or a greater one. It replaces a search.
+	// first[h>>shift] is the index of the first point with that prefix of its hash, or a greater one. It replaces a
+	// search.
 	first []int32
 	shift uint
 }
@@ -109,8 +110,8 @@ func (p *ring) Pick(r Request) int {
 
 func (p *ring) Released(int) {}
 
-// Key returns the ring position of a string: its FNV-1a hash, mixed so that similar strings are far apart. It is the same
-// in every process, so that several gateways pick the same node.
+// Key returns the ring position of a string: its FNV-1a hash, mixed so that similar strings are far apart. It is the
+// same in every process, so that several gateways pick the same node.
 func Key(s string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(s) {

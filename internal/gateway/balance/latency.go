@@ -10,15 +10,16 @@ import (
 // responses within about ten seconds. A node that has become slow soon gets fewer requests. A single slow response of a
 // fast node changes little.
 //
-// Finagle's PeakEwma follows each peak at once. In a simulation where one response of fifty took three times longer than
-// usual, a node that was always ten times slower still got 2 % of the requests with PeakEwma, and 0.3 % with Latency.
+// Finagle's PeakEwma follows each peak at once. In a simulation where one response of fifty took three times longer
+// than usual, a node that was always ten times slower still got 2 % of the requests with PeakEwma, and 0.3 % with
+// Latency.
 //
 // The average also decays while there are no responses, so that a node that was slow once is tried again. The first
 // responses of a node do not count, because a program that has just started loads and compiles code for them. If they
 // counted, the node would not get the next request.
 //
-// The zero value has no observations. Latency is safe for concurrent use: of two observations in the same instant, one may
-// be lost.
+// The zero value has no observations. Latency is safe for concurrent use: of two observations in the same instant,
+// one may be lost.
 type Latency struct {
 	value atomic.Uint64 // float64 bits, nanoseconds at stamp
 	stamp atomic.Int64  // instant of the last observation

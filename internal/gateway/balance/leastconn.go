@@ -8,8 +8,8 @@ import (
 // LeastConn picks the node with the fewest requests in flight for its weight. Of equal nodes, it picks the one that was
 // picked the longest time ago.
 //
-// The nodes are in a heap by load. The heap is corrected when a request begins or ends, so that a pick costs O(log n). A
-// search through ten thousand nodes for each request would cost too much.
+// The nodes are in a heap by load. The heap is corrected when a request begins or ends, so that a pick costs O(log
+// n). A search through ten thousand nodes for each request would cost too much.
 func LeastConn(nodes []Node) Picker {
 	p := &leastConn{nodes: nodes, heap: rand.Perm(len(nodes)), at: make([]int, len(nodes)),
 		load: make([]float64, len(nodes)), last: make([]uint64, len(nodes))}

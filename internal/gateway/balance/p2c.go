@@ -2,8 +2,9 @@ package balance
 
 import "math/rand/v2"
 
-// P2C draws two nodes at random and picks the one with less work ahead. Work is the number of requests in flight divided
-// by the weight. Where the response times of the two nodes clearly differ, work is also multiplied by the response time.
+// P2C draws two nodes at random and picks the one with less work ahead. Work is the number of requests in flight
+// divided by the weight. Where the response times of the two nodes clearly differ, work is also multiplied by the
+// response time.
 //
 // Two choices are nearly as good as a look at all nodes (Mitzenmacher, "The Power of Two Choices in Randomized Load
 // Balancing", 2001). And gateways that read the load at the same time do not all send their requests to the same node.
@@ -40,13 +41,13 @@ func (p *p2c) Pick(r Request) int {
 
 func (p *p2c) Released(int) {}
 
-// maxNoise is how many times longer a node may take than another one and still count as equally fast. Without it, an idle
-// fleet would send almost all requests to a node that was a millisecond faster. A node that is a little slower has more
-// requests in flight as soon as there is load, and gets fewer new ones for that reason.
+// maxNoise is how many times longer a node may take than another one and still count as equally fast. Without it, an
+// idle fleet would send almost all requests to a node that was a millisecond faster. A node that is a little slower
+// has more requests in flight as soon as there is load, and gets fewer new ones for that reason.
 const maxNoise = 2
 
-// less reports whether node a has less work ahead than node b. A node of unknown latency is compared by its requests only.
-// If unknown counted as fast, a node that has just started would get all requests.
+// less reports whether node a has less work ahead than node b. A node of unknown latency is compared by its requests
+// only. If unknown counted as fast, a node that has just started would get all requests.
 func (p *p2c) less(a, b int, r Request) bool {
 	na, nb := p.nodes[a], p.nodes[b]
 	loadA := float64(na.InFlight()+1) / na.Weight()

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// TestP2CAvoidsASlowNodeInSimulation simulates ten minutes of four nodes, one of them ten times slower. The response times
-// vary a little all the time, and sometimes a lot, as those of real programs do. The p99 of all requests stays that of the
-// fast nodes if less than one request in a hundred goes to the slow node. Round-robin sends it every fourth one.
+// TestP2CAvoidsASlowNodeInSimulation simulates ten minutes of four nodes, one of them ten times slower. The response
+// times vary a little all the time, and sometimes a lot, as those of real programs do. The p99 of all requests stays
+// that of the fast nodes if less than one request in a hundred goes to the slow node. Round-robin sends it every
+// fourth one.
 func TestP2CAvoidsASlowNodeInSimulation(t *testing.T) {
 	for _, peaks := range []float64{0, 0.02, 0.1} {
 		slow := shareOfSlowNode(peaks)

@@ -13,13 +13,13 @@ type NodeTokens interface {
 	NodeByToken(token string) (id string) // "" when no node with this token gets requests
 }
 
-// Sticky returns a transport that makes the requests of one visitor prefer one node. It sends requests through next. A
-// cookie names the node that responded to the visitor last. When that node is gone or has no free slot, the request goes to
-// another node, and the visitor gets the cookie of that node.
+// Sticky returns a transport that makes the requests of one visitor prefer one node. It sends requests through next.
+// A cookie names the node that responded to the visitor last. When that node is gone or has no free slot, the request
+// goes to another node, and the visitor gets the cookie of that node.
 //
-// Sticky works above everything that stores responses, so that no stored response carries the cookie of one visitor. It
-// adds no cookie to a response for which no node was asked. It adds the cookie to the header of the response: next must not
-// share that header with other requests.
+// Sticky works above everything that stores responses, so that no stored response carries the cookie of one visitor.
+// It adds no cookie to a response for which no node was asked. It adds the cookie to the header of the response: next
+// must not share that header with other requests.
 func Sticky(cookie string, nodes NodeTokens, next http.RoundTripper) http.RoundTripper {
 	return &sticky{cookie: cookie, nodes: nodes, next: next}
 }

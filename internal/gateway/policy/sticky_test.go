@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// stickyNodes has three nodes, of which node "b" may be gone. Its RoundTrip sends each request to the preferred node or to
-// node "a".
+// stickyNodes has three nodes, of which node "b" may be gone. Its RoundTrip sends each request to the preferred node
+// or to node "a".
 type stickyNodes struct {
 	gone      bool // node b
 	full      bool // node b

@@ -44,7 +44,8 @@ func (p *Pool) begin(r *request, m *member) *attempt {
 }
 
 // startTimer gives the node time for the header of its response: total for the request, perTry for this attempt. Zero
-// perTry means no such limit; the service's timeout of zero means no limit for the request. A timer that runs starts again.
+// perTry means no such limit; the service's timeout of zero means no limit for the request. A timer that runs starts
+// again.
 func (a *attempt) startTimer(total, perTry time.Duration) {
 	unlimited := a.pool.service.Timeout == 0
 	limit, cause := total, ErrTimeout
@@ -90,8 +91,8 @@ func (a *attempt) bodyAwaited() {
 	}
 }
 
-// bodySent implements bodyObserver. It gives the node the service's timeout to take the piece of the body. After the last
-// piece, the timeout per try counts, too.
+// bodySent implements bodyObserver. It gives the node the service's timeout to take the piece of the body. After the
+// last piece, the timeout per try counts, too.
 func (a *attempt) bodySent(last bool) {
 	perTry := time.Duration(0)
 	if last {

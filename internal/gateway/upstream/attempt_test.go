@@ -29,7 +29,8 @@ func TestTimeouts(t *testing.T) {
 
 func TestHangingNodeGoesDownAndItsRequestsMove(t *testing.T) {
 	n := &hangingNode{}
-	p := newPool(t, "balance: round-robin\nprobe: {interval: 30ms, timeout: 20ms, fall: 2}", n.serve(t), serve(t, respondWith("other")))
+	const service = "balance: round-robin\nprobe: {interval: 30ms, timeout: 20ms, fall: 2}"
+	p := newPool(t, service, n.serve(t), serve(t, respondWith("other")))
 	n.hangs.Store(true)
 	postCtx, cancelPost := context.WithCancel(t.Context())
 	failed := make(chan error, 1)

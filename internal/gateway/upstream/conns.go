@@ -21,8 +21,8 @@ const (
 	freshIdle = time.Second
 )
 
-// conns has the idle connections to one node. The connection that was used last is used next, so that surplus connections
-// become old and are closed.
+// conns has the idle connections to one node. The connection that was used last is used next, so that surplus
+// connections become old and are closed.
 type conns struct {
 	address string
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A server may close an idle connection at any time. A request that must not be sent twice does not use a connection that
-// was idle for long, or one that is already closed.
+// A server may close an idle connection at any time. A request that must not be sent twice does not use a connection
+// that was idle for long, or one that is already closed.
 func TestIdleConnections(t *testing.T) {
 	var conns atomic.Int64
 	s := httptest.NewUnstartedServer(respondWith("ok"))

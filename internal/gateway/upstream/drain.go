@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Drain stops new requests to the node and waits until the node holds no request any more. When ctx ends before, Drain
-// cancels the remaining requests with ErrDrained: those that may be repeated move to another node, the others fail. It then
-// returns an error with their number. For an unknown node Drain returns at once.
+// Drain stops new requests to the node and waits until the node holds no request any more. When ctx ends before,
+// Drain cancels the remaining requests with ErrDrained: those that may be repeated move to another node, the others
+// fail. It then returns an error with their number. For an unknown node Drain returns at once.
 //
-// The fleet announces a drain twice: it publishes a set in which the node is draining, and it calls Drain. The call is
-// needed because a set takes effect some time later, and because the fleet must know when the last request has ended. The
-// set is needed because it may be the first one that has the node: Drain then finds no such node yet, and the set keeps
-// requests away from it.
+// The fleet announces a drain twice: it publishes a set in which the node is draining, and it calls Drain. The call
+// is needed because a set takes effect some time later, and because the fleet must know when the last request has
+// ended. The set is needed because it may be the first one that has the node: Drain then finds no such node yet, and
+// the set keeps requests away from it.
 func (p *Pool) Drain(ctx context.Context, id string) error {
 	p.mu.Lock()
 	m := p.members[id]
@@ -34,8 +34,9 @@ func (p *Pool) Drain(ctx context.Context, id string) error {
 }
 
 const (
-	cancelTimeout = 5 * time.Second       // how long a canceled request may take to end
-	cancelAgain   = 10 * time.Millisecond // a request may have had its slot before the drain, and its attempt may begin later
+	cancelTimeout = 5 * time.Second // how long a canceled request may take to end
+	// cancelAgain is the time between two rounds. A request that got its slot before the drain may begin its attempt later.
+	cancelAgain = 10 * time.Millisecond
 )
 
 // cancelRequests cancels the requests of a draining node. It returns an error with their number, or nil when there were

@@ -47,6 +47,9 @@ func stageOf(err error) client.Stage {
 
 // isBodyError reports whether err says that the body of the request could not be read from the client.
 func isBodyError(err error) bool {
+	if err == nil {
+		return false // without an allocation for body
+	}
 	var body *client.BodyError
 	return errors.As(err, &body)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// newGRPCTransport returns a transport that speaks HTTP/2 without TLS. gRPC needs it, for trailers and for streams in both
-// directions. All other requests use HTTP/1.1, which costs less per request.
+// newGRPCTransport returns a transport that speaks HTTP/2 without TLS. gRPC needs it, for trailers and for streams in
+// both directions. All other requests use HTTP/1.1, which costs less per request.
 func newGRPCTransport() *http.Transport {
 	t := &http.Transport{
 		DisableCompression: true,

@@ -89,8 +89,8 @@ func respondWith(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text) }
 }
 
-// serveRaw starts a node that passes its probe. It hands every other request to h together with its connection, and closes
-// the connection when h returns.
+// serveRaw starts a node that passes its probe. It hands every other request to h together with its connection, and
+// closes the connection when h returns.
 func serveRaw(t *testing.T, h func(net.Conn, *http.Request)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

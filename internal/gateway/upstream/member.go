@@ -94,8 +94,8 @@ func (m *member) Share(now time.Duration) float64 {
 	return max(leastShare, share)
 }
 
-// acquire takes one of the node's slots for a request. It returns false when all limit slots are taken, or when the node
-// is draining. A limit of 0 means that there is no limit.
+// acquire takes one of the node's slots for a request. It returns false when all limit slots are taken, or when the
+// node is draining. A limit of 0 means that there is no limit.
 func (m *member) acquire(limit int64) bool {
 	n := m.inFlight.Add(1)
 	if limit > 0 && n > limit || m.draining.Load() { // it may have begun to drain after the request picked it

@@ -9,9 +9,9 @@ import (
 
 // Metrics has the counters and gauges of all pools. It is safe for concurrent use.
 //
-// Any number of pools can share one Metrics, also two pools of the same service at the same time. Their counters, their
-// requests in flight and their queued requests add up. The state of the breaker and the number of usable nodes are those of
-// the pool that started last. The gauges of a service exist while a pool of the service runs.
+// Any number of pools can share one Metrics, also two pools of the same service at the same time. Their counters,
+// their requests in flight and their queued requests add up. The state of the breaker and the number of usable nodes
+// are those of the pool that started last. The gauges of a service exist while a pool of the service runs.
 type Metrics struct {
 	retries       *prometheus.CounterVec   // by service
 	notRetried    *prometheus.CounterVec   // by service and reason
@@ -22,8 +22,8 @@ type Metrics struct {
 	gauges        gauges
 }
 
-// NewMetrics returns the metrics of a registry. It panics when it is called twice for the same registry. A nil registerer
-// means that the metrics are not exported.
+// NewMetrics returns the metrics of a registry. It panics when it is called twice for the same registry. A nil
+// registerer means that the metrics are not exported.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)

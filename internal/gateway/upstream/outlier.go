@@ -38,8 +38,9 @@ func (p *Pool) nodeFailed(m *member) {
 	p.eject(m, time.Now(), "consecutive failures")
 }
 
-// ejectByRate ejects nodes whose success rate over the last interval is far below that of the other nodes, and starts the
-// next interval. It finds nodes that consecutive failures do not find, for example one that fails every third request.
+// ejectByRate ejects nodes whose success rate over the last interval is far below that of the other nodes, and starts
+// the next interval. It finds nodes that consecutive failures do not find, for example one that fails every third
+// request.
 func (p *Pool) ejectByRate(now time.Time) {
 	o := p.service.Outlier
 	p.mu.Lock()
@@ -99,8 +100,8 @@ func (p *Pool) eject(m *member, now time.Time, reason string) {
 	}
 }
 
-// endEjections makes nodes eligible again whose ejection has ended. It returns the time until the next ejection ends, and
-// false when no node is ejected any more.
+// endEjections makes nodes eligible again whose ejection has ended. It returns the time until the next ejection ends,
+// and false when no node is ejected any more.
 func (p *Pool) endEjections(now time.Time) (next time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +122,8 @@ func (p *Pool) endEjections(now time.Time) (next time.Duration, ok bool) {
 	return next, ok
 }
 
-// mayEject returns how many of n nodes may be ejected at once: the share maxShare of them, at least one of two, never all.
+// mayEject returns how many of n nodes may be ejected at once: the share maxShare of them, at least one of two, never
+// all.
 func mayEject(n int, maxShare float64) int {
 	if n < 2 {
 		return 0

@@ -17,7 +17,8 @@ func TestFailingNodeIsEjectedAndReturns(t *testing.T) {
 			w.WriteHeader(502)
 		}
 	})
-	p := newPool(t, "balance: round-robin\noutlier: {eject: 100ms}", bad, serve(t, respondWith("")), serve(t, respondWith("")))
+	p := newPool(t, "balance: round-robin\noutlier: {eject: 100ms}", bad,
+		serve(t, respondWith("")), serve(t, respondWith("")))
 	for range 60 {
 		if status, _, err := send(t.Context(), p, "GET", ""); status != 200 || err != nil {
 			t.Fatalf("%d %v", status, err)
@@ -36,7 +37,8 @@ func TestFailingNodeIsEjectedAndReturns(t *testing.T) {
 
 // Run itself ends ejections, one after the other, without a request.
 func TestEjectionsEndWithoutRequests(t *testing.T) {
-	p := newPool(t, "outlier: {eject: 50ms, max_share: 100%}", serve(t, respondWith("")), serve(t, respondWith("")), serve(t, respondWith("")))
+	p := newPool(t, "outlier: {eject: 50ms, max_share: 100%}",
+		serve(t, respondWith("")), serve(t, respondWith("")), serve(t, respondWith("")))
 	for _, id := range []string{"shop-1", "shop-2"} {
 		p.mu.Lock()
 		p.eject(p.members[id], time.Now(), "test")

@@ -1,8 +1,8 @@
 // Package upstream sends requests to the nodes of one service.
 //
-// A [Pool] knows the nodes of its service. It probes them, ejects nodes that fail live requests, limits the requests in
-// flight on each node, queues the requests above the limit, and repeats failed requests where that is safe. The path of a
-// request:
+// A [Pool] knows the nodes of its service. It probes them, ejects nodes that fail live requests, limits the requests
+// in flight on each node, queues the requests above the limit, and repeats failed requests where that is safe. The
+// path of a request:
 //
 //	RoundTrip -> circuit breaker -> acquire (pick a node with a free slot, or wait in the queue) -> try on the node
 //	          -> judge -> response, or acquire again
@@ -37,8 +37,8 @@ type Options struct {
 	OnSample func(sample.Sample)
 }
 
-// Pool is the live view of one service's nodes. It is an [http.RoundTripper]: it sends a request to one of its nodes, and
-// to another one when that is safe. It is safe for concurrent use.
+// Pool is the live view of one service's nodes. It is an [http.RoundTripper]: it sends a request to one of its nodes,
+// and to another one when that is safe. It is safe for concurrent use.
 type Pool struct {
 	service config.Service
 	options Options

@@ -22,8 +22,8 @@ const (
 	probeBody     = 64 << 10              // how much of the response's body is read and searched for Probe.Body
 )
 
-// probe checks the node again and again, and tells the pool when the node becomes ready or goes down. It returns when ctx
-// ends.
+// probe checks the node again and again, and tells the pool when the node becomes ready or goes down. It returns when
+// ctx ends.
 func (p *Pool) probe(ctx context.Context, m *member) {
 	start := time.Now()
 	successes, failures, wasReady := 0, 0, false // successes and failures are in a row
@@ -58,7 +58,8 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 	}
 }
 
-// checkNode sends one probe. Each probe opens a new connection, so that it also tests whether the node accepts connections.
+// checkNode sends one probe. Each probe opens a new connection, so that it also tests whether the node accepts
+// connections.
 func checkNode(ctx context.Context, c config.Probe, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -109,8 +110,8 @@ func expected(ranges []config.StatusRange, status int) bool {
 	return false
 }
 
-// nodeReady makes a node ready. The node starts slowly only if another node is warm already: without a warm node, no node
-// can carry the load in the meantime.
+// nodeReady makes a node ready. The node starts slowly only if another node is warm already: without a warm node, no
+// node can carry the load in the meantime.
 func (p *Pool) nodeReady(m *member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -22,8 +22,8 @@ func TestProbeClosesItsConnectionWithoutReset(t *testing.T) {
 	defer l.Close()
 	probed := make(chan error, 1)
 	go func() {
-		probed <- checkNode(t.Context(), config.Probe{Path: "/", Timeout: 10 * time.Second, Status: []config.StatusRange{{From: 200, To: 299}}},
-			l.Addr().String())
+		c := config.Probe{Path: "/", Timeout: 10 * time.Second, Status: []config.StatusRange{{From: 200, To: 299}}}
+		probed <- checkNode(t.Context(), c, l.Addr().String())
 	}()
 	nc, err := l.Accept()
 	if err != nil {
@@ -37,7 +37,8 @@ func TestProbeClosesItsConnectionWithoutReset(t *testing.T) {
 	if !r.Close {
 		t.Errorf("the request does not say that the connection is for one request: %v", r.Header)
 	}
-	for _, part := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n", strings.Repeat("x", 10_000), strings.Repeat("y", 10_000)} {
+	head := "HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n"
+	for _, part := range []string{head, strings.Repeat("x", 10_000), strings.Repeat("y", 10_000)} {
 		if _, err := io.WriteString(nc, part); err != nil {
 			t.Fatalf("the probe closed the connection in the middle of the response: %v", err)
 		}

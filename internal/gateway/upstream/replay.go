@@ -12,9 +12,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// replay is the body of a request over all its attempts. keepBody decides before the first attempt whether it can be sent
-// again: a body of known length up to a limit is read whole, and a body in memory stays there. Any other body streams. It
-// can be sent again only as long as nothing has been read from it.
+// replay is the body of a request over all its attempts. keepBody decides before the first attempt whether it can be
+// sent again: a body of known length up to a limit is read whole, and a body in memory stays there. Any other body
+// streams. It can be sent again only as long as nothing has been read from it.
 type replay struct {
 	kept   []byte        // the whole body, or nil
 	stream io.ReadCloser // the body if it streams, or nil
@@ -60,8 +60,8 @@ func (b *replay) attach(req *http.Request, observer bodyObserver) {
 	}
 }
 
-// reclaim takes the body back from an attempt that has ended. It reports whether the body can be sent from its start again.
-// The connection of the attempt may still have a goroutine that will read the body: it gets an error.
+// reclaim takes the body back from an attempt that has ended. It reports whether the body can be sent from its start
+// again. The connection of the attempt may still have a goroutine that will read the body: it gets an error.
 func (b *replay) reclaim() bool {
 	return b.lent == nil || b.lent.state.CompareAndSwap(bodyUntouched, bodyReclaimed)
 }
@@ -74,7 +74,8 @@ type streamBody struct {
 	state    atomic.Int32
 }
 
-// bodyObserver learns who delays a body. The client delays it between bodyAwaited and bodySent, the node at other times.
+// bodyObserver learns who delays a body. The client delays it between bodyAwaited and bodySent, the node at other
+// times.
 type bodyObserver interface {
 	bodyAwaited()       // the next piece has to come from the client
 	bodySent(last bool) // a piece is on its way to the node

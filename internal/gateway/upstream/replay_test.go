@@ -9,8 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// A failed connection may still have a goroutine that will send the body. That goroutine must not read what belongs to the
-// next attempt.
+// A failed connection may still have a goroutine that will send the body. That goroutine must not read what belongs
+// to the next attempt.
 func TestBodyOfAFailedAttemptIsReclaimed(t *testing.T) {
 	req, _ := http.NewRequest("PUT", "http://shop.example/", io.MultiReader(strings.NewReader("the body"))) // of unknown length
 	b, err := keepBody(req, 1<<10)
@@ -27,7 +27,8 @@ func TestBodyOfAFailedAttemptIsReclaimed(t *testing.T) {
 	if n, err := first.Body.Read(make([]byte, 3)); n != 0 || err != errReclaimed {
 		t.Errorf("the failed attempt read %d, %v", n, err)
 	}
-	if got, err := io.ReadAll(second.Body); string(got) != "the body" || err != nil || observed.ends != 1 || observed.awaited != observed.sent {
+	got, err := io.ReadAll(second.Body)
+	if string(got) != "the body" || err != nil || observed.ends != 1 || observed.awaited != observed.sent {
 		t.Errorf("the next attempt read %q, %v, and observed %+v", got, err, observed)
 	}
 	if b.reclaim() {

@@ -10,9 +10,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// maxBuffered is the size of the largest response of known length that is read whole before any of it is passed on. If the
-// node dies while it sends such a response, the request can be repeated. The node is also free before a slow client has
-// read the response.
+// maxBuffered is the size of the largest response of known length that is read whole before any of it is passed on.
+// If the node dies while it sends such a response, the request can be repeated. The node is also free before a slow
+// client has read the response.
 const maxBuffered = 32 << 10
 
 var buffers = sync.Pool{New: func() any { return new([maxBuffered]byte) }}

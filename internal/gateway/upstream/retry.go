@@ -44,7 +44,8 @@ func idempotent(method string) bool {
 	return false
 }
 
-// hasKey reports whether req carries an Idempotency-Key. The service then runs the request once, even if it arrives twice.
+// hasKey reports whether req carries an Idempotency-Key. The service then runs the request once, even if it arrives
+// twice.
 func hasKey(req *http.Request) bool { return req.Header.Get("Idempotency-Key") != "" }
 
 // unavailable reports whether a response says that the node, or a proxy in front of it, did not handle the request.

@@ -44,8 +44,8 @@ func TestRetryMatrix(t *testing.T) {
 	}
 }
 
-// A node takes a request and dies. An idempotent request gets its response from the other node. A POST fails, and is never
-// sent twice.
+// A node takes a request and dies. An idempotent request gets its response from the other node. A POST fails, and is
+// never sent twice.
 func TestNodeDiesWithARequest(t *testing.T) {
 	var received atomic.Int64
 	dies := func(nc net.Conn, r *http.Request) {
@@ -204,7 +204,8 @@ func TestRetryAmplification(t *testing.T) {
 
 func TestStreamedBodyIsSentOnce(t *testing.T) {
 	dies := serveRaw(t, func(nc net.Conn, r *http.Request) { io.ReadAll(r.Body) })
-	p := newPool(t, "balance: round-robin", dies, serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	echoes := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	p := newPool(t, "balance: round-robin", dies, echoes)
 	failed, echoed := 0, 0
 	for range 4 {
 		req, _ := http.NewRequest("PUT", "http://shop.example/", io.MultiReader(strings.NewReader("of unknown length")))

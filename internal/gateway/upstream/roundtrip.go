@@ -13,13 +13,13 @@ import (
 	"github.com/tenfold-go/tenfold/kit/breaker"
 )
 
-// RoundTrip sends req to a node and returns the response, whose body the caller must close. Hop-by-hop fields must have
-// been removed from req. RoundTrip fills the exchange of req, if there is one, with the node, the number of attempts and the
-// time in the queue.
+// RoundTrip sends req to a node and returns the response, whose body the caller must close. Hop-by-hop fields must
+// have been removed from req. RoundTrip fills the exchange of req, if there is one, with the node, the number of
+// attempts and the time in the queue.
 //
-// A failed request is sent again, to another node if there is one, when none of its bytes had been sent, when its method is
-// idempotent (RFC 9110 section 9.2.2), or when it carries an Idempotency-Key. The number of tries and the retry budget
-// limit this.
+// A failed request is sent again, to another node if there is one, when none of its bytes had been sent, when its
+// method is idempotent (RFC 9110 section 9.2.2), or when it carries an Idempotency-Key. The number of tries and the
+// retry budget limit this.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchange.FromContext(req.Context())
 	if x == nil {
@@ -85,7 +85,7 @@ func (p *Pool) respond(r *request) (resp *http.Response, err error) {
 		r.attempts++
 		r.exchange.Node = m.id
 		r.exchange.Tries++
-		resp, err := p.try(r, m)
+		resp, err := p.attempt(r, m)
 		again, reason := p.judge(r, resp, err)
 		if !again {
 			p.metrics.countNotRetried(reason)
@@ -126,8 +126,8 @@ func (p *Pool) hashKey(r *request) uint64 {
 	return balance.Key(s)
 }
 
-// try sends the request to a node. Its error is an *[Error].
-func (p *Pool) try(r *request, m *member) (*http.Response, error) {
+// attempt sends the request to a node. Its error is an *[Error].
+func (p *Pool) attempt(r *request, m *member) (*http.Response, error) {
 	a := p.begin(r, m)
 	resp, err := p.send(a)
 	if err == nil {
@@ -176,8 +176,8 @@ func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, re
 	return true, ""
 }
 
-// finish counts how an admitted request ended, for the samples and for the breaker. The breaker does not count what says
-// nothing about the nodes.
+// finish counts how an admitted request ended, for the samples and for the breaker. The breaker does not count what
+// says nothing about the nodes.
 func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err error) {
 	if err == nil {
 		r.traffic.latency[sample.BucketOf(sinceEpoch()-r.start)].Add(1)

@@ -10,8 +10,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// Update gives the pool a new set of nodes, which Run applies. A request keeps the node that it is on. Update never blocks:
-// a newer set replaces one that Run has not applied yet.
+// Update gives the pool a new set of nodes, which Run applies. A request keeps the node that it is on. Update never
+// blocks: a newer set replaces one that Run has not applied yet.
 func (p *Pool) Update(set node.Set) {
 	for {
 		select {
@@ -24,8 +24,8 @@ func (p *Pool) Update(set node.Set) {
 
 const sampleInterval = time.Second
 
-// Run applies the sets of nodes, probes the nodes, ejects outliers and takes samples. It returns nil after ctx has ended
-// and all its goroutines have returned.
+// Run applies the sets of nodes, probes the nodes, ejects outliers and takes samples. It returns nil after ctx has
+// ended and all its goroutines have returned.
 func (p *Pool) Run(ctx context.Context) error {
 	var probes sync.WaitGroup
 	defer probes.Wait()
@@ -81,8 +81,8 @@ func (p *Pool) exportGauges() (remove func()) {
 	})
 }
 
-// apply makes the members of the pool equal to the set, and returns the new members. A node whose address has changed is
-// a new member.
+// apply makes the members of the pool equal to the set, and returns the new members. A node whose address has changed
+// is a new member.
 func (p *Pool) apply(set node.Set) (added []*member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -59,7 +59,8 @@ func (p *Pool) AwaitReady(ctx context.Context, id string) error {
 	}
 }
 
-// lastProbe describes the last failed probe of a node, as the end of an error. It returns "" when the last probe passed.
+// lastProbe describes the last failed probe of a node, as the end of an error. It returns "" when the last probe
+// passed.
 func (p *Pool) lastProbe(id string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,7 +88,8 @@ func (p *Pool) Breaker() breaker.State {
 	return p.breaker.State()
 }
 
-// NodeToken returns a token for the node with this id. The token does not reveal the id, and is the same in every process.
+// NodeToken returns a token for the node with this id. The token does not reveal the id, and is the same in every
+// process.
 func (p *Pool) NodeToken(id string) string { return nodeToken(id) }
 
 // NodeByToken returns the id of the eligible node with this token, or "".
@@ -120,8 +122,8 @@ func (p *Pool) takeSample(now time.Time, interval time.Duration) {
 	}
 }
 
-// sampleNodes returns the nodes for a sample. It also reports nodes that have become warm: no event marks the end of their
-// slow start.
+// sampleNodes returns the nodes for a sample. It also reports nodes that have become warm: no event marks the end of
+// their slow start.
 func (p *Pool) sampleNodes() []sample.Node {
 	p.mu.Lock()
 	defer p.mu.Unlock()

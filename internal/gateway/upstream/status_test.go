@@ -21,7 +21,8 @@ func TestAwaitReadyFailsWithTheErrorOfTheLastProbe(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	timeout := errors.New("not ready in time")
 	cancel(timeout)
-	if err := p.AwaitReady(ctx, "shop-1"); !errors.Is(err, timeout) || err.Error() != "not ready in time: last probe: probe answered 500" {
+	err := p.AwaitReady(ctx, "shop-1")
+	if !errors.Is(err, timeout) || err.Error() != "not ready in time: last probe: probe answered 500" {
 		t.Errorf("%v", err)
 	}
 }
@@ -118,7 +119,8 @@ func TestOnChangeReportsTheEndOfTheSlowStart(t *testing.T) {
 	}
 }
 
-// Every request is counted once as rejected, completed, failed or canceled, and a sample has the requests of its interval.
+// Every request is counted once as rejected, completed, failed or canceled, and a sample has the requests of its
+// interval.
 func TestSampleCountsRequests(t *testing.T) {
 	gated, arrived, release := serveGated(t)
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +128,8 @@ func TestSampleCountsRequests(t *testing.T) {
 			w.WriteHeader(500)
 		}
 	})
-	p := New(serviceOf(t, "limit: {in_flight: 1, queue: 1, wait: 10ms}", address, gated), nil) // without Run: no other sample
+	// Without Run, only the test takes samples.
+	p := New(serviceOf(t, "limit: {in_flight: 1, queue: 1, wait: 10ms}", address, gated), nil)
 	take := func() sample.Sample {
 		p.takeSample(time.Now(), time.Second)
 		return p.Sample()

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/sample"
 )
 
-// traffic counts requests for the samples. It has several shards, and each request counts in one that it chooses at random.
-// Without shards, all processors would write to the same cache lines.
+// traffic counts requests for the samples. It has several shards, and each request counts in one that it chooses at
+// random. Without shards, all processors would write to the same cache lines.
 type traffic struct {
 	shards []trafficShard // the length is a power of two
 }
@@ -41,8 +41,8 @@ type trafficShard struct {
 	_       [64]byte // keeps the next shard out of the last cache line
 }
 
-// take returns the counts since the last call, and starts again at zero. A request that is counted at the same time is in
-// this result or in the next one.
+// take returns the counts since the last call, and starts again at zero. A request that is counted at the same time
+// is in this result or in the next one.
 func (t *traffic) take() (sample.Counts, sample.Histogram) {
 	var sum sample.Counts
 	var latency [sample.Buckets]uint64
