@@ -1,14 +1,14 @@
 //go:build linux
 
-// Command load compares what a request costs the generator: tenfold load, wrk and k6, each pinned to one core, against a
-// tiny backend on another, in interleaved rounds of one run.
+// Command load compares the CPU time that a request costs tenfold load, wrk and k6. Each generator is pinned to one core,
+// and a tiny backend to another. The rounds of the generators are interleaved in one run.
 //
 //	go run ./bench/load
 //
-// The figure is requests per second of the generator's own CPU time. It depends on how busy the generator is: one that
-// sleeps after every request is woken for every request, and on a small machine waking up costs more than the request. So
-// open load, whose requests come one by one, stands beside wrk with 32 connections, which is never asleep, and beside wrk
-// with one and with two, which sleeps as much. Peers that are not installed are named as missing.
+// The figure is requests per second of the generator's own CPU time. It depends on how busy the generator is. A generator
+// that sleeps after every request is woken for every request, and on a small machine waking up costs more than the
+// request. So open load is compared with wrk on 32 connections, which never sleeps, and with wrk on one and two
+// connections, which sleeps about as often. Generators that are not installed are reported as missing.
 package main
 
 import (
@@ -32,10 +32,10 @@ import (
 )
 
 var (
-	rounds   = flag.Int("rounds", 5, "how often each generator is measured")
-	duration = flag.Duration("duration", 3*time.Second, "of each measurement")
-	users    = flag.Int("users", 32, "connections of a generator that is never asleep, and at most of one in open load")
-	serveOn  = flag.Bool("serve", false, "be the backend, and nothing else")
+	rounds   = flag.Int("rounds", 5, "measurements of each generator")
+	duration = flag.Duration("duration", 3*time.Second, "duration of each measurement")
+	users    = flag.Int("users", 32, "connections of a generator that never sleeps; largest number of connections in open load")
+	serveOn  = flag.Bool("serve", false, "run only the backend")
 )
 
 func main() {
@@ -52,13 +52,13 @@ func main() {
 	}
 }
 
-// contender is a generator: how it is called, and how many requests it says it made.
+// contender is a generator to measure.
 type contender struct {
 	name    string
 	program string
 	args    func(url string) []string
 	count   func(output []byte) (int64, error)
-	figures []float64 // requests per CPU second, by round
+	figures []float64 // requests per second of CPU time, by round
 	rates   []float64 // requests per second, by round
 }
 
@@ -71,7 +71,7 @@ func contenders(dir string) []*contender {
 		return func(output []byte) (int64, error) {
 			m := pattern.FindSubmatch(output)
 			if m == nil {
-				return 0, fmt.Errorf("it does not say how many requests it made: %s", output)
+				return 0, fmt.Errorf("no number of requests in the output: %s", output)
 			}
 			return strconv.ParseInt(string(m[1]), 10, 64)
 		}
@@ -121,7 +121,7 @@ func tenfoldCount(output []byte) (int64, error) {
 		} `json:"steps"`
 	}
 	if err := json.Unmarshal(output, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors > 0 {
-		return 0, fmt.Errorf("not one step without errors: %s", output)
+		return 0, fmt.Errorf("want one step without errors: %s", output)
 	}
 	return d.Steps[0].Requests, nil
 }
@@ -156,7 +156,7 @@ func compare() error {
 	}
 	for round := range *rounds {
 		for i := range present {
-			c := present[(i+round)%len(present)] // nobody is always first
+			c := present[(i+round)%len(present)] // so that no generator is always the first
 			if err := c.measure(generatorCore, url); err != nil {
 				return fmt.Errorf("measure %s: %w", c.name, err)
 			}
@@ -209,7 +209,7 @@ func printTable(all []*contender) {
 	w.Flush()
 }
 
-// twoCores are the first two that this process may use.
+// twoCores returns the first two cores that this process may use.
 func twoCores() (first, second int, err error) {
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
@@ -222,12 +222,12 @@ func twoCores() (first, second int, err error) {
 		}
 	}
 	if len(cores) < 2 {
-		return 0, 0, fmt.Errorf("one core is too few: the backend needs one of its own")
+		return 0, 0, fmt.Errorf("only one core: the backend needs a second one")
 	}
 	return cores[0], cores[1], nil
 }
 
-// startBackend runs this program as the backend, in a process of its own, on its core.
+// startBackend runs this program as the backend, in another process on that core.
 func startBackend(core int) (url string, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -245,7 +245,7 @@ func startBackend(core int) (url string, stop func(), err error) {
 	if err := cmd.Start(); err != nil {
 		return "", nil, fmt.Errorf("start backend: %w", err)
 	}
-	stop = func() { in.Close(); cmd.Wait() } // the end of its input ends it
+	stop = func() { in.Close(); cmd.Wait() } // it ends with its input
 	address, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		stop()
@@ -254,10 +254,10 @@ func startBackend(core int) (url string, stop func(), err error) {
 	return "http://" + strings.TrimSpace(address) + "/", stop, nil
 }
 
-// answerText is what the backend says to everything.
-const answerText = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nContent-Type: text/plain\r\n\r\nHello, World!"
+// response is the response to every request.
+const response = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nContent-Type: text/plain\r\n\r\nHello, World!"
 
-// serve answers every request with as little work as possible, until standard input ends.
+// serve responds to every request with as little work as possible, until standard input ends.
 func serve() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -270,7 +270,7 @@ func serve() error {
 			if err != nil {
 				return
 			}
-			go answerAll(nc)
+			go respond(nc)
 		}
 	}()
 	_, err = os.Stdin.Read(make([]byte, 1))
@@ -281,17 +281,17 @@ func serve() error {
 	return nil
 }
 
-func answerAll(nc net.Conn) {
+func respond(nc net.Conn) {
 	defer nc.Close()
 	for r := bufio.NewReader(nc); ; {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
 			return
 		}
-		if len(line) > 2 { // not yet the empty line that ends a request
+		if len(line) > 2 { // a header, not the empty line at the end of a request
 			continue
 		}
-		if _, err := nc.Write([]byte(answerText)); err != nil {
+		if _, err := nc.Write([]byte(response)); err != nil {
 			return
 		}
 	}

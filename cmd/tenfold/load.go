@@ -26,7 +26,7 @@ type loadCmd struct {
 	Users     amount[int]           `group:"Load" placeholder:"N" help:"Closed load instead: N users who wait for each response."`
 	Objective *curve.Objective      `group:"Load" placeholder:"p99=200ms,errors=0.1%" help:"What the target must meet; exit code 3 if it does not. Default of a search: p99=1s,errors=1%."`
 	Duration  amount[time.Duration] `group:"Load" default:"10s" help:"Measured time of each step."`
-	Warmup    string                `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Time before it that is not measured; auto waits until rate and median latency are steady, 0s means no warm-up."`
+	Warmup    string                `group:"Load" default:"auto" placeholder:"auto|TIME" help:"Warm-up before each measurement: auto waits until rate and median latency are steady, 0s means no warm-up."`
 	Arrivals  arrivals.Pattern      `group:"Load" default:"poisson" placeholder:"poisson|even" help:"Visits begin at random, like independent visitors, or at equal distances."`
 	Seed      uint64                `group:"Load" default:"1" placeholder:"N" help:"Equal seeds give equal schedules."`
 
