@@ -21,7 +21,8 @@ var (
 	thousands = regexp.MustCompile(`^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$`) // 0,5 is a decimal comma
 )
 
-// Decode reads the value. It refuses "-5" itself: kong would take it for a flag and suggest a form that is also refused.
+// Decode reads the value. It refuses "-5" itself: kong would take it for a flag and suggest a form that is also
+// refused.
 func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 	token := ctx.Scan.Pop()
 	text := token.String()

@@ -30,9 +30,6 @@ const (
 	basisDependencies                          // the dependencies alone
 )
 
-// defaultNodeAvailability is 3.65 days of downtime a year, for example one bad release and one broken machine.
-const defaultNodeAvailability = 0.99
-
 // predictAvailability returns the availability of the plan, or nil if the inputs do not ask for it.
 func predictAvailability(in Inputs, fleet *Fleet) *Availability {
 	if in.Availability == 0 && in.NodeAvailability == 0 && len(in.Depends) == 0 {
@@ -66,32 +63,6 @@ func predictAvailability(in Inputs, fleet *Fleet) *Availability {
 	return a
 }
 
-// spares returns how many spare nodes a fleet of k nodes needs: none by default, one for high availability, or as many as
-// the target needs. One is not always enough: 8 of 9 nodes at 99 % are available for only 99.66 % of the time. It returns
-// false if no number reaches the target.
-func (in Inputs) spares(k int) (spares int, ok bool) {
-	switch {
-	case in.Availability > 0:
-		target := float64(in.Availability) / in.Depends.availability() // of the nodes alone
-		return queueing.Spares(k, in.nodeAvailability(), float64(in.CommonCause), target)
-	case in.HA:
-		return 1, true
-	}
-	return 0, true
-}
-
-// redundant returns the availability of n nodes of which k must work.
-func (in Inputs) redundant(k, n int) float64 {
-	return queueing.Redundant(k, n, in.nodeAvailability(), float64(in.CommonCause))
-}
-
-func (in Inputs) nodeAvailability() float64 {
-	if in.NodeAvailability > 0 {
-		return float64(in.NodeAvailability)
-	}
-	return defaultNodeAvailability
-}
-
 // architectures lists what an availability needs, from the lowest to the highest.
 var architectures = []struct {
 	from float64
@@ -99,7 +70,8 @@ var architectures = []struct {
 }{
 	{0, "one node that restarts after it ends, and backups that were restored at least once"},
 	{0.995, "at least one spare node, health checks, rolling deploys, a database that fails over within minutes"},
-	{0.9995, "recovery without people: two load balancers, nodes in two zones, automatic database failover, deploys that drain"},
+	{0.9995, "recovery without people: two load balancers, nodes in two zones, automatic database failover, deploys " +
+		"that drain"},
 	{0.99995, "two active regions, and each dependency above the target: availabilities multiply"},
 }
 

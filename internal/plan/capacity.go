@@ -53,7 +53,8 @@ func (c capacity) at(n float64) float64 {
 	return n * c.knee.Rate * c.efficiency
 }
 
-// interval returns the 95 % interval of the fit, or the limits of the knee. Without a High the interval ends at the knee.
+// interval returns the 95 % interval of the fit, or the limits of the knee. Without a High the interval ends at the
+// knee.
 func (c capacity) interval(n float64) queueing.Interval {
 	if c.fit != nil {
 		return c.fit.Predict(n)

@@ -17,8 +17,8 @@ type Cost struct {
 
 const hoursPerMonth = 730
 
-// estimateCost returns the cost, or nil if the inputs name neither an instance nor prices, or if the plan has no machines.
-// It fails if the instance type is not in the price file.
+// estimateCost returns the cost, or nil if the inputs name neither an instance nor prices, or if the plan has no
+// machines. It fails if the instance type is not in the price file.
 func estimateCost(in Inputs, fleet *Fleet, s *Strategy) (*Cost, error) {
 	oneMachine := s != nil && (s.Kind == ScaleUp || s.Kind == NoChange)
 	hasFleet := fleet != nil && fleet.Reachable

@@ -71,6 +71,22 @@ func planDatabase(in Inputs, fleet *Fleet) *Database {
 	return db
 }
 
+// defaultReadRatio is the share of reads if the inputs do not give it.
+const defaultReadRatio = 0.8
+
+func newDatabaseLoad(in Inputs) databaseLoad {
+	l := databaseLoad{bytes: float64(in.DataSize), writes: float64(in.WriteRate), ratio: defaultReadRatio,
+		assumedRatio: true}
+	l.bytes = max(l.bytes, in.Domains.bytes())
+	if in.ReadRatio != nil {
+		l.ratio, l.assumedRatio = float64(*in.ReadRatio), false
+	}
+	if l.writes > 0 && l.ratio < 1 {
+		l.reads = l.writes * l.ratio / (1 - l.ratio)
+	}
+	return l
+}
+
 func (in Inputs) asksForDatabase() bool {
 	return in.ReadRatio != nil || in.DataSize > 0 || in.WriteRate > 0 || len(in.Domains) > 0
 }

@@ -26,21 +26,6 @@ type databaseLoad struct {
 	assumedRatio bool
 }
 
-// defaultReadRatio is the share of reads if the inputs do not give it.
-const defaultReadRatio = 0.8
-
-func newDatabaseLoad(in Inputs) databaseLoad {
-	l := databaseLoad{bytes: float64(in.DataSize), writes: float64(in.WriteRate), ratio: defaultReadRatio, assumedRatio: true}
-	l.bytes = max(l.bytes, in.Domains.bytes())
-	if in.ReadRatio != nil {
-		l.ratio, l.assumedRatio = float64(*in.ReadRatio), false
-	}
-	if l.writes > 0 && l.ratio < 1 {
-		l.reads = l.writes * l.ratio / (1 - l.ratio)
-	}
-	return l
-}
-
 // fitsOnePrimary reports whether one primary holds the data and takes the writes, and replicas can serve the reads.
 func (l databaseLoad) fitsOnePrimary() bool {
 	return l.bytes <= primaryBytes && l.writes <= primaryWrites && l.replicasForReads() <= maxReplicas
@@ -83,10 +68,12 @@ func (l databaseLoad) shards() int {
 	return max(1, int(math.Ceil(max(l.bytes/primaryBytes, l.writes/primaryWrites, reads)-1e-9)))
 }
 
-// fullAt is the share of a limit from which a database is full. New data needs space until a further database is in use.
+// fullAt is the share of a limit from which a database is full. New data needs space until a further database is in
+// use.
 const fullAt = 0.8
 
-// fullShares returns the shares of the limits of one primary that the load uses, or 0 for a limit with space for growth.
+// fullShares returns the shares of the limits of one primary that the load uses, or 0 for a limit with space for
+// growth.
 func (l databaseLoad) fullShares() (bytes, writes float64) {
 	if share := l.bytes / primaryBytes; share >= fullAt {
 		bytes = share
@@ -123,7 +110,8 @@ func (d *Domains) UnmarshalText(text []byte) error {
 		name, size, sized := strings.Cut(part, "=")
 		one := Domain{Name: strings.TrimSpace(name)}
 		if _, err := parseNumber(one.Name); one.Name == "" || err == nil || seen[one.Name] || len(all) == maxDomains {
-			return fmt.Errorf("%q is not a domain: want a number of domains, or distinct names, for example orders=30TB,users", part)
+			return fmt.Errorf("%q is not a domain: want a number of domains, or distinct names, for example "+
+				"orders=30TB,users", part)
 		}
 		seen[one.Name] = true
 		if sized {

@@ -28,7 +28,21 @@ func Decide(in Inputs) (*Plan, error) {
 		for _, n := range p.Explain().Unknown {
 			problems = append(problems, n.Sentence)
 		}
-		return nil, &InputError{problems, newSentence("%s%s", clause{"%s", CommandExample}, clause{"; %s lists all inputs", CommandHelp})}
+		return nil, &InputError{problems,
+			newSentence("%s%s", clause{"%s", CommandExample}, clause{"; %s lists all inputs", CommandHelp})}
 	}
 	return p, nil
+}
+
+// Explain returns the sentences of the plan.
+func (p *Plan) Explain() Explanation {
+	var e Explanation
+	e.forecast(p)
+	e.capacity(p)
+	e.fleet(p)
+	e.strategy(p)
+	e.database(p)
+	e.availability(p)
+	e.cost(p)
+	return e
 }

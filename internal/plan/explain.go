@@ -37,19 +37,6 @@ const (
 // topics are all topics in the order of the sections.
 var topics = []Topic{TopicGrowth, TopicNodes, TopicStrategy, TopicDatabase, TopicAvailability, TopicCost}
 
-// Explain returns the sentences of the plan.
-func (p *Plan) Explain() Explanation {
-	var e Explanation
-	e.forecast(p)
-	e.capacity(p)
-	e.fleet(p)
-	e.strategy(p)
-	e.database(p)
-	e.availability(p)
-	e.cost(p)
-	return e
-}
-
 func (e *Explanation) because(about Topic, format string, args ...any) {
 	e.Reasons = append(e.Reasons, Note{about, newSentence(format, args...)})
 }
@@ -80,7 +67,8 @@ func (e *Explanation) forecast(p *Plan) {
 		e.users(f, in)
 	default:
 		e.because(TopicGrowth, "%s today, with %s growth a month for %d months, is %s × %s = %s",
-			in.rate(f.today), report.Percent(f.Growth), f.Months, report.Number(f.today), report.Number(f.Factor), in.rate(f.PeakRPS))
+			in.rate(f.today), report.Percent(f.Growth), f.Months, report.Number(f.today), report.Number(f.Factor),
+			in.rate(f.PeakRPS))
 	}
 	if f.Growth > 0 && f.Months > 0 {
 		slower, faster := f.Growth/2, f.Growth*1.5
@@ -96,25 +84,29 @@ func (e *Explanation) users(f *Forecast, in Inputs) {
 		e.assume(TopicGrowth, "a user sends %s requests a day (%s)", report.Number(f.perUser), FieldRequestsPerUser)
 	}
 	if in.PeakFactor == 0 {
-		e.assume(TopicGrowth, "the busiest minute has %s times the mean rate of the day (%s)", report.Number(f.peakFactor), FieldPeakFactor)
+		e.assume(TopicGrowth, "the busiest minute has %s times the mean rate of the day (%s)",
+			report.Number(f.peakFactor), FieldPeakFactor)
 	}
 	if f.Months > 0 {
 		e.because(TopicGrowth, "%s users, with %s growth a month for %d months, are %s users",
 			report.Number(float64(in.Users)), report.Percent(f.Growth), f.Months, report.Number(float64(f.Users)))
 	}
-	e.because(TopicGrowth, "%s users with %s requests a day each send %s requests a day: a mean of %s rps, a peak of %s rps",
-		report.Number(float64(f.Users)), report.Number(f.perUser), report.Number(f.RequestsPerDay), report.Number(f.MeanRPS),
+	e.because(TopicGrowth, "%s users with %s requests a day each send %s requests a day: a mean of %s rps, a peak "+
+		"of %s rps",
+		report.Number(float64(f.Users)), report.Number(f.perUser), report.Number(f.RequestsPerDay),
+		report.Number(f.MeanRPS),
 		report.Number(f.requestPeak))
 	switch {
 	case in.countsVisits() && f.perVisit > 0:
 		e.because(TopicGrowth, "the load document counts visits of %s requests each: the peak is %s",
 			perVisit(f.perVisit), in.rate(f.requestPeak/f.perVisit))
 	case in.countsVisits():
-		e.warn(TopicGrowth, "the load document counts visits and does not say how many requests a visit made: the plan takes each "+
-			"request for a visit")
+		e.warn(TopicGrowth, "the load document counts visits and does not say how many requests a visit made: the "+
+			"plan takes each request for a visit")
 	}
 	if in.PeakRPS > 0 {
-		e.because(TopicGrowth, "the plan uses the given peak, %s, and not the peak of the users", in.rate(float64(in.PeakRPS)))
+		e.because(TopicGrowth, "the plan uses the given peak, %s, and not the peak of the users",
+			in.rate(float64(in.PeakRPS)))
 	}
 }
 

@@ -25,9 +25,11 @@ func (e *Explanation) availability(p *Plan) {
 		}
 		e.because(TopicAvailability, "one node at %s%s", nines(in.nodeAvailability()), serial)
 	case basisDependencies:
-		e.because(TopicAvailability, "the dependencies of the service, %s: its own availability cannot be higher", product(in.Depends))
+		e.because(TopicAvailability, "the dependencies of the service, %s: its own availability cannot be higher",
+			product(in.Depends))
 	case basisTarget:
-		e.unknown(TopicAvailability, "whether the plan reaches it: needs a fleet (%s and %s)", FieldPeakRPS, FieldNodeRPS)
+		e.unknown(TopicAvailability, "whether the plan reaches it: needs a fleet (%s and %s)", FieldPeakRPS,
+			FieldNodeRPS)
 	}
 	if a.Met != nil && !*a.Met {
 		e.warn(TopicAvailability, "the plan does not reach the target of %s", nines(a.Target))
@@ -40,9 +42,11 @@ func (e *Explanation) availability(p *Plan) {
 // fleetAvailability explains the availability of several nodes.
 func (e *Explanation) fleetAvailability(a *Availability, in Inputs) {
 	if in.NodeAvailability == 0 {
-		e.assume(TopicAvailability, "a node is available for %s of the time (%s)", nines(defaultNodeAvailability), FieldNodeAvailability)
+		e.assume(TopicAvailability, "a node is available for %s of the time (%s)", nines(defaultNodeAvailability),
+			FieldNodeAvailability)
 	}
-	e.because(TopicAvailability, "at least %d of %d nodes at %s each: %s", a.carry, a.nodes, nines(in.nodeAvailability()), nines(a.fleet))
+	e.because(TopicAvailability, "at least %d of %d nodes at %s each: %s", a.carry, a.nodes,
+		nines(in.nodeAvailability()), nines(a.fleet))
 	if len(in.Depends) > 0 {
 		e.because(TopicAvailability, "times the dependencies, %s: %s", product(in.Depends), nines(a.Availability))
 	} else {
@@ -50,14 +54,16 @@ func (e *Explanation) fleetAvailability(a *Availability, in Inputs) {
 			setting{FieldDepends, "lb=99.99%,db=99.95%"})
 	}
 	if in.CommonCause > 0 {
-		e.because(TopicAvailability, "%s of the failures of a node affect all nodes together", report.Percent(float64(in.CommonCause)))
+		e.because(TopicAvailability, "%s of the failures of a node affect all nodes together",
+			report.Percent(float64(in.CommonCause)))
 	} else {
 		common := queueing.Redundant(a.carry, a.nodes, in.nodeAvailability(), 0.05) * in.Depends.availability()
-		e.assume(TopicAvailability, "nodes fail independently; if 5%% of their failures had a common cause (rack, release, database), the "+
-			"availability would be %s (%s)", nines(common), FieldCommonCause)
+		e.assume(TopicAvailability, "nodes fail independently; if 5%% of their failures had a common cause (rack, "+
+			"release, database), the availability would be %s (%s)", nines(common), FieldCommonCause)
 	}
 	if !a.reaches {
-		e.warn(TopicAvailability, "no number of spares reaches %s: what all nodes share, or the dependencies, cost more", nines(a.Target))
+		e.warn(TopicAvailability, "no number of spares reaches %s: what all nodes share, or the dependencies, cost "+
+			"more", nines(a.Target))
 		e.change(TopicAvailability, "nodes in several zones, deploys in steps, and better dependencies")
 	}
 }

@@ -17,7 +17,8 @@ func (e *Explanation) database(p *Plan) {
 	}
 	if !in.asksForDatabase() {
 		if db != nil {
-			e.unknown(TopicDatabase, "replicas or shards: needs %s, %s and %s", FieldReadRatio, FieldDataSize, FieldWriteRate)
+			e.unknown(TopicDatabase, "replicas or shards: needs %s, %s and %s", FieldReadRatio, FieldDataSize,
+				FieldWriteRate)
 		}
 		return
 	}
@@ -30,8 +31,8 @@ func (e *Explanation) database(p *Plan) {
 	if db.load.writes == 0 {
 		e.unknown(TopicDatabase, "whether one primary takes the writes (%s)", FieldWriteRate)
 	}
-	e.assume(TopicDatabase, "one database server serves %s reads or takes %s writes a second and holds %s; a write costs as much as %g "+
-		"reads, and again on every replica: measure yours",
+	e.assume(TopicDatabase, "one database server serves %s reads or takes %s writes a second and holds %s; a write "+
+		"costs as much as %g reads, and again on every replica: measure yours",
 		report.Number(serverWork), report.Number(primaryWrites), Bytes(primaryBytes), writeWork)
 	switch db.Strategy {
 	case ReadReplicas:
@@ -46,7 +47,8 @@ func (e *Explanation) database(p *Plan) {
 // connections explains whether all connections fit.
 func (e *Explanation) connections(p *Plan) {
 	if p.Database == nil || p.Database.Connections == nil {
-		e.unknown(TopicDatabase, "the number of connections: needs a number of nodes (%s and %s)", FieldPeakRPS, FieldNodeRPS)
+		e.unknown(TopicDatabase, "the number of connections: needs a number of nodes (%s and %s)", FieldPeakRPS,
+			FieldNodeRPS)
 		return
 	}
 	c := p.Database.Connections
@@ -59,9 +61,10 @@ func (e *Explanation) connections(p *Plan) {
 		e.because(TopicDatabase, "%s: a pool of up to %s each uses at most nine tenths of %s connections",
 			nodes, report.Number(float64(c.LargestPool)), report.Number(float64(c.Max)))
 	default:
-		e.warn(TopicDatabase, "%s, with %s each are %s: more than nine tenths of the %s that the server accepts. More nodes open more: "+
-			"use pools of at most %d, or a connection pooler (PgBouncer)",
-			nodes, report.Count(c.Pool, "connection"), report.Number(float64(c.Total)), report.Number(float64(c.Max)), c.LargestPool)
+		e.warn(TopicDatabase, "%s, with %s each are %s: more than nine tenths of the %s that the server accepts. "+
+			"More nodes open more: use pools of at most %d, or a connection pooler (PgBouncer)",
+			nodes, report.Count(c.Pool, "connection"), report.Number(float64(c.Total)), report.Number(float64(c.Max)),
+			c.LargestPool)
 	}
 }
 
@@ -78,24 +81,29 @@ func (e *Explanation) replicas(db *Database) {
 	e.because(TopicDatabase, "one primary holds %s and takes %s", data, writes)
 	switch {
 	case l.writes == 0:
-		e.because(TopicDatabase, "with %s reads, %s: each further replica spends more work on repeated writes than on reads",
+		e.because(TopicDatabase, "with %s reads, %s: each further replica spends more work on repeated writes than "+
+			"on reads",
 			report.Percent(l.ratio), replicas)
 	case l.writes*writeWork+l.reads <= serverWork/2:
-		e.because(TopicDatabase, "the primary could serve the %s reads a second too: the replica is for failover", report.Number(l.reads))
+		e.because(TopicDatabase, "the primary could serve the %s reads a second too: the replica is for failover",
+			report.Number(l.reads))
 	default:
 		work := l.writes*writeWork + l.reads/float64(db.Replicas)
-		e.because(TopicDatabase, "%s reads a second over %s, each of which repeats the writes: %s of the %s of one server",
+		e.because(TopicDatabase, "%s reads a second over %s, each of which repeats the writes: %s of the %s of one "+
+			"server",
 			report.Number(l.reads), replicas, report.Number(work), report.Number(serverWork))
 	}
 	if l.writes > 0 && db.Replicas > l.usefulReplicas() {
-		e.warn(TopicDatabase, "after %s each further one spends more work on repeated writes than on reads: use a cache first",
+		e.warn(TopicDatabase, "after %s each further one spends more work on repeated writes than on reads: use a "+
+			"cache first",
 			report.Count(l.usefulReplicas(), "replica"))
 	}
 	if at := fullText(l); at != "" {
 		e.full("the primary", at, "decide now what to do after that")
 	}
 	e.warn(TopicDatabase, "replicas lag: read from the primary what was just written")
-	e.change(TopicDatabase, "more than %s of data or %s writes a second: then one primary is not enough, and replicas do not help",
+	e.change(TopicDatabase, "more than %s of data or %s writes a second: then one primary is not enough, and "+
+		"replicas do not help",
 		Bytes(primaryBytes), report.Number(primaryWrites))
 	e.change(TopicDatabase, "a shared cache in front: with 90%% hits a tenth of the reads is left")
 }
@@ -107,7 +115,8 @@ func (e *Explanation) federation(db *Database, in Inputs) {
 			setting{FieldDomains, "orders=30TB,users=2TB"})
 	}
 	e.because(TopicDatabase, "%s", tooMuchForOnePrimary(db.load))
-	e.because(TopicDatabase, "%d domains with clear boundaries each get a database: no transaction and no join crosses them", len(db.Domains))
+	e.because(TopicDatabase, "%d domains with clear boundaries each get a database: no transaction and no join "+
+		"crosses them", len(db.Domains))
 	sharded, full := []string{}, map[string][]string{}
 	for _, d := range db.Domains {
 		if at := fullText(d.shardLoad); at != "" {
@@ -125,24 +134,27 @@ func (e *Explanation) federation(db *Database, in Inputs) {
 	}
 	e.because(TopicDatabase, "a domain is sharded above %s or %s writes a second; orders are usually the first",
 		Bytes(primaryBytes), report.Number(primaryWrites))
-	e.change(TopicDatabase, "a transaction or a join across domains: then the boundaries are not clear, and the strategy is %s", Sharding)
+	e.change(TopicDatabase, "a transaction or a join across domains: then the boundaries are not clear, and the "+
+		"strategy is %s", Sharding)
 }
 
 // sharding explains the rows of one database in several.
 func (e *Explanation) sharding(db *Database, in Inputs) {
 	e.because(TopicDatabase, "%s", tooMuchForOnePrimary(db.load))
 	if len(in.Domains) > 1 {
-		e.because(TopicDatabase, "%d domains without clear boundaries cannot have separate databases: transactions and joins cross them",
+		e.because(TopicDatabase, "%d domains without clear boundaries cannot have separate databases: transactions "+
+			"and joins cross them",
 			len(in.Domains))
-		e.change(TopicDatabase, "boundaries that no transaction and no join crosses (%s): then the strategy is %s", FieldClearBoundaries, Federation)
+		e.change(TopicDatabase, "boundaries that no transaction and no join crosses (%s): then the strategy is %s",
+			FieldClearBoundaries, Federation)
 	} else {
 		e.change(TopicDatabase, "domains that could have separate databases (%s, %s): then the strategy is %s",
 			FieldDomains, FieldClearBoundaries, Federation)
 	}
 	e.because(TopicDatabase, "%s are needed, %d are planned: a power of two splits evenly and leaves space for growth",
 		report.Count(db.shardsNeeded, "shard"), db.Shards)
-	e.warn(TopicDatabase, "choose the key so that a request needs one shard, and so that no key has a tenth of the load: a later change of "+
-		"shards is a migration")
+	e.warn(TopicDatabase, "choose the key so that a request needs one shard, and so that no key has a tenth of the "+
+		"load: a later change of shards is a migration")
 }
 
 // full warns about databases without space for growth.
@@ -158,7 +170,8 @@ func fullText(l databaseLoad) string {
 		of = append(of, fmt.Sprintf("%s of the %s", report.Percent(bytes), Bytes(primaryBytes)))
 	}
 	if writes > 0 {
-		of = append(of, fmt.Sprintf("%s of the %s writes a second", report.Percent(writes), report.Number(primaryWrites)))
+		of = append(of, fmt.Sprintf("%s of the %s writes a second", report.Percent(writes),
+			report.Number(primaryWrites)))
 	}
 	return strings.Join(of, " and ")
 }
@@ -170,10 +183,12 @@ func tooMuchForOnePrimary(l databaseLoad) string {
 		why = append(why, fmt.Sprintf("%s are more than the %s of one primary", Bytes(l.bytes), Bytes(primaryBytes)))
 	}
 	if l.writes > primaryWrites {
-		why = append(why, fmt.Sprintf("%s writes a second are more than the %s of one primary", report.Number(l.writes), report.Number(primaryWrites)))
+		why = append(why, fmt.Sprintf("%s writes a second are more than the %s of one primary",
+			report.Number(l.writes), report.Number(primaryWrites)))
 	}
 	if len(why) == 0 {
-		why = append(why, fmt.Sprintf("%s reads a second are more than %d replicas serve", report.Number(l.reads), maxReplicas))
+		why = append(why, fmt.Sprintf("%s reads a second are more than %d replicas serve", report.Number(l.reads),
+			maxReplicas))
 	}
 	return strings.Join(why, ", and ")
 }

@@ -25,8 +25,8 @@ func (e *Explanation) fleet(p *Plan) {
 	case p.capacity != nil:
 		e.unknown(TopicNodes, "the number of nodes: needs the peak to carry (%s)", FieldPeakRPS)
 	case p.peak > 0:
-		e.unknown(TopicNodes, "the number of nodes: needs what one node carries (%s%s), or better several fleet sizes (%s)",
-			FieldNodeRPS, clause{", from %s", CommandMeasureNode}, FieldScaling)
+		e.unknown(TopicNodes, "the number of nodes: needs what one node carries (%s%s), or better several fleet "+
+			"sizes (%s)", FieldNodeRPS, clause{", from %s", CommandMeasureNode}, FieldScaling)
 	}
 }
 
@@ -43,14 +43,16 @@ func (e *Explanation) margin(f *Fleet, in Inputs) {
 		cores = report.Number(queueing.MaxServers) + " cores or more"
 	}
 	if in.Margin == nil {
-		e.because(TopicNodes, "no margin is given: with %s, 99 of 100 requests wait at most one service time up to a utilisation of %s "+
-			"(M/M/c); so %s for a peak of %s, where a fixed 70%% would ask for %s",
+		e.because(TopicNodes, "no margin is given: with %s, 99 of 100 requests wait at most one service time up to "+
+			"a utilisation of %s (M/M/c); so %s for a peak of %s, where a fixed 70%% would ask for %s",
 			cores, report.Percent(1/(1+f.Margin)), in.rate(f.RequiredRPS), in.rate(f.PeakRPS), in.rate(f.PeakRPS/0.7))
-		e.change(TopicNodes, "a given margin (%s): a knee from a load test already meets its latency objective, and %s plans at the knee "+
-			"itself; bursts (%s) need more", FieldMargin, setting{FieldMargin, "0"}, FieldBurstiness)
+		e.change(TopicNodes, "a given margin (%s): a knee from a load test already meets its latency objective, and "+
+			"%s plans at the knee itself; bursts (%s) need more", FieldMargin, setting{FieldMargin, "0"},
+			FieldBurstiness)
 		return
 	}
-	e.because(TopicNodes, "a peak of %s with a margin of %s is %s", in.rate(f.PeakRPS), report.Percent(f.Margin), in.rate(f.RequiredRPS))
+	e.because(TopicNodes, "a peak of %s with a margin of %s is %s", in.rate(f.PeakRPS), report.Percent(f.Margin),
+		in.rate(f.RequiredRPS))
 	if f.Reachable {
 		e.wait(f, queue, cores)
 	}
@@ -67,23 +69,26 @@ func (e *Explanation) wait(f *Fleet, queue queueing.Queue, cores string) {
 	case wait == 0:
 		e.because(TopicNodes, "%s: 99 of 100 requests do not wait for a core (M/M/c)", busy)
 	case wait <= waitLimit:
-		e.because(TopicNodes, "%s: 99 of 100 requests wait at most %s service times for a core (M/M/c)", busy, report.Number(wait))
+		e.because(TopicNodes, "%s: 99 of 100 requests wait at most %s service times for a core (M/M/c)", busy,
+			report.Number(wait))
 	default:
-		e.warn(TopicNodes, "%s: 1 of 100 requests waits longer than %s service times for a core (M/M/c); without %s the plan "+
-			"allows 1 service time", busy, report.Number(wait), FieldMargin)
+		e.warn(TopicNodes, "%s: 1 of 100 requests waits longer than %s service times for a core (M/M/c); without %s "+
+			"the plan allows 1 service time", busy, report.Number(wait), FieldMargin)
 	}
 }
 
 // reachable explains a fleet that carries the peak.
 func (e *Explanation) reachable(f *Fleet, in Inputs) {
 	if c := f.capacity; c.fit == nil {
-		e.because(TopicNodes, "a node carries %s in the fleet: %s / %s = %s, so %s", in.rate(c.at(1)), report.Number(f.RequiredRPS),
-			report.Number(c.at(1)), report.Number(f.RequiredRPS/c.at(1)), report.Count(f.Carrying, "node"))
+		e.because(TopicNodes, "a node carries %s in the fleet: %s / %s = %s, so %s", in.rate(c.at(1)),
+			report.Number(f.RequiredRPS), report.Number(c.at(1)), report.Number(f.RequiredRPS/c.at(1)),
+			report.Count(f.Carrying, "node"))
 		lower := c
 		lower.efficiency *= 0.9
-		e.change(TopicNodes, "the efficiency, which the plan takes as constant, but which falls as nodes are added: with a tenth less, %s",
-			otherFleet(in, lower, f.demand))
-		e.change(TopicNodes, "a measured curve, which shows how the efficiency falls%s", clause{": %s", CommandMeasureCurve})
+		e.change(TopicNodes, "the efficiency, which the plan takes as constant, but which falls as nodes are added: "+
+			"with a tenth less, %s", otherFleet(in, lower, f.demand))
+		e.change(TopicNodes, "a measured curve, which shows how the efficiency falls%s",
+			clause{": %s", CommandMeasureCurve})
 	} else {
 		e.fitted(f, in)
 	}
@@ -103,9 +108,11 @@ func (e *Explanation) fitted(f *Fleet, in Inputs) {
 		e.because(TopicNodes, "1 node carries %s (95%%: %s)", in.rate(c.at(1)), interval(c.interval(1)))
 	} else {
 		e.because(TopicNodes, "%s carry %s (95%%: %s), and one fewer %s; each carries %s of what a single node carries",
-			report.Count(f.Carrying, "node"), in.rate(c.at(n)), interval(c.interval(n)), in.rate(c.at(n-1)), report.Percent(c.at(n)/n/c.node()))
+			report.Count(f.Carrying, "node"), in.rate(c.at(n)), interval(c.interval(n)), in.rate(c.at(n-1)),
+			report.Percent(c.at(n)/n/c.node()))
 	}
-	e.change(TopicNodes, "one more measurement, at %s, where the curve is not measured", report.Count(2*c.measured(), "node"))
+	e.change(TopicNodes, "one more measurement, at %s, where the curve is not measured",
+		report.Count(2*c.measured(), "node"))
 }
 
 // otherFleet writes the number of nodes for another capacity or demand.
@@ -127,14 +134,15 @@ func (e *Explanation) spares(f *Fleet, in Inputs) {
 		e.change(TopicNodes, "a target (%s): the number of spares grows with the fleet, and one is the minimum",
 			setting{FieldAvailability, "99.9%"})
 	case in.Availability == 0:
-		e.change(TopicNodes, "high availability: %s adds a spare, %s as many as that needs", FieldHA, setting{FieldAvailability, "99.9%"})
+		e.change(TopicNodes, "high availability: %s adds a spare, %s as many as that needs", FieldHA,
+			setting{FieldAvailability, "99.9%"})
 	case ok:
 		with, without := nines(in.redundant(k, k+spares)), nines(in.redundant(k, k+spares-1))
 		if without == with {
 			without = "slightly less than the target"
 		}
-		e.because(TopicNodes, "%s: with them, %d of %d nodes at %s each are available for %s of the time; with one fewer, for %s",
-			report.Count(spares, "spare"), k, k+spares, nines(in.nodeAvailability()), with, without)
+		e.because(TopicNodes, "%s: with them, %d of %d nodes at %s each are available for %s of the time; with one "+
+			"fewer, for %s", report.Count(spares, "spare"), k, k+spares, nines(in.nodeAvailability()), with, without)
 	}
 }
 
@@ -143,11 +151,12 @@ func (e *Explanation) extrapolation(f *Fleet, in Inputs) {
 	measured := f.capacity.measured()
 	switch {
 	case f.Extrapolated:
-		e.warn(TopicNodes, "%s are more than twice the largest measured fleet (%s): no fit is reliable that far; measure larger fleets "+
-			"before you rely on it", report.Count(f.Nodes, "node"), report.Count(measured, "node"))
-	case f.Nodes > measured:
-		e.warn(TopicNodes, "the largest measured fleet has %s: up to twice that, fits of published curves had errors of 10 to 25%%",
+		e.warn(TopicNodes, "%s are more than twice the largest measured fleet (%s): no fit is reliable that far; "+
+			"measure larger fleets before you rely on it", report.Count(f.Nodes, "node"),
 			report.Count(measured, "node"))
+	case f.Nodes > measured:
+		e.warn(TopicNodes, "the largest measured fleet has %s: up to twice that, fits of published curves had "+
+			"errors of 10 to 25%%", report.Count(measured, "node"))
 	}
 	if f.NodesHigh == 0 && f.capacity.fit.DF > 0 {
 		e.warn(TopicNodes, "at the pessimistic end of the fit no number of nodes reaches %s", in.rate(f.RequiredRPS))
@@ -163,21 +172,23 @@ func (e *Explanation) unreachable(f *Fleet, in Inputs) {
 	c := f.capacity
 	switch f.limit {
 	case limitNodes:
-		e.because(TopicNodes, "no fleet of up to %s nodes carries %s", report.Number(queueing.MaxNodes), in.rate(f.RequiredRPS))
+		e.because(TopicNodes, "no fleet of up to %s nodes carries %s", report.Number(queueing.MaxNodes),
+			in.rate(f.RequiredRPS))
 		return
 	case limitContention:
 		e.because(TopicNodes, "contention limits the fleet to γ/α = %s for any number of nodes", in.rate(c.fit.Limit()))
 	case limitPeak:
 		nodes, rate := c.fit.Peak()
-		e.because(TopicNodes, "the fitted law peaks at %s nodes with %s: more nodes are slower", report.Number(math.Round(nodes)), in.rate(rate))
+		e.because(TopicNodes, "the fitted law peaks at %s nodes with %s: more nodes are slower",
+			report.Number(math.Round(nodes)), in.rate(rate))
 	}
 	if f.NodesLow > 0 {
 		e.because(TopicNodes, "at the optimistic end of the fit %s would carry it", report.Count(f.NodesLow, "node"))
 	}
-	e.change(TopicNodes, "nodes that are %s times as fast each, or less of what they share (locks, one primary, messages between nodes): "+
-		"a lower α or β", report.Number(math.Ceil(100*f.RequiredRPS/f.CapacityRPS)/100))
+	e.change(TopicNodes, "nodes that are %s times as fast each, or less of what they share (locks, one primary, "+
+		"messages between nodes): a lower α or β", report.Number(math.Ceil(100*f.RequiredRPS/f.CapacityRPS)/100))
 	if f.Extrapolated {
-		e.warn(TopicNodes, "the highest rate of the law is at more than twice the largest measured fleet (%s): measure there before you "+
-			"rely on it", report.Count(c.measured(), "node"))
+		e.warn(TopicNodes, "the highest rate of the law is at more than twice the largest measured fleet (%s): "+
+			"measure there before you rely on it", report.Count(c.measured(), "node"))
 	}
 }

@@ -17,7 +17,8 @@ var pageSource string
 
 var page = template.Must(template.New("page").Parse(pageSource))
 
-// WriteHTML writes the plan as one page, in the words of t. The page loads nothing: no script, style sheet, font or image.
+// WriteHTML writes the plan as one page, in the words of t. The page loads nothing: no script, style sheet, font or
+// image.
 func (p *Plan) WriteHTML(w io.Writer, t Terms) error {
 	var b bytes.Buffer // so that an error leaves w unchanged
 	err := page.Execute(&b, struct {
@@ -40,8 +41,8 @@ type chart struct {
 	Curve, Band              string // SVG paths; Band is empty if no interval is known
 	Points                   []mark
 	Measured, Trusted        float64 // x of the largest measured fleet and of twice it; 0 without a curve
-	Required                 mark    // line at the required rate; Y is 0 if there is none
-	Chosen                   mark    // fleet that carries it; X is 0 if there is none
+	Required                 mark    // line at the required rate; Y is 0 without one
+	Chosen                   mark    // fleet that carries it; X is 0 without one
 }
 
 type mark struct {
@@ -80,9 +81,9 @@ func newChart(p *Plan) *chart {
 	return c
 }
 
-// chartExtent returns the largest number of nodes and the largest rate of the chart. It contains twice the largest measured
-// fleet and the planned fleet, with a fifth more. It also contains the peak of the law if that is near or if no fleet is
-// planned.
+// chartExtent returns the largest number of nodes and the largest rate of the chart. It contains twice the largest
+// measured fleet and the planned fleet, with a fifth more. It also contains the peak of the law if that is near or if
+// no fleet is planned.
 func chartExtent(p *Plan) (nodes, rps float64) {
 	c := p.capacity
 	nodes = max(2, 1.2*float64(2*c.measured()))

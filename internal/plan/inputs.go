@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"strings"
-
 	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/report"
 )
@@ -44,26 +42,6 @@ type Inputs struct {
 	Depends          Dependencies      `json:"depends,omitempty"`           // what the service cannot work without
 }
 
-// InputError reports inputs that contradict each other, are out of range or do not determine anything.
-type InputError struct {
-	Problems []Sentence
-	hint     Sentence
-}
-
-func (e *InputError) Error() string { return e.Text(Terms{}) }
-
-// Text returns all problems in the words of t.
-func (e *InputError) Text(t Terms) string {
-	var texts []string
-	for _, p := range e.Problems {
-		texts = append(texts, p.Text(t))
-	}
-	return strings.Join(texts, "; ")
-}
-
-// Hint returns what to do next in the words of t. It may be empty.
-func (e *InputError) Hint(t Terms) string { return strings.TrimPrefix(e.hint.Text(t), "; ") }
-
 // problems returns all contradictions of the inputs. Single values were checked when they were read.
 func (in Inputs) problems() (problems []Sentence) {
 	check := func(wrong bool, format string, args ...any) {
@@ -76,13 +54,17 @@ func (in Inputs) problems() (problems []Sentence) {
 			check(true, "%v", err)
 		}
 	}
-	check(in.capacitySources() > 1, "several inputs say what a node carries: want one of %s, %s and a load document", FieldNodeRPS, FieldScaling)
+	check(in.capacitySources() > 1, "several inputs say what a node carries: want one of %s, %s and a load document",
+		FieldNodeRPS, FieldScaling)
 	check(in.PeakRPS > 0 && in.PeakRPS < in.CurrentRPS, "%s %s is below %s %s",
 		FieldPeakRPS, in.rate(float64(in.PeakRPS)), FieldCurrentRPS, in.rate(float64(in.CurrentRPS)))
-	check(in.Efficiency != nil && !(*in.Efficiency > 0 && *in.Efficiency <= 1), "%s: want above 0, up to 1", FieldEfficiency)
-	check(in.Efficiency != nil && in.hasCurve(), "%s and a measured curve: the curve already contains the efficiency of each size", FieldEfficiency)
+	check(in.Efficiency != nil && !(*in.Efficiency > 0 && *in.Efficiency <= 1), "%s: want above 0, up to 1",
+		FieldEfficiency)
+	check(in.Efficiency != nil && in.hasCurve(), "%s and a measured curve: the curve already contains the "+
+		"efficiency of each size", FieldEfficiency)
 	check(in.ReadRatio != nil && *in.ReadRatio > 1, "%s: want at most 100%%", FieldReadRatio)
-	check(in.ReadRatio != nil && *in.ReadRatio == 1 && in.WriteRate > 0, "%s 100%% and %s contradict each other", FieldReadRatio, FieldWriteRate)
+	check(in.ReadRatio != nil && *in.ReadRatio == 1 && in.WriteRate > 0, "%s 100%% and %s contradict each other",
+		FieldReadRatio, FieldWriteRate)
 	check(in.CommonCause > 1, "%s: want at most 100%%", FieldCommonCause)
 	check(in.Growth != nil && in.Months == 0, "%s needs %s", FieldGrowth, FieldMonths)
 	check(in.Growth == nil && in.Months != 0, "%s needs %s", FieldMonths, FieldGrowth)
@@ -95,7 +77,8 @@ func (in Inputs) problems() (problems []Sentence) {
 		field          Field
 		value, largest int
 	}{
-		{FieldCores, in.Cores, 100_000}, {FieldPool, in.Pool, 1_000_000}, {FieldMaxConnections, in.MaxConnections, 10_000_000},
+		{FieldCores, in.Cores, 100_000}, {FieldPool, in.Pool, 1_000_000},
+		{FieldMaxConnections, in.MaxConnections, 10_000_000},
 		{FieldUsers, in.Users, 2_000_000_000}, {FieldMonths, in.Months, 600},
 	} {
 		check(n.value < 0 || n.value > n.largest, "%s %s: want a number from 1 to %s",
@@ -107,7 +90,8 @@ func (in Inputs) problems() (problems []Sentence) {
 	}{
 		{FieldBurstiness, in.Burstiness}, {FieldRequestsPerUser, in.RequestsPerUser}, {FieldPeakFactor, in.PeakFactor},
 	} {
-		check(!(n.value >= 0 && n.value <= 1e6), "%s %s: want a number above 0, up to 1,000,000", n.field, report.Number(n.value))
+		check(!(n.value >= 0 && n.value <= 1e6), "%s %s: want a number above 0, up to 1,000,000", n.field,
+			report.Number(n.value))
 	}
 	return problems
 }
@@ -139,4 +123,49 @@ func (in Inputs) unit() string {
 		return string(curve.Visits)
 	}
 	return "rps"
+}
+
+// defaultInstance is the type of machine if the inputs do not name one.
+const defaultInstance = "t3.medium"
+
+// instance returns the machine of a node, and whether it is a default. It fails if the type is not in the price file.
+func (in Inputs) instance() (one Instance, assumed bool, err error) {
+	prices := in.prices()
+	if in.Instance != "" {
+		one, ok := prices.Find(in.Instance)
+		if !ok {
+			return one, false, &InputError{
+				[]Sentence{newSentence("instance type %q is not in the price file", in.Instance)},
+				newSentence("some of its types: %s; set other prices with %s", prices.examples(),
+					setting{FieldPrices, "FILE"}),
+			}
+		}
+		return one, false, nil
+	}
+	one, ok := prices.Find(defaultInstance)
+	if !ok {
+		one = prices.smallest()
+	}
+	return one, true, nil
+}
+
+func (in Inputs) prices() Prices {
+	if in.Prices != nil {
+		return in.Prices
+	}
+	return ShippedPrices()
+}
+
+// defaultCores is the number of cores of a small node.
+const defaultCores = 2
+
+// cores returns the number of cores of a node, which only queueing theory needs, and whether it is the default.
+func (in Inputs) cores() (n int, assumed bool) {
+	if in.Cores > 0 {
+		return in.Cores, false
+	}
+	if one, ok := in.prices().Find(in.Instance); ok {
+		return one.VCPU, false
+	}
+	return defaultCores, true
 }

@@ -30,9 +30,11 @@ type document struct {
 func (p *Plan) WriteJSON(w io.Writer, t Terms) error {
 	e := p.Explain()
 	d := document{
-		Fleet: p.Fleet, Fit: newFitDocument(p.Fit), Strategy: p.Strategy, Database: p.Database, Availability: p.Availability, Cost: p.Cost,
+		Fleet: p.Fleet, Fit: newFitDocument(p.Fit), Strategy: p.Strategy, Database: p.Database,
+		Availability: p.Availability, Cost: p.Cost,
 		Forecast: p.Forecast, Inputs: newInputDocument(p.Inputs),
-		Reasons: lines(e.Reasons, t), Changes: lines(e.Changes, t), Warnings: lines(e.Warnings, t), Assumed: lines(e.Assumed, t),
+		Reasons: lines(e.Reasons, t), Changes: lines(e.Changes, t), Warnings: lines(e.Warnings, t),
+		Assumed: lines(e.Assumed, t),
 		Unknown: lines(e.Unknown, t),
 	}
 	encoder := json.NewEncoder(w)

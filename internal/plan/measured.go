@@ -31,12 +31,14 @@ func checkMeasured(d *curve.Document) error {
 	const noKnee = "the load document has no knee and no fleet sizes"
 	switch {
 	case passed && len(d.Steps) > 1:
-		return &InputError{[]Sentence{newSentence(noKnee + ": the objective passed at every rate, measure at higher rates")}, Sentence{}}
+		return &InputError{[]Sentence{newSentence(noKnee + ": the objective passed at every rate, measure at higher " +
+			"rates")}, Sentence{}}
 	case failed:
-		return &InputError{[]Sentence{newSentence(noKnee + ": the objective failed at the lowest rate, measure at lower rates or " +
-			"with another objective")}, Sentence{}}
+		return &InputError{[]Sentence{newSentence(noKnee + ": the objective failed at the lowest rate, measure at " +
+			"lower rates or with another objective")}, Sentence{}}
 	}
-	return &InputError{[]Sentence{newSentence(noKnee)}, newSentence("%s", clause{"%s searches a knee", CommandFindKnee})}
+	return &InputError{[]Sentence{newSentence(noKnee)},
+		newSentence("%s", clause{"%s searches a knee", CommandFindKnee})}
 }
 
 // curvePoints returns the knees of the fleet sizes that have one.
@@ -49,8 +51,8 @@ func curvePoints(d *curve.Document) (points []queueing.Point) {
 	return points
 }
 
-// isLowerBound reports whether the load test of a size found no rate that fails. A size without steps and bounds was not
-// searched: its knee is exact.
+// isLowerBound reports whether the load test of a size found no rate that fails. A size without steps and bounds was
+// not searched: its knee is exact.
 func isLowerBound(s curve.Size) bool {
 	return s.Knee != nil && s.Knee.High == 0 && (s.Knee.Low > 0 || len(s.Steps) > 0)
 }
@@ -66,8 +68,8 @@ func notCredible(d *curve.Document) (n, of int) {
 	return n, len(steps)
 }
 
-// requestsPerVisit returns how many requests a visit made, or 0 if the document does not say. It ignores steps that failed,
-// because a failed visit ends early.
+// requestsPerVisit returns how many requests a visit made, or 0 if the document does not say. It ignores steps that
+// failed, because a failed visit ends early.
 func requestsPerVisit(d *curve.Document) float64 {
 	requests, visits := 0.0, 0.0
 	for _, s := range allSteps(d) {

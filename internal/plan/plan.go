@@ -1,10 +1,10 @@
-// Package plan decides what to scale. It answers how many nodes carry a peak, whether to use a larger machine, more machines
-// or to refactor first, what the database needs, which availability follows and what it costs.
+// Package plan decides what to scale. It answers how many nodes carry a peak, whether to use a larger machine, more
+// machines or to refactor first, what the database needs, which availability follows and what it costs.
 //
-// [Decide] turns [Inputs] into a [Plan]. Both are values: nothing here reads a clock or opens a file. What the inputs do not
-// ask stays nil in the plan. [Plan.Explain] gives the reasons, what was assumed, what would change the plan and what is not
-// known. [Plan.WriteText], [Plan.WriteHTML] and [Plan.WriteJSON] show both. [Terms] are the words of the program around
-// it, such as the names of its flags.
+// [Decide] turns [Inputs] into a [Plan]. Both are values: nothing here reads a clock or opens a file. What the inputs
+// do not ask stays nil in the plan. [Plan.Explain] gives the reasons, what was assumed, what would change the plan and
+// what is not known. [Plan.WriteText], [Plan.WriteHTML] and [Plan.WriteJSON] show both. [Terms] are the words of the
+// program around it, such as the names of its flags.
 package plan
 
 import (
@@ -36,7 +36,8 @@ func (p *Plan) Missed() string {
 		missed = append(missed, "no number of nodes reaches "+p.Inputs.rate(f.RequiredRPS))
 	}
 	if a := p.Availability; a != nil && a.Met != nil && !*a.Met {
-		missed = append(missed, fmt.Sprintf("the availability %s is below the target %s", nines(a.Availability), nines(a.Target)))
+		missed = append(missed, fmt.Sprintf("the availability %s is below the target %s", nines(a.Availability),
+			nines(a.Target)))
 	}
 	return strings.Join(missed, "; ")
 }

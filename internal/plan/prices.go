@@ -33,8 +33,8 @@ type Prices []Instance
 //go:embed prices.csv
 var shippedPrices []byte
 
-// ShippedPrices returns approximate public list prices, each with its source and date. They are enough for a first plan.
-// Check them before you buy.
+// ShippedPrices returns approximate public list prices, each with its source and date. They are enough for a first
+// plan. Check them before you buy.
 func ShippedPrices() Prices {
 	prices, err := ReadPrices(bytes.NewReader(shippedPrices))
 	if err != nil {
@@ -49,9 +49,9 @@ const (
 	maxPriceRows = 100_000
 )
 
-// ReadPrices reads a CSV file. Its first line names the columns, in any order. The columns type, vcpu, usd_hour and as_of are
-// required; provider, region, gib, arch and source are optional. ReadPrices fails on any other column, on a value out of
-// range and on a second price for one type in one region.
+// ReadPrices reads a CSV file. Its first line names the columns, in any order. The columns type, vcpu, usd_hour and
+// as_of are required; provider, region, gib, arch and source are optional. ReadPrices fails on any other column, on a
+// value out of range and on a second price for one type in one region.
 func ReadPrices(r io.Reader) (Prices, error) {
 	data, err := readLimited(r, maxPriceFile)
 	if err != nil {
@@ -154,39 +154,12 @@ func parseInstance(row []string, columns map[string]int) (one Instance, err erro
 	return one, nil
 }
 
-// defaultInstance is the type of machine if the inputs do not name one.
-const defaultInstance = "t3.medium"
-
-// instance returns the machine of a node, and whether it is a default. It fails if the type is not in the price file.
-func (in Inputs) instance() (one Instance, assumed bool, err error) {
-	prices := in.prices()
-	if in.Instance != "" {
-		one, ok := prices.Find(in.Instance)
-		if !ok {
-			return one, false, &InputError{
-				[]Sentence{newSentence("instance type %q is not in the price file", in.Instance)},
-				newSentence("some of its types: %s; set other prices with %s", prices.examples(), setting{FieldPrices, "FILE"}),
-			}
-		}
-		return one, false, nil
-	}
-	one, ok := prices.Find(defaultInstance)
-	if !ok {
-		one = prices.smallest()
-	}
-	return one, true, nil
-}
-
-func (in Inputs) prices() Prices {
-	if in.Prices != nil {
-		return in.Prices
-	}
-	return ShippedPrices()
-}
-
 // smallest returns the instance with the fewest cores, and of those the cheapest.
 func (p Prices) smallest() Instance {
-	return slices.MinFunc(p, func(a, b Instance) int { return cmp.Or(a.VCPU-b.VCPU, cmp.Compare(a.USDHour, b.USDHour)) })
+	return slices.MinFunc(p, func(a,
+		b Instance) int {
+		return cmp.Or(a.VCPU-b.VCPU, cmp.Compare(a.USDHour, b.USDHour))
+	})
 }
 
 // examples lists about six types.
@@ -207,8 +180,8 @@ func (p Prices) Find(name string) (Instance, bool) {
 	return p[i], true
 }
 
-// family returns the instances that can replace one by a restart: same provider, region and architecture, and at least its
-// cores and memory. The smallest come first, then the cheapest.
+// family returns the instances that can replace one by a restart: same provider, region and architecture, and at least
+// its cores and memory. The smallest come first, then the cheapest.
 func (p Prices) family(one Instance) Prices {
 	var family Prices
 	for _, other := range p {

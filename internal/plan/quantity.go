@@ -76,8 +76,8 @@ func (s *Share) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseShare reads a number up to 1, or a number with a percent sign. It refuses a number above 1 without a percent sign,
-// because its meaning is ambiguous: 10 could mean 10 % or 1,000 %.
+// parseShare reads a number up to 1, or a number with a percent sign. It refuses a number above 1 without a percent
+// sign, because its meaning is ambiguous: 10 could mean 10 % or 1,000 %.
 func parseShare(text string) (float64, error) {
 	digits, percent := strings.CutSuffix(text, "%")
 	v, err := parseNumber(strings.TrimSpace(digits))

@@ -31,7 +31,8 @@ func (p *Plan) sections(t Terms) (sections []section) {
 			label string
 			notes []Note
 		}{
-			{"because", e.Reasons}, {"careful", e.Warnings}, {"assumed", e.Assumed}, {"would change", e.Changes}, {"not known", e.Unknown},
+			{"because", e.Reasons}, {"careful", e.Warnings}, {"assumed", e.Assumed}, {"would change", e.Changes},
+			{"not known", e.Unknown},
 		} {
 			s.add(g.label, about(topic, g.notes, t))
 		}
@@ -86,7 +87,8 @@ func (p *Plan) headline(topic Topic) string {
 	case topic == TopicDatabase && p.Database != nil:
 		return databaseHeadline(p.Database)
 	case topic == TopicAvailability && p.Availability != nil:
-		return fmt.Sprintf("%s: down for %s a year", nines(p.Availability.Availability), seconds(p.Availability.DowntimeYear))
+		return fmt.Sprintf("%s: down for %s a year", nines(p.Availability.Availability),
+			seconds(p.Availability.DowntimeYear))
 	case topic == TopicCost && p.Cost != nil:
 		return fmt.Sprintf("about $%s an hour, $%s a month (%d hours), at prices of %s",
 			report.Number(p.Cost.PerHour), report.Number(p.Cost.PerMonth), hoursPerMonth, p.Cost.AsOf)
@@ -97,7 +99,8 @@ func (p *Plan) headline(topic Topic) string {
 func forecastHeadline(f *Forecast, in Inputs) string {
 	text := "a peak of " + in.rate(f.PeakRPS)
 	if f.Users > 0 {
-		text = fmt.Sprintf("%s users, %s requests a day, ", report.Number(float64(f.Users)), report.Number(f.RequestsPerDay)) + text
+		text = fmt.Sprintf("%s users, %s requests a day, ", report.Number(float64(f.Users)),
+			report.Number(f.RequestsPerDay)) + text
 	}
 	return text
 }

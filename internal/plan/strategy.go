@@ -47,12 +47,12 @@ var moves = []Move{
 	{"keys that a process draws at random at start", "configuration: one key for all nodes"},
 }
 
-// vertical is the assumed scaling of a service over the cores of one machine. The published fit of SPEC SDM91 on one large
-// machine is α = 0.028 and β = 0.0001.
+// vertical is the assumed scaling of a service over the cores of one machine. The published fit of SPEC SDM91 on one
+// large machine is α = 0.028 and β = 0.0001.
 var vertical = queueing.USL{Alpha: 0.03, Beta: 0.0001, Gamma: 1}
 
-// chooseStrategy decides between a larger machine, a refactoring and more machines. It returns nil if the inputs do not ask
-// or the peak is not known. It fails if the instance type is not in the price file.
+// chooseStrategy decides between a larger machine, a refactoring and more machines. It returns nil if the inputs do not
+// ask or the peak is not known. It fails if the instance type is not in the price file.
 func chooseStrategy(in Inputs, peak float64, c *capacity, fleet *Fleet) (*Strategy, error) {
 	if !in.asksForStrategy(c) || peak == 0 {
 		return nil, nil

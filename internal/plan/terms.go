@@ -1,6 +1,9 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Field names one of the Inputs. Its value is the plain name, which is used where Terms has no other.
 type Field string
@@ -48,8 +51,8 @@ const (
 	CommandHelp         Command = "list the inputs of a plan"
 )
 
-// Terms are the words of the program that shows a plan. The zero value names inputs by their plain names and suggests no
-// commands.
+// Terms are the words of the program that shows a plan. The zero value names inputs by their plain names and suggests
+// no commands.
 type Terms struct {
 	Inputs   map[Field]string   // how the user sets an input, for example "--peak-rps"
 	Commands map[Command]string // what the user runs, for example "tenfold load --nodes 1,2,4"
@@ -61,8 +64,8 @@ type Sentence struct {
 	args   []any
 }
 
-// newSentence returns a sentence in the format of fmt.Sprintf. Arguments of the types Field, setting and clause are written
-// with the words of Terms.
+// newSentence returns a sentence in the format of fmt.Sprintf. Arguments of the types Field, setting and clause are
+// written with the words of Terms.
 func newSentence(format string, args ...any) Sentence { return Sentence{format, args} }
 
 // setting is an input with an example of its value.
@@ -111,3 +114,23 @@ func (t Terms) clause(c clause) string {
 	}
 	return ""
 }
+
+// InputError reports inputs that contradict each other, are out of range or do not determine anything.
+type InputError struct {
+	Problems []Sentence
+	hint     Sentence
+}
+
+func (e *InputError) Error() string { return e.Text(Terms{}) }
+
+// Text returns all problems in the words of t.
+func (e *InputError) Text(t Terms) string {
+	var texts []string
+	for _, p := range e.Problems {
+		texts = append(texts, p.Text(t))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Hint returns what to do next in the words of t. It may be empty.
+func (e *InputError) Hint(t Terms) string { return strings.TrimPrefix(e.hint.Text(t), "; ") }

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// WriteText writes the plan and its explanation for people, in the words of t. Each topic has a section with the answer, its
-// reasons and what would change it.
+// WriteText writes the plan and its explanation for people, in the words of t. Each topic has a section with the
+// answer, its reasons and what would change it.
 func (p *Plan) WriteText(w io.Writer, t Terms) error {
 	var b bytes.Buffer
 	for i, s := range p.sections(t) {

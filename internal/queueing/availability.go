@@ -7,8 +7,9 @@ import (
 	"gonum.org/v1/gonum/mathext"
 )
 
-// Spares returns the smallest number of nodes beyond k, at least one, with which Redundant reaches target. It returns false
-// if no number up to MaxNodes does, for example because the common cause alone exceeds the allowed unavailability.
+// Spares returns the smallest number of nodes beyond k, at least one, with which Redundant reaches target. It returns
+// false if no number up to MaxNodes does, for example because the common cause alone exceeds the allowed
+// unavailability.
 func Spares(k int, a, common, target float64) (spares int, ok bool) {
 	if 1-common*(1-a) < target {
 		return 1, false
@@ -17,15 +18,15 @@ func Spares(k int, a, common, target float64) (spares int, ok bool) {
 	return spares, spares <= MaxNodes
 }
 
-// Redundant returns KofN with a common cause. The share common of a node's unavailability affects all nodes together, for
-// example a rack, a release or a database. The rest affects each node independently.
+// Redundant returns KofN with a common cause. The share common of a node's unavailability affects all nodes together,
+// for example a rack, a release or a database. The rest affects each node independently.
 func Redundant(k, n int, a, common float64) float64 {
 	u := 1 - a
 	return max(0, KofN(k, n, 1-(1-common)*u)-common*u)
 }
 
-// KofN returns the availability of n equal nodes of which at least k must work. Each node is available for the share a of
-// the time and fails independently: Σ C(n,i)·aⁱ·(1-a)ⁿ⁻ⁱ for i = k..n.
+// KofN returns the availability of n equal nodes of which at least k must work. Each node is available for the share a
+// of the time and fails independently: Σ C(n,i)·aⁱ·(1-a)ⁿ⁻ⁱ for i = k..n.
 func KofN(k, n int, a float64) float64 {
 	switch {
 	case k > n:

@@ -10,10 +10,11 @@ import (
 
 // Fit is the law with the least squared error to measured points, and how exactly the points determine it.
 //
-// The estimate is the least-squares estimate within the bounds 0 ≤ α ≤ 1, 0 ≤ β ≤ 1 and γ > 0. R's package usl gives the
-// same. The intervals are profile-likelihood intervals. The simpler estimate ± t·SE reaches below zero near a bound and
-// then covers the true value in fewer than 95 % of all cases. The error of a measurement may be a number of requests or a
-// percentage, and a few points do not show which. An interval therefore spans the intervals of both error models.
+// The estimate is the least-squares estimate within the bounds 0 ≤ α ≤ 1, 0 ≤ β ≤ 1 and γ > 0. R's package usl gives
+// the same. The intervals are profile-likelihood intervals. The simpler estimate ± t·SE reaches below zero near a bound
+// and then covers the true value in fewer than 95 % of all cases. The error of a measurement may be a number of
+// requests or a percentage, and a few points do not show which. An interval therefore spans the intervals of both error
+// models.
 type Fit struct {
 	USL
 	Points  []Point  // sorted by Nodes
@@ -49,8 +50,8 @@ const (
 	MaxRate  = 1e12
 )
 
-// FitUSL fits the law to points. A fleet size may have several points. FitUSL fails if a point is out of range or if the
-// points have fewer than MinSizes distinct fleet sizes.
+// FitUSL fits the law to points. A fleet size may have several points. FitUSL fails if a point is out of range or if
+// the points have fewer than MinSizes distinct fleet sizes.
 func FitUSL(points []Point) (*Fit, error) {
 	points = slices.Clone(points)
 	slices.SortStableFunc(points, func(a, b Point) int { return a.Nodes - b.Nodes })
@@ -147,7 +148,8 @@ func newProfile(ls leastSquares) profile {
 	return p
 }
 
-// roundingError returns the sum of squares that rounding alone can cause. A smaller sum cannot be told from a perfect fit.
+// roundingError returns the sum of squares that rounding alone can cause. A smaller sum cannot be told from a perfect
+// fit.
 func (p profile) roundingError() (sum float64) {
 	for _, pt := range p.points {
 		r := 1e-9

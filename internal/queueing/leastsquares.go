@@ -82,9 +82,9 @@ func (ls leastSquares) normalEquations(p parameters) (jj [3][3]float64, jr param
 	return jj, jr
 }
 
-// minimise searches from p for the parameters with the least sum of squares within the bounds. It returns them and the sum.
-// The method is Levenberg-Marquardt with projection: a parameter at a bound whose gradient points outwards keeps its value
-// in that step. Parameters marked as fixed always keep their value.
+// minimise searches from p for the parameters with the least sum of squares within the bounds. It returns them and the
+// sum. The method is Levenberg-Marquardt with projection: a parameter at a bound whose gradient points outwards keeps
+// its value in that step. Parameters marked as fixed always keep their value.
 func (ls leastSquares) minimise(p parameters, fixed [3]bool) (parameters, float64) {
 	sum, damping := ls.sum(p), 1e-3
 	for range 200 {
@@ -111,8 +111,8 @@ func (ls leastSquares) minimise(p parameters, fixed [3]bool) (parameters, float6
 	return p, sum
 }
 
-// step solves (JᵀJ + damping·diag(JᵀJ))·δ = Jᵀr for the free parameters. It returns p + δ, clamped to the bounds, or false
-// if the matrix is singular.
+// step solves (JᵀJ + damping·diag(JᵀJ))·δ = Jᵀr for the free parameters. It returns p + δ, clamped to the bounds, or
+// false if the matrix is singular.
 func step(p parameters, jj [3][3]float64, jr parameters, free [3]bool, damping float64) (parameters, bool) {
 	for i := range jj {
 		jj[i][i] *= 1 + damping
@@ -175,8 +175,8 @@ func (ls leastSquares) interval(best parameters, i int, limit float64) Interval 
 	return Interval{ls.end(best, i, limit, -1), ls.end(best, i, limit, +1)}
 }
 
-// end returns one end of the interval of parameter i. It moves from the best value in growing steps until the sum exceeds
-// the limit. Then it bisects the last step until the distance from the best value is known to 1 in 10,000.
+// end returns one end of the interval of parameter i. It moves from the best value in growing steps until the sum
+// exceeds the limit. Then it bisects the last step until the distance from the best value is known to 1 in 10,000.
 func (ls leastSquares) end(best parameters, i int, limit float64, direction float64) float64 {
 	var fixed [3]bool
 	fixed[i] = true

@@ -9,8 +9,9 @@ type Queue struct {
 	Burstiness float64 // squared coefficient of variation of the time between arrivals; 1 is Poisson, 0 means 1
 }
 
-// MaxUtilisation returns the highest utilisation at which the given share of requests waits at most `wait` service times.
-// It rises with the number of servers: for a share of 0.99 and one service time it is 0.42 with 4 servers and 0.89 with
+// MaxUtilisation returns the highest utilisation at which the given share of requests waits at most `wait` service
+// times. It rises with the number of servers: for a share of 0.99 and one service time it is 0.42 with 4 servers and
+// 0.89 with
 // 32. A fixed limit such as 70 % is too high for a few servers and too low for many.
 func (q Queue) MaxUtilisation(share, wait float64) float64 {
 	q.Servers = min(q.Servers, MaxServers)
@@ -33,7 +34,8 @@ func (q Queue) HighestUtilisation(ok func(utilisation float64) bool) float64 {
 	return low
 }
 
-// Wait returns the time, in service times, that the given share of requests waits at most. The utilisation must be below 1.
+// Wait returns the time, in service times, that the given share of requests waits at most. The utilisation must be
+// below 1.
 func (q Queue) Wait(utilisation, share float64) float64 {
 	waiting := q.ErlangC(utilisation * float64(q.Servers))
 	if waiting <= 1-share {
@@ -47,8 +49,8 @@ func (q Queue) MeanWait(utilisation float64) float64 {
 	return q.ErlangC(utilisation*float64(q.Servers)) * q.meanOfWaiting(utilisation)
 }
 
-// ErlangC returns the probability that a request has to wait. load is the arriving work in units of one server; it must be
-// below Servers. The recursion over Erlang B does not overflow, unlike the textbook's factorials.
+// ErlangC returns the probability that a request has to wait. load is the arriving work in units of one server; it must
+// be below Servers. The recursion over Erlang B does not overflow, unlike the textbook's factorials.
 func (q Queue) ErlangC(load float64) float64 {
 	b := 1.0
 	for i := 1; i <= q.Servers; i++ {

@@ -39,7 +39,8 @@ func (u USL) Peak() (nodes, throughput float64) {
 	return nodes, u.Throughput(nodes)
 }
 
-// Limit returns the throughput that contention alone allows for any number of nodes: γ/α. Without contention it is +Inf.
+// Limit returns the throughput that contention alone allows for any number of nodes: γ/α. Without contention it is
+// +Inf.
 func (u USL) Limit() float64 {
 	return u.Gamma / u.Alpha
 }

@@ -29,7 +29,8 @@ func (a Axis) At(v float64) float64 {
 	return math.Round((a.From+(a.To-a.From)*share)*10) / 10
 }
 
-// Ticks returns a tick for each round number on the axis: five to ten of them, or the powers of ten on a logarithmic axis.
+// Ticks returns a tick for each round number on the axis: five to ten of them, or the powers of ten on a logarithmic
+// axis.
 func (a Axis) Ticks() (ticks []Tick) {
 	for _, v := range a.values() {
 		ticks = append(ticks, Tick{a.At(v), Number(v)})
