@@ -183,3 +183,35 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	}
 }
+
+func TestVerdictOfADocument(t *testing.T) {
+	objective, err := ParseObjective("p99=1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(o Outcome) []Step {
+		return []Step{{Verdict: &Verdict{Outcome: Invalid}}, {Verdict: &Verdict{Outcome: o}}}
+	}
+	knee := &Knee{Rate: 5}
+	for _, test := range []struct {
+		name string
+		doc  Document
+		want Outcome
+	}{
+		{"no objective", Document{Steps: step(Fail)}, ""},
+		{"no steps", Document{Objective: objective}, ""},
+		{"the last step decides", Document{Objective: objective, Steps: step(Fail)}, Fail},
+		{"a step without verdict", Document{Objective: objective, Steps: []Step{{}}}, ""},
+		{"a knee", Document{Objective: objective, Steps: step(Fail), Knee: knee}, Pass},
+		{"a knee at one size", Document{Objective: objective, Scaling: []Size{{Steps: step(Fail)}, {Knee: knee}}}, Pass},
+		{"no knee at any size", Document{Objective: objective, Scaling: []Size{{Steps: step(Invalid)}, {Steps: step(Fail)}}}, Fail},
+	} {
+		got := Outcome("")
+		if v := test.doc.Verdict(); v != nil {
+			got = v.Outcome
+		}
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}

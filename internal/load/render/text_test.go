@@ -102,3 +102,18 @@ func TestJourneyShowsItsSlowestStep(t *testing.T) {
 	d.Knee = nil
 	wantText(t, text(t, d), "the journey at 2/s:", "look  <- slowest")
 }
+
+func TestStepInOneLine(t *testing.T) {
+	for _, test := range []struct {
+		step curve.Step
+		want string
+	}{
+		{curve.Step{Offered: 1200, P99: 12.34, Errors: 0.001}, "1,200/s: p99 12.3 ms, 0.1% errors"},
+		{curve.Step{Users: 20, P99: 12, Verdict: &curve.Verdict{Outcome: curve.Pass, Reason: "all limits were met"}}, "20 users: p99 12 ms, 0% errors: pass"},
+		{curve.Step{Offered: 5, Verdict: &curve.Verdict{Outcome: curve.Fail, Reason: "p99 2s, limit 1s"}}, "5/s: p99 0 ms, 0% errors: fail: p99 2s, limit 1s"},
+	} {
+		if got := Step(&test.step); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
