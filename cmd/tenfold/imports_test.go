@@ -115,6 +115,8 @@ var allowedImports = map[string][]string{
 	"internal/server": {"internal/config", "internal/console", "internal/fleet", "internal/fleet/process", "internal/gateway",
 		"internal/status", "internal/store"},
 
+	"internal/kittest": {},
+
 	"internal/kittest/cart": {},
 
 	"internal/kittest/idempotency": {},
