@@ -23,28 +23,28 @@ type checkCmd struct {
 	JSON      bool   `name:"json" xor:"form" help:"Print problems and notes as JSON."`
 }
 
-// Help teaches the file by an example.
+// Help shows an example file.
 func (checkCmd) Help() string {
 	return `
-Reads the file and starts nothing. Every problem is shown at once, with its place and what would be right; the exit code
-is then 2. Notes are no problems: they name what is allowed and probably not meant.
+Reads the file and starts nothing. If the file has problems, check shows all of them, each with its place and a correction,
+and the exit code is 2. A note is not a problem: it names a setting that is valid but probably a mistake.
 
-This file runs two nodes of a shop, which tenfold scale can make five, and one worker; every request goes to the shop:
+This file runs one worker and two nodes of a shop, which tenfold scale can raise to five. The shop gets all requests:
 
     listen: :8080
     services:
       shop:
         run: [shop, serve]       # started with PORT set; or nodes: [10.0.0.1:8080, ...]
         nodes: 2..5
-        probe: /readyz           # GET it every 2s; a node is ready when it answers 200..399
+        probe: /readyz           # GET every 2s; a node is ready if the status is 200 to 399
         env: {DATABASE_URL: "${DATABASE_URL}"}
       mail:
-        run: [mailer]            # no route leads to it: a worker, without a port
+        run: [mailer]            # no route leads here: a worker, without a port
         nodes: 1
     routes:
       - {path: /, to: shop}
 
-Everything else has a default. To see all fields and their values:
+All other fields have defaults. To see all fields and their values:
 
     tenfold check --effective
     echo 'services: {shop: {run: [shop]}}' | tenfold check -f - --effective
@@ -72,11 +72,11 @@ func (cmd checkCmd) Run(t *terminal) error {
 	return printSummary(t.stdout, cmd.File, c)
 }
 
-// loadConfig reads a file, or standard input for "-". What is wrong with it is the caller's to mend: exit code 2.
+// loadConfig reads a file, or standard input if its name is "-". Its errors have exit code 2.
 func loadConfig(t *terminal, file string) (c *config.Config, err error) {
 	if file == "-" {
 		var data []byte
-		if data, err = io.ReadAll(io.LimitReader(t.stdin, 2<<20)); err == nil { // Parse refuses half of it
+		if data, err = io.ReadAll(io.LimitReader(t.stdin, 2<<20)); err == nil { // Parse refuses more than 1 MiB
 			c, err = config.Parse("standard input", data, nil)
 		}
 	} else {
@@ -91,17 +91,54 @@ func loadConfig(t *terminal, file string) (c *config.Config, err error) {
 	return nil, usageError(err, "")
 }
 
+// missingFileHint returns what to do if a file does not exist.
 func missingFileHint(file string) string {
 	for _, ending := range []string{".yml", ".yaml"} {
 		other := strings.TrimSuffix(file, filepath.Ext(file)) + ending
 		if _, err := os.Stat(other); err == nil {
-			return fmt.Sprintf("there is %s: use -f %s", other, other)
+			return fmt.Sprintf("%s exists: use -f %s", other, other)
 		}
 	}
-	return "tenfold check --help shows a file to start from; tenfold up -- COMMAND needs none"
+	return "tenfold check --help shows an example file; tenfold up -- COMMAND needs no file"
 }
 
-// printSummary shows what a good file amounts to.
+// buildable builds the gateway, which reads all files that c names, and starts nothing.
+func buildable(c *config.Config) error {
+	s, err := store.New(c.Store, nil)
+	if err != nil {
+		return err
+	}
+	_, err = gateway.New(c, &gateway.Options{Store: s})
+	return err
+}
+
+// checkResult is the result of a check as JSON.
+type checkResult struct {
+	File     string           `json:"file"`
+	OK       bool             `json:"ok"`
+	Problems []config.Problem `json:"problems"`
+	Notes    []config.Problem `json:"notes"`
+}
+
+// printCheck prints problems and notes as JSON. If err is not about problems of the file, printCheck prints nothing and
+// returns err.
+func printCheck(w io.Writer, file string, c *config.Config, err error) error {
+	result := checkResult{File: file, OK: err == nil, Problems: []config.Problem{}, Notes: []config.Problem{}}
+	if problems := (config.Problems)(nil); errors.As(err, &problems) {
+		result.Problems = problems
+		err = usageError(fmt.Errorf("%s in %s", report.Count(len(problems), "problem"), file), "")
+	} else if err != nil {
+		return err
+	} else {
+		result.Notes = append(result.Notes, c.Notes()...)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return errors.Join(encoder.Encode(result), err)
+}
+
+// printSummary prints the listeners, services and routes of a file without problems.
 func printSummary(w io.Writer, file string, c *config.Config) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if file == "-" {
@@ -123,6 +160,7 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 	return tw.Flush()
 }
 
+// describe returns the nodes of a service in words.
 func describe(s *config.Service) string {
 	if s.Kind() == config.Listed {
 		return report.Count(len(s.Addresses), "node") + " at " + list(s.Addresses)
@@ -138,14 +176,16 @@ func describe(s *config.Service) string {
 	return nodes + " of " + strings.Join(s.Run, " ")
 }
 
+// list joins up to three values.
 func list(all []string) string {
-	const most = 3
-	if len(all) > most {
-		return strings.Join(all[:most], ", ") + ", ..."
+	const limit = 3
+	if len(all) > limit {
+		return strings.Join(all[:limit], ", ") + ", ..."
 	}
 	return strings.Join(all, ", ")
 }
 
+// conditions returns the methods and headers that a route requires, in words.
 func conditions(r *config.Route) string {
 	if len(r.Methods) == 0 && len(r.Headers) == 0 {
 		return ""
@@ -157,16 +197,6 @@ func conditions(r *config.Route) string {
 	return " if " + strings.Join(parts, ", ")
 }
 
-// buildable reads what the file names, as up would, and starts nothing.
-func buildable(c *config.Config) error {
-	s, err := store.New(c.Store, nil)
-	if err != nil {
-		return err
-	}
-	_, err = gateway.New(c, &gateway.Options{Store: s})
-	return err
-}
-
 // policies lists the policies of a route in words.
 func policies(r *config.Route) string {
 	var b strings.Builder
@@ -174,29 +204,4 @@ func policies(r *config.Route) string {
 		b.WriteString(", " + p.Long)
 	}
 	return b.String()
-}
-
-// checkResult is the JSON form.
-type checkResult struct {
-	File     string           `json:"file"`
-	OK       bool             `json:"ok"`
-	Problems []config.Problem `json:"problems"`
-	Notes    []config.Problem `json:"notes"`
-}
-
-// printCheck prints problems for a program; what kept the file from being read at all stays an error.
-func printCheck(w io.Writer, file string, c *config.Config, err error) error {
-	result := checkResult{File: file, OK: err == nil, Problems: []config.Problem{}, Notes: []config.Problem{}}
-	if problems := (config.Problems)(nil); errors.As(err, &problems) {
-		result.Problems = problems
-		err = usageError(fmt.Errorf("%s in %s", report.Count(len(problems), "problem"), file), "")
-	} else if err != nil {
-		return err
-	} else {
-		result.Notes = append(result.Notes, c.Notes()...)
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return errors.Join(encoder.Encode(result), err)
 }
