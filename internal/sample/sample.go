@@ -42,7 +42,8 @@ func (c Counts) Add(d Counts) Counts {
 // Node is the part of one node in a Sample.
 type Node struct {
 	ID       string
-	InFlight int  // requests and upgraded connections that the node holds
+	InFlight int  // requests that hold a slot on the node
+	Tunnels  int  // upgraded connections, for example WebSockets; they hold no slot
 	Eligible bool // the node gets new requests
 }
 

@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
@@ -41,4 +44,31 @@ func (r *request) Skip(i int) bool {
 // retryable reports whether the request may be sent to another node while an attempt waits for its response.
 func (r *request) retryable() bool {
 	return !r.body.streams() && (idempotent(r.Method) || hasKey(r.Request))
+}
+
+// hashKey returns the key of a request for the consistent hash. It is random for a request that lacks what the service
+// hashes by.
+func (r *request) hashKey(b config.Balance) uint64 {
+	if b.Picker != config.PickHash {
+		return 0
+	}
+	var s string
+	switch b.By {
+	case config.HashByHeader:
+		s = r.Header.Get(b.Name)
+	case config.HashByCookie:
+		if c, err := r.Cookie(b.Name); err == nil {
+			s = c.Value
+		}
+	case config.HashByIP:
+		if client := r.exchange.Client; client.IsValid() {
+			s = client.String()
+		}
+	case config.HashByPath:
+		s = r.URL.Path
+	}
+	if s == "" {
+		return rand.Uint64()
+	}
+	return balance.Key(s)
 }

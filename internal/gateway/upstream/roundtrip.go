@@ -3,11 +3,8 @@ package upstream
 import (
 	"errors"
 	"math"
-	"math/rand/v2"
 	"net/http"
 
-	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/sample"
 	"github.com/tenfold-go/tenfold/kit/breaker"
@@ -68,7 +65,7 @@ func (p *Pool) respond(r *request) (resp *http.Response, err error) {
 	if r.body, err = keepBody(r.Request, limit); err != nil {
 		return nil, err
 	}
-	r.key = p.hashKey(r)
+	r.key = r.hashKey(p.service.Balance)
 	r.tried = r.triedBuf[:0]
 	if p.service.Timeout > 0 {
 		r.deadline = sinceEpoch() + p.service.Timeout
@@ -96,34 +93,6 @@ func (p *Pool) respond(r *request) (resp *http.Response, err error) {
 			resp.Body.Close()
 		}
 	}
-}
-
-// hashKey returns the key of a request for the consistent hash. It is random for a request that lacks what the service
-// hashes by.
-func (p *Pool) hashKey(r *request) uint64 {
-	b := p.service.Balance
-	if b.Picker != config.PickHash {
-		return 0
-	}
-	var s string
-	switch b.By {
-	case config.HashByHeader:
-		s = r.Header.Get(b.Name)
-	case config.HashByCookie:
-		if c, err := r.Cookie(b.Name); err == nil {
-			s = c.Value
-		}
-	case config.HashByIP:
-		if client := r.exchange.Client; client.IsValid() {
-			s = client.String()
-		}
-	case config.HashByPath:
-		s = r.URL.Path
-	}
-	if s == "" {
-		return rand.Uint64()
-	}
-	return balance.Key(s)
 }
 
 // attempt sends the request to a node. Its error is an *[Error].

@@ -130,7 +130,9 @@ func (p *Pool) sampleNodes() []sample.Node {
 	nodes := make([]sample.Node, len(p.ordered))
 	warmed := false
 	for i, m := range p.ordered {
-		nodes[i] = sample.Node{ID: m.id, InFlight: int(m.held()), Eligible: m.eligible.Load()}
+		nodes[i] = sample.Node{
+			ID: m.id, InFlight: int(m.inFlight.Load()), Tunnels: int(m.tunnels.Load()), Eligible: m.eligible.Load(),
+		}
 		warming := m.state() == node.Warming
 		warmed = warmed || m.warming && !warming
 		m.warming = warming
