@@ -21,7 +21,7 @@ var allowedImports = map[string][]string{
 
 	"kit/breaker": {},
 
-	"kit/cache": {},
+	"kit/cache": {"kit/position", "kit/redisscript"},
 
 	"kit/idempotency": {},
 
@@ -116,6 +116,8 @@ var allowedImports = map[string][]string{
 		"internal/status", "internal/store"},
 
 	"internal/kittest": {},
+
+	"internal/kittest/cache": {},
 
 	"internal/kittest/cart": {},
 

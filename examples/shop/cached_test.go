@@ -16,7 +16,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// priceOfClips reads the price where a path shows it.
+// priceOfClips reads the price that a path shows.
 func priceOfClips(v *visitor, path string) (int64, error) {
 	a, err := v.try("GET", path, "")
 	if err != nil || a.status != http.StatusOK {
@@ -41,11 +41,11 @@ func priceOfClips(v *visitor, path string) (int64, error) {
 
 var pathsOfClips = []string{"/api/products/clips", "/api/products", "/api/products?category=desk"}
 
-// openCached is openShared for a node that serves the catalog from its own process by now.
+// openCached is openShared for a node that already serves the catalog from level 1.
 func openCached(t *testing.T, dir string, redis *redistest.Server) *State {
 	t.Helper()
 	state := openShared(t, dir, redis)
-	eventually(t, "a hit in the process", func() bool {
+	eventually(t, "a hit in level 1", func() bool {
 		if _, err := state.Catalog.Products(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func openCached(t *testing.T, dir string, redis *redistest.Server) *State {
 	return state
 }
 
-// adminOf returns the admin as a program, whose token is good on all nodes.
+// adminOf returns the admin with a token that is valid on all nodes.
 func adminOf(t *testing.T, node string) *visitor {
 	var login struct{ Token string }
 	v := visit(t, node)
@@ -64,7 +64,7 @@ func adminOf(t *testing.T, node string) *visitor {
 	return v
 }
 
-// setPrice sets it until it is confirmed, which takes more than once where a node is too slow to hear of it.
+// setPrice sets the price until all nodes have confirmed it. A node that is too slow makes a second try necessary.
 func setPrice(admin *visitor, cents int64) {
 	admin.t.Helper()
 	eventually(admin.t, "the price is confirmed", func() bool {
@@ -76,15 +76,15 @@ func setPrice(admin *visitor, cents int64) {
 	})
 }
 
-// Visitors look at a price on all nodes while the admin raises it on one after the other. Whoever asks after a price has been
-// answered sees it, or a newer one.
-func TestNoNodeServesAnOldPriceOnceTheNewOneIsAnswered(t *testing.T) {
+// Visitors read a price on all nodes while the admin raises it on one node after the other. A read that starts after a change has
+// been acknowledged returns that price or a newer one.
+func TestNoNodeServesAnOldPriceAfterTheChangeIsAcknowledged(t *testing.T) {
 	redis, dir := redistest.Start(t), t.TempDir()
 	var nodes []string
 	for range 3 {
 		nodes = append(nodes, startShop(t, openCached(t, dir, redis), Options{}))
 	}
-	var answered, reads atomic.Int64
+	var acknowledged, reads atomic.Int64
 	done := make(chan struct{})
 	var looking sync.WaitGroup
 	for i := range 2 * len(nodes) {
@@ -96,13 +96,13 @@ func TestNoNodeServesAnOldPriceOnceTheNewOneIsAnswered(t *testing.T) {
 					return
 				default:
 				}
-				newest, path := answered.Load(), pathsOfClips[n%len(pathsOfClips)]
+				newest, path := acknowledged.Load(), pathsOfClips[n%len(pathsOfClips)]
 				switch price, err := priceOfClips(v, path); {
 				case err != nil:
 					t.Error(err)
 					return
 				case price < newest:
-					t.Errorf("%s shows %d on node %d after %d was answered", path, price, i%len(nodes), newest)
+					t.Errorf("%s shows %d on node %d after %d was acknowledged", path, price, i%len(nodes), newest)
 				}
 				reads.Add(1)
 			}
@@ -112,10 +112,10 @@ func TestNoNodeServesAnOldPriceOnceTheNewOneIsAnswered(t *testing.T) {
 	for cents := int64(1001); cents <= 1040; cents++ {
 		admin.node = nodes[cents%3]
 		setPrice(admin, cents)
-		answered.Store(cents)
+		acknowledged.Store(cents)
 		for i, node := range nodes {
 			if price, err := priceOfClips(visit(t, node), pathsOfClips[i]); err != nil || price != cents {
-				t.Errorf("node %d shows %d, %v after %d was answered", i, price, err, cents)
+				t.Errorf("node %d shows %d, %v after %d was acknowledged", i, price, err, cents)
 			}
 		}
 	}
@@ -124,7 +124,7 @@ func TestNoNodeServesAnOldPriceOnceTheNewOneIsAnswered(t *testing.T) {
 	t.Logf("%d reads", reads.Load())
 }
 
-// What the shop does while Redis is down: it serves from the database, and confirms no price.
+// While Redis is down, the shop serves from the database and does not confirm a new price.
 func TestCatalogWhileRedisIsDown(t *testing.T) {
 	redis, dir := redistest.Start(t), t.TempDir()
 	nodes := []string{startShop(t, openCached(t, dir, redis), Options{}), startShop(t, openCached(t, dir, redis), Options{})}
@@ -142,7 +142,7 @@ func TestCatalogWhileRedisIsDown(t *testing.T) {
 	if a.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	for _, node := range nodes { // a node cuts itself off from its first level when it cannot hear of prices
+	for _, node := range nodes { // a node stops using level 1 when it cannot receive new prices
 		eventually(t, "the price is that of the database", func() bool {
 			price, err := priceOfClips(visit(t, node), "/api/products")
 			if err != nil {
@@ -161,8 +161,8 @@ func TestCatalogWhileRedisIsDown(t *testing.T) {
 	}
 }
 
-// However many ask while Redis is down, the database gets no more than it has readers for; a queue has an end too.
-func TestTheDatabaseIsNotOverrunWhileRedisIsDown(t *testing.T) {
+// While Redis is down, the database gets at most databaseReaders queries at once, and the queue is limited too.
+func TestQueriesAreLimitedWhileRedisIsDown(t *testing.T) {
 	redis := redistest.Start(t)
 	client, err := openRedis(redis.URL())
 	if err != nil {
@@ -181,7 +181,7 @@ func TestTheDatabaseIsNotOverrunWhileRedisIsDown(t *testing.T) {
 		<-slow
 		return 1, nil
 	}
-	stock, err := cache.New(client, "stock", loader(read), cacheOptions[int](stockAge, "1", slog.New(slog.DiscardHandler)))
+	stock, err := cache.New(client, "stock", notFound(read), cacheOptions[int](stockAge, "1", slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestTheDatabaseIsNotOverrunWhileRedisIsDown(t *testing.T) {
 		}
 	}
 	finish.Do(func() { close(slow) })
-	for range served { // those that have waited for too long on a slow machine are refused as well
+	for range served { // on a slow machine, reads that have waited too long are refused as well
 		if err := <-errs; err != nil && !errors.Is(err, ErrUnavailable) {
 			t.Error(err)
 		}
@@ -230,14 +230,14 @@ func TestProfileAndStock(t *testing.T) {
 		}
 		v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 1}`)
 		v.want(http.StatusCreated, nil, "POST", "/api/orders", "")
-		eventually(t, "the stock is shown", func() bool { // after five seconds, when it is cached
+		eventually(t, "the stock is shown", func() bool { // after five seconds, because it is cached
 			v.want(http.StatusOK, &stock, "GET", "/api/products/clips/stock", "")
 			return stock.Stock == seedStock-4
 		})
 	})
 }
 
-func TestMetricsTellWhereReadsAreAnswered(t *testing.T) {
+func TestMetricsCountReadsBySource(t *testing.T) {
 	v := visit(t, startShop(t, openShared(t, t.TempDir(), redistest.Start(t)), Options{}))
 	v.want(http.StatusOK, nil, "GET", "/api/products", "")
 	body := v.want(http.StatusOK, nil, "GET", "/metrics", "").body

@@ -1,31 +1,36 @@
-// Package cache keeps values in two levels, this process and a shared Redis or Valkey, and never serves a value from before
-// an acknowledged write.
+// Package cache keeps values in two levels: in this process, and in a Redis or Valkey that all nodes share. After an
+// acknowledged write it never serves an older value.
 //
-// Make a [Cache] with [New], hand it a [Loader], and keep [Cache.Run] running beside the server. Read with [Cache.Get]. After
-// the transaction of a write has committed, and before the write is acknowledged, call [Cache.Invalidate]: when it has
-// returned nil, every read that starts later, on any node, sees the write.
+// Create a [Cache] with [New] and a [Loader]. Keep [Cache.Run] running next to the server. Read with [Cache.Get] or
+// [Cache.GetMany]. After the transaction of a write has committed, and before the write is acknowledged, call
+// [Cache.Invalidate]. When Invalidate has returned nil, every read that starts later, on any node, sees the write.
 //
-// # What makes that true
+// # How it keeps the promise
 //
-// A fill holds a lease: a token of its own and the key's generation. An invalidation voids both in one script, so a fill that
-// began before it is refused, whether it comes from another node or from the same process.
+// A loader's value is stored only under a lease: a unique token together with the generation of the key. An invalidation
+// ends the lease and raises the generation in one script. The store therefore refuses the value of a load that began
+// before the invalidation, no matter which node loaded it.
 //
-// An invalidation carries the database's [Position] after the commit. A load has to reach it before its value is stored, so a
-// replica that lags fills nothing.
+// An invalidation can carry the position of the commit in the database's log, see package position. A load has to reach
+// that position before its value is stored, so a replica that lags behind cannot fill the cache with an old value.
 //
-// The script publishes. Every node with a first level drops the key and answers; Invalidate returns when all have. Each
-// serves from its first level only while the store has confirmed, within [Options.L1Lease], that invalidations wait for it: a
-// node that is cut off stops by itself before anybody goes on without it.
+// The script also publishes the invalidation. Each node with a level 1 drops the key and acknowledges; Invalidate returns
+// when all have acknowledged. A node serves from level 1 only while the store has confirmed, within [Tuning.L1Lease],
+// that invalidations wait for it. A node that is cut off stops serving from level 1 before any Invalidate returns without
+// its acknowledgement.
 //
-// The store's data has an epoch: it changes when the data is lost, or another server answers for it. Nothing stored under an
-// earlier epoch counts, so a failover that loses invalidations, or a restart from an old file, brings nothing back. Every read
-// and write learns at its own instant who answers, and since when as a master: a replica answers nobody.
+// The store's data has an epoch. The epoch changes when the data is lost, or when another server answers for it. Values of
+// an earlier epoch are ignored, so old values do not come back after a failover that lost invalidations, or after a restart
+// from an old file. Each read and each write checks at the same instant which server answers, and since when that server
+// has been a master. Answers of a replica are ignored.
 //
-// # What it does not do
+// # What it does not promise
 //
-// A write that is not followed by Invalidate shows after [Options.TTL] and [Options.Stale] at the latest. Between commit and
-// the return of Invalidate, some readers see the old value and some the new one. A Redis master that is cut off and goes on
-// serving clients on its side, while another has taken over, serves both sides: set min-replicas-to-write and
-// min-replicas-max-lag there. Where scripts may not call INFO, restarts from a file and failovers are not noticed. A machine whose
-// monotonic clock stands still while it is suspended may serve its first level for the rest of a lease when it wakes.
+//   - A write without Invalidate becomes visible when the time to live and [Options.Stale] have passed.
+//   - Between the commit and the return of Invalidate, some reads return the old value and some the new one.
+//   - Two versions of a cache, see [Options.Version], share nothing. An invalidation reaches only its own version.
+//   - A Redis master that is cut off, and keeps serving clients on its side after another one took over, serves both sides.
+//     Set min-replicas-to-write and min-replicas-max-lag against that.
+//   - Restarts from a file and failovers stay unnoticed if scripts may not call INFO.
+//   - A machine whose monotonic clock stops during suspend may serve from level 1 for the rest of a lease when it wakes.
 package cache

@@ -1,43 +1,61 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
 
-// maxKeyBytes bounds a key's stored form.
+var (
+	// ErrNotFound means that the key has no value. Loaders return it, and Get passes it on.
+	ErrNotFound = errors.New("not found")
+	// ErrOverloaded means that too many loads are running and waiting; see Options.MaxLoads.
+	ErrOverloaded = errors.New("too many loads")
+	// ErrBehind means that the loader returned a value from before the position that it had to reach, even when it was
+	// told to read from the primary.
+	ErrBehind = errors.New("loader read from before the last known write")
+)
+
+// maxKeyBytes limits the stored form of a key or a tag.
 const maxKeyBytes = 512
 
-// KeyError is a key, or a tag, whose stored form is too long.
+// KeyError reports a key or a tag whose stored form is too long.
 type KeyError struct{ Bytes int }
 
 func (e *KeyError) Error() string {
-	return fmt.Sprintf("use key of %d bytes: the limit is %d", e.Bytes, maxKeyBytes)
+	return fmt.Sprintf("key of %d bytes: the limit is %d; store a hash of long keys (Options.Key)", e.Bytes, maxKeyBytes)
 }
 
-// Hint says what to do instead.
-func (e *KeyError) Hint() string { return "store a hash of a long key: Options.Key" }
-
-// UnconfirmedError is an invalidation that may not have reached the store or every node: stale values may be served, at most
-// until their TTL and Stale are over. The write that it belongs to must not be acknowledged as visible. Try again, if need be
-// from a record made in the write's own transaction: repeating an invalidation does no harm.
+// UnconfirmedError reports an invalidation that may not have reached the store or all nodes. Old values may be served until
+// their TTL and Stale have passed. Do not acknowledge the write as visible. Call Invalidate again until it returns nil, for
+// example from a record that the write's transaction has inserted. Repeating an invalidation does no harm.
 type UnconfirmedError struct {
-	Names []string // stored forms of the keys, or tags, that are open
+	Names []string // stored forms of the keys or tags
 	After time.Duration
-	Err   error
+	Err   error // the last error
 }
 
 func (e *UnconfirmedError) Error() string {
+	what := fmt.Sprintf("%d names", len(e.Names))
 	if len(e.Names) == 1 {
-		return fmt.Sprintf("invalidate %q: not confirmed after %s: %v", e.Names[0], e.After.Round(time.Millisecond), e.Err)
+		what = fmt.Sprintf("%q", e.Names[0])
 	}
-	return fmt.Sprintf("invalidate %d names: not confirmed after %s: %v", len(e.Names), e.After.Round(time.Millisecond), e.Err)
+	return fmt.Sprintf("invalidate %s: not confirmed after %s, old values may be served: %v",
+		what, e.After.Round(time.Millisecond), e.Err)
 }
 
-// Unwrap is the last thing that went wrong.
+// Unwrap returns the last error.
 func (e *UnconfirmedError) Unwrap() error { return e.Err }
 
-// Hint says what to do.
-func (e *UnconfirmedError) Hint() string {
-	return "is the store reachable? Call it again until it returns nil; until then the old value may be served"
+// SettingsError reports that the nodes which serve a cache now have other settings than this process. Use the same settings
+// everywhere, or change Options.Version together with them.
+type SettingsError struct {
+	Cache string // name and version
+	Own   string // settings of this process
+	Other string // settings of the nodes
+}
+
+func (e *SettingsError) Error() string {
+	return fmt.Sprintf("cache %q: this process has the settings [%s], the running nodes have [%s]: "+
+		"use the same settings on all nodes, or another Version", e.Cache, e.Own, e.Other)
 }

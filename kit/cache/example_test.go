@@ -4,39 +4,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
+	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/rueidis"
 
 	"github.com/tenfold-go/tenfold/kit/cache"
+	"github.com/tenfold-go/tenfold/kit/position"
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// store stands for the Redis that all nodes share.
-func store() (client rueidis.Client, stop func()) {
-	server, err := miniredis.Run()
+// exampleTB lets an example start a server that is made for tests.
+type exampleTB struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (tb *exampleTB) Helper()                   {}
+func (tb *exampleTB) Cleanup(f func())          { tb.cleanups = append(tb.cleanups, f) }
+func (tb *exampleTB) Fatal(args ...any)         { panic(fmt.Sprint(args...)) }
+func (tb *exampleTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+func (tb *exampleTB) Context() context.Context  { return context.Background() }
+
+func (tb *exampleTB) TempDir() string {
+	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		panic(err)
 	}
-	client, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, DisableCache: true})
-	if err != nil {
-		panic(err)
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func (tb *exampleTB) stop() {
+	for i := range tb.cleanups {
+		tb.cleanups[len(tb.cleanups)-1-i]()
 	}
-	return client, func() { client.Close(); server.Close() }
+}
+
+// connect returns a client of the Redis that all nodes share.
+func connect() (client rueidis.Client, stop func()) {
+	tb := &exampleTB{}
+	client = redistest.Start(tb).Client()
+	return client, tb.stop
 }
 
 // A price list behind a cache: read, write, read again.
 func Example() {
-	client, stop := store()
+	client, stop := connect()
 	defer stop()
 	ctx, cancel := context.WithCancel(context.Background())
 
-	var price atomic.Int64 // stands for the database
+	var price atomic.Int64 // the database
 	price.Store(100)
-	load := func(ctx context.Context, sku string, need cache.Position) (cache.Loaded[int64], error) {
+	load := func(ctx context.Context, sku string) (int64, error) {
 		fmt.Println("load", sku)
-		return cache.Loaded[int64]{Value: price.Load()}, nil
+		return price.Load(), nil
 	}
 	prices, err := cache.New(client, "price", load, &cache.Options[string, int64]{TTL: time.Minute})
 	if err != nil {
@@ -50,7 +75,7 @@ func Example() {
 		fmt.Println("price", p)
 	}
 	price.Store(90) // the transaction commits
-	if err := prices.Invalidate(ctx, cache.Position{}, "shoe"); err != nil {
+	if err := prices.Invalidate(ctx, "shoe"); err != nil {
 		panic(err) // do not acknowledge the write
 	}
 	p, _ := prices.Get(ctx, "shoe")
@@ -67,13 +92,13 @@ func Example() {
 	// <nil>
 }
 
-// What does not exist is remembered too.
+// The cache also remembers that a key does not exist.
 func ExampleCache_Get_notFound() {
-	client, stop := store()
+	client, stop := connect()
 	defer stop()
-	load := func(context.Context, int, cache.Position) (cache.Loaded[string], error) {
+	load := func(context.Context, int) (string, error) {
 		fmt.Println("load")
-		return cache.Loaded[string]{}, cache.ErrNotFound // or what wraps it
+		return "", cache.ErrNotFound // wrapped or not
 	}
 	users, err := cache.New(client, "user", load, nil)
 	if err != nil {
@@ -89,25 +114,78 @@ func ExampleCache_Get_notFound() {
 	// true
 }
 
-// A replica that lags behind the write fills nothing: the loader is told what it has to reach.
-func ExamplePosition() {
-	client, stop := store()
+// A page reads many keys at once. What is missing is loaded with one query.
+func ExampleCache_GetMany() {
+	client, stop := connect()
 	defer stop()
 	ctx := context.Background()
-	replica := cache.Position{Timeline: 1, Offset: 0x3000060}
-	load := func(_ context.Context, sku string, need cache.Position) (cache.Loaded[string], error) {
-		if replica.Before(need) {
-			fmt.Println("replica at", replica, "is before", need)
-			return cache.Loaded[string]{Value: "new", At: cache.Primary}, nil
-		}
-		return cache.Loaded[string]{Value: "old", At: replica}, nil
-	}
-	names, err := cache.New(client, "name", load, nil)
+	load := func(_ context.Context, id int) (string, error) { return fmt.Sprint("item ", id), nil }
+	items, err := cache.New(client, "item", load, &cache.Options[int, string]{
+		LoadMany: func(_ context.Context, ids []int) (map[int]string, error) {
+			fmt.Println("load", ids)
+			found := map[int]string{}
+			for _, id := range ids {
+				if id < 10 { // the others do not exist
+					found[id] = fmt.Sprint("item ", id)
+				}
+			}
+			return found, nil
+		},
+	})
 	if err != nil {
 		panic(err)
 	}
-	commit := cache.Position{Timeline: 1, Offset: 0x30000a8}
-	if err := names.Invalidate(ctx, commit, "shoe"); err != nil {
+	items.Get(ctx, 1)
+	page, err := items.GetMany(ctx, []int{1, 2, 3, 99})
+	fmt.Println(len(page), page[3], err)
+	// Output:
+	// load [2 3 99]
+	// 3 item 3 <nil>
+}
+
+// A write leaves its result in the cache, so that the next read needs no load.
+func ExampleReservation_Set() {
+	client, stop := connect()
+	defer stop()
+	ctx := context.Background()
+	price := 100 // the database
+	load := func(context.Context, string) (int, error) {
+		fmt.Println("load")
+		return price, nil
+	}
+	prices, err := cache.New(client, "price", load, nil)
+	if err != nil {
+		panic(err)
+	}
+	reserved := prices.Reserve(ctx, "shoe") // before the transaction begins
+	price = 90                              // the transaction commits
+	if err := reserved.Set(ctx, 90); err != nil {
+		panic(err) // do not acknowledge the write
+	}
+	fmt.Println(prices.Get(ctx, "shoe"))
+	// Output:
+	// 90 <nil>
+}
+
+// A replica that lags behind the write cannot fill the cache: the loader knows what it has to reach.
+func ExampleNewReplicated() {
+	client, stop := connect()
+	defer stop()
+	ctx := context.Background()
+	replica := position.Position{Timeline: 1, Offset: 0x3000060}
+	load := func(_ context.Context, sku string, needed position.Position) (string, position.Position, error) {
+		if replica.Before(needed) {
+			fmt.Println("replica at", replica, "is before", needed)
+			return "new", position.Primary, nil
+		}
+		return "old", replica, nil
+	}
+	names, err := cache.NewReplicated(client, "name", load, nil)
+	if err != nil {
+		panic(err)
+	}
+	commit := position.Position{Timeline: 1, Offset: 0x30000a8}
+	if err := names.InvalidateAt(ctx, commit, "shoe"); err != nil {
 		panic(err)
 	}
 	name, err := names.Get(ctx, "shoe")
@@ -117,17 +195,20 @@ func ExamplePosition() {
 	// new <nil>
 }
 
-// A list by category is derived from many rows: its tag drops it.
+// A list is derived from many rows. Its tag drops it.
 func ExampleCache_InvalidateTags() {
-	client, stop := store()
+	client, stop := connect()
 	defer stop()
 	ctx := context.Background()
-	load := func(_ context.Context, page string, _ cache.Position) (cache.Loaded[[]string], error) {
+	load := func(_ context.Context, page string) ([]string, error) {
 		fmt.Println("load", page)
-		return cache.Loaded[[]string]{Value: []string{"shoe", "boot"}}, nil
+		return []string{"shoe", "boot"}, nil
 	}
 	lists, err := cache.New(client, "list", load, &cache.Options[string, []string]{
-		Tags: func(page string) []string { return []string{page[:len("shoes")]} },
+		Tags: func(page string) []string {
+			category, _, _ := strings.Cut(page, "/")
+			return []string{category}
+		},
 	})
 	if err != nil {
 		panic(err)
@@ -135,7 +216,7 @@ func ExampleCache_InvalidateTags() {
 	lists.Get(ctx, "shoes/1")
 	lists.Get(ctx, "shoes/2")
 	lists.Get(ctx, "shoes/1")
-	if err := lists.InvalidateTags(ctx, cache.Position{}, "shoes"); err != nil {
+	if err := lists.InvalidateTags(ctx, "shoes"); err != nil {
 		panic(err)
 	}
 	lists.Get(ctx, "shoes/1")
@@ -145,24 +226,22 @@ func ExampleCache_InvalidateTags() {
 	// load shoes/1
 }
 
-// Inspect says where a key stands, and why.
+// Inspect explains where a key is, and why.
 func ExampleCache_Inspect() {
-	client, stop := store()
+	client, stop := connect()
 	defer stop()
 	ctx := context.Background()
-	load := func(context.Context, string, cache.Position) (cache.Loaded[int], error) {
-		return cache.Loaded[int]{Value: 1}, nil
-	}
+	load := func(context.Context, string) (int, error) { return 1, nil }
 	c, err := cache.New(client, "stock", load, nil)
 	if err != nil {
 		panic(err)
 	}
 	i, _ := c.Inspect(ctx, "shoe")
-	fmt.Println(i.Level, "-", i.Why)
+	fmt.Println(i.Source, "-", i.Reason)
 	c.Get(ctx, "shoe")
 	i, _ = c.Inspect(ctx, "shoe")
-	fmt.Println(i.Level, "-", i.Why)
+	fmt.Println(i.Source, "-", i.Reason)
 	// Output:
-	// none - the first level is bypassed: Run is not running; the store holds nothing of this key
-	// store - the first level is bypassed: Run is not running; fresh in the store
+	// loader - level 1 is bypassed: Run is not running; the store has nothing for this key
+	// store - level 1 is bypassed: Run is not running; fresh in the store
 }

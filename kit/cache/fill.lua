@@ -1,9 +1,9 @@
--- fill: stores what the holder of a lease has loaded, unless something came between.
--- ARGV: fresh epoch, token, epoch, generation, position needed, position read, value, negative, soft ms, hard ms, load us, tags
+-- fill stores what the holder of a lease has loaded. It returns 'stored', or why it refuses the value.
+-- ARGV: new epoch, token, epoch, generation, position needed, position read, value, not found, fresh ms, keep ms, load us, tags
 local ep = meta(ARGV[1])
 local e = redis.call('HMGET', KEYS[2], 'ep', 'gen', 'pos', 'by', 'tok')
 if ep ~= ARGV[3] or e[1] ~= ep then return 'epoch' end
-if e[4] == ARGV[2] then return 'stored' end -- said again: the reply was lost
+if e[4] == ARGV[2] then return 'stored' end -- a repetition: the reply was lost
 if e[5] ~= ARGV[2] then return 'token' end
 if e[2] ~= ARGV[4] then return 'generation' end
 if ARGV[6] < ARGV[5] or ARGV[6] < e[3] then return 'position' end

@@ -5,137 +5,128 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// Level is where a Get would find a key now.
-type Level string
-
-// The levels, from near to far.
-const (
-	LevelProcess Level = "process" // the first level, here
-	LevelStore   Level = "store"   // the second level, shared
-	LevelNone    Level = "none"    // the loader would be asked
-)
-
-// Info explains one key as this process would read it.
+// Info explains one key as this process would read it now.
 type Info struct {
-	Level      Level
-	Age        time.Duration // since the value was loaded; 0 at LevelNone
-	FreshFor   time.Duration // until TTL is over; negative: since then
-	Generation string        // raised by each invalidation; of the value at its level, else of the key
-	Negative   bool          // what is remembered is ErrNotFound
-	Filler     string        // token of the load that the value comes from
-	Bytes      int           // of the value in the store
-	Need       Position      // what a load has to reach to be stored
-	Leased     bool          // a load of this key is under way, here or elsewhere
-	Why        string        // the reasons in words, for a person
+	Source     string            // where a Get finds the key: "process", "store", or "loader"
+	Age        time.Duration     // since the value was loaded; 0 for the loader
+	FreshFor   time.Duration     // until the TTL has passed; negative: since then
+	Generation string            // raised by each invalidation
+	NotFound   bool              // the remembered result is ErrNotFound
+	Bytes      int               // size of the value in the store
+	Needed     position.Position // what a load has to reach to be stored
+	Loading    bool              // a load of the key is running, here or on another node
+	Reason     string            // why, as a sentence
 }
 
-// String is one line.
+const (
+	fromProcess = "process"
+	fromStore   = "store"
+	fromLoader  = "loader"
+)
+
+// String returns one line.
 func (i Info) String() string {
-	return fmt.Sprintf("%s, age %s, generation %s: %s", i.Level, i.Age.Round(time.Millisecond), i.Generation, i.Why)
+	return fmt.Sprintf("%s, age %s, generation %s: %s", i.Source, i.Age.Round(time.Millisecond), i.Generation, i.Reason)
 }
 
-// Inspect explains what a Get of key would do now, without taking part: no load, no lease. When the store does not answer it
-// explains the first level alone, together with the error.
+// Inspect explains what a Get of key would do now. It loads nothing and takes no lease. If the store does not answer, Inspect
+// explains level 1 and returns the error as well.
 func (c *Cache[K, V]) Inspect(ctx context.Context, key K) (Info, error) {
 	name := c.o.Key(key)
 	if len(name) > maxKeyBytes {
 		return Info{}, &KeyError{Bytes: len(name)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.StoreTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.Tuning.StoreTimeout)
 	defer cancel()
-	rec, stamps, err := c.inspectStore(ctx, key, name)
+	rec, tagVersions, err := c.inspectStore(ctx, key, name)
 	if err != nil {
 		err = fmt.Errorf("inspect %q: %w", name, err)
 	}
 	info := Info{
-		Level: LevelNone, Generation: rec.gen, Need: rec.pos, Leased: rec.leased, Bytes: rec.size,
+		Source: fromLoader, Generation: rec.generation, Needed: rec.needed, Loading: rec.leased, Bytes: rec.size,
 	}
-	var why []string
-	here := c.inspectHere(key, &info, &why)
-	if here {
-		info.Why = strings.Join(why, "; ")
-		return info, err
+	reasons := []string{c.inspectLocal(key, &info)}
+	if info.Source != fromProcess {
+		reasons = append(reasons, rec.explain(&info, tagVersions, err))
 	}
-	switch {
-	case err != nil:
-		why = append(why, "the store does not answer, the loader would be asked: "+err.Error())
-	case rec.found && rec.epoch != rec.current:
-		why = append(why, "the store holds a value of before its last restart, failover or flush, which does not count")
-	case rec.found && rec.hard > 0 && rec.tags != stamps:
-		why = append(why, "the store holds a value, but one of its tags has been invalidated since")
-	case rec.found && rec.hard > 0:
-		info.Level, info.Age, info.FreshFor, info.Negative, info.Filler = LevelStore, rec.age, rec.soft, rec.negative, rec.by
-		why = append(why, rec.why())
-	case rec.gen != "" && rec.epoch != "":
-		why = append(why, "the store holds no value since the invalidation of this generation, or never did")
-	default:
-		why = append(why, "the store holds nothing of this key")
+	if info.Source == fromLoader && rec.leased {
+		reasons = append(reasons, "another load has the lease: a read would wait for it")
 	}
-	if info.Level == LevelNone && rec.leased {
-		why = append(why, "another load holds the lease: a read would wait for it")
-	}
-	info.Why = strings.Join(why, "; ")
+	info.Reason = strings.Join(reasons, "; ")
 	return info, err
 }
 
-func (c *Cache[K, V]) inspectStore(ctx context.Context, key K, name string) (rec record, stamps string, err error) {
-	if stamps, _, err = c.stamps(ctx, key); err != nil {
+func (c *Cache[K, V]) inspectStore(ctx context.Context, key K, name string) (rec record, tagVersions string, err error) {
+	f := &fetch[K, V]{c: c, key: key}
+	if err = f.readTags(ctx); err != nil {
 		return rec, "", err
 	}
 	rec, err = c.store.inspect(ctx, name)
-	return rec, stamps, err
+	return rec, f.tagVersions, err
 }
 
-// inspectHere explains the first level and tells whether it would answer.
-func (c *Cache[K, V]) inspectHere(key K, info *Info, why *[]string) bool {
-	say := func(s string) { *why = append(*why, s) }
-	s := c.session.Load()
+// inspectLocal explains level 1. If level 1 would answer a read, it fills info in.
+func (c *Cache[K, V]) inspectLocal(key K, info *Info) (reason string) {
+	s := c.subscription.Load()
 	switch {
 	case c.l1 == nil:
-		say("there is no first level")
-		return false
+		return "there is no level 1"
 	case s == nil && !c.running.Load():
-		say("the first level is bypassed: Run is not running")
-		return false
+		return "level 1 is bypassed: Run is not running"
 	case s == nil:
-		say("the first level is bypassed: invalidations are not heard now")
-		return false
+		return "level 1 is bypassed: the subscription is down"
 	case c.clock() >= s.until.Load():
-		say("the first level is bypassed: the store has not confirmed its lease for " +
-			time.Duration(c.clock()-s.until.Load()+int64(c.o.L1Lease*9/10)).Round(time.Millisecond).String())
-		return false
+		since := time.Duration(c.clock() - s.until.Load() + c.leaseFrom(0))
+		return "level 1 is bypassed: the store has not confirmed its lease for " + since.Round(time.Millisecond).String()
 	}
 	e, ok := c.l1.GetEntryQuietly(key)
 	switch {
 	case !ok:
-		say("not in the first level")
-	case e.Value.session != s:
-		say("in the first level from before invalidations were last missed, which does not count")
+		return "not in level 1"
+	case e.Value.subscription != s:
+		return "in level 1, but from before the subscription was down"
 	case c.clock() >= e.Value.until:
-		say("in the first level, but its time there is over")
-	case !alive(e.Value.tags):
-		say("in the first level, but one of its tags has been invalidated since")
-	default:
-		now := c.clock()
-		info.Level, info.Age, info.Negative = LevelProcess, time.Duration(now-e.Value.made), e.Value.negative
-		info.FreshFor, info.Generation, info.Filler = time.Duration(e.Value.until-now), e.Value.gen, e.Value.filler
-		say("in the first level, which hears every invalidation")
-		return true
+		return "in level 1, but its time there has passed"
+	case !allCurrent(e.Value.tags):
+		return "in level 1, but one of its tags has been invalidated since"
 	}
-	return false
+	now := c.clock()
+	info.Source, info.Age, info.NotFound = fromProcess, time.Duration(now-e.Value.loaded), e.Value.notFound
+	info.FreshFor, info.Generation = time.Duration(e.Value.until-now), e.Value.generation
+	return "in level 1, which receives every invalidation"
 }
 
-// why explains a value that the store would serve.
-func (r record) why() string {
+// explain explains the store's part of a read. If the store would answer, it fills info in.
+func (r record) explain(info *Info, tagVersions string, err error) string {
 	switch {
-	case r.soft > 0:
+	case err != nil:
+		return "the store does not answer, so the loader would be called: " + err.Error()
+	case r.found && r.epoch != r.current:
+		return "the store has a value from before its last restart, failover or flush, which is ignored"
+	case r.found && r.keepFor > 0 && r.tagVersions != tagVersions:
+		return "the store has a value, but one of its tags has been invalidated since"
+	case r.found && r.keepFor > 0:
+		info.Source, info.Age, info.FreshFor, info.NotFound = fromStore, r.age, r.freshFor, r.notFound
+		return r.freshness()
+	case r.generation != "" && r.epoch != "":
+		return "the store has no value of this generation"
+	}
+	return "the store has nothing for this key"
+}
+
+// freshness explains a value that the store would serve.
+func (r record) freshness() string {
+	switch {
+	case r.freshFor > 0:
 		return "fresh in the store"
 	case r.retrying:
 		return "past its TTL in the store, served because the loader failed a moment ago"
 	case r.leased:
-		return "past its TTL in the store, served while a refresh is under way"
+		return "past its TTL in the store, served while a refresh is running"
 	}
 	return "past its TTL in the store, served to the next read, which refreshes it"
 }

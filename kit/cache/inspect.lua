@@ -1,4 +1,4 @@
--- inspect: what stands under a key, changing nothing.
+-- inspect returns the state of a key and changes nothing.
 local m = redis.call('HMGET', KEYS[1], 'run', 'ep', 'seq', 'hi')
 local e = redis.call('HMGET', KEYS[2], 'ep', 'gen', 'pos', 'by', 'neg', 'born', 'soft', 'hard', 'tags', 'tok', 'until', 'retry')
 for i = 1, 12 do e[i] = e[i] or '' end

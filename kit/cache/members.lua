@@ -1,29 +1,52 @@
--- members: the nodes whose L1 may hold entries. An invalidation is confirmed when each has answered, or is expelled and its
--- lease has run out. If the list was lost, nodes that nobody knows may still serve: '~' and the time stand for them, already
--- expelled; the time keeps a late removal from striking off those of a later loss.
--- ARGV: verb, nodes...
-local run = server()
+-- members keeps the nodes whose level 1 may hold entries: for each the time of its last renewal, or '0' if it is evicted. An
+-- invalidation is confirmed when each node has acknowledged it, or is evicted and its lease has ended.
+--
+-- If the list was lost, unknown nodes may still serve. An evicted node stands for them, whose name is '~' and the time. With the
+-- time in its name, a late removal does not remove the nodes of a later loss.
+--
+-- The list also keeps the settings of the nodes. A process with other settings may neither join nor read the list while a node
+-- with the stored settings may still serve.
+-- ARGV: verb, settings, lease ms, nodes...
+local run, own = server(), {run = true, settings = true, lease = true}
 if redis.call('HGET', KEYS[1], 'run') ~= run then
   redis.call('DEL', KEYS[1])
   redis.call('HSET', KEYS[1], 'run', run, '~' .. str(now), '0')
 end
 local verb = ARGV[1]
 if verb == 'renew' then
-  if redis.call('HGET', KEYS[1], ARGV[2]) == '1' then return 1 end
-  return 0
+  local renewed = redis.call('HGET', KEYS[1], ARGV[4])
+  if not renewed or renewed == '0' then return 0 end
+  redis.call('HSET', KEYS[1], ARGV[4], str(now))
+  return 1
 end
-if verb == 'join' then redis.call('HSET', KEYS[1], ARGV[2], '1') end
 if verb == 'join' or verb == 'list' then
-  local all, list = redis.call('HGETALL', KEYS[1]), {}
+  local lease = tonumber(redis.call('HGET', KEYS[1], 'lease') or ARGV[3])
+  local settings = redis.call('HGET', KEYS[1], 'settings')
+  local all, list = redis.call('HGETALL', KEYS[1]), {'', ''}
+  local differ = settings and settings ~= ARGV[2]
   for i = 1, #all, 2 do
-    if all[i] ~= 'run' then
+    if not own[all[i]] then
+      local live = all[i + 1] ~= '0'
+      -- A node with other settings that has not renewed for its whole lease has stopped serving. It may not renew again.
+      if live and differ then
+        if now - all[i + 1] < lease * 1000 then return {settings, str(lease)} end
+        redis.call('HSET', KEYS[1], all[i], '0')
+        live = false
+      end
       list[#list + 1] = all[i]
-      list[#list + 1] = all[i + 1]
+      list[#list + 1] = live and '1' or '0'
     end
+  end
+  lease = math.max(lease, tonumber(ARGV[3])) -- evicted nodes may have the longer one
+  list[2] = str(lease)
+  if verb == 'join' then
+    redis.call('HSET', KEYS[1], 'settings', ARGV[2], 'lease', str(lease), ARGV[4], str(now))
+    list[#list + 1] = ARGV[4]
+    list[#list + 1] = '1'
   end
   return list
 end
-for i = 2, #ARGV do
+for i = 4, #ARGV do
   if verb == 'remove' then
     redis.call('HDEL', KEYS[1], ARGV[i])
   elseif redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then

@@ -1,7 +1,9 @@
--- A bucket is a hash tag: its meta hash and all its entries live in one slot of a Redis Cluster.
--- The epoch names one life of one server's data. It changes when the meta hash is lost (flush, eviction, restart without
--- data) or when another server answers than the one that wrote it (restart, failover): what the earlier life stored may miss
--- invalidations, so every entry, token and generation of it is dead.
+-- The prelude of the scripts that work on a bucket. A bucket is a hash tag: its meta hash KEYS[1] and all its entries are in one
+-- slot of a Redis Cluster.
+--
+-- The epoch names one life of one server's data. It changes when the meta hash is lost (flush, eviction, restart without data),
+-- and when another server answers than the one that wrote it (restart, failover). What the earlier life has stored may miss
+-- invalidations, so every entry, token and generation of it is invalid.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 
@@ -12,9 +14,9 @@ local function field(info, name)
   return i and string.match(info, '^%w+', i + 1) or ''
 end
 
--- server names the process that answers and its term as a master: run_id changes with a restart, master_replid with a
--- promotion, so that a master that was demoted and promoted again, with another's data, is seen too. Nothing counts as
--- written by a replica. look.go says the same in Go.
+-- server returns the identity of the process that answers and of its term as a master. run_id changes with a restart, and
+-- master_replid with a promotion. So a master that was demoted and promoted again, with the data of another, is noticed too.
+-- No data counts as written by a replica. identity in lookup.go does the same in Go.
 local function server()
   local process, term = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
   if type(process) ~= 'string' or type(term) ~= 'string' then return '' end
@@ -22,18 +24,19 @@ local function server()
   return field(process, 'run_id') .. field(term, 'master_replid')
 end
 
--- meta returns epoch, sequence, highest position, birth (in microseconds).
-local function meta(fresh)
+-- meta returns epoch, sequence, highest position and birth (in microseconds). It begins a new epoch if the last one is over.
+local function meta(new_epoch)
   local run = server()
   local m = redis.call('HMGET', KEYS[1], 'run', 'ep', 'seq', 'hi', 'born')
   if m[2] and m[1] == run then return m[2], m[3], m[4], tonumber(m[5]) end
   local s = str(now)
   redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], 'run', run, 'ep', fresh, 'seq', s, 'hi', '', 'born', s)
-  return fresh, s, '', now
+  redis.call('HSET', KEYS[1], 'run', run, 'ep', new_epoch, 'seq', s, 'hi', '', 'born', s)
+  return new_epoch, s, '', now
 end
 
-local function live(ttl) -- keeps KEYS[2] for at least ttl ms
+-- keep_alive keeps KEYS[2] for at least ttl milliseconds.
+local function keep_alive(ttl)
   if redis.call('PTTL', KEYS[2]) < ttl then redis.call('PEXPIRE', KEYS[2], str(ttl)) end
 end
 

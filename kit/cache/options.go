@@ -2,175 +2,172 @@ package cache
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"regexp"
-	"strconv"
 	"time"
 )
 
-// Options tune a Cache. Zero fields mean their defaults; a negative value is an error unless its field says what it means.
-// All nodes that share a cache's name have to agree on Version, L1Lease, Key and Tags.
+// Options configure a Cache. A zero field means its default. A negative value is an error, unless the field says what it
+// means. All processes that use the same name and Version must agree on Key, Tags and Tuning.L1Lease. Run and Invalidate
+// return a *SettingsError if they do not.
 type Options[K comparable, V any] struct {
-	// TTL is how long a value is fresh, give or take Jitter. Default 5 minutes.
+	// TTL is how long a value is fresh, plus or minus Tuning.Jitter. Default 5 minutes.
 	TTL time.Duration
-	// Jitter spreads the end of TTL, as a share of it, so that what was loaded together does not expire together. Default
-	// 0.1: plus or minus 10 %. Negative: none.
-	Jitter float64
-	// Stale is how long a value is kept after TTL: one caller's read then starts a refresh in the background and all are
-	// served the old value meanwhile, also while the loader fails. An invalidated value is never served. Default: TTL.
-	// Negative: not at all.
+	// TTLOf returns the TTL of one value. Zero means TTL; a negative TTL means that the value is returned but not stored.
+	// Default: TTL for all values.
+	TTLOf func(K, V) time.Duration
+	// Stale is how long a value is kept after its TTL. In that time, one read starts a refresh in the background, and all
+	// reads get the old value until the refresh has succeeded. An invalidated value is never served. Default: the TTL of the
+	// value. Negative: values are not served after their TTL.
 	Stale time.Duration
-	// Early refreshes before TTL ends: a read starts a refresh with a likelihood that grows as the rest of TTL shrinks
-	// towards the load's own duration times Early (the XFetch rule). Default 1. Negative: never.
-	Early float64
-	// NegativeTTL is how long ErrNotFound from the loader is remembered. Default 10 seconds. Negative: not at all.
+	// NegativeTTL is how long ErrNotFound of the loader is remembered. Default 10 seconds. Negative: it is not remembered.
 	NegativeTTL time.Duration
-	// Retry is how long a value past its TTL is served without another attempt after the loader failed. Default 1 second.
-	Retry time.Duration
 
-	// L1Entries bounds the entries in this process. Default 10,000. Negative: none, every read asks the store.
+	// L1Entries limits the entries in this process. Default 10,000. Negative: no level 1, every read asks the store.
 	L1Entries int
-	// L1TTL bounds how long an entry stays in this process without asking the store. An entry never outlives its TTL here.
-	// Default 1 minute.
-	L1TTL time.Duration
-	// L1Lease is how long this process serves from its first level after the store last confirmed that invalidations would
-	// wait for it. It is also how long an Invalidate takes, once, after a node has died without a word. Default 2 seconds.
-	L1Lease time.Duration
 
-	// LoadTimeout bounds one call of the loader, through its context. Default 5 seconds.
+	// LoadTimeout limits one call of the loader, through its context. Default 5 seconds.
 	LoadTimeout time.Duration
-	// MaxLoads bounds the loader's calls that run at one time in this process; ten times as many may wait for their turn,
-	// further ones fail with ErrOverloaded. Default 64.
+	// MaxLoads limits the calls of the loader that run at the same time in this process. Ten times as many may wait. Further
+	// calls fail with ErrOverloaded. Default 64.
 	MaxLoads int
-	// FillLease is how long other nodes leave a missing key to the one that loads it. Default 3 seconds.
-	FillLease time.Duration
-	// FillWait is how long a read waits for another node's load before it loads by itself. Default 1 second.
-	FillWait time.Duration
-	// MaxLag is how far the database's replicas lag at most. Set it when the loader may read from one: then the loader's
-	// result has to say where it read, and while the store cannot know of earlier writes, for MaxLag after it started or
-	// failed over, the loader is sent to the primary. Default 0: the loader always reads where writes are made.
+	// LoadMany loads several keys at once for GetMany. Keys that are missing in the result do not exist. It reads and
+	// reports positions through its context like a Loader. Default: one call of the loader per key.
+	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
+	// MaxLag is the longest time by which a replica of the database lags. Set it if the loader may read from a replica. After
+	// the store has lost its data it does not know the positions of earlier writes. The loader is then told to read from the
+	// primary for MaxLag. Default 0: the loader always reads from the primary.
 	MaxLag time.Duration
 
-	// StoreTimeout bounds one call of the store; on a timeout the read goes to the loader. Default 250 milliseconds.
-	StoreTimeout time.Duration
-	// InvalidateTimeout bounds an Invalidate whose context has no deadline. Default 10 seconds.
-	InvalidateTimeout time.Duration
-	// MaxValueBytes bounds an encoded value; a larger one is returned but not stored in the second level. Default 1 MiB.
-	MaxValueBytes int
-
-	// Version is part of every key in the store. Change it together with the shape of V. Default "1".
+	// Version is part of every key in the store. Change it when the stored form of V or one of the shared settings changes.
+	// Processes with different versions share nothing, not even invalidations. Default "1".
 	Version string
-	// Encode and Decode are the stored form of V. Default: JSON. A value that does not decode counts as missing.
+	// Encode and Decode convert V to and from its stored form. Default: JSON. A value that does not decode is loaded again.
 	Encode func(V) ([]byte, error)
 	Decode func([]byte) (V, error)
-	// Key and ParseKey are the stored form of K, each the other's inverse, at most 512 bytes. Default: what strconv makes
-	// of strings and integers; other types need both.
+	// Key and ParseKey convert K to and from its stored form of at most 512 bytes. Strings and integers have a default; other
+	// types need both.
 	Key      func(K) string
 	ParseKey func(string) (K, error)
-	// Tags names what else the value of a key is derived from, such as the category of a list: InvalidateTags then drops
-	// it. The answer may depend on the key alone. Each read of the store costs one more round trip. Default: none.
+	// Tags returns the names of what the value of a key is derived from, for example the category of a list.
+	// InvalidateTags drops all values of a tag. The result may depend only on the key. Each read of the store takes one more
+	// round trip. Default: no tags.
 	Tags func(K) []string
 
-	// Log hears of subscriptions lost and regained, and of nodes expelled. Default: discard.
+	// Log receives lost and restored subscriptions, and nodes that do not answer. Default: discard.
 	Log *slog.Logger
+	// Tuning holds settings that rarely need a change.
+	Tuning Tuning
+}
+
+// Tuning holds settings of a Cache that rarely need a change. A zero field means its default. A negative value is an error,
+// unless the field says what it means.
+type Tuning struct {
+	// Jitter spreads the end of TTL, as a share of TTL, so that values that were loaded together do not expire together.
+	// Default 0.1: plus or minus 10 %. Negative: no jitter.
+	Jitter float64
+	// Early controls refreshes before the end of TTL. The probability that a read starts one grows as the rest of TTL shrinks
+	// towards the duration of the load times Early (the XFetch rule). Default 1. Negative: no early refresh.
+	Early float64
+	// Retry is how long a value past its TTL is served without another attempt after the loader failed. Default 1 second.
+	Retry time.Duration
+	// L1TTL limits how long an entry stays in this process without asking the store. Default 1 minute.
+	L1TTL time.Duration
+	// L1Lease is how long this process serves from level 1 after the store last confirmed that invalidations wait for it. An
+	// Invalidate waits that long, once, after a node has died. Default 2 seconds.
+	L1Lease time.Duration
+	// FillLease is how long other nodes leave the load of a missing key to the node that holds its lease. Default 3 seconds.
+	FillLease time.Duration
+	// FillWait is how long a read waits for the load of another node before it calls the loader itself. Default 1 second.
+	FillWait time.Duration
+	// StoreTimeout limits one call of the store. After a timeout the read calls the loader. Default 250 milliseconds.
+	StoreTimeout time.Duration
+	// InvalidateTimeout limits an Invalidate whose context has no deadline. Default 10 seconds.
+	InvalidateTimeout time.Duration
+	// MaxValueBytes limits an encoded value. A larger value is returned but not stored. Default 1 MiB.
+	MaxValueBytes int
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// withDefaults returns a checked copy.
+// withDefaults returns a copy with the defaults filled in, or all problems of o.
 func (o *Options[K, V]) withDefaults() (Options[K, V], error) {
 	var c Options[K, V]
 	if o != nil {
 		c = *o
 	}
-	var problems []error
-	for _, d := range []struct {
-		name     string
-		value    *time.Duration
-		standard time.Duration
-	}{
-		{"TTL", &c.TTL, 5 * time.Minute}, {"Retry", &c.Retry, time.Second}, {"L1TTL", &c.L1TTL, time.Minute},
-		{"L1Lease", &c.L1Lease, 2 * time.Second}, {"LoadTimeout", &c.LoadTimeout, 5 * time.Second},
-		{"FillLease", &c.FillLease, 3 * time.Second}, {"FillWait", &c.FillWait, time.Second},
-		{"MaxLag", &c.MaxLag, 0}, {"StoreTimeout", &c.StoreTimeout, 250 * time.Millisecond},
-		{"InvalidateTimeout", &c.InvalidateTimeout, 10 * time.Second},
-	} {
-		if *d.value < 0 {
-			problems = append(problems, fmt.Errorf("option %s: %s is negative", d.name, *d.value))
-		}
-		*d.value = cmp.Or(*d.value, d.standard)
-	}
+	problems := c.fillTimes()
 	for _, n := range []struct {
 		name     string
 		value    *int
 		standard int
-	}{{"MaxLoads", &c.MaxLoads, 64}, {"MaxValueBytes", &c.MaxValueBytes, 1 << 20}} {
+	}{{"MaxLoads", &c.MaxLoads, 64}, {"Tuning.MaxValueBytes", &c.Tuning.MaxValueBytes, 1 << 20}} {
 		if *n.value < 0 {
 			problems = append(problems, fmt.Errorf("option %s: %d is negative", n.name, *n.value))
 		}
 		*n.value = cmp.Or(*n.value, n.standard)
 	}
-	if c.Jitter >= 1 {
-		problems = append(problems, fmt.Errorf("option Jitter: %g is a share of TTL, below 1", c.Jitter))
+	if c.Tuning.Jitter >= 1 {
+		problems = append(problems, fmt.Errorf("option Tuning.Jitter: %g must be below 1", c.Tuning.Jitter))
 	}
-	c.Jitter = max(cmp.Or(c.Jitter, 0.1), 0)
-	c.Early = max(cmp.Or(c.Early, 1), 0)
-	c.Stale = max(cmp.Or(c.Stale, c.TTL), 0)
+	c.Tuning.Jitter = max(cmp.Or(c.Tuning.Jitter, 0.1), 0)
+	c.Tuning.Early = max(cmp.Or(c.Tuning.Early, 1), 0)
 	c.NegativeTTL = max(cmp.Or(c.NegativeTTL, 10*time.Second), 0)
 	c.L1Entries = cmp.Or(c.L1Entries, 10_000)
 	c.Version = cmp.Or(c.Version, "1")
 	if !validName.MatchString(c.Version) {
-		problems = append(problems, fmt.Errorf("option Version: %q is not 1 to 64 letters, digits, dots, dashes", c.Version))
+		problems = append(problems, fmt.Errorf("option Version: %q is not 1 to 64 letters, digits, dots, dashes, underscores", c.Version))
 	}
-	if (c.Encode == nil) != (c.Decode == nil) {
-		problems = append(problems, errors.New("options Encode and Decode: one without the other"))
-	}
-	if c.Encode == nil {
-		c.Encode = func(v V) ([]byte, error) { return json.Marshal(v) }
-		c.Decode = func(b []byte) (v V, err error) { err = json.Unmarshal(b, &v); return v, err }
-	}
-	switch {
-	case (c.Key == nil) != (c.ParseKey == nil):
-		problems = append(problems, errors.New("options Key and ParseKey: one without the other"))
-	case c.Key == nil:
-		var ok bool
-		if c.Key, c.ParseKey, ok = plainKey[K](); !ok {
-			problems = append(problems, fmt.Errorf("options Key and ParseKey: needed for keys of type %T", *new(K)))
-		}
-	}
+	problems = append(problems, c.fillCodecs()...)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c, errors.Join(problems...)
 }
 
-// plainKey is the stored form of strings and integers, named types among them.
-func plainKey[K comparable]() (format func(K) string, parse func(string) (K, error), ok bool) {
-	t := reflect.TypeFor[K]()
-	switch t.Kind() {
-	case reflect.String:
-		format = func(k K) string { return reflect.ValueOf(k).String() }
-		parse = func(s string) (k K, err error) { reflect.ValueOf(&k).Elem().SetString(s); return k, nil }
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		format = func(k K) string { return strconv.FormatInt(reflect.ValueOf(k).Int(), 10) }
-		parse = func(s string) (k K, err error) {
-			n, err := strconv.ParseInt(s, 10, t.Bits())
-			reflect.ValueOf(&k).Elem().SetInt(n)
-			return k, err
+// fillTimes sets the default of each duration and returns those that are negative.
+func (o *Options[K, V]) fillTimes() (problems []error) {
+	t := &o.Tuning
+	for _, d := range []struct {
+		name     string
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{"TTL", &o.TTL, 5 * time.Minute}, {"LoadTimeout", &o.LoadTimeout, 5 * time.Second}, {"MaxLag", &o.MaxLag, 0},
+		{"Tuning.Retry", &t.Retry, time.Second}, {"Tuning.L1TTL", &t.L1TTL, time.Minute},
+		{"Tuning.L1Lease", &t.L1Lease, 2 * time.Second}, {"Tuning.FillLease", &t.FillLease, 3 * time.Second},
+		{"Tuning.FillWait", &t.FillWait, time.Second}, {"Tuning.StoreTimeout", &t.StoreTimeout, 250 * time.Millisecond},
+		{"Tuning.InvalidateTimeout", &t.InvalidateTimeout, 10 * time.Second},
+	} {
+		if *d.value < 0 {
+			problems = append(problems, fmt.Errorf("option %s: %s is negative", d.name, *d.value))
 		}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		format = func(k K) string { return strconv.FormatUint(reflect.ValueOf(k).Uint(), 10) }
-		parse = func(s string) (k K, err error) {
-			n, err := strconv.ParseUint(s, 10, t.Bits())
-			reflect.ValueOf(&k).Elem().SetUint(n)
-			return k, err
-		}
-	default:
-		return nil, nil, false
+		*d.value = cmp.Or(*d.value, d.standard)
 	}
-	return format, parse, true
+	return problems
+}
+
+// fillCodecs sets the default conversions of values and keys, and returns what is missing or incomplete.
+func (o *Options[K, V]) fillCodecs() (problems []error) {
+	if (o.Encode == nil) != (o.Decode == nil) {
+		problems = append(problems, errors.New("options Encode and Decode: one of the two is missing"))
+	}
+	if o.Encode == nil {
+		o.Encode = func(v V) ([]byte, error) { return json.Marshal(v) }
+		o.Decode = func(b []byte) (v V, err error) { err = json.Unmarshal(b, &v); return v, err }
+	}
+	switch {
+	case (o.Key == nil) != (o.ParseKey == nil):
+		problems = append(problems, errors.New("options Key and ParseKey: one of the two is missing"))
+	case o.Key == nil:
+		var ok bool
+		if o.Key, o.ParseKey, ok = plainKey[K](); !ok {
+			problems = append(problems, fmt.Errorf("options Key and ParseKey: keys of type %T need both", *new(K)))
+		}
+	}
+	return problems
 }

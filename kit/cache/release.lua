@@ -1,4 +1,4 @@
--- release: gives a lease back without a value; a value that is there is left alone for a while.
+-- release ends a lease without a value. An older value is then not refreshed for the back-off time.
 -- ARGV: token, back-off ms
 local e = redis.call('HMGET', KEYS[2], 'tok', 'by')
 if e[1] ~= ARGV[1] then return 0 end

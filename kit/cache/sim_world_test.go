@@ -9,34 +9,33 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// world is what the simulator's caches live in: a database with lagging replicas, a store that fails over, restarts and
-// forgets, connections that lose requests, replies and messages. Time is synctest's, and every draw follows from the seed, who
-// draws for what, and the time: so a seed's schedule does not depend on which of two goroutines ran first.
+// world is the environment of the simulated caches: a database with lagging replicas; a store that fails over, restarts and
+// loses data; connections that lose requests, replies and messages. Time is that of synctest. Every draw depends on the seed,
+// on who draws for what, and on the time. So the schedule of a seed does not depend on which of two goroutines ran first.
 type world struct {
 	mu    sync.Mutex
 	seed  uint64
 	start time.Time
-	calm  bool // no faults but replica lag and slow calls
+	scenario
 
 	m     *model
 	plain map[string]plainEntry // guarded by mu: the store of the simpler caches
-	saved []*savedStore         // guarded by mu: what a replica or a file has
+	saved []*savedStore         // guarded by mu: the data of a replica or a file
 	runs  int
-	cut   time.Time // until then the store answers nobody
-	flaw  string
+	cut   time.Time // until then the store is unreachable
 
 	subs []*simSub // guarded by mu
 
 	commits []simCommit    // guarded by mu: the database's log; position = index + 1
 	lags    []simLag       // of each replica
-	acked   map[string]int // guarded by mu: what has been acknowledged
+	acked   map[string]int // guarded by mu: acknowledged versions
 	outbox  []simWrite     // guarded by mu: committed, not acknowledged
 
-	reads, stale, failed, loads int // guarded by mu
-	trace                       uint64
-	complaint                   string
+	outcome // guarded by mu
 }
 
 type savedStore struct {
@@ -61,15 +60,15 @@ type simLag struct{ least, stuckFrom, stuckTo time.Duration }
 type simWrite struct {
 	key string
 	ver int
-	at  Position
+	at  position.Position
 }
 
-func newWorld(seed uint64, calm bool, flaw string) *world {
-	w := &world{seed: seed, start: time.Now(), calm: calm, flaw: flaw, acked: map[string]int{}, plain: map[string]plainEntry{}}
+func newWorld(seed uint64, s scenario) *world {
+	w := &world{seed: seed, start: time.Now(), scenario: s, acked: map[string]int{}, plain: map[string]plainEntry{}}
 	epochs := 0
 	w.m = newModel("sim", "run0", func() string { epochs++; return fmt.Sprint("epoch", epochs) })
 	w.m.publish = w.publish
-	w.m.flaw = flaw
+	w.m.flaw = s.flaw
 	for i := range 2 {
 		d := w.dice("replica", fmt.Sprint(i))
 		l := simLag{least: d.upTo(20 * time.Millisecond), stuckFrom: d.upTo(simTime)}
@@ -84,7 +83,7 @@ const (
 	simLagMost = 1500 * time.Millisecond
 )
 
-// dice draw for one purpose at one instant.
+// dice are the random numbers for one purpose at one instant.
 type dice struct {
 	*rand.Rand
 	calm bool
@@ -105,7 +104,7 @@ func (d dice) upTo(most time.Duration) time.Duration { return time.Duration(d.In
 
 func (d dice) oneIn(n int) bool { return d.IntN(n) == 0 }
 
-// delay is one way over the network, or one step in the database.
+// delay returns the time of one way over the network, or of one step in the database.
 func (d dice) delay() time.Duration {
 	switch p := d.IntN(100); {
 	case p < 80:
@@ -124,9 +123,9 @@ func (w *world) locked(f func()) {
 
 var errSim = errors.New("simulated: connection lost")
 
-// call runs one step on the store for a node: it may be lost, be late, or take effect without its caller hearing of it. A step
-// may run after call has returned, so what it finds out it returns.
-func call[T any](ctx context.Context, n *simNode, what string, step func() T) (T, error) {
+// simCall runs one step on the store for a node. The request or the reply may be lost or late. A step may run after simCall has
+// returned, so its result travels as a value.
+func simCall[T any](ctx context.Context, n *simNode, what string, step func() T) (T, error) {
 	w := n.world
 	d := w.dice(n.id, what)
 	there, back := d.delay(), d.delay()
@@ -164,20 +163,20 @@ func call[T any](ctx context.Context, n *simNode, what string, step func() T) (T
 	}
 }
 
-// tell is call for a step that has nothing to say.
+// tell is simCall for a step without a result.
 func tell(ctx context.Context, n *simNode, what string, step func()) error {
-	_, err := call(ctx, n, what, func() struct{} { step(); return struct{}{} })
+	_, err := simCall(ctx, n, what, func() struct{} { step(); return struct{}{} })
 	return err
 }
 
-// simSub is one subscription's connection: messages arrive in order, late, or not at all.
+// simSub is the connection of one subscription. Messages arrive in order; they may be late or lost.
 type simSub struct {
 	id       string
 	channels []string
 	queue    []simMessage // guarded by world.mu
 	wake     chan struct{}
 	last     time.Time
-	deaf     bool // guarded by world.mu: the connection is dead, nobody knows yet
+	broken   bool // guarded by world.mu: the connection is broken, and the client has not noticed
 }
 
 type simMessage struct {
@@ -185,11 +184,11 @@ type simMessage struct {
 	channel, text string
 }
 
-// publish is called by the model; mu is held.
+// publish is called by the model. The caller holds mu.
 func (w *world) publish(channel, text string) {
 	for _, s := range w.subs {
 		d := w.dice(s.id, text)
-		if s.deaf || !slices.Contains(s.channels, channel) || !w.calm && d.oneIn(40) {
+		if s.broken || !slices.Contains(s.channels, channel) || !w.calm && d.oneIn(40) {
 			continue
 		}
 		due := time.Now().Add(d.delay())
@@ -211,17 +210,17 @@ func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up
 		w.subs = append(w.subs, s)
 		slices.SortFunc(w.subs, func(a, b *simSub) int { return strings.Compare(a.id, b.id) })
 	}); err != nil {
-		w.locked(func() { w.hangUp(s) })
+		w.locked(func() { w.closeSub(s) })
 		return err
 	}
-	defer w.locked(func() { w.hangUp(s) })
+	defer w.locked(func() { w.closeSub(s) })
 	up()
 	for {
 		var next *simMessage
 		var wait time.Duration
 		var broken bool
 		w.locked(func() {
-			broken = s.deaf
+			broken = s.broken
 			if len(s.queue) > 0 {
 				next = &s.queue[0]
 				if wait = time.Until(next.due); wait <= 0 {
@@ -233,8 +232,8 @@ func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up
 			}
 		})
 		switch {
-		case broken: // it takes a while until the client notices
-			rest(ctx, wait)
+		case broken: // the client notices after a while
+			sleep(ctx, wait)
 			return errSim
 		case next == nil:
 			select {
@@ -243,7 +242,7 @@ func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up
 			case <-s.wake:
 			}
 		case wait > 0:
-			if !rest(ctx, wait) {
+			if !sleep(ctx, wait) {
 				return ctx.Err()
 			}
 		default:
@@ -252,28 +251,28 @@ func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up
 	}
 }
 
-func (w *world) hangUp(s *simSub) {
+func (w *world) closeSub(s *simSub) {
 	w.subs = slices.DeleteFunc(w.subs, func(o *simSub) bool { return o == s })
 }
 
-func (w *world) deafen(s *simSub) {
-	s.deaf = true
+func (w *world) breakSub(s *simSub) {
+	s.broken = true
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// trouble is the faults of a schedule, one after another.
-func (w *world) trouble(ctx context.Context, nodes func() []*simNode) {
+// faults causes the faults of a schedule, one after another.
+func (w *world) faults(ctx context.Context, nodes func() []*simNode) {
 	d := w.dice("trouble", "")
-	for rest(ctx, d.upTo(600*time.Millisecond)) {
+	for sleep(ctx, d.upTo(600*time.Millisecond)) {
 		w.locked(func() {
 			w.save()
 			switch d.IntN(8) {
-			case 0: // a replica that lacks the last writes takes over; or a restart from a file
+			case 0: // failover to a replica without the last writes, or restart from a file
 				w.takeOver(d, w.saved[d.IntN(len(w.saved))])
-			case 1: // restarted empty
+			case 1: // restart without data
 				w.takeOver(d, &savedStore{m: newModel("sim", "", w.m.epochs), plain: map[string]plainEntry{}})
 			case 2: // FLUSHALL
 				empty := newModel("sim", w.m.run, w.m.epochs)
@@ -291,21 +290,21 @@ func (w *world) trouble(ctx context.Context, nodes func() []*simNode) {
 				if d.IntN(3) == 0 {
 					w.m.nodes = nil
 				}
-			case 4: // unreachable for all
+			case 4: // store unreachable for all nodes
 				w.cut = time.Now().Add(d.upTo(900 * time.Millisecond))
-			case 5: // unreachable for one
+			case 5: // store unreachable for one node
 				all := nodes()
 				all[d.IntN(len(all))].cutOff = time.Now().Add(d.upTo(1200 * time.Millisecond))
-			default: // a subscription dies silently
+			default: // a subscription breaks without notice
 				if len(w.subs) > 0 {
-					w.deafen(w.subs[d.IntN(len(w.subs))])
+					w.breakSub(w.subs[d.IntN(len(w.subs))])
 				}
 			}
 		})
 	}
 }
 
-// save keeps what a replica would have; mu is held.
+// save keeps the data that a replica would have. The caller holds mu.
 func (w *world) save() {
 	plain := map[string]plainEntry{}
 	for k, v := range w.plain {
@@ -317,7 +316,7 @@ func (w *world) save() {
 	}
 }
 
-// takeOver puts another server in the store's place; mu is held.
+// takeOver replaces the store by another server. The caller holds mu.
 func (w *world) takeOver(d dice, s *savedStore) {
 	w.runs++
 	seen := w.m.seen
@@ -328,7 +327,7 @@ func (w *world) takeOver(d dice, s *savedStore) {
 		w.plain[k] = v
 	}
 	for _, sub := range w.subs {
-		w.deafen(sub)
+		w.breakSub(sub)
 	}
 	if d.IntN(2) == 0 {
 		w.cut = time.Now().Add(d.upTo(400 * time.Millisecond))
@@ -343,7 +342,7 @@ func (w *world) write(key string) simWrite {
 	w.locked(func() {
 		s = simWrite{key: key, ver: w.versionAt(key, len(w.commits)) + 1}
 		w.commits = append(w.commits, simCommit{time.Now(), key, s.ver})
-		s.at = Position{1, uint64(len(w.commits))}
+		s.at = pos(1, uint64(len(w.commits)))
 		w.outbox = append(w.outbox, s)
 	})
 	time.Sleep(d.delay())
@@ -359,7 +358,7 @@ func (w *world) versionAt(key string, commits int) int {
 	return 0
 }
 
-// acknowledge is the end of a write whose invalidation has returned.
+// acknowledge ends a write whose invalidation has returned.
 func (w *world) acknowledge(s simWrite) {
 	w.locked(func() {
 		w.acked[s.key] = max(w.acked[s.key], s.ver)
@@ -380,30 +379,36 @@ func (w *world) replayed(replica int) int {
 	return n
 }
 
-// load is the loader: it prefers replicas, mostly obeys, says honestly where it read, is slow at times and fails at times.
-func (n *simNode) load(ctx context.Context, key string, need Position) (Loaded[int], error) {
-	d := n.dice(n.id, "load "+key+need.String())
+// load is the loader. It prefers replicas, reports truthfully where it read, and is slow or fails at times. Sometimes it reads
+// from a replica that lags too far behind.
+func (n *simNode) load(ctx context.Context, key string, needed position.Position) (int, position.Position, error) {
+	d := n.dice(n.id, "load "+key+needed.String())
 	time.Sleep(d.delay())
-	var got Loaded[int]
+	var version int
+	var at position.Position
 	n.locked(func() {
 		n.loads++
 		commits := len(n.commits)
-		got.At = Primary
-		if replica := d.IntN(3); replica < 2 && need != Primary {
+		at = position.Primary
+		if replica := d.IntN(3); replica < 2 && needed != position.Primary {
 			r := n.replayed(replica)
-			at := Position{1, uint64(r)}
-			if !at.Before(need) || d.oneIn(3) { // the latter is the loader's mistake
-				commits, got.At = r, at
+			replayed := pos(1, uint64(r))
+			if !replayed.Before(needed) || d.oneIn(3) { // the latter is the loader's mistake
+				commits, at = r, replayed
 			}
 		}
-		got.Value = n.versionAt(key, commits)
+		version = n.versionAt(key, commits)
 	})
 	time.Sleep(d.delay())
-	if d.oneIn(15) && !rest(ctx, d.upTo(700*time.Millisecond)) {
-		return Loaded[int]{}, ctx.Err()
+	if d.oneIn(15) && !sleep(ctx, d.upTo(700*time.Millisecond)) {
+		return 0, at, ctx.Err()
 	}
 	if d.oneIn(25) {
-		return Loaded[int]{}, errSim
+		return 0, at, errSim
 	}
-	return got, nil
+	return version, at, nil
+}
+
+func pos(timeline, offset uint64) position.Position {
+	return position.Position{Timeline: timeline, Offset: offset}
 }
