@@ -87,7 +87,7 @@ var allowedImports = map[string][]string{
 
 	"internal/fleet/process": {"internal/fleet"},
 
-	"internal/fleet/fleettest": {"internal/fleet"},
+	"internal/fleet/fleettest": {"internal/fleet", "internal/node"},
 
 	"internal/curve": {},
 

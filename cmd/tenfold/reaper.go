@@ -5,4 +5,4 @@ import "github.com/tenfold-go/tenfold/internal/fleet/process"
 // reaperCmd is the second process that ends the nodes when tenfold is killed.
 type reaperCmd struct{}
 
-func (reaperCmd) Run(t *terminal) error { return process.Keeper(t.stdin) }
+func (reaperCmd) Run(t *terminal) error { return process.RunReaper(t.stdin) }

@@ -25,7 +25,7 @@ func TestUpNothingSurvivesTenfold(t *testing.T) {
 		x.wait()
 		x.awaitNothingLeft()
 		took := time.Since(begun)
-		want := 4 // three nodes and the keeper
+		want := 4 // three nodes and the reaper
 		if _, err := exec.LookPath("redis-server"); err == nil {
 			want = 5
 		}

@@ -23,7 +23,7 @@ func tethered() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: sy
 type survivor struct {
 	pid, parent int
 	command     string
-	environ     []byte // as it was started with; empty for a keeper, and for what overwrote it, as redis-server does
+	environ     []byte // as it was started with; empty for a reaper, and for what overwrote it, as redis-server does
 }
 
 func (p survivor) String() string { return fmt.Sprintf("%d: %s", p.pid, p.command) }
@@ -78,8 +78,8 @@ func left(entry string, family []survivor) (all []survivor) {
 	return all
 }
 
-// keepers lists those whose tenfold is gone, whichever it was.
-func keepers() (all []survivor) {
+// reapers lists the reapers whose tenfold has ended.
+func reapers() (all []survivor) {
 	for _, p := range processes() {
 		if p.parent == os.Getpid() && strings.HasSuffix(p.command, "tenfold reaper") {
 			all = append(all, p)

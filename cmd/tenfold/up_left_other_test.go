@@ -13,4 +13,4 @@ func tethered() *syscall.SysProcAttr     { return nil }
 func family(int) []survivor              { return nil }
 func left(string, []survivor) []survivor { return nil }
 func residentKB(int) int                 { return 0 }
-func keepers() []survivor                { return nil }
+func reapers() []survivor                { return nil }

@@ -90,9 +90,9 @@ func nothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
 	for _, process := range left(s.mark, nil) {
 		ts.Fatalf("left behind: process %v", process)
 	}
-	for begun := time.Now(); len(keepers()) > 0; time.Sleep(5 * time.Millisecond) { // one of another script ends as well
+	for begun := time.Now(); len(reapers()) > 0; time.Sleep(5 * time.Millisecond) { // one of another script ends as well
 		if time.Since(begun) > patience {
-			ts.Fatalf("left behind: %v", keepers())
+			ts.Fatalf("left behind: %v", reapers())
 		}
 	}
 	files, err := os.ReadDir(ts.Getenv("TMPDIR"))

@@ -52,7 +52,7 @@ type Options struct {
 	Log    *slog.Logger // what happens to services, nodes and listeners; default: discard
 	Access *slog.Logger // one record per request; default: none
 	Output io.Writer    // the output of the nodes, line by line; default: discard
-	// Reaper is the command line of a program that calls [process.Keeper]. Default: none, so that only the kernel ends the
+	// Reaper is the command line of a program that calls [process.RunReaper]. Default: none, so that only the kernel ends the
 	// nodes of a tenfold that is killed.
 	Reaper []string
 }
@@ -78,7 +78,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 
 	var err error
 	s := &Server{cfg: cfg}
-	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Keeper: o.Reaper})
+	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Reaper: o.Reaper})
 	if err != nil {
 		return nil, fmt.Errorf("make process driver: %w", err)
 	}

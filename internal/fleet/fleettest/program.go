@@ -4,211 +4,174 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
 // The programs that a test binary can be instead of running its tests.
 const (
-	modeVariable   = "FLEETTEST_MODE"
-	tetherVariable = "FLEETTEST_TETHER"
-
-	Serve    = "serve"    // an HTTP server that finishes its requests on SIGTERM
-	Stubborn = "stubborn" // the same, but it only tells its tether "term" on SIGTERM
-	Parent   = "parent"   // starts a Hold and is then as Serve, without ending it
-	Crash    = "crash"    // starts a Hold, writes three lines and exits with 3
-	Work     = "work"     // tells PORT to its tether and ends on SIGTERM
-	Hold     = "hold"     // holds its tether and ignores SIGTERM
+	Serve       = "serve"        // an HTTP server that finishes its requests on SIGTERM
+	Stubborn    = "stubborn"     // an HTTP server that does not end on SIGTERM; its watcher gets "term"
+	Crash       = "crash"        // writes three lines and exits with 3
+	Work        = "work"         // sends PORT to its watcher and ends on SIGTERM
+	Parent      = "parent"       // starts a Hold, then is a Serve; it does not end the Hold
+	CrashParent = "crash-parent" // starts a Hold, then is a Crash as soon as its watcher sends a line
+	Hold        = "hold"         // ignores SIGTERM and does not end
 )
 
-// Main is the TestMain of a package that calls Run: the services that the suite starts are the test binary itself.
+const (
+	programVariable = "FLEETTEST_PROGRAM"
+	watcherVariable = "FLEETTEST_WATCHER"
+)
+
+// Program returns how a driver of processes starts one of the programs. w may be nil.
+func Program(id, program string, w *Watcher) fleet.Spec {
+	return fleet.Spec{
+		ID: id, Run: []string{os.Args[0]}, Env: append(Env(program, w), "TENFOLD_NODE="+id),
+		Serves: program == Serve || program == Stubborn || program == Parent,
+	}
+}
+
+// Env is the environment that makes the test binary one of the programs. w may be nil.
+func Env(program string, w *Watcher) []string {
+	env := []string{programVariable + "=" + program}
+	if w != nil {
+		env = append(env, watcherVariable+"="+w.listener.Addr().String())
+	}
+	return env
+}
+
+// Main is the TestMain of a package that calls a suite with [Program]. It runs the tests, or the program that the
+// environment names.
 func Main(m *testing.M) {
-	mode := os.Getenv(modeVariable)
-	if mode == "" {
+	program := os.Getenv(programVariable)
+	if program == "" {
 		os.Exit(m.Run())
 	}
-	if err := program(mode); err != nil {
+	if err := run(program); err != nil {
 		fmt.Fprintln(os.Stderr, "fleettest:", err)
 		syscall.Exit(1)
 	}
-	syscall.Exit(0) // os.Exit takes a second longer under the race detector
+	syscall.Exit(0) // os.Exit takes one second longer under the race detector
 }
 
-func program(mode string) error {
+func run(program string) error {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	tether, err := net.Dial("tcp", os.Getenv(tetherVariable))
+	watcher, err := dialWatcher(program)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(tether, mode) // closed by the kernel when the process is gone
-	switch mode {
+	switch program {
 	case Serve:
-		return serve(tether, term)
+		return serve(watcher, term)
 	case Stubborn:
-		return serve(tether, stubborn(tether, term))
+		return serveStubbornly(watcher, term)
+	case Crash:
+		crash()
+	case Work:
+		fmt.Fprintf(watcher, "PORT=%s\n", os.Getenv("PORT"))
+		<-term
 	case Parent:
 		if err := startHold(); err != nil {
 			return err
 		}
-		return serve(tether, term)
-	case Crash:
+		return serve(watcher, term)
+	case CrashParent:
 		if err := startHold(); err != nil {
 			return err
 		}
-		bufio.NewReader(tether).ReadString('\n') // the test has seen both
-		fmt.Println("one\ntwo")
-		fmt.Fprintln(os.Stderr, "three")
-		syscall.Exit(3)
-	case Work:
-		fmt.Fprintf(tether, "PORT=%s\n", os.Getenv("PORT"))
-		<-term
+		bufio.NewReader(watcher).ReadString('\n') // the test has seen both processes
+		crash()
 	case Hold:
 		select {}
 	}
 	return nil
 }
 
-// serve answers "/" with the node's id, and "/hold" with "held" at once and "finished" after SIGTERM.
-func serve(tether net.Conn, term <-chan os.Signal) error {
+// dialWatcher connects to the watcher. The kernel closes the connection when the process has ended. Without a watcher, it
+// returns a connection that discards everything.
+func dialWatcher(program string) (io.ReadWriter, error) {
+	address := os.Getenv(watcherVariable)
+	if address == "" {
+		return struct {
+			io.Reader
+			io.Writer
+		}{nil, io.Discard}, nil
+	}
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(conn, program)
+	return conn, nil
+}
+
+// serve answers "/" with the id of the node. It answers "/hold" with "held" at once and "finished" after SIGTERM.
+func serve(watcher io.Writer, term <-chan os.Signal) error {
 	stopping := make(chan struct{})
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv("TENFOLD_NODE")) })
+	mux.HandleFunc("/{$}", answerID)
 	mux.HandleFunc("/hold", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "held")
 		http.NewResponseController(w).Flush()
 		<-stopping
 		fmt.Fprintln(w, "finished")
 	})
-	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")))
+	server, err := listen(mux)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: mux}
-	go server.Serve(listener)
-	fmt.Fprintln(tether, "listening")
+	fmt.Fprintln(watcher, "listening")
 	<-term
 	close(stopping)
 	return server.Shutdown(context.Background())
 }
 
-// stubborn takes the signals and never hands one on.
-func stubborn(tether net.Conn, term <-chan os.Signal) <-chan os.Signal {
-	go func() {
-		for range term {
-			fmt.Fprintln(tether, "term")
-		}
-	}()
-	return nil
+// serveStubbornly answers "/" with the id of the node, and "/asked" after SIGTERM. It does not return.
+func serveStubbornly(watcher io.Writer, term <-chan os.Signal) error {
+	asked := make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", answerID)
+	mux.HandleFunc("/asked", func(w http.ResponseWriter, r *http.Request) { <-asked })
+	if _, err := listen(mux); err != nil {
+		return err
+	}
+	fmt.Fprintln(watcher, "listening")
+	<-term
+	fmt.Fprintln(watcher, "term")
+	close(asked)
+	select {}
+}
+
+func answerID(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv("TENFOLD_NODE")) }
+
+func listen(handler http.Handler) (*http.Server, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")))
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: handler}
+	go server.Serve(l)
+	return server, nil
+}
+
+func crash() {
+	fmt.Println("one\ntwo")
+	fmt.Fprintln(os.Stderr, "three")
+	syscall.Exit(3)
 }
 
 func startHold() error {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), modeVariable+"="+Hold)
+	cmd.Env = append(os.Environ(), programVariable+"="+Hold)
 	return cmd.Start()
-}
-
-// Env is the environment that makes the test binary one of the programs.
-func Env(mode string, t *Tether) []string {
-	return []string{modeVariable + "=" + mode, tetherVariable + "=" + t.listener.Addr().String()}
-}
-
-// Tether sees processes come and go: each program connects to it when it starts, and the kernel closes the connection
-// when the process is gone.
-type Tether struct {
-	listener  net.Listener
-	processes chan *Process
-}
-
-// Process is the other end of a program's tether.
-type Process struct {
-	Mode  string
-	conn  net.Conn
-	lines *bufio.Reader
-}
-
-// NewTether listens until the end of the test.
-func NewTether(t testing.TB) *Tether {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	tether := &Tether{listener: listener, processes: make(chan *Process)}
-	go tether.accept(t.Context().Done())
-	return tether
-}
-
-func (t *Tether) accept(end <-chan struct{}) {
-	for {
-		conn, err := t.listener.Accept()
-		if err != nil {
-			return
-		}
-		p := &Process{conn: conn, lines: bufio.NewReader(conn)}
-		p.Mode, _ = p.read()
-		select {
-		case t.processes <- p:
-		case <-end:
-			return
-		}
-	}
-}
-
-// Await waits until one process of each of the modes is there, and returns them in this order.
-func (t *Tether) Await(tb testing.TB, modes ...string) []*Process {
-	tb.Helper()
-	found := make([]*Process, len(modes))
-	for range modes {
-		var p *Process
-		select {
-		case p = <-t.processes:
-		case <-tb.Context().Done():
-			tb.Fatal("test ended")
-		}
-		place := -1
-		for i := range modes {
-			if found[i] == nil && modes[i] == p.Mode {
-				place = i
-				break
-			}
-		}
-		if place < 0 {
-			tb.Fatalf("a process %q came, waiting for %q", p.Mode, modes)
-		}
-		found[place] = p
-	}
-	return found
-}
-
-func (p *Process) read() (string, error) {
-	line, err := p.lines.ReadString('\n')
-	return strings.TrimSuffix(line, "\n"), err
-}
-
-// Expect waits until the process says this.
-func (p *Process) Expect(tb testing.TB, want string) {
-	tb.Helper()
-	if got, err := p.read(); got != want || err != nil {
-		tb.Fatalf("%s says %q (%v), want %q", p.Mode, got, err, want)
-	}
-}
-
-// Tell sends the process a line.
-func (p *Process) Tell(line string) { fmt.Fprintln(p.conn, line) }
-
-// AwaitGone waits until the process is gone.
-func (p *Process) AwaitGone() {
-	for {
-		if _, err := p.read(); err != nil {
-			return
-		}
-	}
 }

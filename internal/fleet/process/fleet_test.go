@@ -16,7 +16,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// prober is the least that a gateway does: it asks a node until it answers, and has no requests that could drain.
+// prober is a minimal Traffic: it sends requests to a node until the node answers. It has no requests to drain.
 type prober struct {
 	nodes func(service string) []node.Node
 }
@@ -47,7 +47,7 @@ func newFleet(t *testing.T, s config.Service) *fleet.Fleet {
 	return f
 }
 
-// await reads sets until one is as wanted.
+// await reads sets until wanted accepts one.
 func await(t *testing.T, sets <-chan node.Set, wanted func(node.Set) bool) node.Set {
 	t.Helper()
 	for set := range sets {
@@ -55,15 +55,15 @@ func await(t *testing.T, sets <-chan node.Set, wanted func(node.Set) bool) node.
 			return set
 		}
 	}
-	t.Fatal("no more sets")
+	t.Fatal("the channel was closed")
 	return node.Set{}
 }
 
-func TestAFleetOfProcessesStaysWhole(t *testing.T) {
-	tether := fleettest.NewTether(t)
+func TestFleetOfProcessesReplacesAKilledNode(t *testing.T) {
+	watcher := fleettest.NewWatcher(t)
 	s := config.Service{Name: "shop", Run: []string{os.Args[0]}, MinNodes: 3, MaxNodes: 3, Drain: time.Minute}
 	s.Env = map[string]string{}
-	for _, kv := range fleettest.Env(fleettest.Serve, tether) {
+	for _, kv := range fleettest.Program("", fleettest.Serve, watcher).Env {
 		key, value, _ := strings.Cut(kv, "=")
 		s.Env[key] = value
 	}
@@ -72,7 +72,7 @@ func TestAFleetOfProcessesStaysWhole(t *testing.T) {
 	defer cancel()
 	ended := make(chan error)
 	go func() { ended <- f.Run(ctx) }()
-	processes := tether.Await(t, fleettest.Serve, fleettest.Serve, fleettest.Serve)
+	processes := watcher.Await(t, fleettest.Serve, fleettest.Serve, fleettest.Serve)
 	sets := f.Watch(t.Context())
 
 	set := await(t, sets, func(set node.Set) bool { return len(set.Nodes) == 3 })
@@ -86,12 +86,12 @@ func TestAFleetOfProcessesStaysWhole(t *testing.T) {
 		return !old && replaced
 	})
 	t.Logf("a killed node was replaced in the set after %v", time.Since(begun))
-	processes = append(processes, tether.Await(t, fleettest.Serve)...)
+	processes = append(processes, watcher.Await(t, fleettest.Serve)...)
 
 	if err := f.Restart(t.Context(), "shop"); err != nil {
 		t.Error(err)
 	}
-	processes = append(processes, tether.Await(t, fleettest.Serve, fleettest.Serve, fleettest.Serve)...)
+	processes = append(processes, watcher.Await(t, fleettest.Serve, fleettest.Serve, fleettest.Serve)...)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -101,8 +101,8 @@ func TestAFleetOfProcessesStaysWhole(t *testing.T) {
 	}
 }
 
-func TestACommandThatEndsAtOnceIsAnError(t *testing.T) {
-	script := "echo my last words; exit 7"
+func TestCommandThatEndsAtOnceIsAStartError(t *testing.T) {
+	script := "echo an error; exit 7"
 	for want, run := range map[string][]string{
 		`sh -c '` + script + `' ended 3 times before it was ready: exit status 7`: {"sh", "-c", script},
 		`exec: "tenfold-no-such-command": executable file not found in $PATH`:     {"tenfold-no-such-command"},

@@ -12,38 +12,32 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
 const (
-	killPatience   = 10 * time.Second // for the kernel to end what was sent SIGKILL; a process that waits for a dead disk stays
-	outputPatience = time.Second      // for the end of the output when an escaped process still holds the pipe
+	killPatience   = 10 * time.Second // how long SIGKILL may take; a process that waits for a broken disk takes longer
+	outputPatience = time.Second      // how long to wait for the end of the output, when an escaped process holds the pipe
 	groupPoll      = 50 * time.Millisecond
 )
 
-// instance is one process group, and everything that came out of it.
+// instance is one process group.
 type instance struct {
-	driver *Driver
-	id     string
-	port   int // 0 when it does not serve
-	cmd    *exec.Cmd
+	id   string
+	port int // 0 when it does not serve
+	cmd  *exec.Cmd
 
-	asked chan struct{} // closed when it was asked to end
-	ask   sync.Once
+	asked   chan struct{} // closed when it was asked to end
+	askOnce sync.Once
 
 	mu    sync.Mutex
-	empty bool // the group has no process any more, and its number may be another's
+	empty bool // the group has no process any more; another group may get its number
 
 	done chan struct{}
 	err  error // set before done is closed
 }
 
-func newInstance(d *Driver, id string, port int, cmd *exec.Cmd) *instance {
-	return &instance{
-		driver: d, id: id, port: port, cmd: cmd,
-		asked: make(chan struct{}), done: make(chan struct{}),
-	}
+func newInstance(id string, port int, cmd *exec.Cmd) *instance {
+	return &instance{id: id, port: port, cmd: cmd, asked: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (i *instance) PID() int              { return i.cmd.Process.Pid }
@@ -67,10 +61,10 @@ func (i *instance) Err() error {
 
 // Stop sends SIGTERM to the process group and, when ctx ends first, SIGKILL.
 func (i *instance) Stop(ctx context.Context) error {
-	i.ask.Do(func() {
+	i.askOnce.Do(func() {
 		close(i.asked)
 		i.signal(syscall.SIGTERM)
-		i.signal(syscall.SIGCONT) // one that is stopped could not react
+		i.signal(syscall.SIGCONT) // a process that is stopped cannot react to SIGTERM
 	})
 	select {
 	case <-i.done:
@@ -86,29 +80,24 @@ func (i *instance) Stop(ctx context.Context) error {
 	}
 }
 
-// run is the life of the process after its start: it waits for the first process, for its group, for what left the
-// group and for the rest of the output, in this order.
-func (i *instance) run(read *os.File) {
-	lines := newTail(i.driver.output, i.id)
-	ended := make(chan struct{})
-	go func() { lines.copy(read); close(ended) }()
-
-	err := i.cmd.Wait()
-	i.endGroup()
-	i.driver.forget(i)
-	if err := sweep(nodeMark(i.driver.mark, i.id), nil, sweepPatience); err != nil {
-		i.driver.log.Error("node left processes behind", "node", i.id, "error", err)
+// signal sends a signal to the whole process group.
+func (i *instance) signal(s syscall.Signal) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.empty {
+		_ = syscall.Kill(-i.PID(), s) // it fails when the group has just ended
 	}
-	late := time.AfterFunc(outputPatience, func() { read.SetReadDeadline(time.Now()) })
-	<-ended
-	late.Stop()
-	read.Close()
-	i.err = &fleet.ExitError{Reason: reason(i.cmd.ProcessState, err), Output: lines.last()}
-	close(i.done)
 }
 
-// endGroup waits until the process group is empty. When nobody asked the node to end it is killed: what a crashed node
-// started must not go on without it.
+// wait returns when the first process and its whole group have ended, with the error of the first one.
+func (i *instance) wait() error {
+	err := i.cmd.Wait()
+	i.endGroup()
+	return err
+}
+
+// endGroup waits until the process group is empty. When the node was not asked to end, its other processes are killed:
+// what a crashed node has started must not continue without it.
 func (i *instance) endGroup() {
 	select {
 	case <-i.asked:
@@ -116,7 +105,7 @@ func (i *instance) endGroup() {
 		i.signal(syscall.SIGKILL)
 	}
 	for wait := time.Millisecond; groupAlive(i.PID()); wait = min(2*wait, groupPoll) {
-		time.Sleep(wait) // only a parent is told of an end, and these lost theirs
+		time.Sleep(wait) // the kernel reports the end of a process to its parent only, and these have lost theirs
 		collectOrphans(i.PID())
 	}
 	i.mu.Lock()
@@ -124,16 +113,21 @@ func (i *instance) endGroup() {
 	i.empty = true
 }
 
-// signal sends a signal to the whole process group.
-func (i *instance) signal(s syscall.Signal) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if !i.empty {
-		_ = syscall.Kill(-i.PID(), s) // it fails when there is nobody left to get it
-	}
+// awaitOutput waits until the output was copied, but not longer than outputPatience.
+func (i *instance) awaitOutput(output *os.File, copied <-chan struct{}) {
+	timeout := time.AfterFunc(outputPatience, func() { output.SetReadDeadline(time.Now()) })
+	<-copied
+	timeout.Stop()
+	output.Close()
 }
 
-// reason says how the first process ended, in the words of a shell's user.
+// finish makes Done and Err report the end of the node.
+func (i *instance) finish(err error) {
+	i.err = err
+	close(i.done)
+}
+
+// reason says how the first process ended, in the terms of a shell.
 func reason(state *os.ProcessState, err error) string {
 	if state == nil {
 		return fmt.Sprintf("wait: %v", err)
@@ -149,8 +143,8 @@ func reason(state *os.ProcessState, err error) string {
 	return text
 }
 
-// collectOrphans collects the dead of a group whose first process is collected already. Tenfold is their parent only
-// when it is the first process of a container.
+// collectOrphans collects the ended processes of a group whose first process was collected already. Tenfold is their
+// parent only when it is the first process of a container.
 func collectOrphans(group int) {
 	for {
 		if pid, err := syscall.Wait4(-group, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {

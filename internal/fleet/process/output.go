@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	lineBytes     = 16 << 10               // a longer line comes out in pieces
-	tailLines     = 20                     // kept for the report of a node's end
-	tailBytes     = 512                    // of each of them
-	queuedLines   = 1024                   // that wait for the writer, over all nodes
-	queuePatience = 100 * time.Millisecond // how long a burst may hold up a node before lines are dropped
-	flushPatience = time.Second            // how long closing waits for a writer that does not take the rest
+	lineBytes     = 16 << 10               // a longer line is written in pieces
+	tailLines     = 20                     // last lines of a node that are kept for its ExitError
+	tailBytes     = 512                    // kept of each of these lines
+	queuedLines   = 1024                   // lines of all nodes that wait for the writer
+	queuePatience = 100 * time.Millisecond // how long a burst may block a node before lines are dropped
+	flushPatience = time.Second            // how long close waits for a writer that blocks
 )
 
-// output joins the lines of all nodes into one writer. A writer that does not keep up (a pager, a stopped terminal)
-// costs lines, which are counted and reported, never a node's progress or memory.
+// output writes the lines of all nodes to one writer. When the writer is too slow (a pager, a stopped terminal), lines are
+// dropped, counted and reported. A slow writer neither blocks the nodes nor uses memory without a limit.
 type output struct {
 	w       io.Writer
 	lines   chan []byte
@@ -42,25 +42,25 @@ func (o *output) run() {
 	defer close(o.flushed)
 	for line := range o.lines {
 		o.reportDropped()
-		o.w.Write(line) // an error here has nowhere to go: this is where errors are shown
+		o.w.Write(line) // an error cannot be shown anywhere: this is the output
 	}
 	o.reportDropped()
 }
 
 func (o *output) reportDropped() {
 	if n := o.dropped.Swap(0); n > 0 {
-		fmt.Fprintf(o.w, "tenfold | %d lines of output dropped: they were not taken fast enough\n", n)
+		fmt.Fprintf(o.w, "tenfold | %d lines of output dropped: the reader was too slow\n", n)
 	}
 }
 
-// put queues a line.
+// put queues a line, or drops it.
 func (o *output) put(line []byte) {
 	select {
 	case o.lines <- line:
 		return
 	default:
 	}
-	if o.dropped.Load() == 0 { // the queue just filled up; while lines are being dropped nobody waits
+	if o.dropped.Load() == 0 { // the queue has just become full; while lines are dropped, put does not wait
 		select {
 		case o.lines <- line:
 			return
@@ -70,7 +70,7 @@ func (o *output) put(line []byte) {
 	o.dropped.Add(1)
 }
 
-// close writes what is queued, unless the writer does not take it. Nobody may put after it.
+// close writes the queued lines, unless the writer blocks. put must not be called after it.
 func (o *output) close() {
 	close(o.lines)
 	select {
@@ -79,7 +79,7 @@ func (o *output) close() {
 	}
 }
 
-// tail cuts the output of one node into lines, puts its id in front and keeps the last ones.
+// tail splits the output of one node into lines, puts its id in front of each one, and keeps the last ones.
 type tail struct {
 	to     *output
 	prefix string
@@ -88,14 +88,14 @@ type tail struct {
 
 func newTail(to *output, id string) *tail { return &tail{to: to, prefix: id + " | "} }
 
-// copy reads until the end; a last line without an end of line counts.
+// copy reads until the end. It also writes a last line without a line end.
 func (t *tail) copy(r io.Reader) {
 	buffered := bufio.NewReaderSize(r, lineBytes)
 	for cut := false; ; {
 		line, err := buffered.ReadSlice('\n')
 		wasCut := cut
 		cut = errors.Is(err, bufio.ErrBufferFull)
-		if text := trimEnd(line); len(text) > 0 || len(line) > 0 && !wasCut { // the end of a long line is no line
+		if text := trimEnd(line); len(text) > 0 || len(line) > 0 && !wasCut { // the line end of a long line is not a line
 			t.add(text)
 		}
 		if err != nil && !cut {
@@ -116,5 +116,5 @@ func (t *tail) add(line []byte) {
 	t.lines = append(t.lines, strings.ToValidUTF8(string(line[:min(len(line), tailBytes)]), "\uFFFD"))
 }
 
-// last returns the last lines; not before copy returned.
+// last returns the last lines. It may be called after copy has returned.
 func (t *tail) last() []string { return t.lines }

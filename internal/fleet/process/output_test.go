@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// copied runs text through the output of a node called "n" and returns what comes out, and the tail.
+// copied writes the text of r to the output of a node "n". It returns what the output writes, and the tail.
 func copied(r io.Reader) (string, []string) {
 	var b bytes.Buffer
 	o := newOutput(&b)
@@ -23,21 +23,21 @@ func copied(r io.Reader) (string, []string) {
 	return b.String(), lines.last()
 }
 
-func TestEachLineGetsThePrefix(t *testing.T) {
+func TestEachLineHasThePrefix(t *testing.T) {
 	long := strings.Repeat("x", lineBytes)
 	for name, c := range map[string]struct{ in, want string }{
-		"nothing":                       {"", ""},
-		"lines":                         {"a\nb\n", "n | a\nn | b\n"},
-		"an empty line":                 {"a\n\nb\n", "n | a\nn | \nn | b\n"},
-		"the end without an end":        {"a\nb", "n | a\nn | b\n"},
-		"the ends of Windows":           {"a\r\nb\r\n", "n | a\nn | b\n"},
-		"bytes that are not text":       {"\x00\xff\x1b[1m\n", "n | \x00\xff\x1b[1m\n"},
-		"a line that just fits":         {long[1:] + "\nb\n", "n | " + long[1:] + "\nn | b\n"},
-		"a line with its end cut off":   {long + "\nb\n", "n | " + long + "\nn | b\n"},
-		"a line that is too long":       {long + "y\nb\n", "n | " + long + "\nn | y\nn | b\n"},
-		"a long line without an end":    {long + long + "y", "n | " + long + "\nn | " + long + "\nn | y\n"},
-		"an empty line after a long":    {long + "\n\n", "n | " + long + "\nn | \n"},
-		"a long line, its end, the end": {long, "n | " + long + "\n"},
+		"nothing":                            {"", ""},
+		"lines":                              {"a\nb\n", "n | a\nn | b\n"},
+		"an empty line":                      {"a\n\nb\n", "n | a\nn | \nn | b\n"},
+		"a last line without a line end":     {"a\nb", "n | a\nn | b\n"},
+		"line ends of Windows":               {"a\r\nb\r\n", "n | a\nn | b\n"},
+		"bytes that are not text":            {"\x00\xff\x1b[1m\n", "n | \x00\xff\x1b[1m\n"},
+		"a line that just fits":              {long[1:] + "\nb\n", "n | " + long[1:] + "\nn | b\n"},
+		"a line whose line end does not fit": {long + "\nb\n", "n | " + long + "\nn | b\n"},
+		"a line that is too long":            {long + "y\nb\n", "n | " + long + "\nn | y\nn | b\n"},
+		"a long line without a line end":     {long + long + "y", "n | " + long + "\nn | " + long + "\nn | y\n"},
+		"an empty line after a long one":     {long + "\n\n", "n | " + long + "\nn | \n"},
+		"a long line at the end":             {long, "n | " + long + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, r := range []io.Reader{strings.NewReader(c.in), iotest.OneByteReader(strings.NewReader(c.in))} {
@@ -49,7 +49,7 @@ func TestEachLineGetsThePrefix(t *testing.T) {
 	}
 }
 
-func TestTheLastLinesAreKept(t *testing.T) {
+func TestTailKeepsTheLastLines(t *testing.T) {
 	var in strings.Builder
 	for i := range 100 {
 		fmt.Fprintf(&in, "line %d\n", i)
@@ -60,11 +60,11 @@ func TestTheLastLinesAreKept(t *testing.T) {
 		t.Errorf("kept %q", last)
 	}
 	if end := last[tailLines-1]; !strings.HasPrefix(end, "\uFFFDé") || len(end) > tailBytes+6 {
-		t.Errorf("the last one is %q (%d bytes)", end, len(end))
+		t.Errorf("the last line is %q (%d bytes)", end, len(end))
 	}
 }
 
-// stuck is a terminal that was stopped with Ctrl-S.
+// stuck is a writer that blocks, such as a terminal that was stopped with Ctrl-S.
 type stuck struct {
 	bytes.Buffer
 	resume chan struct{}
@@ -75,7 +75,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-func TestAStuckTerminalCostsLinesNotProgress(t *testing.T) {
+func TestBlockedWriterDropsLinesAndDoesNotBlockNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stuck{resume: make(chan struct{})}
 		o := newOutput(w)
@@ -85,20 +85,20 @@ func TestAStuckTerminalCostsLinesNotProgress(t *testing.T) {
 		const n = 10 * queuedLines
 		lines.copy(strings.NewReader(strings.Repeat("chatter\n", n)))
 		if took := time.Since(begun); took != queuePatience {
-			t.Errorf("the node was held up for %v, want %v once", took, queuePatience)
+			t.Errorf("the node was blocked for %v, want %v once", took, queuePatience)
 		}
 		close(w.resume)
 		o.close()
 		got := strings.Split(strings.TrimSuffix(w.String(), "\n"), "\n")
 		written := slices.DeleteFunc(slices.Clone(got), func(line string) bool { return line != "n | chatter" })
-		reported := fmt.Sprintf("tenfold | %d lines of output dropped: they were not taken fast enough", n-len(written))
+		reported := fmt.Sprintf("tenfold | %d lines of output dropped: the reader was too slow", n-len(written))
 		if !slices.Contains(got, reported) || len(got) != len(written)+1 {
-			t.Errorf("of %d lines %d were written, and not %q: %q", n, len(written), reported, got[:3])
+			t.Errorf("%d lines, %d of them written, no line %q: %q", n, len(written), reported, got[:3])
 		}
 	})
 }
 
-func TestClosingDoesNotWaitForAStuckTerminal(t *testing.T) {
+func TestCloseDoesNotWaitForABlockedWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stuck{resume: make(chan struct{})}
 		o := newOutput(w)
@@ -107,13 +107,13 @@ func TestClosingDoesNotWaitForAStuckTerminal(t *testing.T) {
 		begun := time.Now()
 		o.close()
 		if took := time.Since(begun); took != flushPatience {
-			t.Errorf("closing took %v, want %v", took, flushPatience)
+			t.Errorf("close took %v, want %v", took, flushPatience)
 		}
 		close(w.resume)
 	})
 }
 
-// FuzzTail: whatever a node writes comes out again, apart from ends of lines.
+// FuzzTail checks that the output has every byte that a node writes, except line ends.
 func FuzzTail(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\n\x00\xff"))
 	f.Add(bytes.Repeat([]byte("x"), 2*lineBytes+1))

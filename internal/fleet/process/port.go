@@ -9,17 +9,17 @@ import (
 
 const loopback = "127.0.0.1"
 
-// Ports are taken from below the range from which the kernel takes the near end of outgoing connections (from 32768 on
-// Linux, from 49152 elsewhere): a gateway under load makes thousands of those, and any of them could get hold of the
-// port in the time that a node takes from its start to its listen.
+// The driver uses ports below the range that the kernel uses for outgoing connections (from 32768 on Linux, from 49152 on
+// other systems). A gateway under load makes thousands of connections. One of them could take the port between the start
+// of a node and its listen.
 const (
 	firstPort = 20000
 	lastPort  = 32767
 	portTries = 200
 )
 
-// freePort finds a loopback port that nobody listens on and that is not taken by one of our own nodes. Between here and
-// the node's own listen somebody else may get it: then the node ends, and is started again on another.
+// freePort finds a loopback port on which no program listens and which no node of this driver has. Another program may
+// take the port before the node listens. Then the node ends, and the fleet starts another one on another port.
 func freePort(taken func(int) bool) (int, error) {
 	for range portTries {
 		port := firstPort + rand.N(lastPort-firstPort+1)
@@ -27,7 +27,7 @@ func freePort(taken func(int) bool) (int, error) {
 			return port, nil
 		}
 	}
-	return 0, errors.New("find a free port: none in " + strconv.Itoa(portTries) + " tries")
+	return 0, errors.New("find a free port: no success in " + strconv.Itoa(portTries) + " tries")
 }
 
 func free(port int) bool {

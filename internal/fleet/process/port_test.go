@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestAPortIsFreeAndGivenOnce(t *testing.T) {
+func TestFreePortIsNotTaken(t *testing.T) {
 	given := map[int]bool{}
 	for range 100 {
 		port, err := freePort(func(port int) bool { return given[port] })
@@ -18,17 +18,17 @@ func TestAPortIsFreeAndGivenOnce(t *testing.T) {
 		given[port] = true
 	}
 	if port, err := freePort(func(int) bool { return true }); err == nil {
-		t.Errorf("found %d though all are taken", port)
+		t.Errorf("found port %d, but all are taken", port)
 	}
 }
 
-func TestAPortInUseIsNotFree(t *testing.T) {
+func TestPortInUseIsNotFree(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	if free(l.Addr().(*net.TCPAddr).Port) {
-		t.Error("a port that is listened on is called free")
+		t.Error("a port with a listener counts as free")
 	}
 }

@@ -1,18 +1,23 @@
 // Package process is the fleet's driver for programs on this machine.
 //
-// Each node is a process group of its own: it is asked to end with SIGTERM and forced with SIGKILL, both to the whole
-// group, and when its first process ends the others are ended too. A node runs in the foreground: a command that puts
-// itself into the background counts as ended. Its output comes out line by line with its id in front.
+// Each node is an own process group. To end a node, the driver sends SIGTERM to the whole group, and SIGKILL when it does
+// not end in time. When the first process of a node ends, the others are ended, too. A node runs in the foreground: a
+// command that puts itself into the background counts as ended. The output of a node is passed on line by line, with its
+// id in front.
 //
-// # Nothing stays behind
+// # No process is left behind
 //
-// A node carries TENFOLD_FLEET in its environment, and so does everything that it starts. When a node ends, whatever
-// still carries its mark is killed, also what left the process group. For the case that tenfold itself is killed there
-// are two belts, on Linux only: the kernel kills each node's first process with its parent (PR_SET_PDEATHSIG), and a
-// keeper, a tiny second process of the same program that shares nothing with the first but a pipe, sees the pipe close
-// and kills every node's group and whatever carries the fleet's mark. One thing escapes: a process that leaves its
-// group and clears its environment, both. On other systems there is neither mark nor belt: what leaves the group stays,
-// and so do the nodes of a killed tenfold.
+// A node has TENFOLD_FLEET in its environment, and so has everything that it starts: the tag of the fleet and of the node.
+// When a node ends, every process that still has its tag is killed, even outside of the process group.
+//
+// Two safeguards end the nodes when tenfold itself is killed. They exist on Linux only:
+//
+//   - The kernel kills the first process of each node together with its parent (PR_SET_PDEATHSIG).
+//   - The reaper is a small second process of the same program. It shares only a pipe with tenfold. When the pipe closes,
+//     the reaper kills the group of each node and every process with the tag of the fleet.
+//
+// A process escapes when it both leaves its group and clears its environment. Other systems have neither the tag nor the
+// safeguards: processes that leave the group stay there, and so do the nodes of a killed tenfold.
 package process
 
 import (
@@ -36,52 +41,52 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// Options are all optional.
+// Options tune a Driver. Zero fields mean their defaults.
 type Options struct {
-	Output io.Writer    // where the nodes' lines go, one Write each, never two at once; default: nowhere
-	Log    *slog.Logger // default: discarded
-	// Keeper is the command line (an absolute path) of a program that calls [Keeper] with its standard input: this one,
-	// with a verb for it. Default: no keeper, only the kernel's belt.
-	Keeper []string
+	Output io.Writer    // receives the lines of the nodes, one Write each, never two at once; default: discard
+	Log    *slog.Logger // default: discard
+	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input: this
+	// program, with a verb for it. Default: no reaper, only the kernel ends the nodes of a killed tenfold.
+	Reaper []string
 }
 
-// Driver starts nodes as processes. It satisfies [fleet.Driver]. Close it when all nodes are stopped.
+// Driver starts nodes as processes. It implements [fleet.Driver]. Close must be called when all nodes have stopped.
 type Driver struct {
 	opts   Options
 	log    *slog.Logger
-	mark   string // random; in the environment of every node
+	tag    string // random; in the environment of every node
 	output *output
 
-	starts chan func()    // to the thread that forks
+	starts chan func()    // calls for the thread that forks
 	ended  chan struct{}  // closed with the driver
-	wg     sync.WaitGroup // the forking thread and one of each instance
+	wg     sync.WaitGroup // the forking thread, and one goroutine of each instance
 
 	mu        sync.Mutex
 	begun     bool
 	closed    bool
-	instances map[*instance]bool // those whose group runs
-	keeper    *keeper            // nil before the first start
+	instances map[*instance]bool // those whose process group exists
+	reaper    *reaper            // nil before the first start
 }
 
-// New makes a driver. Threads and the keeper begin with the first Start.
+// New makes a driver. It starts its threads and the reaper at the first Start.
 func New(o *Options) (*Driver, error) {
 	if o == nil {
 		o = &Options{}
 	}
 	d := &Driver{
-		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), mark: rand.Text(),
+		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tag: rand.Text(),
 		output: newOutput(o.Output), starts: make(chan func()), ended: make(chan struct{}),
 		instances: map[*instance]bool{},
 	}
 	return d, nil
 }
 
-// Start starts one process. Run[0] is looked up in tenfold's own PATH, or is a path that is relative to Dir.
+// Start starts one process. It looks for Run[0] in the PATH of tenfold, or, when it is a path, relative to Dir.
 func (d *Driver) Start(ctx context.Context, spec fleet.Spec) (fleet.Instance, error) {
 	switch {
 	case len(spec.Run) == 0:
 		return nil, fmt.Errorf("start node %q: no command: %w", spec.ID, fleet.ErrNotRunnable)
-	case spec.ID == "" || strings.ContainsAny(spec.ID, ",/\n\x00"): // they separate marks and lines
+	case spec.ID == "" || strings.ContainsAny(spec.ID, ",/\n\x00"): // they separate tags and lines
 		return nil, fmt.Errorf("start node %q: bad id: %w", spec.ID, fleet.ErrNotRunnable)
 	}
 	d.begin()
@@ -102,6 +107,8 @@ func (d *Driver) Start(ctx context.Context, spec fleet.Spec) (fleet.Instance, er
 	return i, nil
 }
 
+var errClosed = errors.New("driver is closed")
+
 // begin starts what all nodes share, once.
 func (d *Driver) begin() {
 	d.mu.Lock()
@@ -114,10 +121,8 @@ func (d *Driver) begin() {
 	go d.output.run() // until output.close
 }
 
-var errClosed = errors.New("driver is closed")
-
-// fork is the one thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not the
-// process, so this one must live as long as the nodes; it ends with the driver, after the last of them.
+// fork is the only thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not when its
+// process ends. So this thread must live as long as the nodes. It ends with the driver, after the last node.
 func (d *Driver) fork() {
 	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
 	for {
@@ -130,18 +135,18 @@ func (d *Driver) fork() {
 	}
 }
 
-// start makes the process; it runs on the forking thread.
+// start makes the process. It runs on the forking thread.
 func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock() // a start is short: it ends with exec, not with the node being ready
+	defer d.mu.Unlock() // a start is short: it ends with exec, before the node is ready
 	if d.closed {
 		return nil, errClosed
 	}
-	if err := d.keep(); err != nil {
-		return nil, fmt.Errorf("start keeper: %w", err)
+	if err := d.ensureReaper(); err != nil {
+		return nil, fmt.Errorf("start reaper: %w", err)
 	}
 	port := 0
 	if spec.Serves {
@@ -154,7 +159,7 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer write.Close() // the process has its own
+	defer write.Close() // the process has its own copy
 	cmd := exec.Command(spec.Run[0], spec.Run[1:]...)
 	cmd.Dir = spec.Dir
 	cmd.Env = d.environ(spec, port)
@@ -162,49 +167,64 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
 		read.Close()
-		return nil, runnable(err)
+		return nil, markNotRunnable(err)
 	}
-	i := newInstance(d, spec.ID, port, cmd)
+	i := newInstance(spec.ID, port, cmd)
 	d.instances[i] = true
-	d.keeper.tell('+', i.PID())
-	d.wg.Go(func() { i.run(read) })
+	d.reaper.tell('+', i.PID())
+	d.wg.Go(func() { d.follow(i, read) })
 	return i, nil
 }
 
-// environ is tenfold's own environment, what the spec adds, and what only this driver knows.
+// follow waits for the end of a node, and for everything that came out of it. output is the reading end of its output.
+func (d *Driver) follow(i *instance, output *os.File) {
+	lines := newTail(d.output, i.id)
+	copied := make(chan struct{})
+	go func() { lines.copy(output); close(copied) }()
+
+	err := i.wait()
+	d.forget(i)
+	if err := sweep(nodeTag(d.tag, i.id), nil, sweepPatience); err != nil {
+		d.log.Error("processes of a node do not end", "node", i.id, "err", err)
+	}
+	i.awaitOutput(output, copied)
+	i.finish(&fleet.ExitError{Reason: reason(i.cmd.ProcessState, err), Output: lines.last()})
+}
+
+// environ is the environment of tenfold, then what the spec adds, then what only this driver knows.
 func (d *Driver) environ(spec fleet.Spec, port int) []string {
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return strings.HasPrefix(kv, "PORT=") // tenfold's own says nothing about its nodes
+		return strings.HasPrefix(kv, "PORT=") // it is the port of tenfold, not of the node
 	})
 	env = append(env, spec.Env...)
 	if spec.Serves {
 		env = append(env, fmt.Sprintf("PORT=%d", port), "HOST="+loopback)
 	}
-	return append(env, markVariable+"="+addMark(os.Getenv(markVariable), nodeMark(d.mark, spec.ID)))
+	return append(env, tagVariable+"="+addTag(os.Getenv(tagVariable), nodeTag(d.tag, spec.ID)))
 }
 
-// runnable marks the errors that stay the same however often a start is tried.
-func runnable(err error) error {
+// markNotRunnable marks the errors that every other try would return, too.
+func markNotRunnable(err error) error {
 	for _, e := range []error{exec.ErrNotFound, exec.ErrDot, fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC,
 		syscall.ENOTDIR, syscall.EISDIR, syscall.E2BIG, syscall.EINVAL} {
 		if errors.Is(err, e) {
-			return &notRunnable{err}
+			return &notRunnableError{err}
 		}
 	}
 	return err
 }
 
-// notRunnable is fleet.ErrNotRunnable in the system's words.
-type notRunnable struct{ error }
+// notRunnableError is fleet.ErrNotRunnable with the text of the operating system.
+type notRunnableError struct{ error }
 
-func (e *notRunnable) Unwrap() []error { return []error{e.error, fleet.ErrNotRunnable} }
+func (e *notRunnableError) Unwrap() []error { return []error{e.error, fleet.ErrNotRunnable} }
 
-// forget takes an instance whose group is gone off the list.
+// forget removes an instance whose process group is gone.
 func (d *Driver) forget(i *instance) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.instances, i)
-	d.keeper.tell('-', i.PID())
+	d.reaper.tell('-', i.PID())
 }
 
 func (d *Driver) portTaken(port int) bool {
@@ -216,34 +236,35 @@ func (d *Driver) portTaken(port int) bool {
 	return false
 }
 
-// Close kills what still runs, waits for it, sweeps up and ends the keeper. No Start succeeds after it.
+// Close kills the nodes that still run, waits for them, kills every other process with the tag, and ends the reaper. Start
+// fails after it.
 func (d *Driver) Close() error {
-	left, first := d.shut()
+	running, first := d.shut()
 	if !first {
 		return nil
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	errs := make([]error, len(left))
+	errs := make([]error, len(running))
 	var stops sync.WaitGroup
-	for n, i := range left {
+	for n, i := range running {
 		stops.Go(func() { errs[n] = i.Stop(now) })
 	}
 	stops.Wait()
 	close(d.ended)
 	if err := errors.Join(errs...); err != nil {
-		return err // to wait for them would be for ever; the keeper goes on with it when this process ends
+		return err // the nodes do not end on SIGKILL: the reaper continues when this process has ended
 	}
 	d.wg.Wait()
 	if d.begun {
-		errs = append(errs, sweep(d.mark, nil, sweepPatience), d.keeper.close())
+		errs = append(errs, sweep(d.tag, nil, sweepPatience), d.reaper.close())
 		d.output.close()
 	}
 	return errors.Join(errs...)
 }
 
-// shut lets no further Start through and returns what runs; first is false when that was done before.
-func (d *Driver) shut() (left []*instance, first bool) {
+// shut makes every later Start fail and returns the running nodes. first is false when the driver was shut before.
+func (d *Driver) shut() (running []*instance, first bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {

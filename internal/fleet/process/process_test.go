@@ -17,22 +17,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "keeper" {
-		if err := Keeper(os.Stdin); err != nil {
+	if len(os.Args) > 1 && os.Args[1] == "reaper" {
+		if err := RunReaper(os.Stdin); err != nil {
 			syscall.Exit(1)
 		}
 		syscall.Exit(0) // os.Exit takes a second longer under the race detector
 	}
-	if belts := os.Getenv(doomedVariable); belts != "" {
-		os.Unsetenv(doomedVariable) // its nodes are the next generation
-		doomed(belts)
+	if safeguards := os.Getenv(killedVariable); safeguards != "" {
+		os.Unsetenv(killedVariable) // its nodes must not start nodes
+		runUntilKilled(safeguards)
 	}
 	fleettest.Main(m)
 }
 
 func testDriver(t testing.TB, o Options) *Driver {
 	t.Helper()
-	o.Keeper = []string{os.Args[0], "keeper"}
+	o.Reaper = []string{os.Args[0], "reaper"}
 	d, err := New(&o)
 	if err != nil {
 		t.Fatal(err)
@@ -45,13 +45,13 @@ func testDriver(t testing.TB, o Options) *Driver {
 	return d
 }
 
-func TestDriver(t *testing.T) {
-	fleettest.Run(t, func(t *testing.T) fleet.Driver { return testDriver(t, Options{}) })
+func newDriver(t *testing.T) fleet.Driver { return testDriver(t, Options{}) }
+
+func TestDriverContract(t *testing.T) {
+	fleettest.RunContract(t, newDriver, func(id, mode string) fleet.Spec { return fleettest.Program(id, mode, nil) })
 }
 
-func program(id, mode string, tether *fleettest.Tether) fleet.Spec {
-	return fleet.Spec{ID: id, Run: []string{os.Args[0]}, Env: fleettest.Env(mode, tether)}
-}
+func TestDriverOfProcesses(t *testing.T) { fleettest.RunProcess(t, newDriver) }
 
 func shell(id, script string) fleet.Spec {
 	return fleet.Spec{ID: id, Run: []string{"sh", "-c", script}}
@@ -66,7 +66,7 @@ func start(t testing.TB, d *Driver, s fleet.Spec) fleet.Instance {
 	return i
 }
 
-func TestTheEndOfANodeIsNamed(t *testing.T) {
+func TestExitErrorSaysHowANodeEnded(t *testing.T) {
 	d := testDriver(t, Options{})
 	for script, want := range map[string]string{
 		"exit 0":        "exit status 0",
@@ -82,7 +82,7 @@ func TestTheEndOfANodeIsNamed(t *testing.T) {
 	}
 }
 
-func TestBothOutputsComeOutWithTheID(t *testing.T) {
+func TestBothOutputsHaveTheIDInFront(t *testing.T) {
 	var out bytes.Buffer
 	d := testDriver(t, Options{Output: &out})
 	i := start(t, d, shell("shop-1", `echo one; echo two >&2; printf 'no end'`))
@@ -95,11 +95,11 @@ func TestBothOutputsComeOutWithTheID(t *testing.T) {
 	}
 }
 
-func TestANodeThatNobodyListensToGoesOn(t *testing.T) {
+func TestNodeContinuesWhenItsOutputIsNotRead(t *testing.T) {
 	unread, w := io.Pipe()
 	defer unread.Close() // before the driver closes
 	d := testDriver(t, Options{Output: w})
-	i := start(t, d, shell("shop-1", `yes 'a line that nobody reads' | head -200000; echo end >&2; exit 4`))
+	i := start(t, d, shell("shop-1", `yes 'a line that is not read' | head -200000; echo end >&2; exit 4`))
 	<-i.Done()
 	if got := i.Err().Error(); got != "exit status 4" {
 		t.Errorf("ended with %s", got)
@@ -107,11 +107,11 @@ func TestANodeThatNobodyListensToGoesOn(t *testing.T) {
 	unread.Close()
 }
 
-func TestAStoppedNodeCanEnd(t *testing.T) {
+func TestNodeStoppedBySIGSTOPCanEnd(t *testing.T) {
 	d := testDriver(t, Options{})
-	tether := fleettest.NewTether(t)
-	i := start(t, d, program("mail-1", fleettest.Work, tether))
-	tether.Await(t, fleettest.Work)[0].Expect(t, "PORT=")
+	watcher := fleettest.NewWatcher(t)
+	i := start(t, d, fleettest.Program("mail-1", fleettest.Work, watcher))
+	watcher.Await(t, fleettest.Work)[0].Expect(t, "PORT=")
 	if err := syscall.Kill(i.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -119,39 +119,39 @@ func TestAStoppedNodeCanEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := i.Err().Error(); got != "exit status 0" {
-		t.Errorf("ended with %s, want its own end", got)
+		t.Errorf("ended with %s, want that it ended by SIGTERM", got)
 	}
 }
 
-func TestANodeOutlivesTheThreadThatAskedForIt(t *testing.T) {
+func TestNodeOutlivesTheThreadThatCalledStart(t *testing.T) {
 	d := testDriver(t, Options{})
-	tether := fleettest.NewTether(t)
+	watcher := fleettest.NewWatcher(t)
 	started := make(chan fleet.Instance)
 	go func() {
 		runtime.LockOSThread() // so that the thread ends with this goroutine
-		i, err := d.Start(t.Context(), program("mail-1", fleettest.Work, tether))
+		i, err := d.Start(t.Context(), fleettest.Program("mail-1", fleettest.Work, watcher))
 		if err != nil {
 			t.Error(err)
 		}
 		started <- i
 	}()
 	i := <-started
-	tether.Await(t, fleettest.Work)[0].Expect(t, "PORT=")
+	watcher.Await(t, fleettest.Work)[0].Expect(t, "PORT=")
 	if err := i.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := i.Err().Error(); got != "exit status 0" {
-		t.Errorf("ended with %s, want its own end", got)
+		t.Errorf("ended with %s, want that it ended by SIGTERM", got)
 	}
 }
 
-func TestWhatACrashedNodeStartedGoesWithIt(t *testing.T) {
+func TestChildrenOfACrashedNodeAreKilled(t *testing.T) {
 	d := testDriver(t, Options{})
-	tether := fleettest.NewTether(t)
-	s := program("shop-1", fleettest.Hold, tether)
-	s.Run = []string{"sh", "-c", `"$0" & "$0" & wait`, os.Args[0]} // as npm does it: the service is not the first process
+	watcher := fleettest.NewWatcher(t)
+	s := fleettest.Program("shop-1", fleettest.Hold, watcher)
+	s.Run = []string{"sh", "-c", `"$0" & "$0" & wait`, os.Args[0]} // like npm: the service is not the first process
 	i := start(t, d, s)
-	children := tether.Await(t, fleettest.Hold, fleettest.Hold)
+	children := watcher.Await(t, fleettest.Hold, fleettest.Hold)
 	if err := syscall.Kill(i.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +161,11 @@ func TestWhatACrashedNodeStartedGoesWithIt(t *testing.T) {
 	}
 }
 
-func TestCloseEndsEverything(t *testing.T) {
+func TestCloseEndsAllNodes(t *testing.T) {
 	d := testDriver(t, Options{})
-	tether := fleettest.NewTether(t)
-	i := start(t, d, program("shop-1", fleettest.Hold, tether))
-	p := tether.Await(t, fleettest.Hold)[0]
+	watcher := fleettest.NewWatcher(t)
+	i := start(t, d, fleettest.Program("shop-1", fleettest.Hold, watcher))
+	p := watcher.Await(t, fleettest.Hold)[0]
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
-func TestADriverThatStartedNothingCloses(t *testing.T) {
+func TestCloseWithoutAStart(t *testing.T) {
 	d := testDriver(t, Options{})
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestADriverThatStartedNothingCloses(t *testing.T) {
 	}
 }
 
-func TestBadSpecsAreRefused(t *testing.T) {
+func TestStartRefusesInvalidSpecs(t *testing.T) {
 	d := testDriver(t, Options{})
 	script := t.TempDir() + "/noexec"
 	if err := os.WriteFile(script, []byte("no program"), 0o600); err != nil {
@@ -200,14 +200,14 @@ func TestBadSpecsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, s := range map[string]fleet.Spec{
-		"no id":              {Run: []string{"true"}},
-		"an id that is two":  {ID: "a,b/c", Run: []string{"true"}},
-		"no such directory":  {ID: "a-1", Run: []string{"true"}, Dir: "/no/such/directory"},
-		"a file as one":      {ID: "a-1", Run: []string{"true"}, Dir: script},
-		"not executable":     {ID: "a-1", Run: []string{script}},
-		"not a program":      {ID: "a-1", Run: []string{garbage}},
-		"a zero in the way":  {ID: "a-1", Run: []string{"true", "a\x00b"}},
-		"an endless command": {ID: "a-1", Run: []string{"true", strings.Repeat("x", 4<<20)}},
+		"no id":                      {Run: []string{"true"}},
+		"an id with separators":      {ID: "a,b/c", Run: []string{"true"}},
+		"no such directory":          {ID: "a-1", Run: []string{"true"}, Dir: "/no/such/directory"},
+		"a file as directory":        {ID: "a-1", Run: []string{"true"}, Dir: script},
+		"not executable":             {ID: "a-1", Run: []string{script}},
+		"not a program":              {ID: "a-1", Run: []string{garbage}},
+		"a zero in an argument":      {ID: "a-1", Run: []string{"true", "a\x00b"}},
+		"a command that is too long": {ID: "a-1", Run: []string{"true", strings.Repeat("x", 4<<20)}},
 	} {
 		if i, err := d.Start(t.Context(), s); !errors.Is(err, fleet.ErrNotRunnable) || i != nil {
 			t.Errorf("%s: %v, %v; want ErrNotRunnable", name, i, err)
@@ -215,11 +215,12 @@ func TestBadSpecsAreRefused(t *testing.T) {
 	}
 }
 
-// A rediss-like program that is not a service and chooses its own port is started the same way.
-func TestAnyProgramCanBeStarted(t *testing.T) {
+// A program such as redis-server, which is not a service and has its own port, is started in the same way.
+func TestStartOfAProgramWithItsOwnPort(t *testing.T) {
 	d := testDriver(t, Options{})
-	tether := fleettest.NewTether(t)
-	s := program("store", fleettest.Serve, tether)
+	watcher := fleettest.NewWatcher(t)
+	s := fleettest.Program("store", fleettest.Serve, watcher)
+	s.Serves = false
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +229,7 @@ func TestAnyProgramCanBeStarted(t *testing.T) {
 	l.Close()
 	s.Env = append(s.Env, "HOST="+host, "PORT="+port)
 	i := start(t, d, s)
-	tether.Await(t, fleettest.Serve)[0].Expect(t, "listening")
+	watcher.Await(t, fleettest.Serve)[0].Expect(t, "listening")
 	now, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := i.Stop(now); err != nil {

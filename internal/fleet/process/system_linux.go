@@ -7,22 +7,22 @@ import (
 	"syscall"
 )
 
-const keeperWorks = true
+const reaperWorks = true
 
-// attributes puts a process into a group of its own and has the kernel kill it when the thread that forked it ends.
+// attributes puts a process into an own group and makes the kernel kill it when the thread that forked it ends.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// groupAlive says whether a process group has a member that runs. A dead one whose new parent does not collect it, as
-// under a container's careless first process, is not one.
+// groupAlive reports whether a process group has a running process. An ended process that its parent does not collect does
+// not count. The first process of a container often collects none.
 func groupAlive(group int) bool {
 	if syscall.Kill(-group, 0) != nil {
 		return false
 	}
 	all, err := processes()
 	if err != nil {
-		return true // no /proc: believe the signal
+		return true // no /proc: rely on the signal
 	}
 	for _, p := range all {
 		if p.group == group && !p.dead {
@@ -32,15 +32,15 @@ func groupAlive(group int) bool {
 	return false
 }
 
-// remains lists the processes that run and carry the mark or are in one of the groups.
-func remains(mark string, groups map[int]bool) ([]int, error) {
+// remaining lists the running processes that have the tag or are in one of the groups.
+func remaining(tag string, groups map[int]bool) ([]int, error) {
 	all, err := processes()
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
 	for _, p := range all {
-		if p.pid != os.Getpid() && !p.dead && (groups[p.group] || p.carries(mark)) {
+		if p.pid != os.Getpid() && !p.dead && (groups[p.group] || p.hasTag(tag)) {
 			pids = append(pids, p.pid)
 		}
 	}
@@ -50,7 +50,7 @@ func remains(mark string, groups map[int]bool) ([]int, error) {
 // proc is a process as /proc shows it.
 type proc struct {
 	pid, group int
-	dead       bool // it ended and waits to be collected
+	dead       bool // it has ended, and its parent has not collected it
 }
 
 func processes() ([]proc, error) {
@@ -71,7 +71,7 @@ func processes() ([]proc, error) {
 		}
 		stat, err := os.ReadFile("/proc/" + name + "/stat")
 		if err != nil {
-			continue // it ended meanwhile
+			continue // it has just ended
 		}
 		if p, ok := parseStat(pid, stat); ok {
 			all = append(all, p)
@@ -80,7 +80,8 @@ func processes() ([]proc, error) {
 	return all, nil
 }
 
-// parseStat reads "PID (NAME) STATE PARENT GROUP ..." of proc(5). The name may hold anything, brackets and spaces too.
+// parseStat reads "PID (NAME) STATE PARENT GROUP ..." of proc(5). NAME may contain any character, brackets
+// and spaces, too.
 func parseStat(pid int, stat []byte) (proc, bool) {
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 3 {
@@ -91,8 +92,9 @@ func parseStat(pid int, stat []byte) (proc, bool) {
 	return proc{pid: pid, group: group, dead: state == 'Z' || state == 'X'}, err == nil
 }
 
-// carries reads the environment that the process was started with; another user's cannot be read and is not ours.
-func (p proc) carries(mark string) bool {
+// hasTag reads the environment that the process was started with. It returns false for processes of other users, whose
+// environment cannot be read.
+func (p proc) hasTag(tag string) bool {
 	environ, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/environ")
-	return err == nil && marked(environ, mark)
+	return err == nil && hasTag(environ, tag)
 }

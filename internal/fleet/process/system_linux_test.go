@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestStatOfAnyName(t *testing.T) {
+func TestParseStat(t *testing.T) {
 	for stat, want := range map[string]proc{
 		"7 (sleep) S 3 7 7 0 -1":        {pid: 7, group: 7},
 		"7 (a) Z 1 (b) R 3 9 7 0 -1":    {pid: 7, group: 9},
@@ -29,7 +29,7 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stat []byte) { parseStat(7, stat) })
 }
 
-func TestADeadGroupThatNobodyCollectsIsNotAlive(t *testing.T) {
+func TestEndedGroupThatWasNotCollectedIsNotAlive(t *testing.T) {
 	cmd := exec.Command("sleep", "1000")
 	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
@@ -40,10 +40,10 @@ func TestADeadGroupThatNobodyCollectsIsNotAlive(t *testing.T) {
 		t.Error("a group with a running process is not alive")
 	}
 	cmd.Process.Kill()
-	for groupAlive(group) { // ends though the dead process is collected only below
+	for groupAlive(group) { // it ends before the process is collected
 	}
 	if err := cmd.Wait(); err == nil {
-		t.Error("killed, and no error")
+		t.Error("no error for a killed process")
 	}
 }
 
@@ -53,7 +53,7 @@ func BenchmarkSweep(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := sweep("a-mark-that-nobody-carries", nil, 0); err != nil {
+		if err := sweep("a-tag-that-no-process-has", nil, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

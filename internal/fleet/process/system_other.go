@@ -4,13 +4,13 @@ package process
 
 import "syscall"
 
-const keeperWorks = false
+const reaperWorks = false
 
-// attributes puts a process into a group of its own.
+// attributes puts a process into an own group.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// groupAlive says whether a process group has a member.
+// groupAlive reports whether a process group has a member.
 func groupAlive(group int) bool { return syscall.Kill(-group, 0) == nil }
 
-// remains finds nothing: there is no way to read the environment of other processes here.
-func remains(string, map[int]bool) ([]int, error) { return nil, nil }
+// remaining finds nothing: this system does not show the environment of other processes.
+func remaining(string, map[int]bool) ([]int, error) { return nil, nil }

@@ -8,13 +8,14 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-const doomedVariable = "PROCESSTEST_DOOMED"
+const killedVariable = "PROCESSTEST_KILLED"
 
-// doomed is a tenfold that is going to be killed: it starts nodes, says so and waits for its end. Its nodes are Holds.
-func doomed(belts string) {
-	o := Options{Keeper: []string{os.Args[0], "keeper"}}
-	if belts == "kernel" {
-		o.Keeper = nil
+// runUntilKilled is a tenfold that a test kills. It starts nodes, prints the pid of its reaper and waits. Its nodes are
+// [fleettest.Hold] programs. safeguards is "both", or "kernel" for no reaper.
+func runUntilKilled(safeguards string) {
+	o := Options{Reaper: []string{os.Args[0], "reaper"}}
+	if safeguards == "kernel" {
+		o.Reaper = nil
 	}
 	d, err := New(&o)
 	if err != nil {
@@ -22,7 +23,7 @@ func doomed(belts string) {
 	}
 	self := os.Args[0]
 	specs := []fleet.Spec{{ID: "plain", Run: []string{self}}}
-	if belts == "both" {
+	if safeguards == "both" {
 		specs = append(specs,
 			fleet.Spec{ID: "npm", Run: []string{"sh", "-c", `"$0" & "$0" & wait`, self}},
 			fleet.Spec{ID: "session", Run: []string{"sh", "-c", `setsid "$0" & "$0"; wait`, self}},
@@ -36,10 +37,10 @@ func doomed(belts string) {
 			panic(err)
 		}
 	}
-	keeper := 0
-	if d.keeper != nil {
-		keeper = d.keeper.pid
+	reaper := 0
+	if d.reaper != nil {
+		reaper = d.reaper.pid
 	}
-	fmt.Println(keeper)
+	fmt.Println(reaper)
 	select {}
 }
