@@ -13,32 +13,113 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// ErrNone is the answer of Client where there is no store.
-var ErrNone = errors.New("there is no store")
+// ErrNone is returned by Client when there is no store.
+var ErrNone = errors.New("no store is configured")
 
-// connection is the one that tenfold's own rooms share. It is made when it is first needed.
-type connection struct {
-	made    atomic.Pointer[shared]
-	making  sync.Mutex
-	failed  error // the last attempt
-	retryAt time.Time
-	closed  bool
-	closing sync.WaitGroup // of clients that were dropped
+const (
+	dialTimeout  = time.Second // requests wait for a connection: a store that takes longer counts as unreachable
+	writeTimeout = 5 * time.Second
+	retryPause   = 250 * time.Millisecond
+)
+
+// Client returns the client that all packages of tenfold share. The caller must not close it: Run closes it at its end.
+//
+// The first call connects. When that fails, a later call tries again, at most four times per second. A connected client
+// reconnects by its own means. When its server becomes a replica after a failover, its answer to Do says so, and the next
+// call of Client connects to the server that is at the address then. So call Client before each use.
+//
+// Commands are not retried: only the caller knows whether a command may be repeated. Each command needs a context with a
+// deadline, because a server may hang.
+func (s *Store) Client() (rueidis.Client, error) {
+	if c := s.client.current.Load(); c != nil {
+		return c, nil
+	}
+	return s.client.connect(s.URL)
 }
 
-// shared is a rueidis.Client that is dropped when its server turns out to be a replica.
+// connection holds the client that is shared. It connects at the first use.
+type connection struct {
+	current atomic.Pointer[shared]
+
+	mu      sync.Mutex // guards what follows, and changes of current
+	failed  error      // the result of the last attempt
+	retryAt time.Time
+	closed  bool
+	closing sync.WaitGroup // clients that were dropped and are being closed
+}
+
+// connect makes the shared client. It returns the error of the last attempt when that was less than retryPause ago.
+func (c *connection) connect(url func() string) (rueidis.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch current := c.current.Load(); {
+	case current != nil:
+		return current, nil
+	case c.closed:
+		return nil, fmt.Errorf("connect to store: %w", net.ErrClosed)
+	case time.Now().Before(c.retryAt):
+		return nil, c.failed
+	}
+	address := url()
+	if address == "" {
+		return nil, ErrNone
+	}
+	o, err := rueidis.ParseURL(address)
+	if err != nil {
+		return nil, errors.New("parse store URL: malformed") // New has parsed it already; the error would show the password
+	}
+	o.DisableCache, o.DisableRetry = true, true
+	o.Dialer = net.Dialer{Timeout: dialTimeout}
+	o.ConnWriteTimeout = writeTimeout
+	client, err := rueidis.NewClient(o)
+	c.retryAt = time.Now().Add(retryPause)
+	if err != nil {
+		c.failed = fmt.Errorf("connect to store: %w", withoutAddress(err))
+		return nil, c.failed
+	}
+	made := &shared{Client: client, owner: c}
+	c.failed = errReplica // the result if this client is dropped within retryPause
+	c.current.Store(made)
+	return made, nil
+}
+
+var errReplica = errors.New("the store is a replica, which takes no writes")
+
+// drop makes the next call of Client connect again, unless it did already. Commands of the old client run to their end.
+func (c *connection) drop(old *shared) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current.CompareAndSwap(old, nil) {
+		c.closing.Go(old.Close) // it waits for the commands
+	}
+}
+
+// close closes the shared client and waits for those that were dropped. Client fails after it.
+func (c *connection) close() {
+	c.mu.Lock()
+	c.closed = true
+	if current := c.current.Swap(nil); current != nil {
+		current.Close()
+	}
+	c.mu.Unlock()
+	c.closing.Wait()
+}
+
+// shared is a rueidis.Client that is dropped when its server has become a replica.
 type shared struct {
 	rueidis.Client
-	of    *connection
-	using sync.RWMutex // read by calls, so that Close waits for them: up to v1.0.79 one that connects meanwhile would stay connected
+	owner *connection
+	// using is read-locked by commands, so that Close waits for them. In rueidis up to v1.0.79, a command that connects
+	// during Close leaves its connection open.
+	using sync.RWMutex
 }
 
 func (c *shared) Do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
-	answer := c.do(ctx, cmd)
-	if err, ok := rueidis.IsRedisErr(answer.Error()); ok && demoted(err.Error()) {
-		c.of.drop(c)
+	result := c.do(ctx, cmd)
+	if err, ok := rueidis.IsRedisErr(result.Error()); ok && isReplicaError(err.Error()) {
+		c.owner.drop(c)
 	}
-	return answer
+	return result
 }
 
 func (c *shared) do(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
@@ -53,81 +134,8 @@ func (c *shared) Close() {
 	c.Client.Close()
 }
 
-// demoted reports whether an error says that its server is a replica. Before Redis 7 a script's errors have more in front.
-func demoted(text string) bool {
+// isReplicaError reports whether an error says that its server is a replica. Before Redis 7, the error of a script has more
+// text in front.
+func isReplicaError(text string) bool {
 	return strings.HasPrefix(text, "READONLY ") || strings.HasPrefix(text, "MASTERDOWN ") || strings.Contains(text, ": -READONLY ")
-}
-
-const (
-	dialTimeout  = time.Second // a store that takes longer is away: requests wait for it
-	writeTimeout = 5 * time.Second
-	retryPause   = 250 * time.Millisecond
-)
-
-// Client returns the client that all of tenfold's own rooms share; it is closed when Run ends, and stays the Store's. The
-// first call connects. Where that fails it is tried again at a later call, at most four times a second; once connected, the
-// client itself connects anew. Should its server become a replica after a failover, as it says in the answer to Do, the next
-// call connects to who is at the address now. So ask for the client before each use. Commands are not retried: who sends one
-// knows whether it may be repeated. Each needs a context with an end, because a server may also hang.
-func (s *Store) Client() (rueidis.Client, error) {
-	if c := s.client.made.Load(); c != nil {
-		return c, nil
-	}
-	return s.client.make(s.URL)
-}
-
-func (c *connection) make(url func() string) (rueidis.Client, error) {
-	c.making.Lock()
-	defer c.making.Unlock()
-	switch made := c.made.Load(); {
-	case made != nil:
-		return made, nil
-	case c.closed:
-		return nil, fmt.Errorf("connect to store: %w", net.ErrClosed)
-	case time.Now().Before(c.retryAt):
-		return nil, c.failed
-	}
-	address := url()
-	if address == "" {
-		return nil, ErrNone
-	}
-	o, err := rueidis.ParseURL(address)
-	if err != nil {
-		return nil, errors.New("parse store URL: malformed") // New has parsed it before, and it holds a password
-	}
-	o.DisableCache, o.DisableRetry = true, true
-	o.Dialer = net.Dialer{Timeout: dialTimeout}
-	o.ConnWriteTimeout = writeTimeout
-	to, err := rueidis.NewClient(o)
-	c.retryAt = time.Now().Add(retryPause)
-	if err != nil {
-		c.failed = fmt.Errorf("connect to store: %w", plain(err))
-		return nil, c.failed
-	}
-	made := &shared{Client: to, of: c}
-	c.failed = errDemoted // should it be dropped so soon
-	c.made.Store(made)
-	return made, nil
-}
-
-var errDemoted = errors.New("the store is a replica, which takes no writes")
-
-// drop makes the next call of Client connect anew, if old is still the one that is shared. Calls of it that are under way
-// end as they would.
-func (c *connection) drop(old *shared) {
-	c.making.Lock()
-	defer c.making.Unlock()
-	if c.made.CompareAndSwap(old, nil) {
-		c.closing.Go(old.Close) // waits for them
-	}
-}
-
-func (c *connection) close() {
-	c.making.Lock()
-	c.closed = true
-	if made := c.made.Swap(nil); made != nil {
-		made.Close()
-	}
-	c.making.Unlock()
-	c.closing.Wait()
 }

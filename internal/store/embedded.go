@@ -9,7 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// embedded is a Redis in this process's memory, for machines that have no server to run.
+// embedded is a Redis in the memory of this process, for machines without a Redis or Valkey server.
 type embedded struct {
 	server   *miniredis.Miniredis
 	password string
@@ -25,7 +25,7 @@ func (e *embedded) open(context.Context) error {
 	return nil
 }
 
-// run moves the server's clock, which does not go by itself: without it, nothing would ever expire.
+// run moves the clock of the server. miniredis does not do that itself: without run, no key would expire.
 func (e *embedded) run(ctx context.Context) error {
 	defer e.server.Close()
 	const tick = 100 * time.Millisecond

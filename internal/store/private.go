@@ -14,7 +14,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// private is a server of our own, on loopback, with a random password, in memory alone: what it holds ends with us.
+// private is a server that this process starts: on a loopback address, with a random password, in memory only. Its data
+// ends with tenfold.
 type private struct {
 	program  string
 	start    func(ctx context.Context, id string, argv []string) (Process, error)
@@ -42,8 +43,28 @@ func (p *private) open(ctx context.Context) error {
 	return p.launch(ctx)
 }
 
-// launch starts the server and waits until it answers. The password travels in a file that only we can read, and that is
-// gone once the server has read it: a command line is public.
+// run replaces the server when it ends. The new server has the same address. The data of the old one is lost.
+func (p *private) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			p.stop(p.process)
+			return nil
+		case <-p.process.Done():
+		}
+		p.log.Error("private store ended: its data is lost, starting a new one", "err", p.process.Err())
+		for p.launch(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(restartPause):
+			}
+		}
+	}
+}
+
+// launch starts the server and waits until it answers. The password is in a file that only this user can read: a command
+// line is public. launch removes the file when the server has read it.
 func (p *private) launch(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "tenfold-store-")
 	if err != nil {
@@ -51,10 +72,7 @@ func (p *private) launch(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	file, logFile := filepath.Join(dir, "store.conf"), filepath.Join(dir, "store.log")
-	host, port, _ := net.SplitHostPort(p.address)
-	// Its log is read only if it does not start: what it says of itself at each start would bury what nodes say.
-	config := fmt.Sprintf("bind %s\nport %s\nrequirepass %s\nsave \"\"\nappendonly no\ndaemonize no\nlogfile %q\n", host, port, p.password, logFile)
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(p.config(logFile)), 0o600); err != nil {
 		return fmt.Errorf("configure store: %w", err)
 	}
 	p.starts++
@@ -73,7 +91,7 @@ func (p *private) launch(ctx context.Context) error {
 		}
 		select {
 		case <-process.Done():
-			return fmt.Errorf("start store %s: it ended: %w%s", p.program, process.Err(), lastWords(logFile))
+			return fmt.Errorf("start store %s: it ended: %w%s", p.program, process.Err(), lastLines(logFile))
 		case <-ctx.Done():
 			p.stop(process)
 			return fmt.Errorf("start store %s: it does not answer: %w", p.program, err)
@@ -82,28 +100,16 @@ func (p *private) launch(ctx context.Context) error {
 	}
 }
 
-// run replaces the server when it ends. Nodes find the new one at the same address; what the old one held is lost.
-func (p *private) run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			p.stop(p.process)
-			return nil
-		case <-p.process.Done():
-		}
-		p.log.Error("the private store ended: its data is lost, starting a new one", "err", p.process.Err())
-		for p.launch(ctx) != nil {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(restartPause):
-			}
-		}
-	}
+// config is the configuration file of the server. Its log goes to a file that is read only when the start fails: on
+// standard output, its many lines would hide those of the nodes.
+func (p *private) config(logFile string) string {
+	host, port, _ := net.SplitHostPort(p.address)
+	return fmt.Sprintf("bind %s\nport %s\nrequirepass %s\nsave \"\"\nappendonly no\ndaemonize no\nlogfile %q\n",
+		host, port, p.password, logFile)
 }
 
-// lastWords is the end of a log, to stand behind an error.
-func lastWords(file string) string {
+// lastLines returns the end of a log file, to stand after an error.
+func lastLines(file string) string {
 	text, err := os.ReadFile(file)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if err != nil || len(text) == 0 {

@@ -19,7 +19,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// program runs a command for tests, as the process driver does for tenfold.
+// program is a Process for tests. In tenfold the process driver starts it.
 type program struct {
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -80,7 +80,7 @@ func client(t *testing.T, url string) rueidis.Client {
 	return c
 }
 
-// Every kind of store takes values, lets them expire, and lets nobody in without the password.
+// Both kinds of store that tenfold starts keep values, let them expire, and refuse a wrong password.
 func TestStores(t *testing.T) {
 	for _, kind := range []string{"embedded", "private"} {
 		t.Run(kind, func(t *testing.T) {
@@ -109,13 +109,13 @@ func TestStores(t *testing.T) {
 				}
 				time.Sleep(5 * time.Millisecond)
 			}
-			stranger, _ := rueidis.ParseURL(s.URL())
-			stranger.Password = "guess"
-			if err := ping(t.Context(), stranger); err == nil {
-				t.Error("a stranger got in")
+			wrong, _ := rueidis.ParseURL(s.URL())
+			wrong.Password = "guess"
+			if err := ping(t.Context(), wrong); err == nil {
+				t.Error("the store accepts a wrong password")
 			}
-			if strings.Contains(s.Describe(), stranger.Password) {
-				t.Error("the description tells the password")
+			if strings.Contains(s.Describe(), wrong.Password) {
+				t.Error("the description contains the password")
 			}
 		})
 	}
@@ -153,17 +153,17 @@ func TestPrivateStoreIsReplacedAtTheSameAddress(t *testing.T) {
 	deadline := time.Now().Add(10 * time.Second)
 	for ping(t.Context(), o) != nil {
 		if time.Now().After(deadline) {
-			t.Fatal("no new store at the old address")
+			t.Fatal("no new server at the old address")
 		}
 	}
 	for err = net.ErrClosed; err != nil; err = c.Do(t.Context(), c.B().Ping().Build()).Error() {
 		if time.Now().After(deadline) {
-			t.Fatalf("the client does not come back: %v", err)
+			t.Fatalf("the client does not reconnect: %v", err)
 		}
 	}
 }
 
-func TestClientIsSharedAndEndsWithTheStore(t *testing.T) {
+func TestClientIsSharedAndClosedWithTheStore(t *testing.T) {
 	s, err := New("auto", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestClientIsSharedAndEndsWithTheStore(t *testing.T) {
 	first := <-all
 	for range 9 {
 		if c := <-all; c != first {
-			t.Error("two clients")
+			t.Error("Client returned two clients")
 		}
 	}
 	if err := first.Do(t.Context(), first.B().Ping().Build()).Error(); err != nil {
@@ -198,7 +198,7 @@ func TestClientIsSharedAndEndsWithTheStore(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := s.Client(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("after Run, Client returned %v", err)
 	}
 }
 
@@ -206,12 +206,12 @@ func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("no %s within a minute", what)
 		}
 	}
 }
 
-// forwarder is an address that leads to one of several servers, as a floating IP does: connections that stand stay.
+// forwarder forwards connections to one of several servers, like a floating IP. A change affects new connections only.
 type forwarder struct {
 	address string
 	to      atomic.Value // string
@@ -254,8 +254,9 @@ func forward(t *testing.T, to string) *forwarder {
 	return f
 }
 
-// After a failover behind one address the old master is a replica, whose connections stand. The client does not stay with it.
-func TestClientLeavesADemotedStore(t *testing.T) {
+// After a failover behind one address, the old master is a replica, and its connections stay open. The client connects to
+// the new master.
+func TestClientLeavesAServerThatBecameAReplica(t *testing.T) {
 	first, second := redistest.Start(t).Addr(), redistest.Start(t).Addr()
 	vip := forward(t, first)
 	s := open(t, "redis://"+vip.address, nil)
@@ -274,7 +275,7 @@ func TestClientLeavesADemotedStore(t *testing.T) {
 	}
 	vip.to.Store(second)
 	var all sync.WaitGroup
-	for range 10 { // it is closed while others use it
+	for range 10 { // the old client is closed while other goroutines use it
 		all.Go(func() {
 			await(t, "the new master", func() bool {
 				c, err := s.Client()
@@ -303,13 +304,13 @@ func TestClientLeavesADemotedStore(t *testing.T) {
 		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.":                                                true,
 		"NOSCRIPT No matching script.": false,
 	} {
-		if demoted(text) != want {
+		if isReplicaError(text) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
 	}
 }
 
-func TestClientOfAStoreThatIsAway(t *testing.T) {
+func TestClientOfAnUnreachableStore(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -325,13 +326,13 @@ func TestClientOfAStoreThatIsAway(t *testing.T) {
 		}
 	}
 	if s, _ := New("none", nil); s == nil {
-		t.Fatal("none is a store too")
+		t.Fatal("New returned no store for none")
 	} else if _, err := s.Client(); !errors.Is(err, ErrNone) {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestUnreachableStoreIsSaidClearly(t *testing.T) {
+func TestUnreachableError(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -350,19 +351,19 @@ func TestUnreachableStoreIsSaidClearly(t *testing.T) {
 	}
 }
 
-func TestNone(t *testing.T) {
+func TestNoneHasNoURL(t *testing.T) {
 	if s := open(t, "none", nil); s.URL() != "" {
 		t.Errorf("URL %q", s.URL())
 	}
 }
 
-func TestBadURL(t *testing.T) {
+func TestMalformedURLIsRefused(t *testing.T) {
 	if _, err := New("redis://:secret@host:notaport", nil); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestStoreThatDoesNotStart(t *testing.T) {
+func TestPrivateStoreThatDoesNotStart(t *testing.T) {
 	s, err := New("auto", &Options{Start: start, LookPath: func(string) (string, error) { return "/bin/false", nil }})
 	if err != nil {
 		t.Fatal(err)
