@@ -12,9 +12,10 @@ import (
 	"strings"
 )
 
-// backend answers GET /N with N bytes, at next to no cost: it looks at nothing that the benchmark does not send.
+// backend responds to GET /N with N bytes. To be cheap, it parses only what the benchmark sends.
 type backend struct{ net.Listener }
 
+// startBackend returns a backend on a free loopback port.
 func startBackend() (*backend, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,11 +36,11 @@ func startBackend() (*backend, error) {
 
 func (b *backend) Addr() string { return b.Listener.Addr().String() }
 
-// serve ends when the proxy closes the connection.
+// serve responds to requests until the proxy closes the connection.
 func serve(nc net.Conn) {
 	defer nc.Close()
 	in := bufio.NewReaderSize(nc, 8<<10)
-	answers := map[int][]byte{}
+	responses := map[int][]byte{}
 	for {
 		size, body, err := readRequest(in)
 		if err != nil {
@@ -48,16 +49,16 @@ func serve(nc net.Conn) {
 		if _, err := in.Discard(body); err != nil {
 			return
 		}
-		if answers[size] == nil {
-			answers[size] = answer(size)
+		if responses[size] == nil {
+			responses[size] = response(size)
 		}
-		if _, err := nc.Write(answers[size]); err != nil {
+		if _, err := nc.Write(responses[size]); err != nil {
 			return
 		}
 	}
 }
 
-// readRequest reads a head: how large the answer must be, and how large the request's body is.
+// readRequest reads the head of a request. It returns the size of the response to send and of the request body to skip.
 func readRequest(in *bufio.Reader) (size, body int, err error) {
 	line, err := in.ReadSlice('\n')
 	if err != nil {
@@ -65,7 +66,7 @@ func readRequest(in *bufio.Reader) (size, body int, err error) {
 	}
 	if _, after, ok := bytes.Cut(line, []byte(" /")); ok {
 		digits, _, _ := bytes.Cut(after, []byte(" "))
-		size, _ = strconv.Atoi(string(digits)) // "/" itself, which probes ask for, is 0
+		size, _ = strconv.Atoi(string(digits)) // the path "/", which probes request, gives 0
 	}
 	for {
 		line, err := in.ReadSlice('\n')
@@ -76,7 +77,8 @@ func readRequest(in *bufio.Reader) (size, body int, err error) {
 			return size, body, nil
 		}
 		const name = "content-length:"
-		if len(line) > len(name) && (line[0] == 'C' || line[0] == 'c') && bytes.EqualFold(line[:len(name)], []byte(name)) {
+		if len(line) > len(name) && (line[0] == 'C' || line[0] == 'c') &&
+			bytes.EqualFold(line[:len(name)], []byte(name)) {
 			if body, err = strconv.Atoi(string(bytes.TrimSpace(line[len(name):]))); err != nil || body < 0 {
 				return 0, 0, io.ErrUnexpectedEOF
 			}
@@ -84,10 +86,12 @@ func readRequest(in *bufio.Reader) (size, body int, err error) {
 	}
 }
 
-func answer(size int) []byte {
-	return []byte(answerHead(size) + strings.Repeat("x", size))
+// response returns a whole response with a body of the given size.
+func response(size int) []byte {
+	return []byte(responseHead(size) + strings.Repeat("x", size))
 }
 
-func answerHead(size int) string {
-	return fmt.Sprintf("HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size)
+func responseHead(size int) string {
+	return fmt.Sprintf("HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: "+
+		"text/plain\r\nContent-Length: %d\r\n\r\n", size)
 }

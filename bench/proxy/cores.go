@@ -13,9 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// proxyCore is the core of every proxy, otherCore that of the backend and the generator; -1 when nothing can be pinned.
+// proxyCore is the core of every proxy, otherCore the core of the backend and the generator. Both are -1 if processes
+// cannot be pinned.
 var proxyCore, otherCore = twoCores()
 
+// twoCores returns the first two cores that this process may use, or -1 if there are fewer or taskset is missing.
 func twoCores() (int, int) {
 	var allowed unix.CPUSet
 	if _, err := exec.LookPath("taskset"); err != nil || unix.SchedGetaffinity(0, &allowed) != nil {
@@ -34,14 +36,15 @@ func twoCores() (int, int) {
 	return -1, -1
 }
 
+// coresText describes the pinning for the report.
 func coresText() string {
 	if proxyCore < 0 {
-		return "not pinned: that takes taskset and two cores; the figures are of little worth"
+		return "not pinned, because that needs taskset and two cores: the figures are not reliable"
 	}
 	return fmt.Sprintf("each proxy on core %d, backend and generator on core %d, GOMAXPROCS=1", proxyCore, otherCore)
 }
 
-// pinned is a command on one core.
+// pinned returns a command that runs on one core, or on any core if core is -1.
 func pinned(ctx context.Context, core int, program string, args ...string) *exec.Cmd {
 	if core < 0 {
 		return exec.CommandContext(ctx, program, args...)
@@ -54,14 +57,15 @@ func pinSelf() error {
 	if otherCore < 0 {
 		return nil
 	}
-	out, err := exec.Command("taskset", "--all-tasks", "--cpu-list", "--pid", strconv.Itoa(otherCore), strconv.Itoa(os.Getpid())).CombinedOutput()
+	out, err := exec.Command("taskset", "--all-tasks", "--cpu-list", "--pid", strconv.Itoa(otherCore),
+		strconv.Itoa(os.Getpid())).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("pin to core %d: %w: %s", otherCore, err, out)
 	}
 	return nil
 }
 
-// openFiles is how many descriptors a process may have here. Go raises its own limit by itself, the proxies raise theirs.
+// openFiles returns how many file descriptors a process may have. Go and the proxies raise their soft limit to it.
 func openFiles() int {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {

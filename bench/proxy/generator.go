@@ -19,21 +19,21 @@ import (
 	"time"
 )
 
-// outcome is what a generator has seen.
-type outcome struct {
+// loadResult is what a generator measured.
+type loadResult struct {
 	requests int
 	took     time.Duration
 	p50, p99 time.Duration
 	errors   int
 }
 
-// generator sends load to an address for a while. In-flight requests at its end count for nothing.
-type generator func(ctx context.Context, address string, l load, d time.Duration) (outcome, error)
+// generator sends load to an address for the duration d. Requests without a response at the end do not count.
+type generator func(ctx context.Context, address string, l load, d time.Duration) (loadResult, error)
 
 //go:embed wrk.lua
 var wrkScript []byte
 
-// chooseGenerator takes wrk where it is and can be used.
+// chooseGenerator returns wrk if it is installed and can be used, otherwise the built-in generator, and its name.
 func chooseGenerator(ctx context.Context, o options, dir string) (string, generator, error) {
 	wrk, err := exec.LookPath("wrk")
 	if err != nil || o.noWrk || o.window%time.Second != 0 {
@@ -43,48 +43,52 @@ func chooseGenerator(ctx context.Context, o options, dir string) (string, genera
 	if err := os.WriteFile(script, wrkScript, 0o644); err != nil {
 		return "", nil, err
 	}
-	out, _ := exec.CommandContext(ctx, wrk, "-v").CombinedOutput() // it ends with 1 all the same
+	out, _ := exec.CommandContext(ctx, wrk, "-v").CombinedOutput() // wrk -v exits with 1
 	version, _, _ := strings.Cut(string(out), " [")
-	return version, func(ctx context.Context, address string, l load, d time.Duration) (outcome, error) {
+	return version, func(ctx context.Context, address string, l load, d time.Duration) (loadResult, error) {
 		return runWrk(ctx, script, address, l, d)
 	}, nil
 }
 
-func runWrk(ctx context.Context, script, address string, l load, d time.Duration) (outcome, error) {
+// runWrk sends load with wrk and reads the result that wrk.lua prints.
+func runWrk(ctx context.Context, script, address string, l load, d time.Duration) (loadResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
 	defer cancel()
-	cmd := pinned(ctx, otherCore, "wrk", "-t1", fmt.Sprintf("-c%d", l.connections), fmt.Sprintf("-d%ds", int(d.Seconds())),
+	cmd := pinned(ctx, otherCore, "wrk", "-t1", fmt.Sprintf("-c%d", l.connections),
+		fmt.Sprintf("-d%ds", int(d.Seconds())),
 		"-s", script, "http://"+address+l.path())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("BENCH_BODY=%d", l.body))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return outcome{}, fmt.Errorf("run wrk: %w: %s", err, out)
+		return loadResult{}, fmt.Errorf("run wrk: %w: %s", err, out)
 	}
 	_, result, _ := bytes.Cut(out, []byte("\nresult "))
-	var o outcome
+	var o loadResult
 	var took, p50, p99, received int
 	if _, err := fmt.Sscan(string(result), &o.requests, &o.errors, &received, &took, &p50, &p99); err != nil {
-		return outcome{}, fmt.Errorf("read wrk's result: %w: %s", err, out)
+		return loadResult{}, fmt.Errorf("read result of wrk: %w: %s", err, out)
 	}
-	if o.errors == 0 && received < o.requests*l.answer {
-		return outcome{}, fmt.Errorf("%d answers of %d bytes came with only %d bytes", o.requests, l.answer, received)
+	if o.errors == 0 && received < o.requests*l.response {
+		return loadResult{}, fmt.Errorf("%d responses of %d bytes had only %d bytes together", o.requests, l.response,
+			received)
 	}
-	o.took, o.p50, o.p99 = time.Duration(took)*time.Microsecond, time.Duration(p50)*time.Microsecond, time.Duration(p99)*time.Microsecond
+	o.took, o.p50, o.p99 = time.Duration(took)*time.Microsecond, time.Duration(p50)*time.Microsecond,
+		time.Duration(p99)*time.Microsecond
 	return o, nil
 }
 
-// generate is the generator for machines without wrk.
-func generate(ctx context.Context, address string, l load, d time.Duration) (outcome, error) {
+// generate is the built-in generator.
+func generate(ctx context.Context, address string, l load, d time.Duration) (loadResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	start := time.Now()
 	var mu sync.Mutex
-	var o outcome
+	var o loadResult
 	var latencies []time.Duration
-	var all sync.WaitGroup
+	var connections sync.WaitGroup
 	for range l.connections {
-		all.Go(func() {
-			took, err := knock(ctx, address, l)
+		connections.Go(func() {
+			took, err := sendRequests(ctx, address, l)
 			mu.Lock()
 			defer mu.Unlock()
 			latencies = append(latencies, took...)
@@ -93,7 +97,7 @@ func generate(ctx context.Context, address string, l load, d time.Duration) (out
 			}
 		})
 	}
-	all.Wait()
+	connections.Wait()
 	o.took, o.requests = time.Since(start), len(latencies)
 	if len(latencies) > 0 {
 		slices.Sort(latencies)
@@ -102,8 +106,8 @@ func generate(ctx context.Context, address string, l load, d time.Duration) (out
 	return o, nil
 }
 
-// knock sends one request after the other on one connection, and returns how long each took.
-func knock(ctx context.Context, address string, l load) (took []time.Duration, err error) {
+// sendRequests sends one request after the other on one connection until ctx ends. It returns the latency of each.
+func sendRequests(ctx context.Context, address string, l load) (took []time.Duration, err error) {
 	c, err := dial(ctx, address)
 	if err != nil {
 		return nil, err
@@ -112,14 +116,15 @@ func knock(ctx context.Context, address string, l load) (took []time.Duration, e
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	request := l.request(address)
 	for {
-		begun := time.Now()
-		if err := c.trip(request, l.answer); err != nil {
+		start := time.Now()
+		if err := c.roundTrip(request, l.response); err != nil {
 			return took, err
 		}
-		took = append(took, time.Since(begun))
+		took = append(took, time.Since(start))
 	}
 }
 
+// request returns the whole request of the case.
 func (l load) request(host string) []byte {
 	if l.body == 0 {
 		return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", l.path(), host)
@@ -143,8 +148,9 @@ func dial(ctx context.Context, address string) (*client, error) {
 	return &client{nc, bufio.NewReaderSize(nc, 4<<10)}, nil
 }
 
-// trip sends a request and reads its answer, whose body must have that many bytes.
-func (c *client) trip(request []byte, size int) error {
+// roundTrip sends a request and reads the response. It fails if the status is not 200 or the body does not have `size`
+// bytes.
+func (c *client) roundTrip(request []byte, size int) error {
 	if _, err := c.Write(request); err != nil {
 		return err
 	}
@@ -153,7 +159,7 @@ func (c *client) trip(request []byte, size int) error {
 		return err
 	}
 	if !bytes.HasPrefix(status, []byte("HTTP/1.1 200 ")) {
-		return fmt.Errorf("answered %q", status)
+		return fmt.Errorf("response %q", status)
 	}
 	length := -1
 	for {
@@ -171,7 +177,7 @@ func (c *client) trip(request []byte, size int) error {
 		}
 	}
 	if length != size {
-		return fmt.Errorf("an answer of %d bytes, wanted %d", length, size)
+		return fmt.Errorf("response body of %d bytes, want %d", length, size)
 	}
 	_, err = c.in.Discard(length)
 	return err

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// idle is one proxy that holds connections on which nothing happens.
+// idle is the memory of one proxy with idle connections.
 type idle struct {
 	Proxy       string  `json:"proxy"`
 	Connections int     `json:"connections"`
@@ -19,22 +19,22 @@ type idle struct {
 	PerConnKiB  float64 `json:"per_connection_kib"`
 }
 
-// measureIdle opens connections to each proxy in turn. Each has had one request answered, as a browser's would.
-func (r *report) measureIdle(ctx context.Context, o options, fleet proxies, stderr io.Writer) error {
+// measureIdle measures one proxy after the other. Each connection carries one request first, like that of a browser.
+func (r *report) measureIdle(ctx context.Context, o options, running proxies, stderr io.Writer) error {
 	n := o.idle
 	limit := openFiles() - 1000 // this process and the proxies need some for their backend connections
 	if n > limit {
-		fmt.Fprintf(stderr, "a process may have %d open files here (ulimit -n): %d connections instead of %d\n", openFiles(), limit, n)
+		fmt.Fprintf(stderr, "limit of %d open files (ulimit -n): %d connections instead of %d\n", openFiles(), limit, n)
 		n = limit
 	}
-	for _, p := range fleet {
+	for _, p := range running {
 		fmt.Fprintf(stderr, "%s: opening %d connections\n", p.name, n)
-		one, err := p.hold(ctx, n)
+		one, err := p.measureIdle(ctx, n)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			r.Missing = append(r.Missing, absence{p.name, err.Error()})
+			r.Missing = append(r.Missing, missing{p.name, err.Error()})
 			continue
 		}
 		r.Idle = append(r.Idle, one)
@@ -42,7 +42,8 @@ func (r *report) measureIdle(ctx context.Context, o options, fleet proxies, stde
 	return nil
 }
 
-func (x *proxy) hold(ctx context.Context, n int) (idle, error) {
+// measureIdle measures the memory before and after n connections are open.
+func (x *proxy) measureIdle(ctx context.Context, n int) (idle, error) {
 	const mib = 1 << 20
 	first := allCases()[0]
 	before, err := used(x.cmd.Process.Pid)
@@ -58,7 +59,7 @@ func (x *proxy) hold(ctx context.Context, n int) (idle, error) {
 	if err != nil {
 		return idle{}, err
 	}
-	select { // let the proxy's short-lived work of the last requests settle
+	select { // the proxy finishes its work for the last requests
 	case <-time.After(time.Second):
 	case <-ctx.Done():
 		return idle{}, ctx.Err()
@@ -67,18 +68,19 @@ func (x *proxy) hold(ctx context.Context, n int) (idle, error) {
 	if err != nil {
 		return idle{}, err
 	}
-	for _, c := range clients { // that they were held is part of the result
-		if err := c.trip(first.request(x.address), first.answer); err != nil {
-			return idle{}, fmt.Errorf("an idle connection was lost: %w", err)
+	for _, c := range clients { // the result is only valid if the proxy kept all connections open
+		if err := c.roundTrip(first.request(x.address), first.response); err != nil {
+			return idle{}, fmt.Errorf("the proxy closed an idle connection: %w", err)
 		}
 	}
 	return idle{
-		Proxy: x.name, Connections: len(clients), BeforeMiB: float64(before.memory) / mib, MemoryMiB: float64(after.memory) / mib,
+		Proxy: x.name, Connections: len(clients), BeforeMiB: float64(before.memory) / mib,
+		MemoryMiB:  float64(after.memory) / mib,
 		PerConnKiB: float64(after.memory-before.memory) / 1024 / float64(len(clients)),
 	}, nil
 }
 
-// openIdle opens n connections, sixteen at a time, with one request on each.
+// openIdle opens n connections, 16 at a time, and sends one request on each.
 func (x *proxy) openIdle(ctx context.Context, n int) ([]*client, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -87,14 +89,14 @@ func (x *proxy) openIdle(ctx context.Context, n int) ([]*client, error) {
 	var mu sync.Mutex
 	var open []*client
 	var openers sync.WaitGroup
-	places := make(chan struct{}, n)
+	tickets := make(chan struct{}, n)
 	for range n {
-		places <- struct{}{}
+		tickets <- struct{}{}
 	}
-	close(places)
+	close(tickets)
 	for range 16 {
 		openers.Go(func() {
-			for range places {
+			for range tickets {
 				if ctx.Err() != nil {
 					return
 				}
@@ -103,7 +105,7 @@ func (x *proxy) openIdle(ctx context.Context, n int) ([]*client, error) {
 					mu.Lock()
 					open = append(open, c)
 					mu.Unlock()
-					err = c.trip(request, first.answer)
+					err = c.roundTrip(request, first.response)
 				}
 				if err != nil {
 					cancel(err)

@@ -1,20 +1,20 @@
 //go:build linux
 
-// Command proxy measures tenfold beside nginx, HAProxy and Caddy as reverse proxies for HTTP/1.1, in one run:
+// Command proxy compares tenfold, nginx, HAProxy and Caddy as reverse proxies for HTTP/1.1, in one run:
 //
 //	go run ./bench/proxy
 //	go run ./bench/proxy --rounds 3 --cases small,16KiB --peers tenfold,nginx
-//	go run ./bench/proxy --tenfold old=/tmp/old --tenfold new=/tmp/new     # two builds beside each other
+//	go run ./bench/proxy --tenfold old=/tmp/old --tenfold new=/tmp/new     # compares two builds
 //	go run ./bench/proxy --idle 10000
 //
-// Each proxy is pinned to one core, and a backend that does next to nothing and the load generator share another one. The
-// proxies take turns: every round measures each of them once, so that a noisy moment of the machine hits all alike. The
-// figure that counts is the CPU time of the proxy's processes, user and system, per request: unlike throughput and latency,
-// it depends little on what else the machine does. Every proxy runs twice, with its access log off
-// and with a log to a file. The configurations are the *.conf files here; a proxy that is not installed is named as missing.
+// Each proxy is pinned to one core. The load generator and a very cheap backend share another core. Each round measures
+// every proxy once, so that other work on the machine affects all proxies alike. The main figure is the CPU time of the
+// proxy's processes, user and system, per request. It depends less on other work on the machine than throughput and
+// latency. Every proxy is measured without an access log and with one to a file. The configurations are the *.conf
+// files in this directory. The report names a proxy that is not installed as missing.
 //
-// The load is closed: so many connections, each sending its next request when the last one is answered. So the latencies
-// are those at saturation, and say nothing of a service at a moderate load.
+// The load is closed: each connection sends its next request when the last response has arrived. So the latencies are
+// those at saturation, and not those of a service at moderate load.
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 	"time"
 )
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	rounds  int
 	window  time.Duration
@@ -46,15 +46,16 @@ type options struct {
 
 func main() {
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each proxy is measured per case")
-	flag.DurationVar(&o.window, "window", 2*time.Second, "how long one measurement takes; wrk wants whole seconds")
-	flag.StringVar(&o.cases, "cases", "", "some of the cases: "+strings.Join(caseNames(), ",")+" (default all)")
-	flag.StringVar(&o.peers, "peers", "", "some of the proxies: tenfold,nginx,haproxy,caddy (default all)")
-	flag.StringVar(&o.logs, "logs", "off,on", "with access logs off, on, or both")
-	flag.Var(&o.tenfold, "tenfold", "[NAME=]FILE: a tenfold binary to measure; may be repeated (default: built from this source)")
-	flag.IntVar(&o.idle, "idle", 0, "measure memory with this many idle keep-alive connections, and nothing else")
-	flag.BoolVar(&o.json, "json", false, "print one JSON document in place of the table")
-	flag.BoolVar(&o.noWrk, "no-wrk", false, "use the built-in generator though wrk is installed")
+	flag.IntVar(&o.rounds, "rounds", 5, "measurements of each proxy per case")
+	flag.DurationVar(&o.window, "window", 2*time.Second, "duration of one measurement; wrk needs whole seconds")
+	flag.StringVar(&o.cases, "cases", "", "comma-separated cases: "+strings.Join(caseNames(), ",")+" (default all)")
+	flag.StringVar(&o.peers, "peers", "", "comma-separated proxies: tenfold,nginx,haproxy,caddy (default all)")
+	flag.StringVar(&o.logs, "logs", "off,on", "access logs: off, on or off,on")
+	flag.Var(&o.tenfold, "tenfold", "[NAME=]FILE: a tenfold binary to measure; may be repeated (default: built from "+
+		"this source)")
+	flag.IntVar(&o.idle, "idle", 0, "measure only the memory with this many idle keep-alive connections")
+	flag.BoolVar(&o.json, "json", false, "print one JSON document instead of the table")
+	flag.BoolVar(&o.noWrk, "no-wrk", false, "use the built-in generator even if wrk is installed")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -63,7 +64,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "proxy:", err)
 		proxyCore, otherCore = -1, -1
 	}
-	runtime.GOMAXPROCS(1) // the backend and the built-in generator have one core
+	runtime.GOMAXPROCS(1) // the backend and the built-in generator share one core
 	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "proxy:", err)
 		stop()
@@ -71,7 +72,7 @@ func main() {
 	}
 }
 
-// run is one benchmark: the results go to stdout, what happens meanwhile to stderr.
+// run makes one benchmark. It writes the results to stdout and its progress to stderr.
 func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	cases, err := chooseCases(o.cases)
 	if err != nil {
@@ -79,20 +80,20 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	}
 	for _, kind := range o.kindsOfLogging() {
 		if kind != "off" && kind != "on" {
-			return fmt.Errorf("--logs takes off, on or off,on, not %q", o.logs)
+			return fmt.Errorf("--logs %q: want off, on or off,on", o.logs)
 		}
 	}
 	if o.rounds < 1 || o.window <= 0 {
-		return errors.New("--rounds and --window must be positive")
+		return errors.New("--rounds and --window: want more than 0")
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.longest(len(cases)))
+	ctx, cancel := context.WithTimeout(ctx, o.timeout(len(cases)))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "bench-proxy-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // nginx started by root works as another user
+	if err := os.Chmod(dir, 0o755); err != nil { // the workers of nginx run as another user if root starts it
 		return err
 	}
 	back, err := startBackend()
@@ -101,15 +102,15 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	}
 	defer back.Close()
 	r := &report{Cores: coresText(), Window: o.window.String(), Rounds: o.rounds}
-	fleet, err := startProxies(ctx, o, dir, back.Addr(), r, stderr)
-	defer fleet.stop()
+	running, err := startProxies(ctx, o, dir, back.Addr(), r, stderr)
+	defer running.stop()
 	if err != nil {
 		return err
 	}
 	if o.idle > 0 {
-		err = r.measureIdle(ctx, o, fleet, stderr)
+		err = r.measureIdle(ctx, o, running, stderr)
 	} else {
-		err = r.measureLoad(ctx, o, cases, fleet, dir, stderr)
+		err = r.measureLoad(ctx, o, cases, running, dir, stderr)
 	}
 	if err != nil {
 		return err
@@ -120,8 +121,8 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	return r.writeTable(stdout)
 }
 
-// longest is a generous bound for a whole run: nothing here may hang a build.
-func (o options) longest(cases int) time.Duration {
+// timeout returns an upper bound for the whole run, so that a hanging proxy cannot block a CI build.
+func (o options) timeout(cases int) time.Duration {
 	if o.idle > 0 {
 		return 5 * time.Minute
 	}
@@ -129,7 +130,7 @@ func (o options) longest(cases int) time.Duration {
 	return 5*time.Minute + time.Duration((o.rounds+1)*cases*2*(4+len(o.tenfold)))*each
 }
 
-// builds is the --tenfold flag.
+// builds is the value of the flag --tenfold.
 type builds []build
 
 type build struct{ name, file string }

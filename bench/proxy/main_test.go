@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// TestLoad is a short run with whatever proxies are here, to keep the benchmark itself working. It says nothing on speed.
+// A short run with the installed proxies shows that the benchmark works. It does not measure speed.
 func TestLoad(t *testing.T) {
 	for name, o := range map[string]options{
 		"built-in generator": {rounds: 1, window: 100 * time.Millisecond, logs: "off,on"},
@@ -27,7 +27,8 @@ func TestLoad(t *testing.T) {
 				t.Skip("wrk is not installed")
 			}
 			r, text := runSmoke(t, o)
-			if !slices.ContainsFunc(r.Results, func(x result) bool { return x.Proxy == "tenfold" && x.Log && x.CPU.Median > 0 && x.Errors == 0 }) {
+			if !slices.ContainsFunc(r.Results,
+				func(x result) bool { return x.Proxy == "tenfold" && x.Log && x.CPU.Median > 0 && x.Errors == 0 }) {
 				t.Errorf("no measurement of tenfold without errors:\n%s", text)
 			}
 			t.Log(text)
@@ -37,13 +38,14 @@ func TestLoad(t *testing.T) {
 
 func TestIdle(t *testing.T) {
 	r, text := runSmoke(t, options{rounds: 1, window: time.Second, logs: "off", idle: 100})
-	if !slices.ContainsFunc(r.Idle, func(x idle) bool { return x.Proxy == "tenfold" && x.Connections == 100 && x.MemoryMiB > 1 }) {
+	if !slices.ContainsFunc(r.Idle,
+		func(x idle) bool { return x.Proxy == "tenfold" && x.Connections == 100 && x.MemoryMiB > 1 }) {
 		t.Errorf("no measurement of tenfold:\n%s", text)
 	}
 	t.Log(text)
 }
 
-// Every proxy that is not measured is named.
+// The report names every proxy that is not installed.
 func TestMissing(t *testing.T) {
 	bin := t.TempDir()
 	if taskset, err := exec.LookPath("taskset"); err == nil {
@@ -58,7 +60,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// runSmoke returns the report as a program and as a person reads it, and checks that no process is left.
+// runSmoke runs the benchmark and returns the report as a value and as text. It fails if a child process still runs.
 func runSmoke(t *testing.T, o options) (r report, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -76,7 +78,7 @@ func runSmoke(t *testing.T, o options) (r report, text string) {
 		t.Fatal(err)
 	}
 	if all, err := childrenOf(); err != nil || len(all[os.Getpid()]) > 0 {
-		t.Errorf("processes left behind: %v, %v", all[os.Getpid()], err)
+		t.Errorf("child processes still run: %v, %v", all[os.Getpid()], err)
 	}
 	return r, table.String()
 }

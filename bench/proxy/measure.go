@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// report is the whole outcome of a run.
+// report is the result of a run.
 type report struct {
 	Cores     string    `json:"cores"`
 	Generator string    `json:"generator,omitempty"`
 	Window    string    `json:"window"`
 	Rounds    int       `json:"rounds"`
 	Versions  []string  `json:"versions"`
-	Missing   []absence `json:"missing,omitempty"`
+	Missing   []missing `json:"missing,omitempty"`
 	Results   []result  `json:"results,omitempty"`
 	Idle      []idle    `json:"idle,omitempty"`
 }
 
-// result is one proxy in one case, over all rounds.
+// result is the result of one proxy in one case, over all rounds.
 type result struct {
 	Case      string  `json:"case"`
 	Proxy     string  `json:"proxy"`
 	Log       bool    `json:"log"`
 	CPU       spread  `json:"cpu_us_per_request"`
-	ToNginx   float64 `json:"ratio_to_nginx,omitempty"` // the median of the rounds' ratios; 0 without nginx
+	ToNginx   float64 `json:"ratio_to_nginx,omitempty"` // median of the ratios of all rounds; 0 without nginx
 	Rate      spread  `json:"requests_per_s"`
 	P50       spread  `json:"p50_ms"`
 	P99       spread  `json:"p99_ms"`
@@ -37,30 +37,32 @@ type result struct {
 	Errors    int     `json:"errors"` // in the worst round
 }
 
-// spread is a figure over all rounds.
+// spread is the distribution of a figure over all rounds.
 type spread struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 }
 
-// sample is one proxy in one case and round.
+// sample is the result of one proxy in one case and round.
 type sample struct {
 	cpu, rate, p50, p99, memory float64
 	errors                      int
 }
 
-func (r *report) measureLoad(ctx context.Context, o options, cases []load, fleet proxies, dir string, stderr io.Writer) error {
+// measureLoad measures all cases. In each round it measures one proxy after the other. A round 0 warms up.
+func (r *report) measureLoad(ctx context.Context, o options, cases []load, running proxies, dir string,
+	stderr io.Writer) error {
 	name, send, err := chooseGenerator(ctx, o, dir)
 	if err != nil {
 		return err
 	}
 	r.Generator = name
 	for _, c := range cases {
-		samples := make([][]*sample, len(fleet)) // nil where a round failed
+		samples := make([][]*sample, len(running)) // nil if a round failed
 		for round := range o.rounds + 1 {
 			fmt.Fprintf(stderr, "%s: round %d of %d\n", c.name, round, o.rounds)
-			for i, p := range fleet {
+			for i, p := range running {
 				s, err := p.measure(ctx, send, c, o.window)
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
@@ -68,17 +70,17 @@ func (r *report) measureLoad(ctx context.Context, o options, cases []load, fleet
 				if err != nil {
 					fmt.Fprintf(stderr, "measure %s, access log %s: %v\n", p.name, onOff(p.logs), err)
 				}
-				if round > 0 { // round 0 warms up
+				if round > 0 {
 					samples[i] = append(samples[i], s)
 				}
 			}
 		}
-		for i, p := range fleet {
+		for i, p := range running {
 			if !slices.ContainsFunc(samples[i], func(s *sample) bool { return s != nil }) {
-				r.Missing = append(r.Missing, absence{p.name, "answered nothing in case " + c.name})
+				r.Missing = append(r.Missing, missing{p.name, "no response in case " + c.name})
 				continue
 			}
-			r.Results = append(r.Results, newResult(c, p, samples[i], nginxSamples(fleet, samples, p.logs)))
+			r.Results = append(r.Results, newResult(c, p, samples[i], nginxSamples(running, samples, p.logs)))
 		}
 	}
 	return nil
@@ -91,7 +93,7 @@ func (x *proxy) measure(ctx context.Context, send generator, c load, window time
 	if err != nil {
 		return nil, err
 	}
-	seen, err := send(ctx, x.address, c, window)
+	got, err := send(ctx, x.address, c, window)
 	if err != nil {
 		return nil, err
 	}
@@ -99,32 +101,32 @@ func (x *proxy) measure(ctx context.Context, send generator, c load, window time
 	if err != nil {
 		return nil, err
 	}
-	if seen.requests == 0 {
-		return nil, fmt.Errorf("no request was answered, %d errors", seen.errors)
+	if got.requests == 0 {
+		return nil, fmt.Errorf("no response, %d errors", got.errors)
 	}
-	if err := x.emptyLog(); err != nil {
+	if err := x.truncateLog(); err != nil {
 		return nil, err
 	}
 	return &sample{
-		cpu:    float64(after.cpu-before.cpu) / float64(time.Microsecond) / float64(seen.requests),
-		rate:   float64(seen.requests) / seen.took.Seconds(),
-		p50:    float64(seen.p50) / float64(time.Millisecond),
-		p99:    float64(seen.p99) / float64(time.Millisecond),
+		cpu:    float64(after.cpu-before.cpu) / float64(time.Microsecond) / float64(got.requests),
+		rate:   float64(got.requests) / got.took.Seconds(),
+		p50:    float64(got.p50) / float64(time.Millisecond),
+		p99:    float64(got.p99) / float64(time.Millisecond),
 		memory: float64(after.memory) / (1 << 20),
-		errors: seen.errors,
+		errors: got.errors,
 	}, nil
 }
 
-// nginxSamples are nginx's, with the same kind of logging; nil without nginx.
-func nginxSamples(fleet proxies, samples [][]*sample, logs bool) []*sample {
-	i := slices.IndexFunc(fleet, func(p *proxy) bool { return p.name == "nginx" && p.logs == logs })
+// nginxSamples returns the samples of nginx with the same logging, or nil without nginx.
+func nginxSamples(running proxies, samples [][]*sample, logs bool) []*sample {
+	i := slices.IndexFunc(running, func(p *proxy) bool { return p.name == "nginx" && p.logs == logs })
 	if i < 0 {
 		return nil
 	}
 	return samples[i]
 }
 
-// newResult needs at least one sample that is not nil.
+// newResult summarises the samples of one proxy. At least one of them must not be nil.
 func newResult(c load, p *proxy, samples, nginx []*sample) result {
 	over := func(f func(*sample) float64) spread {
 		var values []float64
@@ -135,7 +137,7 @@ func newResult(c load, p *proxy, samples, nginx []*sample) result {
 		}
 		return spreadOf(values)
 	}
-	res := result{
+	r := result{
 		Case: c.name, Proxy: p.name, Log: p.logs,
 		CPU:       over(func(s *sample) float64 { return s.cpu }),
 		Rate:      over(func(s *sample) float64 { return s.rate }),
@@ -151,12 +153,12 @@ func newResult(c load, p *proxy, samples, nginx []*sample) result {
 		}
 	}
 	if len(ratios) > 0 {
-		res.ToNginx = spreadOf(ratios).Median
+		r.ToNginx = spreadOf(ratios).Median
 	}
-	return res
+	return r
 }
 
-// spreadOf needs at least one value.
+// spreadOf returns the spread of at least one value.
 func spreadOf(values []float64) spread {
 	slices.Sort(values)
 	n := len(values)

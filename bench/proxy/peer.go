@@ -19,16 +19,17 @@ import (
 //go:embed *.conf
 var configs embed.FS
 
-// peer is a kind of proxy that can be measured.
+// peer is a proxy that can be measured.
 type peer struct {
 	name    string
-	program string                                   // what to run: a name on PATH, or a file
-	config  string                                   // its template
-	args    func(config string, log string) []string // to run it in the foreground
+	program string                                   // name on PATH, or a file
+	config  string                                   // file name of the template
+	args    func(config string, log string) []string // arguments that run it in the foreground
 	version []string                                 // arguments that make it print its version
-	logsTo  int                                      // 1 or 2 when it can log only to that descriptor, 0 when to a file
+	logsTo  int                                      // 1 or 2 if it logs to that descriptor, 0 if it logs to a file
 }
 
+// allPeers returns the peers other than tenfold.
 func allPeers() []peer {
 	return []peer{
 		{name: "nginx", program: "nginx", config: "nginx.conf", version: []string{"-v"},
@@ -36,11 +37,14 @@ func allPeers() []peer {
 		{name: "haproxy", program: "haproxy", config: "haproxy.conf", version: []string{"-v"}, logsTo: 1,
 			args: func(config, _ string) []string { return []string{"-db", "-f", config} }},
 		{name: "caddy", program: "caddy", config: "caddy.conf", version: []string{"version"},
-			args: func(config, _ string) []string { return []string{"run", "--adapter", "caddyfile", "--config", config} }},
+			args: func(config, _ string) []string {
+				return []string{"run", "--adapter", "caddyfile", "--config",
+					config}
+			}},
 	}
 }
 
-// tenfoldPeer logs to standard error, as it does in production.
+// tenfoldPeer returns the peer of a build. It logs to standard error, as in production.
 func tenfoldPeer(b build) peer {
 	return peer{name: b.name, program: b.file, config: "tenfold.conf", version: []string{"version"}, logsTo: 2,
 		args: func(config, log string) []string {
@@ -48,15 +52,16 @@ func tenfoldPeer(b build) peer {
 		}}
 }
 
-// absence is a peer that could not be measured.
-type absence struct {
+// missing is a peer that could not be measured.
+type missing struct {
 	Proxy string `json:"proxy"`
 	Why   string `json:"why"`
 }
 
-// startProxies starts what is there, in both kinds of logging, and notes in r what is not. The fleet that it returns must be
-// stopped, also after an error.
-func startProxies(ctx context.Context, o options, dir, backend string, r *report, stderr io.Writer) (fleet proxies, err error) {
+// startProxies starts all installed peers, without and with an access log, and adds the others to r.Missing. The caller
+// must stop the returned proxies, also after an error.
+func startProxies(ctx context.Context, o options, dir, backend string, r *report, stderr io.Writer) (running proxies,
+	err error) {
 	peers, err := choosePeers(ctx, o, dir, stderr)
 	if err != nil {
 		return nil, err
@@ -64,7 +69,7 @@ func startProxies(ctx context.Context, o options, dir, backend string, r *report
 	for _, p := range peers {
 		program, err := exec.LookPath(p.program)
 		if err != nil {
-			r.Missing = append(r.Missing, absence{p.name, "not installed"})
+			r.Missing = append(r.Missing, missing{p.name, "not installed"})
 			continue
 		}
 		p.program = program
@@ -72,22 +77,23 @@ func startProxies(ctx context.Context, o options, dir, backend string, r *report
 		for _, logs := range o.kindsOfLogging() {
 			one, err := p.start(ctx, filepath.Join(dir, p.name+"-"+logs), backend, logs == "on")
 			if one != nil {
-				fleet = append(fleet, one)
+				running = append(running, one)
 			}
 			switch {
 			case err == nil:
 			case p.config == "tenfold.conf" || ctx.Err() != nil:
-				return fleet, err // without it there is nothing to measure
+				return running, err // a comparison without tenfold is useless
 			default:
 				one.stop()
-				fleet = fleet[:len(fleet)-1]
-				r.Missing = append(r.Missing, absence{p.name, err.Error()})
+				running = running[:len(running)-1]
+				r.Missing = append(r.Missing, missing{p.name, err.Error()})
 			}
 		}
 	}
-	return fleet, nil
+	return running, nil
 }
 
+// kindsOfLogging returns "off", "on" or both.
 func (o options) kindsOfLogging() []string {
 	if o.idle > 0 {
 		return []string{"off"}
@@ -95,7 +101,7 @@ func (o options) kindsOfLogging() []string {
 	return strings.Split(o.logs, ",")
 }
 
-// choosePeers are the peers that the flags ask for, tenfold first.
+// choosePeers returns the peers that the flags select, with tenfold first.
 func choosePeers(ctx context.Context, o options, dir string, stderr io.Writer) (peers []peer, err error) {
 	wanted := func(name string) bool { return o.peers == "" || slices.Contains(strings.Split(o.peers, ","), name) }
 	if wanted("tenfold") {
@@ -118,20 +124,23 @@ func choosePeers(ctx context.Context, o options, dir string, stderr io.Writer) (
 		}
 	}
 	if len(peers) == 0 {
-		return nil, fmt.Errorf("no proxy is called %q", o.peers)
+		return nil, fmt.Errorf("--peers %q: want some of tenfold,nginx,haproxy,caddy", o.peers)
 	}
 	return peers, nil
 }
 
+// buildTenfold builds the binary from this source.
 func buildTenfold(ctx context.Context, dir string) (file string, err error) {
 	file = filepath.Join(dir, "tenfold")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", file, "github.com/tenfold-go/tenfold/cmd/tenfold").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", file,
+		"github.com/tenfold-go/tenfold/cmd/tenfold").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build tenfold: %w\n%s", err, out)
 	}
 	return file, nil
 }
 
+// versionOf returns the first line of the version that the peer prints.
 func versionOf(ctx context.Context, p peer) string {
 	out, err := exec.CommandContext(ctx, p.program, p.version...).CombinedOutput()
 	if err != nil {
@@ -141,23 +150,23 @@ func versionOf(ctx context.Context, p peer) string {
 	return first
 }
 
-// settings are what the configuration templates can use.
+// settings are the values for the configuration templates.
 type settings struct {
 	Dir         string
 	Listen      string // host:port
 	Backend     string
-	Log         string // the access log, "" for none
-	Connections int    // how many the proxy may have to hold
-	Files       int    // descriptors it needs for them
+	Log         string // file of the access log; "" means no log
+	Connections int    // the most that the proxy has open at a time
+	Files       int    // file descriptors for these connections
 }
 
-// Port is that of Listen.
+// Port returns the port of Listen.
 func (s settings) Port() string {
 	_, port, _ := net.SplitHostPort(s.Listen)
 	return port
 }
 
-// write makes a configuration file in s.Dir.
+// write writes a configuration file to s.Dir and returns its name.
 func (s settings) write(name string) (string, error) {
 	text, err := template.ParseFS(configs, name)
 	if err != nil {
@@ -172,7 +181,7 @@ func (s settings) write(name string) (string, error) {
 	return file, text.Execute(f, s)
 }
 
-// freeAddress is a loopback address that nothing listens on at the moment.
+// freeAddress returns an unused loopback address.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -19,15 +19,16 @@ import (
 type proxy struct {
 	name    string
 	logs    bool
-	log     string // the access log; "" for none
+	log     string // file of the access log; "" means no log
 	address string
 	cmd     *exec.Cmd
-	exited  chan struct{} // closed when cmd has ended
-	output  string        // a file with what it printed
+	exited  chan struct{} // closed after cmd has ended
+	output  string        // file with the output of cmd
 }
 
 type proxies []*proxy
 
+// stop stops all proxies at the same time.
 func (all proxies) stop() {
 	for _, p := range all {
 		p.signal(syscall.SIGTERM)
@@ -37,7 +38,8 @@ func (all proxies) stop() {
 	}
 }
 
-// start runs the peer and returns when it answers. The proxy must be stopped also when there is an error.
+// start runs the peer and returns when it forwards requests. If the returned proxy is not nil, the caller must stop it,
+// also after an error.
 func (p peer) start(ctx context.Context, dir, backend string, logs bool) (*proxy, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -55,11 +57,12 @@ func (p peer) start(ctx context.Context, dir, backend string, logs bool) (*proxy
 	if err != nil {
 		return nil, err
 	}
-	x := &proxy{name: p.name, logs: logs, log: s.Log, address: address, exited: make(chan struct{}), output: filepath.Join(dir, "output")}
-	x.cmd = pinned(context.WithoutCancel(ctx), proxyCore, p.program, p.args(config, s.Log)...) // it ends with stop
+	x := &proxy{name: p.name, logs: logs, log: s.Log, address: address, exited: make(chan struct{}),
+		output: filepath.Join(dir, "output")}
+	x.cmd = pinned(context.WithoutCancel(ctx), proxyCore, p.program, p.args(config, s.Log)...) // stop ends it
 	x.cmd.Dir = dir
 	x.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // it goes when we go
+	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // it ends when this process ends
 	stdout, stderr := x.output, x.output
 	switch {
 	case logs && p.logsTo == 1:
@@ -67,15 +70,15 @@ func (p peer) start(ctx context.Context, dir, backend string, logs bool) (*proxy
 	case logs && p.logsTo == 2:
 		stderr = x.log
 	}
-	if err := x.begin(stdout, stderr); err != nil {
+	if err := x.startProcess(stdout, stderr); err != nil {
 		close(x.exited)
 		return x, fmt.Errorf("start %s: %w", p.name, err)
 	}
-	return x, x.awaitAnswer(ctx)
+	return x, x.awaitResponse(ctx)
 }
 
-// begin starts the process. Its output is appended to the files, which may be emptied meanwhile.
-func (x *proxy) begin(stdout, stderr string) (err error) {
+// startProcess starts the process. It opens the output files for appending, because truncateLog may truncate them.
+func (x *proxy) startProcess(stdout, stderr string) (err error) {
 	open := func(name string) *os.File {
 		f, openErr := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		err = errors.Join(err, openErr)
@@ -98,8 +101,8 @@ func (x *proxy) begin(stdout, stderr string) (err error) {
 	return nil
 }
 
-// awaitAnswer returns when the backend's answer comes through.
-func (x *proxy) awaitAnswer(ctx context.Context) error {
+// awaitResponse waits until a request through the proxy gets a response of the backend.
+func (x *proxy) awaitResponse(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
@@ -114,29 +117,29 @@ func (x *proxy) awaitAnswer(ctx context.Context) error {
 		}
 		select {
 		case <-x.exited:
-			return fmt.Errorf("%s ended at its start: %s", x.name, x.tail())
+			return fmt.Errorf("%s exited during its start: %s", x.name, x.lastOutput())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer (%w): %s", x.name, err, x.tail())
+			return fmt.Errorf("%s does not respond (%w): %s", x.name, err, x.lastOutput())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// tail is the end of what it printed.
-func (x *proxy) tail() string {
+// lastOutput returns the last three lines of the output.
+func (x *proxy) lastOutput() string {
 	b, _ := os.ReadFile(x.output)
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-3):], " / ")
 }
 
-// stop ends the process and all it has started: kindly, then at once.
+// stop ends the process and its children: with SIGTERM, and after 3 s with SIGKILL.
 func (x *proxy) stop() {
 	x.signal(syscall.SIGTERM)
 	select {
 	case <-x.exited:
 	case <-time.After(3 * time.Second):
 	}
-	x.signal(syscall.SIGKILL) // the group may outlive its leader
+	x.signal(syscall.SIGKILL) // children may still run after the process has exited
 	<-x.exited
 }
 
@@ -146,8 +149,8 @@ func (x *proxy) signal(s syscall.Signal) {
 	}
 }
 
-// emptyLog drops the access log, and complains when there is none to drop.
-func (x *proxy) emptyLog() error {
+// truncateLog empties the access log. It fails if the proxy should log and the log is empty.
+func (x *proxy) truncateLog() error {
 	if !x.logs {
 		return nil
 	}
@@ -156,7 +159,7 @@ func (x *proxy) emptyLog() error {
 		return err
 	}
 	if info.Size() == 0 {
-		return fmt.Errorf("%s has logged nothing to %s", x.name, x.log)
+		return fmt.Errorf("the access log of %s, %s, is empty", x.name, x.log)
 	}
 	return os.Truncate(x.log, 0)
 }

@@ -10,17 +10,20 @@ import (
 	"text/tabwriter"
 )
 
+// writeJSON writes the report as one JSON document.
 func (r *report) writeJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }
 
+// writeTable writes the report for people.
 func (r *report) writeTable(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", r.Cores)
 	if len(r.Results) > 0 {
-		fmt.Fprintf(&b, "generator: %s; median of %d rounds of %s, lowest and highest in brackets\n", r.Generator, r.Rounds, r.Window)
+		fmt.Fprintf(&b, "generator: %s; median of %d rounds of %s, lowest and highest in brackets\n", r.Generator,
+			r.Rounds, r.Window)
 	}
 	for _, v := range r.Versions {
 		fmt.Fprintf(&b, "%s\n", v)
@@ -34,6 +37,7 @@ func (r *report) writeTable(out io.Writer) error {
 	return err
 }
 
+// writeResults writes a table for each case.
 func (r *report) writeResults(b *strings.Builder) {
 	var t *tabwriter.Writer
 	for i, x := range r.Results {
@@ -49,7 +53,8 @@ func (r *report) writeResults(b *strings.Builder) {
 		if x.ToNginx > 0 {
 			ratio = fmt.Sprintf("%.2f", x.ToNginx)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%.1f [%.1f-%.1f]\t%s\t%.0f [%.0f-%.0f]\t%.2f\t%.2f\t%.1f\t%d\t\n", x.Proxy, onOff(x.Log), x.CPU.Median, x.CPU.Low, x.CPU.High,
+		fmt.Fprintf(t, "%s\t%s\t%.1f [%.1f-%.1f]\t%s\t%.0f [%.0f-%.0f]\t%.2f\t%.2f\t%.1f\t%d\t\n", x.Proxy,
+			onOff(x.Log), x.CPU.Median, x.CPU.Low, x.CPU.High,
 			ratio, x.Rate.Median, x.Rate.Low, x.Rate.High, x.P50.Median, x.P99.Median, x.MemoryMiB, x.Errors)
 	}
 	if t != nil {
@@ -64,6 +69,7 @@ func onOff(b bool) string {
 	return "off"
 }
 
+// caseText returns the name and the description of a case.
 func caseText(name string) string {
 	for _, c := range allCases() {
 		if c.name == name {
@@ -73,6 +79,7 @@ func caseText(name string) string {
 	return name
 }
 
+// writeIdle writes the table of idle connections.
 func (r *report) writeIdle(b *strings.Builder) {
 	if len(r.Idle) == 0 {
 		return

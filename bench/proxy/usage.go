@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what a proxy's processes have taken.
+// usage is the CPU time and memory of the processes of a proxy.
 type usage struct {
-	cpu    time.Duration // user and system, since they started
-	memory int64         // bytes that are resident; pages that several processes share are counted once
+	cpu    time.Duration // user and system, since the processes started
+	memory int64         // resident bytes; a page that several processes share counts once
 }
 
-// used sums up a process and its descendants.
+// used returns the usage of a process and its descendants.
 func used(pid int) (u usage, err error) {
 	children, err := childrenOf()
 	if err != nil {
@@ -39,7 +39,7 @@ func used(pid int) (u usage, err error) {
 	return u, nil
 }
 
-// childrenOf reads the tree of all processes.
+// childrenOf returns the children of every process.
 func childrenOf() (map[int][]int, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -47,7 +47,7 @@ func childrenOf() (map[int][]int, error) {
 	}
 	children := map[int][]int{}
 	for _, name := range stats {
-		b, _ := os.ReadFile(name) // nothing when it has ended meanwhile
+		b, _ := os.ReadFile(name) // empty if the process has ended
 		if id, parent, ok := parseStat(b); ok {
 			children[parent] = append(children[parent], id)
 		}
@@ -55,7 +55,8 @@ func childrenOf() (map[int][]int, error) {
 	return children, nil
 }
 
-// parseStat reads the beginning of a /proc/PID/stat. The program's name, in parentheses, may have anything in it.
+// parseStat reads the pid and the parent of a /proc/PID/stat. The name of the program is in parentheses and may contain
+// any character.
 func parseStat(b []byte) (pid, parent int, ok bool) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 0 || end < open {
@@ -70,8 +71,8 @@ func parseStat(b []byte) (pid, parent int, ok bool) {
 	return pid, parent, err1 == nil && err2 == nil
 }
 
-// cpuTime is the user and system time of all threads that a process has had. Its clock is that of
-// clock_getcpuclockid(3), because /proc/PID/stat has only hundredths of seconds.
+// cpuTime returns the user and system time of all threads of a process, with those that have ended. It reads the clock
+// of clock_getcpuclockid(3), because /proc/PID/stat has a resolution of 10 ms.
 func cpuTime(pid int) (time.Duration, error) {
 	const sched = 2 // CPUCLOCK_SCHED
 	var t unix.Timespec
@@ -81,7 +82,8 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// resident is a process's share of the memory: its proportional set size, or its resident one where that is not told.
+// resident returns the proportional set size of a process, or the resident set size if the kernel does not report the
+// former.
 func resident(pid int) int64 {
 	for _, try := range [][2]string{{"smaps_rollup", "Pss:"}, {"status", "VmRSS:"}} {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, try[0]))

@@ -1,4 +1,4 @@
--- Prints what the benchmark reads: requests, errors, bytes, and in microseconds: duration, median and 99th percentile.
+-- Prints for the benchmark: requests, errors, bytes; duration, median and 99th percentile in microseconds.
 local body = tonumber(os.getenv("BENCH_BODY"))
 if body > 0 then
   wrk.method = "POST"
