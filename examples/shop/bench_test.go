@@ -13,8 +13,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// BenchmarkShop measures what one node's own work costs, without network and without waiting for payments: in memory, with
-// shared state, and with shared state whose catalog is read from the database each time. The share of Redis is not in it.
+// BenchmarkShop measures the CPU cost of one node, without network and payments: in memory, with shared state, and with shared state
+// but without the cache of the catalog. The CPU time of Redis is not included.
 func BenchmarkShop(b *testing.B) {
 	for _, kind := range []string{"memory", "shared", "uncached"} {
 		state := OpenMemory()
@@ -85,7 +85,7 @@ func BenchmarkShop(b *testing.B) {
 	}
 }
 
-// perCPU reports how many rounds a second of this process's CPU is good for.
+// perCPU reports the rounds per CPU second of this process.
 func perCPU(b *testing.B) func() {
 	begun := cpu()
 	return func() { b.ReportMetric(float64(b.N)/(cpu()-begun).Seconds(), "per-cpu-s") }
@@ -93,6 +93,6 @@ func perCPU(b *testing.B) func() {
 
 func cpu() time.Duration {
 	var used syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &used) // fails for no process's own
+	syscall.Getrusage(syscall.RUSAGE_SELF, &used) // does not fail for the own process
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

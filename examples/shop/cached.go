@@ -25,7 +25,7 @@ const (
 // While Redis is down, each node asks the database once at a time for each key. A cache runs at most databaseReaders queries
 // at once, ten times as many wait, and further reads are refused. New prices are not confirmed in that time.
 type caches struct {
-	catalog  *cache.Cache[string, []Product] // by category; "" is all of it
+	catalog  *cache.Cache[string, []Product] // by category; "" stands for all categories
 	profiles *cache.Cache[string, Profile]   // by user
 	stock    *cache.Cache[string, int]       // by product
 }
@@ -53,7 +53,7 @@ func newCaches(client rueidis.Client, db *database, version string, log *slog.Lo
 func cacheOptions[V any](age time.Duration, version string, log *slog.Logger) *cache.Options[string, V] {
 	return &cache.Options[string, V]{
 		TTL:      age,
-		Stale:    -1, // nothing is served past its age
+		Stale:    -1, // no value is served after its age
 		MaxLoads: databaseReaders,
 		Version:  version,
 		Log:      log,

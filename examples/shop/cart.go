@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Cart is what a visitor is about to order, at today's prices.
+// Cart is what a visitor is about to order, at current prices.
 type Cart struct {
 	Lines      []Line `json:"lines"` // by name
 	TotalCents int64  `json:"total_cents"`
@@ -31,21 +31,21 @@ type Line struct {
 const (
 	maxCartLines = 50
 	maxQuantity  = 1000
-	cartLife     = 30 * 24 * time.Hour // a cart that nobody touches for so long is thrown away
+	cartLife     = 30 * 24 * time.Hour // a cart without a change for this long is deleted
 )
 
-// Carts keeps quantities by owner and product. Its changes are operations, not states, so that those of several nodes add
-// up. One with the id of an operation that was done before changes nothing; with "" every call counts.
+// Carts stores quantities by owner and product. Changes are operations, not states, so concurrent changes of several nodes add
+// up. An operation with the id of an earlier one changes nothing. With the id "" every call counts.
 type Carts interface {
-	// Quantities returns what is in a cart, by product. An owner without a cart has an empty one.
+	// Quantities returns what is in a cart, by product. An owner without a cart has an empty cart.
 	Quantities(ctx context.Context, owner string) (map[string]int, error)
 	// Add puts n more of a product into a cart, or returns ErrCartFull and changes nothing.
 	Add(ctx context.Context, owner, product string, n int, op string) error
 	// Remove takes a product out of a cart. It is no error when it was not in it.
 	Remove(ctx context.Context, owner, product, op string) error
-	// Merge moves all of a guest's cart into another one: quantities add up, what has no room is left out.
+	// Merge moves a guest's cart into another one. Quantities add up. Products above the limits are dropped.
 	Merge(ctx context.Context, owner, guest string) error
-	// Take takes what was bought out of a cart, once per order. What was added meanwhile stays.
+	// Take removes the bought quantities from a cart, once per order. Later additions stay.
 	Take(ctx context.Context, owner string, bought map[string]int, order string) error
 }
 
@@ -96,7 +96,7 @@ func (s *Shop) addItem(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Shop) removeItem(w http.ResponseWriter, r *http.Request) error {
 	product := r.PathValue("product")
-	if !validProductID.MatchString(product) { // but it may be one that is no longer sold
+	if !validProductID.MatchString(product) { // a product that is no longer sold is accepted
 		return fmt.Errorf("product %q: %w", product, ErrNotFound)
 	}
 	op, err := idempotencyKey(r)
@@ -123,7 +123,7 @@ func (s *Shop) writeCart(w http.ResponseWriter, r *http.Request, owner string) e
 	return writeJSON(w, http.StatusOK, cart)
 }
 
-// cart prices a cart. The owner "" has an empty one.
+// cart returns a cart with prices. The owner "" has an empty cart.
 func (s *Shop) cart(ctx context.Context, owner string) (Cart, error) {
 	cart := Cart{Lines: []Line{}}
 	if owner == "" {
@@ -156,7 +156,7 @@ var validCartToken = regexp.MustCompile(`^[A-Z2-7]{26}$`) // what rand.Text retu
 func guestCart(token string) string   { return "guest:" + token }
 func customerCart(user string) string { return "user:" + user }
 
-// cartOwner names the cart of a request: the customer's, else that of the guest's cookie, else "".
+// cartOwner returns the owner of the cart of a request: the customer, else the guest of the cookie, else "".
 func (s *Shop) cartOwner(r *http.Request) (string, error) {
 	customer, err := s.visitor(r)
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Shop) cartOwner(r *http.Request) (string, error) {
 	return s.cartOf(r, customer)
 }
 
-// cartOf is cartOwner for who is known already. A customer's cart takes in what this browser has put into a guest's.
+// cartOf is cartOwner for a known customer. It merges the guest's cart of this browser into the customer's.
 func (s *Shop) cartOf(r *http.Request, c *customer) (string, error) {
 	guest := guestToken(r)
 	switch {
@@ -186,16 +186,16 @@ func guestToken(r *http.Request) string {
 	return ""
 }
 
-// lateAdds is how long a guest's cart is looked at after the login: what this browser was still adding then is not lost.
-const lateAdds = time.Minute
+// guestGrace is how long the guest's cart is still merged after the login, so that concurrent additions of this browser are not lost.
+const guestGrace = time.Minute
 
-// adoptCart takes the guest's cart along at login. A login that dies half-way may be repeated: the cart moves once.
+// adoptCart merges the guest's cart at login. A login that failed half-way may be repeated: the cart is merged once.
 func (s *Shop) adoptCart(w http.ResponseWriter, r *http.Request, c customer) error {
 	if _, err := s.cartOf(r, &c); err != nil {
 		return fmt.Errorf("adopt cart: %w", err)
 	}
 	if guest := guestToken(r); guest != "" {
-		setCookie(w, r, cartCookie, guest, lateAdds)
+		setCookie(w, r, cartCookie, guest, guestGrace)
 	}
 	return nil
 }

@@ -17,18 +17,18 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// database is one SQLite file, which any number of processes of one machine may share. Only one connection in all of
-// them writes at a time: the writers of this process wait for each other here, which is fair and quick, and only then
-// for those of other processes, by polling the file's lock.
+// database is one SQLite file, which any number of processes of one machine may share. Only one connection of all processes writes at a
+// time. The writers of this process wait for each other in the pool, which is fair and fast. Then they wait for other
+// processes by polling the lock of the file.
 type database struct {
 	read  *sql.DB
 	write *sql.DB
 }
 
-// busyTimeout is how long a statement waits for another process's lock.
+// busyTimeout is how long a statement waits for the lock of another process.
 const busyTimeout = 5 * time.Second
 
-// databaseReaders is how many reads run at once in this process.
+// databaseReaders is the number of concurrent reads of this process.
 const databaseReaders = 8
 
 //go:embed schema.sql
@@ -37,13 +37,13 @@ var schema string
 //go:embed schema2.sql
 var schema2 string
 
-// migrations lead from an empty file to today's schema. The file's user_version is how many of them it has had.
+// migrations lead from an empty file to the current schema. user_version of the file is the number of applied migrations.
 var migrations = []string{schema, schema2 + idempotency.Schema(idempotency.SQLite)}
 
 func openDatabase(ctx context.Context, file string) (*database, error) {
 	db := &database{}
 	var err error
-	db.write, err = openSQLite(file, "synchronous(full)", "foreign_keys(on)") // an order that was answered is on the disk
+	db.write, err = openSQLite(file, "synchronous(full)", "foreign_keys(on)") // a confirmed order is on the disk
 	if err == nil {
 		db.write.SetMaxOpenConns(1)
 		err = db.switchToWAL(ctx)
@@ -65,14 +65,14 @@ func openDatabase(ctx context.Context, file string) (*database, error) {
 func openSQLite(file string, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{
 		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds())}, pragmas...),
-		"_txlock": {"immediate"}, // a transaction that will write waits at its start
+		"_txlock": {"immediate"}, // a writing transaction waits for the lock at its start
 	}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: query.Encode()}
 	return sql.Open("sqlite", dsn.String())
 }
 
-// switchToWAL makes readers and a writer work side by side; the file remembers it. For this one statement SQLite does not
-// wait while another node does the same, so it is tried again.
+// switchToWAL lets readers work at the same time as a writer. The file keeps this mode. SQLite does not wait for the lock in this one
+// statement, so it is repeated while another node runs it.
 func (db *database) switchToWAL(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
 	defer cancel()
@@ -96,7 +96,7 @@ func isBusy(err error) bool {
 	return ok && e.Code()&primaryCode == sqlite3.SQLITE_BUSY
 }
 
-// migrate brings the file up to date, in one transaction, which other nodes that start at the same time wait for.
+// migrate applies the missing migrations in one transaction. Other nodes that start at the same time wait for it.
 func (db *database) migrate(ctx context.Context) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -108,7 +108,7 @@ func (db *database) migrate(ctx context.Context) error {
 		return err
 	}
 	if version > len(migrations) {
-		return fmt.Errorf("its schema has version %d, this program knows %d", version, len(migrations))
+		return fmt.Errorf("the schema has version %d, this program supports version %d", version, len(migrations))
 	}
 	for _, statements := range migrations[version:] {
 		if _, err := tx.ExecContext(ctx, statements); err != nil {

@@ -17,13 +17,13 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// eachState runs a test over both states. What it calls open for is one node's view of the state.
+// eachState runs a test with both kinds of state. Each call of open returns the view of one node.
 func eachState(t *testing.T, test func(t *testing.T, state *State)) {
 	t.Run("memory", func(t *testing.T) { test(t, OpenMemory()) })
 	t.Run("shared", func(t *testing.T) { test(t, openShared(t, t.TempDir(), redistest.Start(t))) })
 }
 
-// openShared opens one node's view of the state that is kept in dir and redis.
+// openShared opens the shared state in dir and redis for one node.
 func openShared(t testing.TB, dir string, redis *redistest.Server) *State {
 	t.Helper()
 	state, err := OpenShared(t.Context(), filepath.Join(dir, "shop.db"), redis.URL(), nil)
@@ -42,12 +42,12 @@ func openShared(t testing.TB, dir string, redis *redistest.Server) *State {
 	return state
 }
 
-// waitLimit bounds every wait of the tests; none is expected to come near it.
+// waitLimit limits every wait of the tests. It is much longer than any wait takes.
 const waitLimit = 30 * time.Second
 
 const testPassword = "correct horse"
 
-// startShop serves a node over a state and returns its address. Zero options are those of a quick shop.
+// startShop serves a node with a state and returns its address. Zero options are for fast tests.
 func startShop(t *testing.T, state *State, o Options) string {
 	t.Helper()
 	o.PasswordCost = 4
@@ -67,7 +67,7 @@ func startShop(t *testing.T, state *State, o Options) string {
 type visitor struct {
 	t     *testing.T
 	http  *http.Client
-	node  string // where the next request goes; cookies go with it
+	node  string // the node of the next request; cookies are kept
 	token string
 }
 
@@ -76,14 +76,14 @@ func visit(t *testing.T, node string) *visitor {
 	return &visitor{t: t, http: &http.Client{Jar: jar}, node: node}
 }
 
-// answer is a response that was read.
+// answer is a response with its body.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// do sends a request with a JSON body, "" for none, and further headers as "Name: value".
+// do sends a request with a JSON body ("" for no body) and more headers as "Name: value".
 func (v *visitor) do(method, path, body string, headers ...string) answer {
 	v.t.Helper()
 	a, err := v.try(method, path, body, headers...)
@@ -117,7 +117,7 @@ func (v *visitor) try(method, path, body string, headers ...string) (answer, err
 	return answer{res.StatusCode, res.Header, string(text)}, err
 }
 
-// insist is try for as long as the answer says that the same request may be sent again.
+// insist repeats try while the response has Retry-After.
 func (v *visitor) insist(method, path, body string, headers ...string) (a answer, err error) {
 	for begun := time.Now(); time.Since(begun) < waitLimit; time.Sleep(50 * time.Millisecond) {
 		if a, err = v.try(method, path, body, headers...); err != nil || a.header.Get("Retry-After") == "" {
@@ -127,7 +127,7 @@ func (v *visitor) insist(method, path, body string, headers ...string) (a answer
 	return a, fmt.Errorf("not within %v: another answer than %d %s", waitLimit, a.status, a.body)
 }
 
-// want is do for a request whose answer must have this status. It reads the answer's JSON into result unless that is nil.
+// want is do for a request whose response must have this status. It decodes the JSON of the response into result, unless that is nil.
 func (v *visitor) want(status int, result any, method, path, body string, headers ...string) answer {
 	v.t.Helper()
 	a := v.do(method, path, body, headers...)
@@ -151,7 +151,7 @@ func credentialsJSON(name string) string {
 	return `{"name": "` + name + `", "password": "` + testPassword + `"}`
 }
 
-// eventually tries until it works or the test's time is up.
+// eventually repeats a check until it succeeds or waitLimit has passed.
 func eventually(t *testing.T, what string, works func() bool) {
 	t.Helper()
 	limit := time.After(waitLimit)

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// alive says that the process answers, and nothing of what it depends on: restarting it would not mend a database.
+// alive reports that the process responds. It does not check dependencies: a restart would not repair a database.
 func alive(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") }
 
-// readyWait is how long a dependency may take to answer: less than the second that most probes wait.
+// readyWait is how long a dependency may take to respond. Most probes wait for a second.
 const readyWait = 800 * time.Millisecond
 
-// ready says whether this node can serve customers now, and if not, which dependency is missing.
+// ready reports whether this node can serve customers, and if not, which dependency is missing.
 func (s *Shop) ready(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyWait)
 	defer cancel()

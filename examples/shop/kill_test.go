@@ -17,13 +17,13 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// mortal is a step of an order at which its process kills itself, as kill -9 would; "" for none.
+// mortal is the step of an order at which the process sends itself SIGKILL; "" for no step.
 type mortal string
 
 func (m mortal) at(step mortal) {
 	if m == step {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // the signal is on its way
+		select {} // wait for the signal
 	}
 }
 
@@ -60,7 +60,7 @@ func (m mortalCarts) Take(ctx context.Context, owner string, bought map[string]i
 	return err
 }
 
-// books is a payment provider whose books are a file, one line per call.
+// books is a payment provider that writes one line per call to a file.
 type books struct {
 	file string
 	mortal
@@ -77,7 +77,7 @@ func (b books) Charge(_ context.Context, reference string, cents int64) error {
 	return err
 }
 
-// charged returns the cents by reference: as any provider, this one charges a reference once.
+// charged returns the cents by reference. A reference is charged once.
 func (b books) charged(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(b.file)
@@ -95,7 +95,7 @@ func (b books) charged(t *testing.T) map[string]string {
 	return charged
 }
 
-// serveUntil is a process whose shop ends at a step of its first order.
+// serveUntil runs a process whose shop kills itself at a step of its first order.
 func serveUntil(ctx context.Context, step mortal) error {
 	state, err := OpenShared(ctx, os.Getenv("SHOP_DB"), os.Getenv("REDIS_URL"), nil)
 	if err != nil {
@@ -114,8 +114,8 @@ func serveUntil(ctx context.Context, step mortal) error {
 	return s.serve(ctx, listener, time.Second)
 }
 
-// A node dies at each step of an order, and its customer tries again, on two other nodes at once: one order, one charge, one
-// answer; and what was put into the cart meanwhile stays there.
+// A node is killed at each step of an order, and the customer retries on two other nodes concurrently. There is one order, one charge
+// and one response. Products that were added in between stay in the cart.
 func TestKilledAtEachStepOfAnOrder(t *testing.T) {
 	t.Setenv("REDIS_URL", redistest.Start(t).URL())
 	t.Setenv("SHOP_DB", filepath.Join(t.TempDir(), "shop.db"))
@@ -141,7 +141,7 @@ func TestKilledAtEachStepOfAnOrder(t *testing.T) {
 
 			v.node = nodes[0]
 			left, first := "[]", 1
-			if step != "the key is claimed" { // else nothing has happened: the order is that of the retry
+			if step != "the key is claimed" { // otherwise nothing was written, and the order is that of the retry
 				v.want(http.StatusOK, nil, "POST", "/api/cart/items", `{"product": "clips", "quantity": 3}`)
 				left, first = "[{clips Brass Clips 3 720 2160}]", 0
 			}
@@ -164,8 +164,8 @@ func TestKilledAtEachStepOfAnOrder(t *testing.T) {
 	}
 }
 
-// orderInParallel sends many duplicates of one order to all nodes at once. All answers must be the same order, and so many of
-// them the first.
+// orderInParallel sends many concurrent duplicates of one order to all nodes. All responses must be the same order, and the given
+// number of them must not be replays.
 func orderInParallel(t *testing.T, v *visitor, nodes []string, first int) (order Order) {
 	t.Helper()
 	const twins = 30

@@ -5,16 +5,16 @@ import (
 	"net/http"
 )
 
-// Logins remembers who is logged in in which browser, by a cookie. Programs need none of it: they send their token with each
+// Logins stores which customer is logged in in which browser, by a cookie. Programs do not use it: they send their token with each
 // request.
 type Logins interface {
-	// Middleware is what the requests of the other methods have to come through.
+	// Middleware wraps the handlers that use the other methods.
 	Middleware(http.Handler) http.Handler
-	// Of returns who is logged in, nil for a guest. A store that does not answer is ErrUnavailable, never a guest.
+	// Of returns the customer who is logged in, or nil for a guest. When the store does not respond, the error is ErrUnavailable.
 	Of(*http.Request) (*customer, error)
-	// Begin logs a customer in, under a new cookie: who knew the one before has nothing of it.
+	// Begin logs a customer in with a new cookie. The former cookie gives no access to the login.
 	Begin(http.ResponseWriter, *http.Request, customer) error
-	// End logs this browser out, also for who has copied its cookie.
+	// End logs this browser out. A copy of its cookie becomes invalid, too.
 	End(http.ResponseWriter, *http.Request) error
 	// EndAll logs a customer out in every browser.
 	EndAll(ctx context.Context, id string) error
@@ -23,7 +23,7 @@ type Logins interface {
 // loginCookie is the name of the cookie; with HTTPS and shared state it gets the prefix "__Host-".
 const loginCookie = "shop_session"
 
-// logout ends the login of this browser. A token that was given to a program is good until it expires.
+// logout ends the login of this browser. The token of a program stays valid until it expires.
 func (s *Shop) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := s.state.Logins.End(w, r); err != nil {
 		return err
@@ -32,7 +32,7 @@ func (s *Shop) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// logoutEverywhere is for who lost a phone: all browsers of the customer are logged out, this one too.
+// logoutEverywhere logs out all browsers of the customer, including this one.
 func (s *Shop) logoutEverywhere(w http.ResponseWriter, r *http.Request) error {
 	customer, err := s.customer(r)
 	if err != nil {

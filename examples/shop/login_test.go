@@ -8,7 +8,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// cookieOf returns the login cookie of an answer as a request sends it, as somebody would who copied it.
+// cookieOf returns the login cookie of a response in the form of a request, as for a copied cookie.
 func cookieOf(t *testing.T, a answer) string {
 	t.Helper()
 	for _, line := range a.header.Values("Set-Cookie") {
@@ -72,7 +72,7 @@ func TestLogoutOnOneNodeHoldsOnAll(t *testing.T) {
 	visit(t, one).want(http.StatusUnauthorized, nil, "GET", "/api/orders", "", copied)
 }
 
-// Who is logged in is not known while Redis is down. That must not look like a logout.
+// While Redis is down, a visitor with a login must not look logged out.
 func TestNobodyIsLoggedOutWhileRedisIsDown(t *testing.T) {
 	redis := redistest.Start(t)
 	v := visit(t, startShop(t, openShared(t, t.TempDir(), redis), Options{}))

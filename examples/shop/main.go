@@ -16,16 +16,16 @@ import (
 
 // Exit codes.
 const (
-	exitError = 1 // it was tried and did not work
+	exitError = 1 // the command failed
 	exitUsage = 2 // the command line is wrong; nothing was started
 )
 
 type commandLine struct {
-	Serve serveCmd `cmd:"" help:"Serve the shop over HTTP until SIGTERM, then finish what has begun."`
+	Serve serveCmd `cmd:"" help:"Serve the shop over HTTP until SIGTERM, then finish the requests in flight."`
 }
 
-// Main is the whole program as a function: arguments in, exit code out. It ends when ctx does, after the requests that
-// have begun. Flags that are not given are read from the environment.
+// Main is the whole program as a function: arguments in, exit code out. It ends when ctx ends, after the
+// requests in flight. Flags that are not given are read from the environment.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c commandLine
 	exited := -1
@@ -48,7 +48,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return report(stderr, parsed.Run(slog.New(slog.NewTextHandler(stderr, nil))))
 }
 
-// report says what went wrong and returns the exit code.
+// report prints an error and returns the exit code.
 func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
@@ -61,7 +61,7 @@ func report(w io.Writer, err error) int {
 	return exitError
 }
 
-// hinted is an error and what to do about it.
+// hinted is an error with a hint and an exit code.
 type hinted struct {
 	error
 	hint string
@@ -70,15 +70,15 @@ type hinted struct {
 
 func (h *hinted) Unwrap() error { return h.error }
 
-// defaultPassword is the demo admin's. Whoever reads this file knows it.
+// defaultPassword is the password of the demo admin. It is public.
 const defaultPassword = "fold-it-twice"
 
-// serveCmd is the verb. Its fields are the manual of its flags.
+// serveCmd is the verb serve. Its fields document its flags.
 type serveCmd struct {
 	Host  string `env:"HOST" default:"127.0.0.1" help:"Address to listen on."`
 	Port  int    `env:"PORT" default:"8080" help:"Port to listen on, 0 for any."`
 	Node  string `env:"TENFOLD_NODE" help:"Name of this copy, shown on its pages; default HOST:PORT."`
-	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared by all nodes, or memory of this one, lost with it."`
+	State string `env:"SHOP_STATE" enum:"shared,memory" default:"shared" help:"Where state is kept: shared by all nodes, or in the memory of this node, where it is lost with the node."`
 	DB    string `env:"SHOP_DB" name:"db" default:"shop.db" help:"SQLite file of the shared state."`
 	Redis string `env:"REDIS_URL" help:"Redis URL of the shared state."`
 
@@ -89,7 +89,7 @@ type serveCmd struct {
 	AdminPassword string        `env:"SHOP_ADMIN_PASSWORD" default:"${password}" help:"Password of that admin."`
 
 	PaymentLatency time.Duration `env:"SHOP_PAYMENT_LATENCY" default:"150ms" help:"How long the simulated payment provider takes."`
-	PaymentLimit   int           `env:"SHOP_PAYMENT_LIMIT" default:"0" help:"Payments that this node makes at once, 0 for any number."`
+	PaymentLimit   int           `env:"SHOP_PAYMENT_LIMIT" default:"0" help:"Payments that this node makes at the same time, 0 for any number."`
 	Drain          time.Duration `env:"SHOP_DRAIN" default:"30s" help:"How long requests may take to finish after SIGTERM."`
 }
 
@@ -126,7 +126,7 @@ func (c *serveCmd) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("shop is open", "url", "http://"+listener.Addr().String()+"/", "node", shop.node, "state", c.State)
 
-	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // it ends after the last request
+	background, stop := context.WithCancel(context.WithoutCancel(ctx)) // ends after the last request
 	running := make(chan error, 1)
 	go func() { running <- state.Run(background) }()
 	err = shop.serve(ctx, listener, c.Drain)
@@ -139,8 +139,8 @@ func (c *serveCmd) openState(ctx context.Context, log *slog.Logger) (*State, err
 		return OpenMemory(), nil
 	}
 	if c.Redis == "" {
-		return nil, &hinted{errors.New("shared state needs Redis, and REDIS_URL is not set"),
-			"REDIS_URL=redis://127.0.0.1:6379 shop serve, or --state memory for a single node that forgets", exitUsage}
+		return nil, &hinted{errors.New("shared state needs Redis, but REDIS_URL is not set"),
+			"REDIS_URL=redis://127.0.0.1:6379 shop serve, or --state memory for a single node without persistent state", exitUsage}
 	}
 	return OpenShared(ctx, c.DB, c.Redis, log)
 }
@@ -170,19 +170,19 @@ func (c *serveCmd) openShop(ctx context.Context, state *State, address string, l
 		return nil, fmt.Errorf("add admin %q: %w", c.Admin, err)
 	}
 	if c.AdminPassword == defaultPassword {
-		log.Warn("the admin may have the demo password", "admin", c.Admin)
+		log.Warn("the admin may have the public demo password", "admin", c.Admin)
 	}
 	return shop, nil
 }
 
-// serve answers on a listener until ctx ends, then for at most drain more while requests finish.
+// serve handles requests on a listener until ctx ends, and then waits at most drain for requests in flight.
 func (s *Shop) serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	server := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute, // longer than a gateway keeps its idle connections: it ends them
+		IdleTimeout:       2 * time.Minute, // longer than the idle timeout of a gateway, so that the gateway closes idle connections
 		MaxHeaderBytes:    32 << 10,
 		ConnState:         s.metrics.countConnection,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
@@ -195,9 +195,9 @@ func (s *Shop) serve(ctx context.Context, listener net.Listener, drain time.Dura
 	case <-ctx.Done():
 	}
 	s.log.Info("shop is closing")
-	patience, cancel := context.WithTimeout(context.Background(), drain)
+	timeout, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
-	if err := server.Shutdown(patience); err != nil {
+	if err := server.Shutdown(timeout); err != nil {
 		server.Close()
 		return fmt.Errorf("requests were still running %v after the signal: %w", drain, err)
 	}

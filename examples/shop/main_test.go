@@ -20,12 +20,12 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// TestMain lets the test binary be the shop itself, so that tests can start it as a process and kill it.
+// TestMain lets the test binary run as the shop, so that tests can start it as a process and kill it.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_THE_SHOP") == "" {
 		os.Exit(m.Run())
 	}
-	go func() { // a shop does not outlive its test, however that ends
+	go func() { // the shop ends with its test, however that ends
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(exitError)
 	}()
@@ -38,14 +38,14 @@ func TestMain(m *testing.M) {
 	os.Exit(Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// process is a shop in a process of its own.
+// process is a shop in another process.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	stderr io.Reader
 }
 
-// startProcess starts "shop serve" with further flags.
+// startProcess starts "shop serve" with more flags.
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t}
@@ -72,7 +72,7 @@ func startProcess(t *testing.T, args ...string) *process {
 
 var openLine = regexp.MustCompile(`msg="shop is open" url=(\S+)/ `)
 
-// url waits until the shop is open. It is called once.
+// url waits until the shop listens. It is called once.
 func (p *process) url() string {
 	p.t.Helper()
 	lines := bufio.NewScanner(p.stderr)
@@ -99,7 +99,7 @@ func TestProcessesShareOneShopAndSurviveAKill(t *testing.T) {
 	start := func(latency string) *process {
 		return startProcess(t, "--db", db, "--redis", redis.URL(), "--payment-latency", latency)
 	}
-	one, two, slow := start("0s"), start("0s"), start("1h") // all at once, on a file that is not there; slow dies in a payment
+	one, two, slow := start("0s"), start("0s"), start("1h") // concurrently, on a new file; slow is killed during a payment
 	urls := []string{one.url(), two.url(), slow.url()}
 
 	v := visit(t, urls[0])
@@ -141,7 +141,7 @@ func TestProcessesShareOneShopAndSurviveAKill(t *testing.T) {
 	}
 }
 
-// openServer serves a shop on a port of its own, as the program does, until stop is called; then it sends its error.
+// openServer serves a shop on a free port, like the program, until stop is called. Then it sends the error of serve.
 func openServer(t *testing.T, payments Payments, drain time.Duration) (url string, stop func(), ended <-chan error) {
 	t.Helper()
 	s, err := New(OpenMemory(), Options{PasswordCost: 4, Payments: payments})
@@ -159,7 +159,7 @@ func openServer(t *testing.T, payments Payments, drain time.Duration) (url strin
 	return "http://" + listener.Addr().String(), cancel, end
 }
 
-// checkOut begins an order whose payment is under way when it returns.
+// checkOut starts an order, and returns during its payment.
 func checkOut(t *testing.T, url string, payments *provider) <-chan answer {
 	t.Helper()
 	v := visit(t, url)
@@ -225,7 +225,7 @@ func TestCommandLine(t *testing.T) {
 	for _, c := range []struct {
 		name, args string
 		code       int
-		stdout     string // parts of what it says
+		stdout     string // parts of the output
 		stderr     string
 	}{
 		{"nothing", "", 0, "Usage: shop <command>", ""},
@@ -247,7 +247,7 @@ func TestCommandLine(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for _, name := range []string{"HOST", "PORT", "REDIS_URL", "SHOP_STATE", "SHOP_DB", "SHOP_ADMIN", "TENFOLD_NODE"} {
 				t.Setenv(name, "")
-				os.Unsetenv(name) // Setenv puts it back after the test
+				os.Unsetenv(name) // Setenv restores it after the test
 			}
 			var stdout, stderr strings.Builder
 			code := Main(t.Context(), strings.Fields(c.args), &stdout, &stderr)

@@ -14,10 +14,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// maxInMemory bounds the users, carts and orders that a process holds, each: it is a shop for a demonstration.
+// maxInMemory limits the number of users, of carts and of orders in a process.
 const maxInMemory = 1_000_000
 
-var errMemoryFull = fmt.Errorf("memory holds %d already: %w", maxInMemory, ErrUnavailable)
+var errMemoryFull = fmt.Errorf("memory limit of %d entries reached: %w", maxInMemory, ErrUnavailable)
 
 type memoryUsers struct {
 	mu       sync.Mutex
@@ -59,7 +59,7 @@ func (m *memoryUsers) ByName(_ context.Context, name string) (User, error) {
 	return u, nil
 }
 
-// memoryLogins is what many services begin with: a map from cookie to customer, in the process.
+// memoryLogins is a map from cookie to customer in the process, as many services start.
 type memoryLogins struct {
 	mu       sync.Mutex
 	byCookie map[string]customer
@@ -173,7 +173,7 @@ func (m *memoryCatalog) Stock(_ context.Context, id string) (int, error) {
 	return n, nil
 }
 
-// take lowers the stock by all lines or by none.
+// take reduces the stock by all lines or by none.
 func (m *memoryCatalog) take(lines []Line) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -215,7 +215,7 @@ func (m *memoryCarts) Quantities(_ context.Context, owner string) (map[string]in
 
 func (m *memoryCarts) Add(_ context.Context, owner, product string, n int, op string) error {
 	return m.once(owner, op, func(c *memoryCart) error {
-		if c.room(product) < n || len(c.done) >= maxOps {
+		if c.free(product) < n || len(c.done) >= maxOps {
 			return ErrCartFull
 		}
 		c.lines[product] += n
@@ -238,7 +238,7 @@ func (m *memoryCarts) Merge(_ context.Context, owner, guest string) error {
 		if from := m.byOwner[guest]; from != nil {
 			delete(m.byOwner, guest)
 			for product, n := range from.lines {
-				if n = min(n, c.room(product)); n > 0 {
+				if n = min(n, c.free(product)); n > 0 {
 					c.lines[product] += n
 				}
 			}
@@ -252,7 +252,7 @@ func (m *memoryCarts) Take(_ context.Context, owner string, bought map[string]in
 		if m.taken[order] {
 			return nil
 		}
-		m.taken[order] = true // as many as there are orders
+		m.taken[order] = true // one entry per order
 		for product, n := range bought {
 			if c.lines[product] -= n; c.lines[product] <= 0 {
 				delete(c.lines, product)
@@ -288,8 +288,8 @@ func (m *memoryCarts) once(owner, op string, change func(*memoryCart) error) err
 	return nil
 }
 
-// room is how many more of a product fit.
-func (c *memoryCart) room(product string) int {
+// free returns how many more of a product the cart can take.
+func (c *memoryCart) free(product string) int {
 	if c.lines[product] == 0 && len(c.lines) >= maxCartLines {
 		return 0
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/cache"
 )
 
-// metrics is what GET /metrics tells. Routes are the mux's patterns, so that the labels are a closed set.
+// metrics are the metrics of GET /metrics. Routes are the patterns of the mux, so the labels are a closed set.
 type metrics struct {
 	registry    *prometheus.Registry
 	requests    *prometheus.CounterVec
@@ -27,11 +27,11 @@ func newMetrics(caches map[string]func() cache.Stats) *metrics {
 			Name: "http_requests_total", Help: "Requests answered, by route and status code.",
 		}, []string{"route", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "http_request_duration_seconds", Help: "Time from a request's header to the end of its answer.",
+			Name: "http_request_duration_seconds", Help: "Time from the header of a request to the end of its response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "active_connections", Help: "Open client connections, idle ones included.",
+			Name: "active_connections", Help: "Open client connections, including idle ones.",
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.connections,
@@ -42,7 +42,7 @@ func newMetrics(caches map[string]func() cache.Stats) *metrics {
 	return m
 }
 
-// countCache tells where the reads of a cache were answered, and how its invalidations went.
+// countCache exports where the reads of a cache were answered, and the results of its invalidations.
 func (m *metrics) countCache(name string, stats func() cache.Stats) {
 	count := func(metric, help string, labels prometheus.Labels, of func(cache.Stats) uint64) {
 		labels["cache"] = name
@@ -60,7 +60,7 @@ func (m *metrics) countCache(name string, stats func() cache.Stats) {
 	}
 	count("shop_cache_invalidations_total", "Invalidations made by this node.", prometheus.Labels{},
 		func(s cache.Stats) uint64 { return s.Invalidations })
-	count("shop_cache_unconfirmed_total", "Of these, those that may not have reached every node.", prometheus.Labels{},
+	count("shop_cache_unconfirmed_total", "Invalidations that may not have reached every node.", prometheus.Labels{},
 		func(s cache.Stats) uint64 { return s.Unconfirmed })
 	count("shop_cache_store_errors_total", "Calls of Redis that failed.", prometheus.Labels{},
 		func(s cache.Stats) uint64 { return s.StoreErrors })
@@ -80,7 +80,7 @@ func (m *metrics) measure(next http.Handler) http.Handler {
 	})
 }
 
-// countConnection is an http.Server's ConnState.
+// countConnection is the ConnState callback of http.Server.
 func (m *metrics) countConnection(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -90,7 +90,7 @@ func (m *metrics) countConnection(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// statusWriter remembers the status of an answer.
+// statusWriter keeps the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int

@@ -51,7 +51,7 @@ func TestNodesOfOneSharedStateAreOneShop(t *testing.T) {
 	}
 }
 
-// The picture before: what --state memory loses when a second node answers.
+// With --state memory, visitors lose logins and carts when there is a second node.
 func TestNodesThatKeepStateInMemoryForgetEachOthersCustomers(t *testing.T) {
 	one, two := startShop(t, OpenMemory(), Options{}), startShop(t, OpenMemory(), Options{})
 	v := visit(t, one)
@@ -86,7 +86,7 @@ func TestReadyNamesTheDependencyThatIsMissing(t *testing.T) {
 	if a.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	if a := v.want(http.StatusServiceUnavailable, nil, "GET", "/", ""); !strings.Contains(a.body, "Your cart does not answer") {
+	if a := v.want(http.StatusServiceUnavailable, nil, "GET", "/", ""); !strings.Contains(a.body, "Your cart does not respond") {
 		t.Error("the page does not say what is missing")
 	}
 

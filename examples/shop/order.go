@@ -13,7 +13,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// Order is a cart that was bought: what it holds no longer changes with the catalog.
+// Order is a cart that was bought. It no longer changes with the catalog.
 type Order struct {
 	ID         string    `json:"id"`
 	Customer   string    `json:"-"`
@@ -23,28 +23,29 @@ type Order struct {
 	TotalCents int64     `json:"total_cents"`
 }
 
-// Orders keeps the orders.
+// Orders stores the orders.
 type Orders interface {
-	// Place does three things or none: it writes the unpaid order that draft returns, takes its lines out of the stock, and
-	// records the answer under the key. A repetition gets that answer, and draft is not called. Draft must be quick: other
-	// writers wait for it. Errors: draft's, one that names what is sold out, those of idempotency.Store.Do.
+	// Place writes the unpaid order that draft returns, removes its lines from the stock, and records the response under the key:
+	// all three or nothing. A repetition gets the recorded response, and draft is not called. Draft must be fast, because
+	// other writers wait for it. Errors: that of draft, one that names a product that is sold out, those of
+	// idempotency.Store.Do.
 	Place(
 		ctx context.Context, key idempotency.Key, fp idempotency.Fingerprint, draft func() (Order, error),
 	) (answer idempotency.Response, replayed bool, err error)
-	// Paid says whether an order was marked, and MarkPaid marks it; marking twice changes nothing.
+	// Paid reports whether an order is paid, and MarkPaid marks it. MarkPaid is idempotent.
 	Paid(ctx context.Context, id string) (bool, error)
 	MarkPaid(ctx context.Context, id string) error
 	// Recent returns a customer's newest orders first, at most limit of them.
 	Recent(ctx context.Context, customer string, limit int) ([]Order, error)
 }
 
-// answer is what a customer hears of an order, once it is paid: it is recorded before, and given after.
+// answer returns the response to a paid order. It is recorded before the payment and sent after it.
 func (o Order) answer() idempotency.Response {
 	o.Paid = true
 	return idempotency.Response{Status: http.StatusCreated, Body: encodeJSON(o)}
 }
 
-// soldOut is the answer when there are fewer of a line's product than were ordered.
+// soldOut returns the error for a line with more products than the stock has.
 func soldOut(l Line) error {
 	return refuse(http.StatusConflict, "there are fewer than %d of %q left", l.Quantity, l.Name)
 }
@@ -76,12 +77,12 @@ func (s *Shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(body) > 0 { // the order is what is in the cart
+	if len(body) > 0 { // the order is the content of the cart
 		if err := decodeJSON(r, body, &struct{}{}); err != nil {
 			return err
 		}
 	}
-	// A request without a key is like no other.
+	// A request without a key gets a unique one.
 	once := idempotency.Key{Caller: customer.ID, Value: cmp.Or(key, rand.Text())}
 	answer, replayed, err := s.buyCart(r.Context(), customer.ID, once, idempotency.FingerprintOf(r, body))
 	if err != nil {
@@ -94,18 +95,18 @@ func (s *Shop) placeOrder(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// buyCart turns the customer's cart into a paid order. It may be asked again, at once or later, here or on another node,
-// and after a death at any step: the same key gives the same order, charged once, and the same answer. Two keys are two
-// orders, even of one cart.
+// buyCart turns the customer's cart into a paid order. It may be repeated, concurrently or later, on this or another node, and after
+// a crash at any step: the same key gives the same order, charged once, and the same response. Two keys are two orders,
+// even of one cart.
 //
-//	write it unpaid, with its answer, under the key     one transaction, milliseconds
-//	charge it, under its id                             outside of it: a payment takes its time, and others write meanwhile
+//	write it unpaid, with its response, under the key    one transaction, milliseconds
+//	charge it, under its id                              outside the transaction, so that other writers do not wait
 //	take it out of the cart, under its id
 //	mark it paid
-//	give the answer
+//	send the response
 //
-// The cart is read before the transaction, which waits for nothing then. It is not needed for a repetition: a twin of this
-// request may have emptied it, or its store may be down.
+// The cart is read before the transaction, so that the transaction does not wait for the store of carts. A repetition does not need
+// the cart: a concurrent duplicate may have emptied it, or its store may be down.
 func (s *Shop) buyCart(
 	ctx context.Context, customer string, key idempotency.Key, fp idempotency.Fingerprint,
 ) (answer idempotency.Response, replayed bool, err error) {
@@ -118,7 +119,7 @@ func (s *Shop) buyCart(
 	if err := json.Unmarshal(answer.Body, &order); err != nil {
 		return answer, replayed, fmt.Errorf("read recorded order: %w", err)
 	}
-	return answer, replayed, s.settle(ctx, customer, order)
+	return answer, replayed, s.completePayment(ctx, customer, order)
 }
 
 func (s *Shop) draftOrder(ctx context.Context, customer string) (Order, error) {
@@ -132,16 +133,16 @@ func (s *Shop) draftOrder(ctx context.Context, customer string) (Order, error) {
 	}, err
 }
 
-// settle takes money and goods for an order. Paid is the last word: a repetition of an unpaid order does again what may have
-// been done, and is done once by its id; one of a paid order does nothing.
-func (s *Shop) settle(ctx context.Context, customer string, o Order) error {
+// completePayment charges the order, removes it from the cart and marks it paid. For a paid order it does nothing. For an unpaid order
+// it repeats all steps; each is idempotent by the id of the order.
+func (s *Shop) completePayment(ctx context.Context, customer string, o Order) error {
 	if paid, err := s.state.Orders.Paid(ctx, o.ID); paid || err != nil {
 		return err
 	}
 	if err := s.payments.Charge(ctx, o.ID, o.TotalCents); err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx) // money has moved: it no longer matters whether the customer still waits
+	ctx = context.WithoutCancel(ctx) // the customer is charged: continue even if the client disconnects
 	bought := make(map[string]int, len(o.Lines))
 	for _, l := range o.Lines {
 		bought[l.Product] = l.Quantity

@@ -17,12 +17,12 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// provider is a payment provider that keeps its books, and fails when told to.
+// provider is a payment provider that records charges, and fails on demand.
 type provider struct {
 	mu      sync.Mutex
 	charged map[string]int64 // by reference
 	fail    error
-	waiting chan struct{} // when set: receives once per charge that has begun, which then waits for proceed
+	waiting chan struct{} // if not nil: receives once per started charge, which then waits for proceed
 	proceed chan struct{}
 }
 
@@ -154,7 +154,7 @@ func TestWhatIsAddedDuringCheckoutStaysInTheCart(t *testing.T) {
 	})
 }
 
-// Whatever has changed since, a repetition gets what the first one got; with another content it is another request.
+// A repetition gets the first response, whatever has changed since. A request with other content is refused.
 func TestARepetitionGetsTheFirstAnswer(t *testing.T) {
 	eachState(t, func(t *testing.T, state *State) {
 		v := visit(t, startShop(t, state, Options{}))
@@ -190,8 +190,8 @@ func TestAKeyCannotBeGivenTwice(t *testing.T) {
 	}
 }
 
-// The writer of the database hangs: of two twins on one node one waits for it, the other is told to come back.
-func TestTwinOfAnOrderInFlight(t *testing.T) {
+// While the writer of the database hangs, one of two duplicates on a node waits for it, and the other gets Retry-After.
+func TestDuplicateOfAnOrderInProgress(t *testing.T) {
 	state := openShared(t, t.TempDir(), redistest.Start(t))
 	v := visit(t, startShop(t, state, Options{}))
 	v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("gina"))
@@ -201,7 +201,7 @@ func TestTwinOfAnOrderInFlight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer writer.Close() // a second time, when the test fails
+	defer writer.Close() // again, for a failing test
 	answers := make(chan answer, 2)
 	for range 2 {
 		go func() {
@@ -218,7 +218,7 @@ func TestTwinOfAnOrderInFlight(t *testing.T) {
 	}
 }
 
-// Who has bought can ask again while the carts are down. Nobody can buy anything new then.
+// While the carts are down, a repetition of an order works, and a new order is refused.
 func TestRepetitionsNeedNoCart(t *testing.T) {
 	redis := redistest.Start(t)
 	v := visit(t, startShop(t, openShared(t, t.TempDir(), redis), Options{}))

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// page is what the front page shows. Its buttons use the API, as any program would.
+// page is the data of the front page. Its buttons use the API like any program.
 type page struct {
 	Node       string
 	Categories []string
 	Category   string // "" for all
 	Products   []Product
-	Customer   *customer // nil for a guest, and when it is not known
+	Customer   *customer // nil for a guest, and when the store does not respond
 	Cart       Cart
-	CartDown   bool // the store of carts and logins does not answer
+	CartDown   bool // the store of carts and logins does not respond
 	Orders     []Order
-	OrderKey   string // one per page: pressing the button twice, or trying again, buys once
+	OrderKey   string // one per page, so that two clicks or a retry buy once
 }
 
 const ordersOnPage = 5
@@ -46,8 +46,8 @@ func (s *Shop) front(w http.ResponseWriter, r *http.Request) error {
 			p.Cart, err = s.cart(r.Context(), owner)
 		}
 	}
-	if errors.Is(err, ErrUnavailable) { // the products are worth seeing all the same
-		s.log.Error("page without cart", "error", err)
+	if errors.Is(err, ErrUnavailable) { // show the products anyway
+		s.log.Error("page without cart", "err", err)
 		p.CartDown, status = true, http.StatusServiceUnavailable
 	} else if err != nil {
 		return err
@@ -57,13 +57,13 @@ func (s *Shop) front(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	var body bytes.Buffer // so that a template that fails half-way is an error, not half a page
+	var body bytes.Buffer // so that a failing template is an error instead of half a page
 	if err := pageTemplate.Execute(&body, p); err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	body.WriteTo(w) // the only error is a client that left
+	body.WriteTo(w) // an error means that the client disconnected
 	return nil
 }
 
@@ -75,8 +75,8 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"asset": assetURL,
 }).ParseFS(web, "web/page.html"))
 
-// asset is a static file. Its ETag is made from its content, and so is the address that pages use: that one may be kept
-// for ever, because another content has another address, also while nodes of two versions answer side by side.
+// asset is a static file. Its ETag and the URL that pages use are made from its content. Browsers may keep that URL indefinitely,
+// because different content has a different URL, even while nodes of two versions run at the same time.
 type asset struct {
 	content []byte
 	tag     string
@@ -88,7 +88,7 @@ func readAssets() map[string]asset {
 	assets := map[string]asset{}
 	files, err := web.ReadDir("web/static")
 	if err != nil {
-		panic(err) // not a file system of a running machine: it is in the program
+		panic(err) // not possible: the files are part of the program
 	}
 	for _, f := range files {
 		content, err := web.ReadFile("web/static/" + f.Name())

@@ -75,7 +75,7 @@ func TestAssetsMayBeKeptForEver(t *testing.T) {
 		}
 		v.want(http.StatusNotModified, nil, "GET", url, "", "If-None-Match: "+a.header.Get("ETag"))
 
-		// Another version of the program asks for another content: this one must not be kept under that address.
+		// Another version of the program requests other content: browsers must not keep this one under that URL.
 		a = v.want(http.StatusOK, nil, "GET", name+"?v=0000", "")
 		if cc := a.header.Get("Cache-Control"); cc != "no-cache" {
 			t.Errorf("%s of another version: %s", name, cc)

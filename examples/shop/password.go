@@ -14,7 +14,7 @@ const (
 // passwords hashes passwords with bcrypt.
 type passwords struct {
 	cost  int
-	dummy []byte // compared when there is no user, so that it takes as long
+	dummy []byte // compared when the user does not exist, so that the response takes as long
 }
 
 func newPasswords(cost int) (*passwords, error) {
@@ -26,7 +26,7 @@ func newPasswords(cost int) (*passwords, error) {
 	}
 	p := &passwords{cost: cost}
 	var err error
-	p.dummy, err = p.hash("nobody has this")
+	p.dummy, err = p.hash("not a password")
 	return p, err
 }
 

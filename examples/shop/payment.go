@@ -8,44 +8,44 @@ import (
 
 // Payments is the provider that charges customers.
 type Payments interface {
-	// Charge takes the money once per reference, however often it is asked, so that asking again is safe. It returns
-	// ErrPaymentsBusy when the provider takes no more for now, and when it has not begun by the time ctx ends.
+	// Charge charges once per reference, however often it is called, so that a retry is safe. It returns ErrPaymentsBusy when
+	// the provider is overloaded, and when the charge has not started before ctx ends.
 	Charge(ctx context.Context, reference string, cents int64) error
 }
 
-// ErrPaymentsBusy means that nothing was charged and the same charge may be tried again.
+// ErrPaymentsBusy means that nothing was charged, and that the charge may be retried.
 var ErrPaymentsBusy = errors.New("payments are busy")
 
-// paymentWait is how long a charge waits for its turn.
+// paymentWait is how long a charge waits for a free slot.
 const paymentWait = 10 * time.Second
 
-// simulation is a provider that takes its time. It remembers nothing: like a real provider's, its references are its own.
+// simulation is a payment provider that only takes time. It stores nothing.
 type simulation struct {
 	latency time.Duration
-	turns   chan struct{} // one for each charge that may be under way; nil for any number
+	slots   chan struct{} // one for each concurrent charge; nil for any number
 }
 
-// SimulatePayments makes a provider that takes latency per charge and serves at most limit charges at once, 0 for any
-// number. So a node's checkout has a capacity that is known beforehand: limit / latency orders per second.
+// SimulatePayments returns a provider that takes latency per charge and serves at most limit concurrent charges, or any number with
+// 0. So the capacity of a node's checkout is known: limit / latency orders per second.
 func SimulatePayments(latency time.Duration, limit int) Payments {
 	s := &simulation{latency: latency}
 	if limit > 0 {
-		s.turns = make(chan struct{}, limit)
+		s.slots = make(chan struct{}, limit)
 	}
 	return s
 }
 
 func (s *simulation) Charge(ctx context.Context, _ string, _ int64) error {
-	if s.turns != nil {
+	if s.slots != nil {
 		ctx, cancel := context.WithTimeout(ctx, paymentWait)
 		defer cancel()
 		select {
-		case s.turns <- struct{}{}:
-			defer func() { <-s.turns }()
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
 		case <-ctx.Done():
 			return ErrPaymentsBusy
 		}
 	}
-	time.Sleep(s.latency) // a charge that has begun is not called back when the customer leaves
+	time.Sleep(s.latency) // a started charge is not cancelled when the client disconnects
 	return nil
 }

@@ -14,33 +14,33 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// What the storage interfaces answer when a caller can do something about it. All other errors are faults.
+// Errors of the storage interfaces that a caller can handle. All other errors are faults.
 var (
 	ErrNotFound    = errors.New("not found")
 	ErrNameTaken   = errors.New("name is taken")
 	ErrCartFull    = fmt.Errorf("a cart holds at most %d products and %d of each", maxCartLines, maxQuantity)
-	ErrUnavailable = errors.New("store does not answer") // try again later
+	ErrUnavailable = errors.New("store does not respond") // retry later
 )
 
-// problem says what went wrong, as RFC 9457 wants it. It is an error, so that a handler can return it.
+// problem is an error response as RFC 9457 defines it. It is an error, so that a handler can return it.
 type problem struct {
 	Title  string `json:"title"` // set from Status
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
-	Later  bool   `json:"-"` // the same request may be sent again in a second, as with every 503
+	Later  bool   `json:"-"` // adds Retry-After, as every 503 has
 }
 
 func (p *problem) Error() string { return p.Detail }
 
-// refuse makes the answer to a request that its sender has to change.
+// refuse returns the error for a request that the client must change.
 func refuse(status int, format string, args ...any) error {
 	return &problem{Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
-// handlerFunc is a handler whose errors are answered in one place.
+// handlerFunc is a handler that returns errors instead of responding to them.
 type handlerFunc func(http.ResponseWriter, *http.Request) error
 
-// answer is that place: it alone chooses status and public text of an error, and logs what is not the sender's fault.
+// answer responds to the errors of a handler: it chooses status and public text, and logs faults of the shop.
 func (s *Shop) answer(h handlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
@@ -48,8 +48,8 @@ func (s *Shop) answer(h handlerFunc) http.Handler {
 			return
 		}
 		p := publicProblem(err)
-		if p.Status >= 500 && r.Context().Err() == nil { // what fails because the client left is no fault
-			s.log.Error("request failed", "route", r.Pattern, "status", p.Status, "error", err)
+		if p.Status >= 500 && r.Context().Err() == nil { // an error after a disconnect is not a fault
+			s.log.Error("request failed", "route", r.Pattern, "status", p.Status, "err", err)
 		}
 		writeProblem(w, p)
 	})
@@ -72,9 +72,9 @@ func publicProblem(err error) *problem {
 		return &problem{Status: http.StatusConflict, Detail: err.Error(), Later: true}
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrPaymentsBusy), errors.Is(err, idempotency.ErrUnavailable),
 		errors.Is(err, idempotency.ErrUncertain), errors.Is(err, context.DeadlineExceeded):
-		return &problem{Status: http.StatusServiceUnavailable, Detail: "a part of the shop does not answer, try again"}
+		return &problem{Status: http.StatusServiceUnavailable, Detail: "a part of the shop does not respond, try again"}
 	}
-	return &problem{Status: http.StatusInternalServerError, Detail: "the shop made a mistake, it is logged"}
+	return &problem{Status: http.StatusInternalServerError, Detail: "internal error, see the log of the shop"}
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
@@ -96,7 +96,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 func encodeJSON(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // a type of this package that has no JSON form: every test would hit it
+		panic(err) // not possible: all types of this package have a JSON form
 	}
 	return append(text, '\n')
 }
@@ -104,7 +104,7 @@ func encodeJSON(v any) []byte {
 func writeBody(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	w.Write(body) // the only error is a client that left
+	w.Write(body) // an error means that the client disconnected
 }
 
 const maxBody = 16 << 10
@@ -145,7 +145,7 @@ func decodeJSON(r *http.Request, body []byte, v any) error {
 	return refuse(http.StatusBadRequest, "read body: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// missing turns the mux's own plain-text answers (404, 405) into problems. Their headers, such as Allow, stay.
+// missing converts the plain-text responses of the mux (404, 405) to problems. Their headers, such as Allow, stay.
 func missing(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, pattern := mux.Handler(r); pattern == "" {

@@ -10,7 +10,7 @@ import (
 
 // Product is something that the shop sells. Money is in integer cents everywhere.
 type Product struct {
-	ID          string `json:"id"` // a word for paths, such as "dot-grid"
+	ID          string `json:"id"` // a word for paths, for example "dot-grid"
 	Category    string `json:"category"`
 	Name        string `json:"name"`
 	Description string `json:"description"`
@@ -21,17 +21,17 @@ const maxPriceCents = 100_000_00
 
 var validProductID = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
-// Catalog keeps the products.
+// Catalog stores the products.
 type Catalog interface {
 	// Products returns a category's products by name; all products by category and name for "".
 	Products(ctx context.Context, category string) ([]Product, error)
-	// Product returns ErrNotFound when there is no product with this id.
+	// Product returns ErrNotFound when no product has this id.
 	Product(ctx context.Context, id string) (Product, error)
-	// Stock returns how many of a product are there, as they were up to five seconds ago; or ErrNotFound. What counts is
-	// what Orders.Place finds.
+	// Stock returns the stock of a product, which may be up to five seconds old, or ErrNotFound. Orders.Place checks the exact
+	// stock.
 	Stock(ctx context.Context, id string) (int, error)
-	// SetPrice returns the product with its new price, or ErrNotFound. Every read that begins after it has returned sees the
-	// price, on all nodes. With ErrUnavailable it may be set, and seen by some: set it again.
+	// SetPrice returns the product with its new price, or ErrNotFound. Every read that starts after it has returned sees the
+	// price, on all nodes. After ErrUnavailable the price may be set, and some nodes may show it: set it again.
 	SetPrice(ctx context.Context, id string, cents int64) (Product, error)
 }
 
@@ -87,7 +87,7 @@ func (s *Shop) setPrice(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !customer.Admin {
-		return refuse(http.StatusForbidden, "only an admin sets prices")
+		return refuse(http.StatusForbidden, "only an admin may set prices")
 	}
 	var price struct {
 		Cents int64 `json:"price_cents"`

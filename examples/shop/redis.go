@@ -9,7 +9,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// redisWait is how long Redis may take to answer, retries included.
+// redisWait is how long Redis may take to respond, including retries.
 const redisWait = time.Second
 
 // openRedis connects to a URL such as redis://127.0.0.1:6379/0.
@@ -18,7 +18,7 @@ func openRedis(url string) (rueidis.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read redis URL: %w", err)
 	}
-	options.DisableCache = true // rueidis's own client-side cache: package cache knows which values may be kept
+	options.DisableCache = true // the client-side cache of rueidis; package cache decides which values may be kept
 	options.Dialer.Timeout = cmp.Or(options.Dialer.Timeout, redisWait)
 	options.ConnWriteTimeout = cmp.Or(options.ConnWriteTimeout, 5*redisWait)
 	client, err := rueidis.NewClient(options)
@@ -28,7 +28,7 @@ func openRedis(url string) (rueidis.Client, error) {
 	return client, nil
 }
 
-// unavailable marks an error of a store as one that may pass.
+// unavailable marks an error of a store as temporary.
 func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil

@@ -1,12 +1,12 @@
 package shop
 
-// categories are what the catalog is divided into, in the order in which the page shows them.
+// categories are the categories of the catalog, in the order of the page.
 var categories = []string{"notebooks", "pens", "paper", "desk"}
 
-// seedStock is how many of each product a new shop has: enough for every load test.
+// seedStock is the stock of each product in a new shop. It is enough for every load test.
 const seedStock = 1_000_000
 
-// seedProducts are in the catalog of a new shop.
+// seedProducts are the products of a new shop.
 var seedProducts = []Product{
 	{"dot-grid", "notebooks", "Dot Grid", "A5, 160 pages, opens flat and stays so.", 14_90},
 	{"field-notes", "notebooks", "Field Book", "Fits a back pocket; survives the rain.", 7_50},
@@ -18,7 +18,7 @@ var seedProducts = []Product{
 	{"brush-pen", "pens", "Brush Pen", "From a hairline to a broad stroke.", 6_90},
 	{"drafting-pencil", "pens", "Drafting Pencil", "0.5 mm, with a grip of knurled brass.", 16_00},
 	{"fineliner", "pens", "Fineliner", "0.3 mm, waterproof, black.", 3_40},
-	{"fountain-pen", "pens", "Fountain Pen", "Steel nib, medium; refills for ever.", 34_00},
+	{"fountain-pen", "pens", "Fountain Pen", "Steel nib, medium, refillable.", 34_00},
 	{"ink-blue", "pens", "Ink, Harbour Blue", "50 ml in a heavy glass.", 12_50},
 	{"red-pencil", "pens", "Red Pencil", "For those who mark the work of others.", 1_80},
 

@@ -12,11 +12,11 @@ import (
 	"github.com/tenfold-go/tenfold/kit/session"
 )
 
-// sessionLogins keeps logins as sessions in Redis, so that every node knows them, and a logout on one node holds on all.
-// Browsers refuse Secure cookies on plain HTTP, so each of the two has its own rules for the cookie; the store is the same.
+// sessionLogins stores logins as sessions in Redis. So every node knows them, and a logout on one node applies on all nodes.
+// Browsers refuse Secure cookies on plain HTTP, so HTTP and HTTPS have different cookies; the store is the same.
 type sessionLogins struct{ plain, https *session.Sessions }
 
-// loggedIn is the field of a session that says who it is.
+// loggedIn is the field of a session with the customer.
 var loggedIn = session.NewField[customer]("customer")
 
 func newSessionLogins(client rueidis.Client) (*sessionLogins, error) {
@@ -65,7 +65,7 @@ func (l *sessionLogins) Of(r *http.Request) (*customer, error) {
 func (l *sessionLogins) Begin(_ http.ResponseWriter, r *http.Request, c customer) error {
 	s := session.From(r.Context())
 	err := s.Login(r.Context(), c.ID)
-	if errors.Is(err, session.ErrOtherUser) { // somebody else was logged in in this browser
+	if errors.Is(err, session.ErrOtherUser) { // another user was logged in in this browser
 		if err = s.End(r.Context()); err == nil {
 			err = s.Login(r.Context(), c.ID)
 		}
@@ -85,7 +85,7 @@ func (l *sessionLogins) EndAll(ctx context.Context, id string) error {
 	return sessionError(l.plain.RevokeUser(ctx, id))
 }
 
-// sessionCarts keeps each cart as a Redis hash, shop:cart:{OWNER} -> product -> quantity.
+// sessionCarts stores each cart as a Redis hash, shop:cart:{OWNER} -> product -> quantity.
 type sessionCarts struct{ carts *cart.Carts }
 
 func newSessionCarts(client rueidis.Client) (sessionCarts, error) {
@@ -118,7 +118,7 @@ func (c sessionCarts) Take(ctx context.Context, owner string, bought map[string]
 	return sessionError(c.carts.Of(owner).RemoveOrdered(ctx, bought, order))
 }
 
-// handled hands an error to the handler, which answers with it: the session need not answer in its place.
+// handled returns an error to the handler, which responds to it. So the session middleware must not respond itself.
 func handled(s *session.Session, err error) error {
 	if err != nil {
 		s.IgnoreStoreError()
@@ -126,7 +126,7 @@ func handled(s *session.Session, err error) error {
 	return sessionError(err)
 }
 
-// sessionError makes an error of package session one of the shop.
+// sessionError converts an error of package session or cart to one of the shop.
 func sessionError(err error) error {
 	switch {
 	case err == nil:

@@ -1,15 +1,15 @@
-// Package shop is a small web shop: the service that the rest of this repository is tried on.
+// Package shop is a small web shop: the example service of this repository, and the service that its tests use.
 //
-// It is written as its owner would write it, with net/http and libraries that any service would use. What makes it fit
-// for many nodes is only where it keeps its state: carts and logins in Redis, everything else in one database, nothing in
-// the process but copies that can be told to be old. Started with --state memory it keeps everything in the process, the classic mistake: the same code then
-// loses carts and logins as soon as a second node answers.
+// It uses net/http and libraries that any service would use. It can run on many nodes because of where it keeps its state: carts
+// and logins in Redis, everything else in one database, and in the process only cached copies that other nodes can
+// invalidate. With --state memory it keeps everything in the process, which is the classic mistake: the same code then loses
+// carts and logins as soon as there is a second node.
 //
 // Each file holds one noun with its type, its storage interface and its handlers: user, login, product, cart, order. The
 // interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go, session.go and cached.go.
 //
-// Another program can be the shop under a verb of its own, because the whole of it is one function from arguments to
-// exit code: shop.Main(ctx, []string{"serve", "--port", "8081"}, os.Stdout, os.Stderr).
+// Another program can run the shop as one of its verbs, because the whole program is one function from arguments to exit code:
+// shop.Main(ctx, []string{"serve", "--port", "8081"}, os.Stdout, os.Stderr).
 package shop
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Shop answers the shop's requests. It holds no state but what State holds; any number of shops may share one.
+// Shop handles the requests. All its state is in State, which any number of shops may share.
 type Shop struct {
 	state    *State
 	tokens   *tokens
@@ -33,17 +33,17 @@ type Shop struct {
 	handler  http.Handler
 }
 
-// Options of a Shop. The zero value is a shop that can be used in a test.
+// Options of a Shop. The zero value works for tests.
 type Options struct {
 	Node         string             // name shown in the footer and in X-Served-By; default "shop"
 	Key          ed25519.PrivateKey // signs the tokens; default: the key that State keeps for all nodes
 	TokenTTL     time.Duration      // how long a program's login lasts; default 1h
 	PasswordCost int                // bcrypt's cost, 4 to 31; default 10, about 50 ms of CPU per login
-	Payments     Payments           // default: a simulation that answers at once
+	Payments     Payments           // default: a simulation without latency
 	Log          *slog.Logger       // default: discard
 }
 
-// New makes a shop over a state. It starts nothing; the state stays the caller's to close.
+// New makes a shop over a state. It starts nothing. The caller closes the state.
 func New(state *State, o Options) (*Shop, error) {
 	if o.Node == "" {
 		o.Node = "shop"
@@ -79,7 +79,7 @@ func New(state *State, o Options) (*Shop, error) {
 
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// routes is the table of contents.
+// routes lists all paths with their handlers.
 func (s *Shop) routes() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, h handlerFunc) { mux.Handle(pattern, s.answer(h)) }
@@ -109,7 +109,7 @@ func (s *Shop) routes() http.Handler {
 	return s.secure(s.state.Logins.Middleware(s.metrics.measure(sameOrigin(missing(mux)))))
 }
 
-// secure sets the headers that every answer carries.
+// secure sets the headers of every response.
 func (s *Shop) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -117,13 +117,13 @@ func (s *Shop) secure(next http.Handler) http.Handler {
 			"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store") // answers are personal or must be current; only assets say otherwise
+		h.Set("Cache-Control", "no-store") // responses are personal or must be current; only assets override this
 		h.Set("X-Served-By", s.node)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// sameOrigin refuses what another site makes a visitor's browser send: the login is in a cookie, so a browser adds it.
+// sameOrigin refuses requests that another site makes a browser send, since the browser adds the login cookie to them.
 func sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -18,7 +18,7 @@ func TestJourney(t *testing.T) {
 		}
 		v.want(http.StatusCreated, nil, "POST", "/api/register", credentialsJSON("alice"))
 		v.want(http.StatusOK, &login, "POST", "/api/login", credentialsJSON("alice"))
-		v = visit(t, v.node) // a program: no cookies, only the token
+		v = visit(t, v.node) // a program, with the token and without cookies
 		v.token = login.Token
 
 		var catalog struct{ Products []Product }
@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		name, method, path, body string
 		header                   string
 		status                   int
-		detail                   string // a part of it
+		detail                   string // a part of the text
 	}{
 		{"no such path", "GET", "/api/nothing", "", "", 404, "nothing at this path"},
 		{"no such method", "PATCH", "/api/cart", "", "", 405, "for this method"},
@@ -82,7 +82,7 @@ func TestRefusals(t *testing.T) {
 		{"short password", "POST", "/api/register", `{"name": "bob", "password": "1234567"}`, "", 422, "8 to 72 bytes"},
 		{"long password", "POST", "/api/register", `{"name": "bob", "password": "` + long[:73] + `"}`, "", 422, "8 to 72 bytes"},
 		{"taken name", "POST", "/api/register", credentialsJSON("admin"), "", 409, "taken"},
-		{"unknown name", "POST", "/api/login", credentialsJSON("nobody"), "", 401, "name or password is wrong"},
+		{"unknown name", "POST", "/api/login", credentialsJSON("unknown"), "", 401, "name or password is wrong"},
 		{"wrong password", "POST", "/api/login", `{"name": "admin", "password": "wrong horse"}`, "", 401, "name or password is wrong"},
 		{"endless password", "POST", "/api/login", `{"name": "admin", "password": "` + long[:9000] + `"}`, "", 401, "name or password is wrong"},
 
@@ -224,7 +224,7 @@ func TestGuestsCartIsTakenAlongAtLogin(t *testing.T) {
 	})
 }
 
-// What a browser was still adding as a guest while it logged in is not lost.
+// Products that a browser adds as a guest during its login are not lost.
 func TestLateAddsFollowTheLogin(t *testing.T) {
 	eachState(t, func(t *testing.T, state *State) {
 		v := visit(t, startShop(t, state, Options{}))
@@ -243,7 +243,7 @@ func TestLateAddsFollowTheLogin(t *testing.T) {
 	})
 }
 
-// A guest's cookie lasts as long as the cart, also when a login in between has shortened it.
+// The cookie of a guest lasts as long as the cart, even after a login that shortened it.
 func TestAGuestKeepsTheCartAfterALogout(t *testing.T) {
 	v := visit(t, startShop(t, OpenMemory(), Options{}))
 	add := func() string {
@@ -336,7 +336,7 @@ func TestMetricsCountByRoute(t *testing.T) {
 		`http_requests_total{code="200",route="GET /api/products/{id}"} 2`,
 		`http_requests_total{code="404",route="none"} 1`,
 		`http_request_duration_seconds_count{route="GET /api/products/{id}"} 2`,
-		`active_connections 0`, // counted by the program's server, which this test does not use
+		`active_connections 0`, // counted by the server of the program, which this test does not use
 	} {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no line %s", line)

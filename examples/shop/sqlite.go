@@ -73,7 +73,7 @@ func scanProduct(row scanner) (p Product, err error) {
 
 type sqliteOrders struct {
 	db   *database
-	once *idempotency.Store[*sql.Tx] // keys and answers, in the same file
+	once *idempotency.Store[*sql.Tx] // keys and responses, in the same file
 }
 
 const orderColumns = "id, customer, paid, placed_at, lines, total_cents"
@@ -142,7 +142,7 @@ func scanOrder(row scanner) (Order, error) {
 	return o, json.Unmarshal(lines, &o.Lines)
 }
 
-// scanner is a row of a result, or the only one.
+// scanner is *sql.Row or *sql.Rows.
 type scanner interface{ Scan(...any) error }
 
 // collect reads all rows of a query.
@@ -165,8 +165,8 @@ func collect[T any](
 	return all, rows.Err()
 }
 
-// named says which thing an error is about, makes "no rows" ErrNotFound, and a file that others kept locked for longer
-// than the busy timeout ErrUnavailable.
+// named adds the subject to an error. It converts "no rows" to ErrNotFound, and a lock that was held for longer than the busy
+// timeout to ErrUnavailable.
 func named(err error, what, name string) error {
 	if err == nil {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// State is everything that the shop remembers, one interface per noun. All methods may be called concurrently.
+// State is all state of the shop, one interface per noun. All methods may be called concurrently.
 type State struct {
 	Users   Users
 	Logins  Logins
@@ -29,15 +29,15 @@ type State struct {
 	close        []func() error
 }
 
-// dependency is something outside of the process without which the shop cannot work.
+// dependency is a server or file that the shop needs.
 type dependency struct {
 	name string
 	ping func(context.Context) error
 }
 
-// OpenMemory makes a state that lives and dies with the process: right for a test, wrong for a second node.
+// OpenMemory returns a state in the memory of the process. It is for tests, and cannot serve a second node.
 func OpenMemory() *State {
-	_, key, _ := ed25519.GenerateKey(nil) // cannot fail: crypto/rand crashes the program rather than return an error
+	_, key, _ := ed25519.GenerateKey(nil) // cannot fail: crypto/rand ends the program instead of returning an error
 	catalog := newMemoryCatalog()
 	return &State{
 		Users:   &memoryUsers{byName: map[string]User{}, profiles: map[string]Profile{}},
@@ -113,7 +113,8 @@ func newShared(ctx context.Context, client rueidis.Client, db *database, log *sl
 	}, nil
 }
 
-// Run hears of new prices and forgets expired idempotency keys until ctx ends. Without it the state is right, but slower.
+// Run receives invalidations of other nodes and deletes expired idempotency keys, until ctx ends. Without Run the state is correct
+// but slower.
 func (s *State) Run(ctx context.Context) error {
 	errs := make([]error, len(s.loops))
 	var running sync.WaitGroup
@@ -124,7 +125,7 @@ func (s *State) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Close gives back what the state holds open.
+// Close closes the connections and files of the state.
 func (s *State) Close() error {
 	var errs []error
 	for _, c := range s.close {

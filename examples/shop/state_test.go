@@ -20,7 +20,7 @@ func TestCarts(t *testing.T) {
 	eachState(t, func(t *testing.T, state *State) { testCarts(t, state.Carts) })
 }
 
-// testCarts is what every implementation of Carts must do.
+// testCarts is the test of every implementation of Carts.
 func testCarts(t *testing.T, carts Carts) {
 	ctx := t.Context()
 	wantCart := func(owner string, want map[string]int) {
@@ -45,7 +45,7 @@ func testCarts(t *testing.T, carts Carts) {
 	wantCart("b", nil)
 	must(carts.Remove(ctx, "a", "y", ""))
 	must(carts.Remove(ctx, "a", "y", ""))
-	must(carts.Remove(ctx, "nobody", "y", ""))
+	must(carts.Remove(ctx, "unknown", "y", ""))
 	wantCart("a", map[string]int{"x": 5})
 
 	for range 2 { // an operation counts once, for each owner
@@ -57,17 +57,17 @@ func testCarts(t *testing.T, carts Carts) {
 	wantCart("b", map[string]int{"x": 9})
 	must(carts.Remove(ctx, "b", "x", "op3"))
 	must(carts.Add(ctx, "b", "x", 4, ""))
-	must(carts.Remove(ctx, "b", "x", "op3")) // a late repetition leaves what was added since
+	must(carts.Remove(ctx, "b", "x", "op3")) // a later repetition keeps later additions
 	wantCart("b", map[string]int{"x": 4})
 
-	for range 2 { // so does an order, and what was added meanwhile stays
+	for range 2 { // an order counts once, too, and later additions stay
 		must(carts.Take(ctx, "a", map[string]int{"x": 5, "y": 8, "z": 1}, "order 1"))
 		wantCart("a", map[string]int{"x": 1})
 	}
 	must(carts.Add(ctx, "a", "x", 1, "op1"))
 	wantCart("a", map[string]int{"x": 1})
 
-	for range 2 { // there is nothing left to merge the second time
+	for range 2 { // the second merge changes nothing
 		must(carts.Merge(ctx, "a", "b"))
 		wantCart("a", map[string]int{"x": 5})
 		wantCart("b", nil)
@@ -75,7 +75,7 @@ func testCarts(t *testing.T, carts Carts) {
 
 	t.Run("limits", func(t *testing.T) {
 		must(carts.Add(ctx, "full", "p0", maxQuantity, ""))
-		for range 2 { // refused is not done
+		for range 2 { // a refused operation changes nothing
 			if err := carts.Add(ctx, "full", "p0", 1, "op"); !errors.Is(err, ErrCartFull) {
 				t.Errorf("one more than %d: %v", maxQuantity, err)
 			}
@@ -134,7 +134,7 @@ func TestUsers(t *testing.T) {
 			t.Errorf("profile %+v, %v", p, err)
 		}
 		if p, err := state.Users.Profile(ctx, "2"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("nobody's profile: %+v, %v", p, err)
+			t.Errorf("profile of an unknown user: %+v, %v", p, err)
 		}
 		u.ID = "2"
 		if err := state.Users.Add(ctx, u); !errors.Is(err, ErrNameTaken) {
@@ -145,7 +145,7 @@ func TestUsers(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		if _, err := state.Users.ByName(ctx, "' OR 1=1 --"); !errors.Is(err, ErrNotFound) {
-			t.Errorf("nobody: %v", err)
+			t.Errorf("unknown user: %v", err)
 		}
 	})
 }
@@ -204,7 +204,7 @@ func TestOrders(t *testing.T) {
 	})
 }
 
-// An order that cannot be placed leaves nothing behind: no order, no key, and no stock taken for its other lines.
+// An order that is refused changes nothing: no order, no key, and the stock of its other lines is unchanged.
 func TestOrdersThatAreNotPlaced(t *testing.T) {
 	eachState(t, func(t *testing.T, state *State) {
 		ctx := t.Context()
@@ -228,14 +228,14 @@ func TestOrdersThatAreNotPlaced(t *testing.T) {
 			t.Errorf("left behind: %+v, %v, %d ledgers", list, err, stockOf(t, state, "ledger"))
 		}
 		fault, order.Lines[1].Quantity = nil, 1
-		_, replayed, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{1}, draft) // the key is free for any request
+		_, replayed, err := state.Orders.Place(ctx, key, idempotency.Fingerprint{1}, draft) // the key is free
 		if err != nil || replayed || stockOf(t, state, "clips") != 0 {
 			t.Errorf("the last one: %v, %v", replayed, err)
 		}
 	})
 }
 
-// stockOf returns what an order finds, which readers of the cache may see later.
+// stockOf returns the stock in the database, which readers of the cache may see later.
 func stockOf(t *testing.T, state *State, product string) int {
 	t.Helper()
 	catalog := state.Catalog
@@ -279,7 +279,7 @@ func TestCatalogStates(t *testing.T) {
 	}
 }
 
-// A full disk, a wrong file, a file of tomorrow: each is one clear error at the start.
+// A full disk, a wrong file or a file of a later version is one clear error at the start.
 func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	noise := filepath.Join(dir, "noise.db")
@@ -300,7 +300,7 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	for file, want := range map[string]string{
 		filepath.Join(dir, "no", "such", "folder.db"): "unable to open database file",
 		noise: "not a database",
-		newer: "version 99, this program knows 2",
+		newer: "version 99, this program supports version 2",
 	} {
 		if _, err := openDatabase(t.Context(), file); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v, want %q", file, err, want)
@@ -308,7 +308,7 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// A file of the first version has orders with their keys, and no stock.
+// A file of the first schema has orders with their keys, but no stock.
 func TestOldDatabaseIsBroughtUpToDate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "shop.db")
 	old, err := openSQLite(file)
@@ -354,7 +354,7 @@ func TestDatabaseWithAnOddName(t *testing.T) {
 }
 
 func TestManyNodesMayOpenANewDatabaseAtOnce(t *testing.T) {
-	for round := range 20 { // the switch to WAL once failed in one of a hundred rounds
+	for round := range 20 { // the switch to WAL once failed in 1 % of the rounds
 		file := filepath.Join(t.TempDir(), fmt.Sprint(round, ".db"))
 		keys := make([]string, 8)
 		var wg sync.WaitGroup
@@ -394,12 +394,12 @@ func TestLockedDatabaseIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	tx, err := other.write.BeginTx(t.Context(), nil) // another process that hangs while it writes
+	tx, err := other.write.BeginTx(t.Context(), nil) // another process that holds the write lock
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
-	if _, err := db.write.Exec("PRAGMA busy_timeout = 1"); err != nil { // rather than five seconds
+	if _, err := db.write.Exec("PRAGMA busy_timeout = 1"); err != nil { // instead of five seconds
 		t.Fatal(err)
 	}
 	if err := (sqliteUsers{db}).Add(t.Context(), User{ID: "1", Name: "petra", PasswordHash: []byte{1}}); !errors.Is(err, ErrUnavailable) {

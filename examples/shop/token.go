@@ -12,14 +12,14 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokens signs and verifies logins: JWTs with EdDSA, which any node that has the key can verify without a look-up.
+// tokens signs and verifies logins: JWTs with EdDSA, which any node with the key can verify without a store.
 type tokens struct {
 	key    ed25519.PrivateKey
 	ttl    time.Duration
 	parser *jwt.Parser
 }
 
-// customer is what a token says of the user who logged in.
+// customer is a user who is logged in.
 type customer struct {
 	ID    string
 	Name  string
@@ -40,7 +40,7 @@ type claims struct {
 
 func newTokens(key ed25519.PrivateKey, ttl time.Duration) *tokens {
 	return &tokens{key: key, ttl: ttl, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), // never the algorithm that the token asks for
+		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), // never the algorithm that the token names
 		jwt.WithIssuer(issuer),
 		jwt.WithAudience(audience),
 		jwt.WithExpirationRequired(),

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// User is somebody who registered.
+// User is a registered customer or admin.
 type User struct {
 	ID           string
 	Name         string
@@ -18,24 +18,24 @@ type User struct {
 	Admin        bool // may set prices
 }
 
-// Users keeps those who registered.
+// Users stores the users.
 type Users interface {
 	// Add returns ErrNameTaken when another user has the name.
 	Add(context.Context, User) error
-	// ByName returns ErrNotFound when nobody has the name.
+	// ByName returns ErrNotFound when no user has the name.
 	ByName(ctx context.Context, name string) (User, error)
-	// Profile returns ErrNotFound when nobody has the id.
+	// Profile returns ErrNotFound when no user has the id.
 	Profile(ctx context.Context, id string) (Profile, error)
 }
 
-// Profile is what customers see of themselves. It has no password hash, so it may be cached.
+// Profile is the part of a user that the customer sees. It has no password hash, so it may be cached.
 type Profile struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Admin bool   `json:"admin"`
 }
 
-// AddAdmin registers an admin unless the name is taken already, by an earlier start or by another node.
+// AddAdmin registers an admin. If the name exists, from an earlier start or from another node, it does nothing.
 func (s *Shop) AddAdmin(ctx context.Context, name, password string) error {
 	_, err := s.addUser(ctx, credentials{name, password}, true)
 	if errors.Is(err, ErrNameTaken) {
@@ -66,7 +66,7 @@ func (s *Shop) addUser(ctx context.Context, c credentials, admin bool) (User, er
 	if err := c.validate(); err != nil {
 		return User{}, err
 	}
-	// Asking first spares the hash when the name is taken; Add decides when two ask at once.
+	// This check saves the hash when the name is taken. Add decides between two concurrent registrations.
 	if _, err := s.state.Users.ByName(ctx, c.Name); err == nil {
 		return User{}, ErrNameTaken
 	} else if !errors.Is(err, ErrNotFound) {
@@ -101,14 +101,14 @@ func (s *Shop) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	// Also for a name that nobody has: the time of the answer must not tell who is a customer.
+	// The hash is also computed for an unknown name: the response time must not reveal which names exist.
 	if !s.password.matches(user.PasswordHash, c.Password) {
 		return refuse(http.StatusUnauthorized, "name or password is wrong")
 	}
 	return s.welcome(w, r, http.StatusOK, user)
 }
 
-// welcome logs in: a program by the token in the body, a browser by a cookie, whose guest's cart is taken along.
+// welcome logs the user in: a program gets a token in the body, a browser gets a cookie and keeps the guest's cart.
 func (s *Shop) welcome(w http.ResponseWriter, r *http.Request, status int, user User) error {
 	c := customer{ID: user.ID, Name: user.Name, Admin: user.Admin}
 	if err := s.adoptCart(w, r, c); err != nil {
@@ -139,21 +139,21 @@ func (s *Shop) showProfile(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, profile)
 }
 
-// visitor returns who sends a request, nil for a guest. A program's token in the header must be good; a browser's cookie
-// that is not, such as one that expired, makes a guest.
+// visitor returns the customer of a request, or nil for a guest. A token in the header must be valid. A browser with an invalid
+// cookie, for example an expired one, is a guest.
 func (s *Shop) visitor(r *http.Request) (*customer, error) {
 	if h := r.Header.Get("Authorization"); h != "" {
 		scheme, token, _ := strings.Cut(h, " ")
 		c, err := s.tokens.verify(token)
 		if err != nil || !strings.EqualFold(scheme, "Bearer") {
-			return nil, refuse(http.StatusUnauthorized, "the token is not valid here, or no longer: log in again")
+			return nil, refuse(http.StatusUnauthorized, "the token is invalid or has expired: log in again")
 		}
 		return c, nil
 	}
 	return s.state.Logins.Of(r)
 }
 
-// customer is like visitor, for what guests cannot do.
+// customer is like visitor, but returns an error for a guest.
 func (s *Shop) customer(r *http.Request) (*customer, error) {
 	c, err := s.visitor(r)
 	if err == nil && c == nil {
@@ -162,8 +162,8 @@ func (s *Shop) customer(r *http.Request) (*customer, error) {
 	return c, err
 }
 
-// setCookie sets a cookie that scripts cannot read and other sites cannot send. A negative age deletes it, one of 0 lets it
-// end with the browser.
+// setCookie sets a cookie that scripts cannot read and other sites cannot send. A negative age deletes it. With
+// age 0 it ends with the browser.
 func setCookie(w http.ResponseWriter, r *http.Request, name, value string, age time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(age.Seconds()),
@@ -171,7 +171,7 @@ func setCookie(w http.ResponseWriter, r *http.Request, name, value string, age t
 	})
 }
 
-// isHTTPS believes the header from anybody, which is harmless: who forges it only loses their own cookies on plain HTTP.
+// isHTTPS trusts the header from every client. That is harmless: a client that forges it only loses its own cookies on plain HTTP.
 func isHTTPS(r *http.Request) bool {
 	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 }

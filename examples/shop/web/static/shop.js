@@ -12,7 +12,7 @@ document.addEventListener("submit", async (event) => {
     const answer = await send(method, path, fields(form), form.dataset.key);
     if (answer.ok) return location.reload();
     const problem = await answer.json().catch(() => ({}));
-    say(form, problem.detail ?? "The shop does not answer properly. Try again.");
+    say(form, problem.detail ?? "The shop does not respond properly. Try again.");
   } catch {
     say(form, "The shop cannot be reached. Try again.");
   }
