@@ -12,7 +12,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/cache"
 )
 
-// How old an answer may be, plus or minus a tenth.
+// How old a cached value may be, plus or minus a tenth.
 const (
 	catalogAge = 300 * time.Second // a new price ends it on all nodes, before the change of the price is acknowledged
 	profileAge = 60 * time.Second  // nothing in this shop changes a profile
