@@ -150,7 +150,7 @@ func (s series) draw(x, y report.Axis) plotLine {
 	l := plotLine{Name: s.name, Class: s.class}
 	var points []string
 	for i := range s.x {
-		text := fmt.Sprintf("%s at %s: %s", s.name, report.Number(s.x[i]), report.Short(s.y[i]))
+		text := fmt.Sprintf("%s at %s: %s", s.name, report.Short(s.x[i]), report.Short(s.y[i]))
 		at := plotMark{x.At(s.x[i]), y.At(s.y[i]), text}
 		points = append(points, fmt.Sprintf("%g,%g", at.X, at.Y))
 		if !s.bare {
