@@ -12,7 +12,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// TestAdminTokenIsAskedFor calls verbs at an admin address that wants a token.
+// TestAdminTokenIsAskedFor calls a verb without the token that the admin address wants, and with a wrong one.
 func TestAdminTokenIsAskedFor(t *testing.T) {
 	c := console.New(config.Admin{Listen: "127.0.0.1:0", Token: "s3cret"}, status.New(&config.Config{}, nil, nil), nil, http.NotFoundHandler())
 	if err := c.Listen(); err != nil {
@@ -43,7 +43,7 @@ func TestAdminTokenIsAskedFor(t *testing.T) {
 	}
 }
 
-// TestAdminInterrupted is Ctrl-C during a restart, which takes its time.
+// TestAdminInterrupted is Ctrl-C during a restart.
 func TestAdminInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// demo runs "tenfold demo" on free ports until the shop is there.
+// demo runs "tenfold demo" on free ports and returns when the shop is ready.
 func demo(t *testing.T, args ...string) *running {
 	t.Helper()
 	x := start(t, call{args: append([]string{"demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)})
@@ -17,7 +17,7 @@ func demo(t *testing.T, args ...string) *running {
 	return x
 }
 
-// The demo shows a shop and says what to try; what it says is true.
+// The demo runs a shop and prints what to try. All of that works.
 func TestUpDemo(t *testing.T) {
 	begun := time.Now()
 	x := demo(t)
@@ -27,9 +27,9 @@ func TestUpDemo(t *testing.T) {
 	if said := x.verb("status", "--admin", x.admin); !strings.HasPrefix(said, "shop: 3 of 3 ready\n") {
 		t.Errorf("tenfold status says %q", said)
 	}
-	victim := x.nodes()[0]
-	kill(t, victim.PID, syscall.SIGKILL)
-	x.await("the killed node is gone", func() bool { return x.node(victim.ID).ID == "" })
+	killed := x.nodes()[0]
+	kill(t, killed.PID, syscall.SIGKILL)
+	x.await("the killed node is gone", func() bool { return x.node(killed.ID).ID == "" })
 	x.awaitReady()
 	x.verb("restart", "shop", "--admin", x.admin)
 	answers := l.end()

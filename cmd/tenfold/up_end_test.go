@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// However tenfold is ended, nothing that it started goes on without it: no node, and not the private store.
-func TestUpNothingSurvivesTenfold(t *testing.T) {
+// When tenfold ends by a signal that it does not handle, all processes that it started end: the nodes and the private store.
+func TestUpNoProcessOutlivesTenfold(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGHUP} {
 		var x *running
 		if s == syscall.SIGKILL {
@@ -29,24 +29,24 @@ func TestUpNothingSurvivesTenfold(t *testing.T) {
 		if _, err := exec.LookPath("redis-server"); err == nil {
 			want = 5
 		}
-		if runtime.GOOS == "linux" && len(x.family) != want {
-			t.Errorf("tenfold had started %v, want %d processes", x.family, want)
+		if runtime.GOOS == "linux" && len(x.children) != want {
+			t.Errorf("tenfold had started %v, want %d processes", x.children, want)
 		}
-		figure(t, "end-by-"+s.String(), "processes", len(x.family), "all_gone_after", took)
+		figure(t, "end-by-"+s.String(), "processes", len(x.children), "all_gone_after", took)
 	}
 }
 
-// SIGTERM is what service managers send; Ctrl-C is in all other tests.
+// Service managers send SIGTERM. All other tests use Ctrl-C.
 func TestUpEndsOnSIGTERM(t *testing.T) {
 	x := upQuietly(t, "", "--", "service")
 	x.end(syscall.SIGTERM)
 	if code := x.wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	x.nothingLeft()
+	x.wantNothingLeft()
 }
 
-// The first Ctrl-C takes nothing new and lets what is under way finish; who does not want to wait for it says so again.
+// After the first Ctrl-C, tenfold accepts no new connections and lets requests finish. The second one ends them.
 func TestUpSecondInterruptDoesNotWait(t *testing.T) {
 	x := upQuietly(t, "", "--", "service")
 	c, err := dial(strings.TrimPrefix(x.url, "http://"))
@@ -65,10 +65,10 @@ func TestUpSecondInterruptDoesNotWait(t *testing.T) {
 		}
 		return n
 	}
-	x.await("the long request is under way", func() bool { return inFlight() == 1 })
+	x.await("the long request is in flight", func() bool { return inFlight() == 1 })
 
 	x.signal(os.Interrupt)
-	x.await("nothing new is taken", func() bool {
+	x.await("no new connection is accepted", func() bool {
 		nc, err := net.Dial("tcp", strings.TrimPrefix(x.url, "http://"))
 		if err == nil {
 			nc.Close()
@@ -76,7 +76,7 @@ func TestUpSecondInterruptDoesNotWait(t *testing.T) {
 		return err != nil
 	})
 	if inFlight() != 1 {
-		t.Error("the long request was cut by the first Ctrl-C")
+		t.Error("the first Ctrl-C ended the long request")
 	}
 	again := time.Now()
 	x.end(os.Interrupt)
@@ -88,8 +88,8 @@ func TestUpSecondInterruptDoesNotWait(t *testing.T) {
 		t.Error("the long request was answered")
 	}
 	if took > 25*time.Second { // drain is 30 s
-		t.Errorf("it took %v after the second Ctrl-C", took)
+		t.Errorf("tenfold ended %v after the second Ctrl-C", took)
 	}
-	x.nothingLeft()
+	x.wantNothingLeft()
 	figure(t, "second-interrupt", "ended_after", took)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// Services that know nothing of tenfold run on three nodes by the short form: balanced, drained, restarted and killed
-// while visitors are there, and none of them notices.
+// Services without any knowledge of tenfold run on three nodes, started by one command line. Under load they are drained,
+// restarted and killed, and no request fails.
 func TestUpForeignServices(t *testing.T) {
 	t.Run("python", func(t *testing.T) {
 		t.Parallel()
@@ -36,12 +36,12 @@ func TestUpForeignServices(t *testing.T) {
 			env:  []string{"NODE_PATH=" + nodeModules(t)},
 		})
 		operate(t, x, "express")
-		postAfterRests(t, x)
+		postAfterPauses(t, x)
 		x.stop()
 	})
 }
 
-// operate does everything to a service called app that an operator does, under traffic.
+// operate drains, restarts and kills nodes of a service named app under load.
 func operate(t *testing.T, x *running, name string) {
 	t.Helper()
 	old := x.nodes()
@@ -50,14 +50,14 @@ func operate(t *testing.T, x *running, name string) {
 	shares := map[string]int{}
 	for _, n := range x.nodes() {
 		shares[n.ID] = int(n.Requests)
-		if n.Requests < 3 { // who answered slowly once, as programs do when they are new, gets little for some seconds
+		if n.Requests < 3 { // a node that answers slowly at first, as new programs do, gets few requests for some seconds
 			t.Errorf("%s got %d of 300 requests", n.ID, n.Requests)
 		}
 	}
 
 	x.verb("drain", old[1].ID)
 	if x.node(old[1].ID).ID != "" {
-		t.Errorf("%s is drained and still there", old[1].ID)
+		t.Errorf("%s was drained, but still exists", old[1].ID)
 	}
 	begun := time.Now()
 	x.verb("restart", "app")
@@ -65,20 +65,20 @@ func operate(t *testing.T, x *running, name string) {
 	if now := x.nodes(); len(now) != 3 || slices.ContainsFunc(now, func(n status.Node) bool { return n.ID == old[0].ID || n.ID == old[2].ID }) {
 		t.Errorf("after the restart there are %v", now)
 	}
-	victim := x.nodes()[2]
-	kill(t, victim.PID, syscall.SIGKILL)
-	x.await("the killed node is gone", func() bool { return x.node(victim.ID).ID == "" })
+	killed := x.nodes()[2]
+	kill(t, killed.PID, syscall.SIGKILL)
+	x.await("the killed node is gone", func() bool { return x.node(killed.ID).ID == "" })
 	x.awaitReady()
 	seen := l.soFar()
-	x.await("traffic goes on", func() bool { return l.soFar() > seen+l.rate })
+	x.await("traffic continues", func() bool { return l.soFar() > seen+l.rate })
 	answers := l.end()
 	noneFailed(t, answers)
 	figure(t, name, summarize(answers).pairs("shares", shares, "restart_took", restarted)...)
 }
 
-// postAfterRests sends orders to nodes that are about to close their resting connections: after five seconds, as Node.js
-// does. An order that crosses such a close must not fail, and may not be sent twice.
-func postAfterRests(t *testing.T, x *running) {
+// postAfterPauses sends orders to nodes that are about to close their idle connections. Node.js does that after five
+// seconds. An order that is sent at the same moment must not fail, and must not be sent twice.
+func postAfterPauses(t *testing.T, x *running) {
 	t.Helper()
 	const together = 20
 	var clients []*client
@@ -91,24 +91,24 @@ func postAfterRests(t *testing.T, x *running) {
 		clients = append(clients, c)
 	}
 	failed := 0
-	rests := []time.Duration{0, 4990 * time.Millisecond, 5000 * time.Millisecond, 5010 * time.Millisecond}
-	for _, rest := range rests {
-		time.Sleep(rest)
+	pauses := []time.Duration{0, 4990 * time.Millisecond, 5000 * time.Millisecond, 5010 * time.Millisecond}
+	for _, pause := range pauses {
+		time.Sleep(pause)
 		errs := make(chan error, together)
 		for _, c := range clients {
 			go func() { errs <- post(c, "hello") }()
 		}
 		for range clients {
 			if err := <-errs; err != nil {
-				t.Errorf("POST after a rest of %v: %v", rest, err)
+				t.Errorf("POST after a pause of %v: %v", pause, err)
 				failed++
 			}
 		}
 	}
-	figure(t, "express-keep-alive", "orders", together*len(rests), "failed", failed)
+	figure(t, "express-keep-alive", "orders", together*len(pauses), "failed", failed)
 }
 
-// post sends a text and expects it back.
+// post sends a text and expects the same text as answer.
 func post(c *client, text string) error {
 	req := request("POST", "/")
 	req.Header.Set("Content-Type", "text/plain")
@@ -120,7 +120,7 @@ func post(c *client, text string) error {
 	return err
 }
 
-// needs skips a test for want of a program, and fails it in CI.
+// needs skips the test when a program is missing. In CI it fails the test.
 func needs(t *testing.T, program, debian string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -136,7 +136,7 @@ func missing(t *testing.T, what string) {
 	t.Skip(what)
 }
 
-// nodeModules is a folder with Express and what it needs, just as the lock file says. It is made once.
+// nodeModules returns a directory with Express and its dependencies, at the versions of the lock file. It is made once.
 func nodeModules(t *testing.T) string {
 	t.Helper()
 	needs(t, "npm", "npm")
@@ -166,7 +166,7 @@ func nodeModules(t *testing.T) string {
 	}
 	npm := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	npm.Dir = making
-	npm.SysProcAttr = tethered()
+	npm.SysProcAttr = endWithTest()
 	if out, err := npm.CombinedOutput(); err != nil {
 		missing(t, fmt.Sprintf("npm ci: %v\n%s", err, out))
 	}

@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// soak says that there is time for the long variants of these tests: make soak.
+// soak selects the long variants of these tests: make soak.
 var soak = os.Getenv("TENFOLD_SOAK") != ""
 
-// Visitors who keep their connection and rest cost memory; beside tenfold's stands what the same ones cost nginx.
+// Idle connections use memory. The test measures the memory of tenfold, and that of nginx for comparison.
 func TestUpIdleConnections(t *testing.T) {
 	n, program := 1000, "tenfold"
 	if soak {
-		n, program = 10_000, unracedTenfold(t)
+		n, program = 10_000, buildWithoutRace(t)
 	}
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Max < uint64(n)+500 {
 		n = int(limit.Max) - 500
-		t.Logf("only %d connections: a process may have %d files open here (ulimit -n)", n, limit.Max)
+		t.Logf("only %d connections: the limit of open files is %d (ulimit -n)", n, limit.Max)
 	}
 
 	node := freeAddresses(t, 2)
-	otherNode(t, node[0])
+	startListedNode(t, node[0])
 	x := up(t, call{
 		program: program,
 		args:    []string{"-f", "-", "--store", "none", "--access", "off"},
@@ -37,12 +37,12 @@ func TestUpIdleConnections(t *testing.T) {
 	})
 	address := strings.TrimPrefix(x.url, "http://")
 	empty := residentKB(x.cmd.Process.Pid)
-	idle := rest(t, address, n)
+	idle := openIdle(t, address, n)
 	full := residentKB(x.cmd.Process.Pid)
 	if open := x.metric("active_connections"); open < float64(n) {
 		t.Errorf("%v of %d connections are open", open, n)
 	}
-	wake(t, idle)
+	checkIdle(t, idle)
 	figure(t, "idle-tenfold", "connections", n, "rss_kb", full, "rss_without_kb", empty,
 		"kb_per_connection", float64(full-empty)/float64(n), "race_detector", program == "tenfold" && raced())
 	x.stop()
@@ -54,20 +54,20 @@ func TestUpIdleConnections(t *testing.T) {
 	pid := nginx(t, node[1], node[0])
 	sum := func() (kb int) {
 		kb = residentKB(pid)
-		for _, worker := range family(pid) {
+		for _, worker := range childrenOf(pid) {
 			kb += residentKB(worker.pid)
 		}
 		return kb
 	}
 	empty = sum()
-	idle = rest(t, node[1], n)
+	idle = openIdle(t, node[1], n)
 	full = sum()
-	wake(t, idle)
+	checkIdle(t, idle)
 	figure(t, "idle-nginx", "connections", n, "rss_kb", full, "rss_without_kb", empty, "kb_per_connection", float64(full-empty)/float64(n))
 }
 
-// rest opens connections that have each had one answer.
-func rest(t *testing.T, address string, n int) []*client {
+// openIdle opens connections and gets one answer on each.
+func openIdle(t *testing.T, address string, n int) []*client {
 	t.Helper()
 	all := make([]*client, n)
 	each(n, func(i int) {
@@ -83,8 +83,8 @@ func rest(t *testing.T, address string, n int) []*client {
 	return all
 }
 
-// wake checks that all of them still work.
-func wake(t *testing.T, all []*client) {
+// checkIdle checks that all connections still work.
+func checkIdle(t *testing.T, all []*client) {
 	t.Helper()
 	each(len(all), func(i int) {
 		if all[i] != nil {
@@ -101,7 +101,7 @@ func ask(t *testing.T, c *client) {
 	}
 }
 
-// each calls f for every number below n, some at a time.
+// each calls f for every number below n, 50 at a time.
 func each(n int, f func(i int)) {
 	var all sync.WaitGroup
 	for first := range 50 {
@@ -114,8 +114,8 @@ func each(n int, f func(i int)) {
 	all.Wait()
 }
 
-// unracedTenfold is a tenfold without the race detector, which multiplies the memory.
-func unracedTenfold(t *testing.T) string {
+// buildWithoutRace builds a tenfold without the race detector, which uses much more memory.
+func buildWithoutRace(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "tenfold")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
@@ -124,7 +124,7 @@ func unracedTenfold(t *testing.T) string {
 	return program
 }
 
-// raced says whether this test, and so the tenfold that it is, runs under the race detector.
+// raced reports whether this test, and so the tenfold in it, runs under the race detector.
 func raced() bool {
 	info, _ := debug.ReadBuildInfo()
 	for _, s := range info.Settings {
@@ -135,13 +135,13 @@ func raced() bool {
 	return false
 }
 
-// nginx runs one as a proxy, with the settings that its manual advises for this, and returns its process.
+// nginx runs nginx as a proxy, with the settings that its manual recommends, and returns its process.
 func nginx(t *testing.T, listen, node string) (pid int) {
 	t.Helper()
 	dir := t.TempDir()
 	user := ""
 	if os.Getuid() == 0 {
-		user = "user root;" // or its worker could not write here
+		user = "user root;" // otherwise its worker cannot write to the directory
 	}
 	write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
 %s
@@ -167,7 +167,7 @@ http {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM) // it ends its worker
+		cmd.Process.Signal(syscall.SIGTERM) // nginx ends its worker
 		cmd.Wait()
 	})
 	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {

@@ -17,15 +17,15 @@ import (
 
 const kills = 30
 
-// A node that dies costs no visitor anything: what was on it is asked again elsewhere.
+// When a node is killed, no GET fails: the gateway sends its requests to another node.
 func TestUpKilledNodesCostNoGET(t *testing.T) {
 	x := upQuietly(t, "", "--nodes", "3", "--", "service")
 	l := offer(x, 1000, visits)
 	for range kills {
 		x.killOne()
-		// Every request on the dead node is a second try. They may be a tenth of the traffic, so let some of that pass.
+		// Each request of the killed node becomes a retry. Retries may be a tenth of all requests, so wait for more requests.
 		seen := l.soFar()
-		x.await("traffic goes on", func() bool { return l.soFar() > seen+5*most })
+		x.await("traffic goes on", func() bool { return l.soFar() > seen+5*maxInFlight })
 	}
 	answers := l.end()
 	noneFailed(t, answers)
@@ -34,8 +34,8 @@ func TestUpKilledNodesCostNoGET(t *testing.T) {
 	x.stop()
 }
 
-// An order that may have reached the dead node is not sent to another one: its customer hears that nobody knows. All
-// other orders are taken, and none twice.
+// An order that may have reached the killed node is not sent to another one: the client gets an error that says so. All
+// other orders are placed, and each one once.
 func TestUpKilledNodesGetNoPOSTTwice(t *testing.T) {
 	journal := filepath.Join(t.TempDir(), "journal")
 	x := up(t, call{
@@ -49,18 +49,18 @@ func TestUpKilledNodesGetNoPOSTTwice(t *testing.T) {
 	}
 	answers := l.end()
 
-	taken := takenOrders(t, journal)
-	for id, times := range taken {
+	placed := countOrders(t, journal)
+	for id, times := range placed {
 		if times > 1 {
-			t.Errorf("order %s was taken %d times", id, times)
+			t.Errorf("order %s was placed %d times", id, times)
 		}
 	}
 	failed := map[string]bool{}
 	for _, a := range answers {
 		switch {
 		case !a.failed():
-			if id := strings.TrimPrefix(a.path, "/orders/"); taken[id] != 1 {
-				t.Errorf("order %s was confirmed, and taken %d times", id, taken[id])
+			if id := strings.TrimPrefix(a.path, "/orders/"); placed[id] != 1 {
+				t.Errorf("order %s was confirmed, but placed %d times", id, placed[id])
 			}
 		case a.status == 502 && strings.Contains(a.body, `"reason":"node_failed"`):
 			failed[a.path] = true
@@ -70,7 +70,7 @@ func TestUpKilledNodesGetNoPOSTTwice(t *testing.T) {
 	}
 	const series = `tenfold_upstream_not_retried_total{reason="unsafe",service="service"}`
 	if counted := int(x.metric(series)); counted != len(failed) {
-		t.Errorf("%s is %d, and %d requests failed", series, counted, len(failed))
+		t.Errorf("%s is %d, but %d requests failed", series, counted, len(failed))
 	}
 	x.await("the access log has every failed request", func() bool { return len(failedRecords(t, x)) == len(failed) })
 	for _, r := range failedRecords(t, x) {
@@ -79,24 +79,24 @@ func TestUpKilledNodesGetNoPOSTTwice(t *testing.T) {
 		}
 	}
 	if x.metric(`tenfold_upstream_in_flight{service="service"}`) != 0 {
-		t.Error("requests are in flight, and all were answered")
+		t.Error("the gauge counts requests in flight, but all were answered")
 	}
-	figure(t, "kill-post", summarize(answers).pairs("kills", kills, "taken", len(taken), "twice", 0)...)
+	figure(t, "kill-post", summarize(answers).pairs("kills", kills, "taken", len(placed), "twice", 0)...)
 	x.stop()
 }
 
-// takenOrders counts how often each order came to a node.
-func takenOrders(t *testing.T, journal string) map[string]int {
+// countOrders counts how often each order reached a node.
+func countOrders(t *testing.T, journal string) map[string]int {
 	t.Helper()
 	text, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := map[string]int{}
+	placed := map[string]int{}
 	for line := range strings.Lines(string(text)) {
-		taken[strings.TrimSuffix(line, "\n")]++
+		placed[strings.TrimSuffix(line, "\n")]++
 	}
-	return taken
+	return placed
 }
 
 // accessRecord is a record of the access log.
@@ -105,7 +105,7 @@ type accessRecord struct {
 	Status, Tries           int
 }
 
-// failedRecords returns what the access log says about requests that were answered with an error.
+// failedRecords returns the records of the access log for requests that got an error.
 func failedRecords(t *testing.T, x *running) (all []accessRecord) {
 	t.Helper()
 	for line := range strings.Lines(x.stderr.String()) {
@@ -117,22 +117,22 @@ func failedRecords(t *testing.T, x *running) (all []accessRecord) {
 	return all
 }
 
-// steady is how long a node must have worked so that its end is an accident, which is made good at once, and not one more
-// failure of a service that does not work, which is tried again more and more slowly.
-const steady = 1500 * time.Millisecond
+// stableAfter is how long a node must have worked so that the fleet replaces it at once. A node that ends sooner counts as
+// another failure in a row, and the fleet waits longer after each one.
+const stableAfter = 1500 * time.Millisecond
 
-// killOne kills the node that has worked for longest, and returns when another one has taken its place and works too.
+// killOne kills the oldest node. It returns when another node has replaced it and answers requests.
 func (x *running) killOne() (id string) {
 	x.t.Helper()
 	all := x.nodes()
-	victim := slices.MinFunc(all, func(a, b status.Node) int { return a.Started.Compare(b.Started) })
-	x.await("the oldest node has worked for a while", func() bool { return time.Since(victim.Started) > steady })
-	kill(x.t, victim.PID, syscall.SIGKILL)
+	oldest := slices.MinFunc(all, func(a, b status.Node) int { return a.Started.Compare(b.Started) })
+	x.await("the oldest node has worked for a while", func() bool { return time.Since(oldest.Started) > stableAfter })
+	kill(x.t, oldest.PID, syscall.SIGKILL)
 	x.await("the killed node is replaced", func() bool {
 		now := x.nodes()
 		return len(now) == len(all) && !slices.ContainsFunc(now, func(n status.Node) bool {
-			return n.ID == victim.ID || !usable(n) || n.Requests == 0
+			return n.ID == oldest.ID || !usable(n) || n.Requests == 0
 		})
 	})
-	return victim.ID
+	return oldest.ID
 }

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// answer is what became of one request.
+// answer is the result of one request.
 type answer struct {
-	due    time.Time     // when it had to be sent
-	late   time.Duration // how much later it was sent: the test's own fault
-	took   time.Duration // from due to the end of its answer
+	due    time.Time     // when it should have been sent
+	delay  time.Duration // from due to when it was sent: the test itself is to blame
+	took   time.Duration // from due to the end of the answer
 	path   string
 	status int
 	header http.Header
@@ -26,22 +26,22 @@ type answer struct {
 	err    error
 }
 
-// failed says that a customer would have noticed: no answer, half an answer, or not the one that was asked for.
+// failed reports an answer that a customer would notice: none, an incomplete one, or an error.
 func (a answer) failed() bool { return a.err != nil || a.status < 200 || a.status > 299 }
 
-// waited is how long the customer waited, without what the test itself was late.
-func (a answer) waited() time.Duration { return a.took - a.late }
+// waited is how long the customer waited, without the delay of the test itself.
+func (a answer) waited() time.Duration { return a.took - a.delay }
 
 func (a answer) String() string {
 	return fmt.Sprintf("%s %s -> %d %v %.120q after %v", a.due.Format("05.000"), a.path, a.status, a.err, a.body, a.took)
 }
 
-// most is how many requests may be under way. A machine that cannot keep up is not what these tests are about:
-// then requests are sent late, which the figures say, and do not pile up.
-const most = 100
+// maxInFlight limits the requests in flight. On a machine that is too slow, requests are then sent with a delay, which the
+// figures show.
+const maxInFlight = 100
 
-// traffic sends requests at instants that were fixed beforehand, whatever becomes of those before them (open loop). It has
-// connections of its own and no second tries: what goes wrong is seen.
+// traffic sends requests at fixed times, independent of the results of earlier requests (open loop). It uses its own
+// connections and does not retry, so that every failure is visible.
 type traffic struct {
 	address string
 	rate    int // per second
@@ -57,7 +57,7 @@ type traffic struct {
 	answers []answer
 }
 
-// offer starts traffic on tenfold's address.
+// offer starts traffic to the gateway of x.
 func offer(x *running, rate int, request func(i int) *http.Request) *traffic {
 	l := &traffic{address: x.url[len("http://"):], rate: rate, request: request, begun: time.Now(), quit: make(chan struct{})}
 	l.all.Go(l.pace)
@@ -66,7 +66,7 @@ func offer(x *running, rate int, request func(i int) *http.Request) *traffic {
 }
 
 func (l *traffic) pace() {
-	places := make(chan struct{}, most)
+	slots := make(chan struct{}, maxInFlight)
 	for i := 0; ; i++ {
 		due := l.begun.Add(time.Duration(i) * time.Second / time.Duration(l.rate))
 		select {
@@ -74,10 +74,10 @@ func (l *traffic) pace() {
 			return
 		case <-time.After(time.Until(due)):
 		}
-		places <- struct{}{}
+		slots <- struct{}{}
 		l.all.Go(func() {
 			a := l.send(due, l.request(i))
-			<-places
+			<-slots
 			l.mu.Lock()
 			l.answers = append(l.answers, a)
 			l.mu.Unlock()
@@ -108,7 +108,7 @@ func (l *traffic) soFar() int {
 }
 
 func (l *traffic) send(due time.Time, req *http.Request) (a answer) {
-	a = answer{due: due, late: time.Since(due), path: req.URL.Path}
+	a = answer{due: due, delay: time.Since(due), path: req.URL.Path}
 	defer func() { a.took = time.Since(due) }()
 	c, err := l.connection()
 	if err != nil {
@@ -135,7 +135,7 @@ func (l *traffic) send(due time.Time, req *http.Request) (a answer) {
 	switch {
 	case a.status != 200:
 	case req.URL.Path == "/page" && a.body != thePage, req.URL.Path == "/chunked" && a.body != theChunks:
-		a.err = fmt.Errorf("a body of %d bytes that is not the page", len(a.body))
+		a.err = fmt.Errorf("a body of %d bytes that is not the expected one", len(a.body))
 	}
 	return a
 }
@@ -153,8 +153,8 @@ func (l *traffic) connection() (*client, error) {
 	return dial(l.address)
 }
 
-// client is one connection that sends one request after the other. net/http's own client would send a request again when
-// a connection breaks, and hide what these tests look for.
+// client is one connection that sends one request after the other. The client of net/http sends a request again when a
+// connection breaks. That would hide failures that these tests look for.
 type client struct {
 	net.Conn
 	in *bufio.Reader
@@ -202,21 +202,21 @@ func request(method, target string) *http.Request {
 	return &http.Request{Method: method, URL: u, Host: "service.test", Header: http.Header{}}
 }
 
-// visits are GETs of every kind, each with a few milliseconds of work.
+// visits returns GET requests of each kind, each with a few milliseconds of work.
 func visits(i int) *http.Request {
 	return request("GET", []string{"/small?ms=5", "/page?ms=3", "/chunked?ms=2"}[i%3])
 }
 
-// visitShop is what visitors of the example shop look at.
+// visitShop returns requests for pages of the example shop.
 func visitShop(i int) *http.Request {
 	return request("GET", []string{"/", "/api/products", "/static/shop.css", "/api/cart"}[i%4])
 }
 
-// summary is what the answers come to.
+// summary is a summary of answers.
 type summary struct {
 	n, failed int
-	rate      float64 // per second, as achieved
-	late      time.Duration
+	rate      float64 // per second, as measured
+	delay     time.Duration
 	p50, p99  time.Duration
 	worst     time.Duration
 }
@@ -225,14 +225,14 @@ func summarize(answers []answer) (s summary) {
 	if len(answers) == 0 {
 		return s
 	}
-	var took, late []time.Duration
+	var took, delay []time.Duration
 	first, last := answers[0].due, answers[0].due
 	for _, a := range answers {
-		took, late = append(took, a.took), append(late, a.late)
+		took, delay = append(took, a.took), append(delay, a.delay)
 		if a.failed() {
 			s.failed++
 		}
-		if sent := a.due.Add(a.late); sent.After(last) {
+		if sent := a.due.Add(a.delay); sent.After(last) {
 			last = sent
 		}
 		if a.due.Before(first) {
@@ -240,23 +240,23 @@ func summarize(answers []answer) (s summary) {
 		}
 	}
 	slices.Sort(took)
-	slices.Sort(late)
+	slices.Sort(delay)
 	s.n, s.rate = len(answers), float64(len(answers))/max(time.Millisecond, last.Sub(first)).Seconds()
-	s.late, s.p50, s.p99, s.worst = share(late, 0.99), share(took, 0.5), share(took, 0.99), took[len(took)-1]
+	s.delay, s.p50, s.p99, s.worst = share(delay, 0.99), share(took, 0.5), share(took, 0.99), took[len(took)-1]
 	return s
 }
 
-// share returns the value below which this share of a sorted list lies.
+// share returns the quantile q of a sorted list.
 func share(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
 func (s summary) pairs(more ...any) []any {
 	return append([]any{"requests", s.n, "failed", s.failed, "rps", int(s.rate), "p50", s.p50, "p99", s.p99, "max", s.worst,
-		"sent_late_p99", s.late}, more...)
+		"sent_late_p99", s.delay}, more...)
 }
 
-// noneFailed fails the test for requests that failed, and shows a few.
+// noneFailed fails the test when requests have failed, and shows some of them.
 func noneFailed(t *testing.T, answers []answer) {
 	t.Helper()
 	shown := 0
@@ -270,6 +270,6 @@ func noneFailed(t *testing.T, answers []answer) {
 		t.Errorf("%d of %d requests failed", s.failed, s.n)
 	}
 	if len(answers) == 0 {
-		t.Error("nothing was sent")
+		t.Error("no request was sent")
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestMetricsPageIsTrue runs a tenfold with every policy, and compares all that /metrics serves, but for what the Go runtime adds,
-// with docs/metrics.md: names, types, labels, and the values of labels that are a closed set.
+// TestMetricsPageIsTrue runs a tenfold with every policy and compares /metrics with docs/metrics.md: names, types, labels,
+// and the values of labels with a closed set of values. It ignores the metrics of the Go runtime.
 func TestMetricsPageIsTrue(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "jwks.json"),
@@ -24,13 +24,13 @@ routes:
   - {path: /, to: app, auth: jwt, rate_limit: 100/s, idempotency: optional}
 `)
 	x := up(t, call{args: []string{"-f", "tenfold.yaml", "--access", "off"}, dir: dir})
-	resp, err := http.Get(x.url) // some series begin with the first request
+	resp, err := http.Get(x.url) // some series exist only after the first request
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	kill(t, x.nodes()[0].PID, syscall.SIGKILL) // and one with the first node that dies
-	x.await("the death is counted", func() bool { return x.metric(`tenfold_fleet_restarts_total{service="app"}`) == 1 })
+	kill(t, x.nodes()[0].PID, syscall.SIGKILL) // and one only after the first node has ended
+	x.await("the end of the node is counted", func() bool { return x.metric(`tenfold_fleet_restarts_total{service="app"}`) == 1 })
 	_, text := x.ask("GET", "/metrics", "")
 	x.stop()
 
@@ -38,7 +38,7 @@ routes:
 	for name, m := range served(text) {
 		shown, known := page[name]
 		if !known {
-			t.Errorf("%s is served, and not in docs/metrics.md", name)
+			t.Errorf("%s is in /metrics, but not in docs/metrics.md", name)
 			continue
 		}
 		delete(page, name)
@@ -55,11 +55,11 @@ routes:
 		}
 	}
 	for name := range page {
-		t.Errorf("%s is in docs/metrics.md, and not served", name)
+		t.Errorf("%s is in docs/metrics.md, but not in /metrics", name)
 	}
 }
 
-// servedMetric is a metric as Prometheus text has it.
+// servedMetric is a metric in the text format of Prometheus.
 type servedMetric struct {
 	typ    string
 	labels map[string]map[string]bool // name to its values

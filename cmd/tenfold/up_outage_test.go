@@ -16,14 +16,14 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// While no node answers, every visitor hears so at once and nothing piles up; as soon as one answers its probe, all is
-// well. These nodes are somebody else's: tenfold neither starts nor replaces them.
+// While no node answers, every request gets an error at once and no request waits. When a node answers its probe again,
+// requests succeed again. tenfold neither starts nor replaces these nodes: they are a list of addresses.
 func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 	const interval = time.Second
 	addresses := freeAddresses(t, 3)
 	var others []*exec.Cmd
 	for _, address := range addresses {
-		others = append(others, otherNode(t, address))
+		others = append(others, startListedNode(t, address))
 	}
 	x := upQuietly(t, fmt.Sprintf("services:\n  service:\n    nodes: [%s]\n    probe: {interval: %v}\n", strings.Join(addresses, ", "), interval),
 		"-f", "-")
@@ -37,23 +37,23 @@ func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 	}
 	dead := time.Now()
 	const usable = `tenfold_upstream_nodes_usable{service="service"}`
-	x.await("the last node is out", func() bool { return x.metric(usable) == 0 })
+	x.await("the last node gets no requests", func() bool { return x.metric(usable) == 0 })
 	out := time.Since(down)
 	seen := l.soFar()
-	x.await("the outage goes on", func() bool { return l.soFar() > seen+2*l.rate })
+	x.await("the outage continues", func() bool { return l.soFar() > seen+2*l.rate })
 	if n := x.metric(`tenfold_upstream_in_flight{service="service"}`); n != 0 {
-		t.Errorf("%v requests are in flight on nodes that are gone", n)
+		t.Errorf("%v requests are in flight, but no node runs", n)
 	}
 	if n := x.metric(`tenfold_upstream_queue_wait_seconds_count{service="service"}`); n != 0 {
-		t.Errorf("%v requests had to queue for nodes that are gone", n)
+		t.Errorf("%v requests waited in the queue, but no node runs", n)
 	}
 	tries = x.tries() - tries
 	if said := x.verb("status"); strings.Count(said, "probe: ") != 3 {
-		t.Errorf("status does not say why three nodes are out:\n%s", said)
+		t.Errorf("status does not show the probe errors of three nodes:\n%s", said)
 	}
 
 	for _, address := range addresses {
-		otherNode(t, address)
+		startListedNode(t, address)
 	}
 	begun := time.Now()
 	x.await("all nodes are back", func() bool { return x.metric(usable) == 3 })
@@ -68,14 +68,14 @@ func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 		case a.failed() && answered.Before(down):
 			t.Errorf("failed before the outage: %v", a)
 		case a.failed():
-			saysOutage(t, a, dead)
+			wantOutageAnswer(t, a, dead)
 			outage = append(outage, a)
 		case answered.After(begun):
 			back = min(back, answered.Sub(begun))
 		}
 	}
-	if back > 10*interval { // one interval, and what a busy machine may add
-		t.Errorf("the first answer came %v after the nodes, probed every %v, were up", back, interval)
+	if back > 10*interval { // one interval, and the delay of a busy machine
+		t.Errorf("the first answer came %v after the nodes were up, which are probed every %v", back, interval)
 	}
 	amplification := float64(tries) / float64(len(outage))
 	if amplification > 1.1 {
@@ -87,13 +87,13 @@ func TestUpOutageIsAnsweredAtOnce(t *testing.T) {
 	}
 	slices.Sort(waited)
 	if half := share(waited, 0.5); half > 500*time.Millisecond {
-		t.Errorf("half of the visitors waited longer than %v to hear that there is no node", half)
+		t.Errorf("half of the requests waited longer than %v for the error", half)
 	}
 	figure(t, "outage", summarize(outage).pairs("reasons", reasons(outage), "last_node_out_after", out, "tries_per_request", amplification, "recovery", back)...)
 	x.stop()
 }
 
-// The same with nodes that tenfold runs: it sees them end, and has new ones at once.
+// The same with nodes that tenfold runs: it sees them end and starts new ones at once.
 func TestUpAllNodesKilledAtOnce(t *testing.T) {
 	x := upQuietly(t, "", "--nodes", "3", "--", "service")
 	l := offer(x, 200, func(int) *http.Request { return request("GET", "/small?ms=5") })
@@ -103,7 +103,7 @@ func TestUpAllNodesKilledAtOnce(t *testing.T) {
 	for _, n := range old {
 		kill(t, n.PID, syscall.SIGKILL)
 	}
-	x.await("all of them are dead", func() bool {
+	x.await("all of them have ended", func() bool {
 		return !slices.ContainsFunc(old, func(n status.Node) bool { return syscall.Kill(n.PID, 0) == nil })
 	})
 	dead := time.Now()
@@ -122,7 +122,7 @@ func TestUpAllNodesKilledAtOnce(t *testing.T) {
 	last := down
 	for _, a := range answers {
 		if a.failed() {
-			saysOutage(t, a, dead)
+			wantOutageAnswer(t, a, dead)
 			outage = append(outage, a)
 			last = maxTime(last, a.due.Add(a.took))
 		}
@@ -131,8 +131,8 @@ func TestUpAllNodesKilledAtOnce(t *testing.T) {
 	x.stop()
 }
 
-// When every answer is a failure, second tries would only add to the load. They stay a tenth of it, apart from the ten in
-// ten seconds that every service has; with the breaker on, next to nothing reaches the nodes.
+// When every answer is a failure, retries only add load. They stay below a tenth of the requests, apart from the ten in ten
+// seconds that every service has. With the circuit breaker on, nearly no request reaches the nodes.
 func TestUpRetriesDoNotMultiplyFailure(t *testing.T) {
 	const file = "services:\n  service: {run: [service], nodes: 3, breaker: "
 	fleets := map[string]*running{
@@ -165,10 +165,10 @@ func TestUpRetriesDoNotMultiplyFailure(t *testing.T) {
 	}
 }
 
-// saysOutage checks an answer that the gateway gave itself because there was no node to ask. Only a request that was sent to
-// a node before the gateway could know that it is dead may hear something else: that nobody knows what became of it. The
-// kernel of a busy machine takes some milliseconds to tell the gateway that the other end of a connection is gone.
-func saysOutage(t *testing.T, a answer, dead time.Time) {
+// wantOutageAnswer checks an answer that the gateway made because there was no node. A request that was sent to a node
+// before the gateway knew that it had ended may get another error, which says that its outcome is unknown. The kernel of a
+// busy machine takes some milliseconds to report the end of a connection.
+func wantOutageAnswer(t *testing.T, a answer, dead time.Time) {
 	t.Helper()
 	var problem struct {
 		Status         int
@@ -183,7 +183,7 @@ func saysOutage(t *testing.T, a answer, dead time.Time) {
 	case a.status == 502 && problem.Reason == "node_failed" && a.due.Before(dead.Add(time.Second)):
 		return
 	}
-	t.Errorf("not a clear 503: %v %v", a, a.header)
+	t.Errorf("want a 503 with a reason: %v %v", a, a.header)
 }
 
 // reasons counts the answers by the reason that the gateway gave.
@@ -202,7 +202,7 @@ func reasons(answers []answer) string {
 	return strings.Join(all, ",")
 }
 
-// tries is how many requests were sent to nodes, or tried to be.
+// tries counts the requests that were sent to nodes, and the attempts to send one.
 func (x *running) tries() (n uint64) {
 	x.t.Helper()
 	for _, node := range x.nodes() {
@@ -211,8 +211,8 @@ func (x *running) tries() (n uint64) {
 	return n
 }
 
-// freeAddresses are loopback addresses that nobody listens on. They are below those that outgoing connections get, so that
-// none of them takes one while its node is down.
+// freeAddresses are loopback addresses without a listener. Their ports are below those of outgoing connections, so that no
+// connection takes one while its node is down.
 func freeAddresses(t *testing.T, n int) (all []string) {
 	t.Helper()
 	for port := 15000 + os.Getpid()%1000; port < 20000 && len(all) < n; port++ {
@@ -225,13 +225,13 @@ func freeAddresses(t *testing.T, n int) (all []string) {
 	return all
 }
 
-// otherNode runs a node that is not tenfold's, until the end of the test, and returns when it answers.
-func otherNode(t *testing.T, address string) *exec.Cmd {
+// startListedNode runs a node that tenfold does not start, until the end of the test. It returns when the node answers.
+func startListedNode(t *testing.T, address string) *exec.Cmd {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(address)
 	cmd := exec.Command("service")
 	cmd.Env = append(os.Environ(), "HOST="+host, "PORT="+port, raceQuickly)
-	cmd.SysProcAttr = tethered()
+	cmd.SysProcAttr = endWithTest()
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func otherNode(t *testing.T, address string) *exec.Cmd {
 			}
 		}
 	}
-	t.Fatalf("no answer from %s", address)
+	t.Fatalf("%s does not answer", address)
 	return nil
 }
 

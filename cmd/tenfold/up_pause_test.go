@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A node that hangs keeps its connections and its port. Its probe finds out: it gets nothing more, what was asked of it is
-// asked elsewhere, and when it goes on it is back.
+// A node that hangs keeps its connections and its port, but its probe fails. It gets no more requests, and its requests are
+// sent to other nodes. When it works again, it gets requests again.
 func TestUpHangingNodeIsTakenOut(t *testing.T) {
 	const fall = 3
 	x := upQuietly(t, fmt.Sprintf(`
@@ -20,24 +20,24 @@ services:
 `, fall), "-f", "-")
 	l := offer(x, 200, visits)
 	hung := x.nodes()[1]
-	x.await("it has work", func() bool { return x.node(hung.ID).Requests > 20 })
+	x.await("the node has answered requests", func() bool { return x.node(hung.ID).Requests > 20 })
 
 	const service = `{service="service"}`
 	probesFailed := x.metric("tenfold_upstream_probe_failures_total" + service)
 	paused := time.Now()
 	kill(t, hung.PID, syscall.SIGSTOP)
-	x.await("it is out of rotation", func() bool { return !usable(x.node(hung.ID)) && x.node(hung.ID).InFlight == 0 })
+	x.await("the node gets no requests", func() bool { return !usable(x.node(hung.ID)) && x.node(hung.ID).InFlight == 0 })
 	out := time.Since(paused)
 	if n := x.metric("tenfold_upstream_probe_failures_total"+service) - probesFailed; n < fall {
-		t.Errorf("it was taken out after %v failed probes, not %d", n, fall)
+		t.Errorf("it was taken out after %v failed probes, want %d", n, fall)
 	}
 	retries := x.metric("tenfold_upstream_retries_total" + service)
 	if retries == 0 {
-		t.Error("no request was on it, so none had to be repeated: this shows nothing")
+		t.Error("the node held no request, so none was retried: this test shows nothing")
 	}
 
 	before, seen := x.node(hung.ID).Requests, l.soFar()
-	x.await("the others carry the traffic", func() bool { return l.soFar() > seen+l.rate })
+	x.await("the other nodes answer", func() bool { return l.soFar() > seen+l.rate })
 	if after := x.node(hung.ID).Requests; after != before {
 		t.Errorf("it got %d requests while it was out", after-before)
 	}
@@ -47,7 +47,7 @@ services:
 
 	resumed := time.Now()
 	kill(t, hung.PID, syscall.SIGCONT)
-	x.await("it is back at work", func() bool { n := x.node(hung.ID); return usable(n) && n.Requests > before })
+	x.await("the node answers requests again", func() bool { n := x.node(hung.ID); return usable(n) && n.Requests > before })
 	back := time.Since(resumed)
 	answers := l.end()
 	noneFailed(t, answers)

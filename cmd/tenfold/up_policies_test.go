@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,9 +16,11 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// TestUpPolicies runs two tenfolds, each with two nodes, on one store: what a route asks of requests, they ask as one.
+// TestUpPolicies runs two tenfolds, each with two nodes, on one store. They apply the policies of a route together.
 func TestUpPolicies(t *testing.T) {
 	dir := t.TempDir()
 	journal := filepath.Join(dir, "journal")
@@ -31,7 +31,7 @@ func TestUpPolicies(t *testing.T) {
 	write(t, filepath.Join(dir, "jwks.json"), fmt.Sprintf(`{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": %q}]}`,
 		base64.RawURLEncoding.EncodeToString(public)))
 	write(t, filepath.Join(dir, "tenfold.yaml"), `
-store: redis://`+redisServer(t)+`
+store: redis://`+redistest.Start(t).Addr()+`
 services: {app: {run: service, nodes: 2, env: {SERVICE_JOURNAL: `+journal+`}}}
 jwt: {algorithms: EdDSA, keys: jwks.json, issuer: https://issuer.example/, audience: shop}
 routes:
@@ -70,13 +70,13 @@ func oneEffect(t *testing.T, fleets []*running, journal string) {
 					return
 				case status == http.StatusConflict && header.Get("Retry-After") != "":
 					later.Add(1)
-					time.Sleep(50 * time.Millisecond) // a client's pause
+					time.Sleep(50 * time.Millisecond) // as a client would
 				default:
 					t.Errorf("order %s: status %d", order, status)
 					return
 				}
 			}
-			t.Errorf("order %s was in flight for %v", order, patience)
+			t.Errorf("order %s had no result for %v", order, patience)
 		})
 	}
 	all.Wait()
@@ -103,13 +103,13 @@ func oneEffect(t *testing.T, fleets []*running, journal string) {
 		}
 	}
 	if again, _ := os.ReadFile(journal); len(again) != len(text) {
-		t.Errorf("what was refused had an effect: %s", again[len(text):])
+		t.Errorf("a refused request had an effect: %s", again[len(text):])
 	}
 }
 
-// oneLimit finds that two gateways together let through what one may.
+// oneLimit checks that two gateways together admit as many requests as one may.
 func oneLimit(t *testing.T, fleets []*running) {
-	const rate = 30 // an hour: none comes back during the test
+	const rate = 30 // per hour: none is given back during the test
 	admitted, refused := 0, 0
 	for i := range 3 * rate {
 		resp, err := http.Get(fleets[i%2].url + "/small")
@@ -129,7 +129,7 @@ func oneLimit(t *testing.T, fleets []*running) {
 	most := rate
 	for _, x := range fleets {
 		if x.metric(`tenfold_rate_limit_store_requests_total{result="failed"}`) > 0 {
-			most = len(fleets) * rate // the machine is so busy that a gateway had no answer in 50ms and counted alone
+			most = len(fleets) * rate // the machine is so busy that a gateway got no answer within 50ms and counted alone
 		}
 	}
 	figure(t, "one limit", "limit", rate, "gateways", len(fleets), "admitted", admitted, "refused", refused, "at most", most)
@@ -180,7 +180,7 @@ func onlyWithToken(t *testing.T, x *running, private ed25519.PrivateKey) {
 			t.Errorf("%s: status %d, %v", test.name, resp.StatusCode, resp.Header)
 		}
 		if fromNode := resp.Header.Get("Node") != ""; fromNode != (test.status == 200) {
-			t.Errorf("%s: a node has seen it: %v", test.name, fromNode)
+			t.Errorf("%s: the request reached a node: %v", test.name, fromNode)
 		}
 	}
 	if strings.Contains(x.stderr.String(), "eyJ") {
@@ -188,7 +188,7 @@ func onlyWithToken(t *testing.T, x *running, private ed25519.PrivateKey) {
 	}
 }
 
-// place sends a request under a key, or under none.
+// place sends a request with a key, or without one when key is "".
 func place(t *testing.T, url, key string) (status int, header http.Header) {
 	req, err := http.NewRequest("POST", url, nil)
 	if err != nil {
@@ -205,33 +205,4 @@ func place(t *testing.T, url, key string) (status int, header http.Header) {
 	}
 	resp.Body.Close()
 	return resp.StatusCode, resp.Header
-}
-
-// redisServer starts one for the test and returns its address.
-func redisServer(t *testing.T) string {
-	t.Helper()
-	needs(t, "redis-server", "redis-server")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	cmd.SysProcAttr = tethered()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		nc, err := net.Dial("tcp", address)
-		if err == nil {
-			nc.Close()
-			return address
-		}
-		if time.Since(begun) > patience {
-			t.Fatalf("redis-server does not answer: %v", err)
-		}
-	}
 }

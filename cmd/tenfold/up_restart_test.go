@@ -15,8 +15,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// All nodes are replaced while visitors are there, and none of them notices. What never ends by itself, a WebSocket, may
-// go on until drain is over, and then has to connect again.
+// All nodes are replaced under load, and no request fails. A WebSocket does not end on its own: it may continue until the
+// drain is over, and then has to connect again.
 func TestUpRestartCostsNoRequest(t *testing.T) {
 	const drain = 5 * time.Second
 	x := upQuietly(t, "drain: 5s\nservices:\n  service: {run: [service], nodes: 4}\n", "-f", "-", "--log", "json")
@@ -28,7 +28,7 @@ func TestUpRestartCostsNoRequest(t *testing.T) {
 		return visits(i)
 	})
 	sockets := keepSockets(x, 8)
-	x.await("requests of two seconds are under way everywhere", func() bool {
+	x.await("each node has requests of two seconds in flight", func() bool {
 		return !slices.ContainsFunc(x.nodes(), func(n status.Node) bool { return n.InFlight < 3 })
 	})
 
@@ -43,12 +43,12 @@ func TestUpRestartCostsNoRequest(t *testing.T) {
 		}
 	}
 	seen := l.soFar()
-	x.await("traffic goes on", func() bool { return l.soFar() > seen+l.rate })
+	x.await("traffic continues", func() bool { return l.soFar() > seen+l.rate })
 	answers := l.end()
 	noneFailed(t, answers)
 
 	ended, open := sockets.close()
-	if len(ended) < 8 || len(open) != 8 { // who came back to an old node had to go once more
+	if len(ended) < 8 || len(open) != 8 { // a socket that connects to an old node again ends once more
 		t.Errorf("%d sockets ended and %d are open, of 8 that connect again", len(ended), len(open))
 	}
 	begin := x.drains()
@@ -66,7 +66,7 @@ func TestUpRestartCostsNoRequest(t *testing.T) {
 	x.stop()
 }
 
-// drains returns when each node began to drain, as the log says.
+// drains returns when each node began to drain, according to the log.
 func (x *running) drains() map[string]time.Time {
 	x.t.Helper()
 	begin := map[string]time.Time{}
@@ -83,7 +83,7 @@ func (x *running) drains() map[string]time.Time {
 	return begin
 }
 
-// sockets are WebSockets that are talked to all the time, and connect again when they end.
+// sockets are WebSockets that exchange messages all the time, and connect again when they end.
 type sockets struct {
 	quit context.CancelFunc
 	all  sync.WaitGroup
@@ -127,14 +127,14 @@ func keepSockets(x *running, n int) *sockets {
 	return s
 }
 
-// close ends the sockets, and returns those that had ended by themselves and those that had not.
+// close ends the sockets. It returns those that had ended before, and those that were open.
 func (s *sockets) close() (ended, open []socket) {
 	s.quit()
 	s.all.Wait()
 	return s.ended, s.open
 }
 
-// talk opens a WebSocket, calls connected when it knows its node, and has each message echoed until the socket ends.
+// talk opens a WebSocket and calls connected when it knows its node. It sends each message back until the socket ends.
 func talk(ctx context.Context, url string, connected func()) (node string, err error) {
 	c, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// session is what a script knows of the tenfold that it runs.
+// session is the tenfold that a script runs.
 type session struct {
 	t    testing.TB
 	mark string
@@ -25,11 +25,11 @@ func newSession(env *testscript.Env) error {
 	s := &session{t: env.T().(testing.TB), mark: "TENFOLD_TEST=" + rand.Text()}
 	env.Values[sessionKey{}] = s
 	env.Vars = append(env.Vars, s.mark, raceQuickly)
-	return adopt()
+	return becomeSubreaper()
 }
 
-// sessionCommands are what a script can do with a running tenfold beside calling its verbs. Two of them are explained by
-// what they call: "ready" waits until all nodes are, "interrupt" is Ctrl-C.
+// sessionCommands are the commands of a script for a running tenfold. "ready" waits until all nodes are ready. "interrupt"
+// is Ctrl-C. The functions explain the others.
 var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"up":          inSession(upInScript),
 	"get":         inSession(get),
@@ -37,7 +37,7 @@ var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 	"kill-node":   inSession(killInScript),
 	"ready":       inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.awaitReady() }),
 	"interrupt":   inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.stop() }),
-	"nothingleft": inSession(nothingLeft),
+	"nothingleft": inSession(wantNothingLeft),
 }
 
 func inSession(f func(*testscript.TestScript, *session, bool, []string)) func(*testscript.TestScript, bool, []string) {
@@ -46,15 +46,15 @@ func inSession(f func(*testscript.TestScript, *session, bool, []string)) func(*t
 	}
 }
 
-// up ARGS runs "tenfold up ARGS" on free ports, waits until its nodes are ready, and points the verbs at it. $LISTEN is
-// the gateway's address, $TENFOLD_ADMIN the other one.
+// up ARGS runs "tenfold up ARGS" on free ports and waits until its nodes are ready. It sets $LISTEN to the address of the
+// gateway, and $TENFOLD_ADMIN to the admin address, which the verbs use.
 func upInScript(ts *testscript.TestScript, s *session, _ bool, args []string) {
 	s.running = up(s.t, call{args: args, dir: ts.MkAbs("."), env: []string{"HOME=" + ts.Getenv("HOME")}})
 	ts.Setenv("LISTEN", strings.TrimPrefix(s.url, "http://"))
 	ts.Setenv("TENFOLD_ADMIN", s.admin)
 }
 
-// get PATH asks the gateway. With "!" before it, the answer must not be 2xx.
+// get PATH sends a GET request to the gateway. With "!" in front, the answer must not be 2xx.
 func get(ts *testscript.TestScript, s *session, neg bool, args []string) {
 	c, err := dial(strings.TrimPrefix(s.url, "http://"))
 	ts.Check(err)
@@ -65,7 +65,7 @@ func get(ts *testscript.TestScript, s *session, neg bool, args []string) {
 	expectStatus(ts, neg, resp.StatusCode)
 }
 
-// admin METHOD PATH [BODY] asks the admin address, likewise.
+// admin METHOD PATH [BODY] sends a request to the admin address. "!" means the same as for get.
 func admin(ts *testscript.TestScript, s *session, neg bool, args []string) {
 	status, answer := s.ask(args[0], args[1], strings.Join(args[2:], " "))
 	fmt.Fprintf(ts.Stdout(), "%d\n%s", status, answer)
@@ -78,19 +78,19 @@ func expectStatus(ts *testscript.TestScript, neg bool, status int) {
 	}
 }
 
-// kill-node ID kills a node and waits until another one has taken its place.
+// kill-node ID kills a node and waits until another one has replaced it.
 func killInScript(_ *testscript.TestScript, s *session, _ bool, args []string) {
 	kill(s.t, s.node(args[0]).PID, syscall.SIGKILL)
 	s.await("the killed node is gone", func() bool { return s.node(args[0]).ID == "" })
 	s.awaitReady()
 }
 
-// nothingleft checks that no process and no file stays behind of the tenfolds that the script has called with exec.
-func nothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
-	for _, process := range left(s.mark, nil) {
+// nothingleft checks that the tenfolds that the script has called with exec have left no process and no file.
+func wantNothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
+	for _, process := range remainingProcesses(s.mark, nil) {
 		ts.Fatalf("left behind: process %v", process)
 	}
-	for begun := time.Now(); len(reapers()) > 0; time.Sleep(5 * time.Millisecond) { // one of another script ends as well
+	for begun := time.Now(); len(reapers()) > 0; time.Sleep(5 * time.Millisecond) { // a reaper of another script ends, too
 		if time.Since(begun) > patience {
 			ts.Fatalf("left behind: %v", reapers())
 		}

@@ -15,18 +15,18 @@ import (
 	"github.com/coder/websocket"
 )
 
-// service is the program that these tests run on many nodes: the test binary under the name "service". It is what any
-// service is: it listens on PORT and finishes its requests on SIGTERM.
+// service is the program that these tests run on many nodes: the test binary under the name "service". Like every service,
+// it listens on PORT and finishes its requests on SIGTERM.
 //
-//	GET  /              its node, at once: what the probe asks for
-//	GET  /small         its node
+//	GET  /              the id of its node, at once; the probe uses it
+//	GET  /small         the id of its node
 //	GET  /page          20 KB of known length
 //	GET  /chunked       3 KB of unknown length, written to the network in one piece
 //	GET  /status/CODE   an answer with that status
-//	POST /orders/ID     the id goes to the end of the file SERVICE_JOURNAL, the moment the request is there
-//	GET  /socket        a WebSocket: it says its node, then whatever it is told
+//	POST /orders/ID     appends the ID to the file SERVICE_JOURNAL, as soon as the request arrives
+//	GET  /socket        a WebSocket: it sends the id of its node, then every message that it receives
 //
-// All but the first take ?ms= milliseconds; ten times as long on the node that SERVICE_SLOW names.
+// All but the first wait ?ms= milliseconds before they answer, and ten times as long on the node that SERVICE_SLOW names.
 func service() {
 	if err := serveUntilTerm(); err != nil {
 		fmt.Fprintln(os.Stderr, "service:", err)
@@ -94,7 +94,7 @@ var (
 	theChunks = thePage[:3000]
 )
 
-// named says in every answer which node it came from.
+// named adds the id of the node to every answer.
 func named(node string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Node", node)

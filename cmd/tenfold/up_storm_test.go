@@ -20,35 +20,35 @@ import (
 
 const (
 	shoppers = 200
-	reading  = 50 * time.Millisecond  // how long a visitor looks at a page before the next click
-	pause    = 250 * time.Millisecond // and before trying again what got no answer
+	reading  = 50 * time.Millisecond  // how long a visitor reads a page before the next click
+	pause    = 250 * time.Millisecond // how long a visitor waits before the same request again
 )
 
-// The logout storm: the same shop on three nodes that take turns. State in the memory of its nodes loses the visitors
-// their logins and carts, shared state loses nothing.
+// The logout storm: 200 visitors use a shop on three nodes, balanced by round-robin. With state in the memory of the nodes,
+// visitors lose their logins and carts. With shared state, no visitor loses anything.
 func TestUpLogoutStorm(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		x := upShop(t, "memory", "--store", "none")
-		s := storm(x, 100)
-		<-s.over
+		s := sendVisitors(x, 100)
+		<-s.done
 		if lost := s.figure(t, "memory", 0); lost == 0 {
-			t.Error("nobody lost a login or a cart: either the nodes do not take turns, or this storm shows nothing")
+			t.Error("no visitor lost a login or a cart: either the nodes do not take turns, or this test shows nothing")
 		}
 		x.stop()
 	})
 	t.Run("shared", func(t *testing.T) {
 		x := upShop(t, "shared")
-		s := storm(x, 100)
-		<-s.over
+		s := sendVisitors(x, 100)
+		<-s.done
 		s.nothingLost(t, 0)
 		x.stop()
 	})
 	t.Run("shared, with nodes killed", func(t *testing.T) {
 		x := upShop(t, "shared")
-		s := storm(x, 25)
-		kills := x.killEverySecond(s.over)
+		s := sendVisitors(x, 25)
+		kills := x.killEverySecond(s.done)
 		if kills == 0 {
-			t.Error("no node was killed: this shows nothing")
+			t.Error("no node was killed: this test shows nothing")
 		}
 		x.awaitReady()
 		s.nothingLost(t, kills)
@@ -64,20 +64,20 @@ services:
   shop:
     run: [tenfold, shop, serve, --state, %s, --db, %q, --password-cost, "4", --payment-latency, 50ms]
     nodes: 3
-    balance: round-robin
+    balance: round-roundRobin
     probe: /readyz
 `, state, filepath.Join(t.TempDir(), "shop.db"))})
 }
 
-// killEverySecond kills the oldest node every second until over, but never one of a fleet that is not whole again yet:
-// how fast nodes start is not what the storm is about.
-func (x *running) killEverySecond(over <-chan struct{}) (kills int) {
+// killEverySecond kills the oldest node every second, until done is closed. It waits until all nodes are ready again: this
+// test does not measure how fast nodes start.
+func (x *running) killEverySecond(done <-chan struct{}) (kills int) {
 	x.t.Helper()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for {
 		select {
-		case <-over:
+		case <-done:
 			return kills
 		case <-second.C:
 		}
@@ -89,16 +89,16 @@ func (x *running) killEverySecond(over <-chan struct{}) (kills int) {
 	}
 }
 
-// crowd is all visitors of a storm.
-type crowd struct {
+// visitorGroup is all visitors of one run.
+type visitorGroup struct {
 	begun time.Time
 	all   []*shopper
-	over  chan struct{} // closed when the last one is through
+	done  chan struct{} // closed when the last one has finished
 }
 
-// storm sends the visitors, so many each second.
-func storm(x *running, perSecond int) *crowd {
-	s := &crowd{begun: time.Now(), over: make(chan struct{})}
+// sendVisitors starts the visitors, perSecond of them each second.
+func sendVisitors(x *running, perSecond int) *visitorGroup {
+	s := &visitorGroup{begun: time.Now(), done: make(chan struct{})}
 	transport := &http.Transport{MaxIdleConnsPerHost: shoppers}
 	var visits sync.WaitGroup
 	for i := range shoppers {
@@ -113,17 +113,17 @@ func storm(x *running, perSecond int) *crowd {
 			v.err = v.visit()
 		})
 	}
-	go func() { visits.Wait(); close(s.over) }()
-	x.t.Cleanup(func() { <-s.over; transport.CloseIdleConnections() })
+	go func() { visits.Wait(); close(s.done) }()
+	x.t.Cleanup(func() { <-s.done; transport.CloseIdleConnections() })
 	return s
 }
 
-// nothingLost fails the test for everything that a visitor lost. All of them come back once more, after the last kill.
-func (s *crowd) nothingLost(t *testing.T, kills int) {
+// nothingLost fails the test when a visitor has lost anything. All of them visit again, after the last kill.
+func (s *visitorGroup) nothingLost(t *testing.T, kills int) {
 	t.Helper()
 	for _, v := range s.all {
 		if v.err == nil && v.lost == (losses{}) {
-			v.err = v.comeBack()
+			v.err = v.visitAgain()
 		}
 	}
 	if lost := s.figure(t, "shared", kills); lost > 0 {
@@ -131,8 +131,8 @@ func (s *crowd) nothingLost(t *testing.T, kills int) {
 	}
 }
 
-// figure prints what became of the visitors and returns how many lost something.
-func (s *crowd) figure(t *testing.T, state string, kills int) (lost int) {
+// figure prints the results of the visitors and returns how many lost something.
+func (s *visitorGroup) figure(t *testing.T, state string, kills int) (lost int) {
 	t.Helper()
 	var logins, carts, orders, requests, repeated int
 	for _, v := range s.all {
@@ -159,25 +159,25 @@ func (s *crowd) figure(t *testing.T, state string, kills int) (lost int) {
 	return lost
 }
 
-// losses are what a visitor had and has no more.
+// losses are what a visitor has lost.
 type losses struct{ login, cart, order bool }
 
-// shopper is a visitor with a browser, who does again what got no answer, and leaves when something is lost.
+// shopper is a visitor with a browser. It repeats requests that no node answered, and stops when it has lost something.
 type shopper struct {
 	http *http.Client
 	shop string
 	name string
-	cart map[string]int // what they have put into it, by product
-	key  string         // what they do now, however often they have to ask for it
+	cart map[string]int // quantities by product
+	key  string         // Idempotency-Key of the current action
 
 	lost     losses
 	order    string // its id
 	requests int
-	repeated int   // of these, those that no node answered
-	err      error // an answer that no shop should give
+	repeated int   // requests that no node answered
+	err      error // an unexpected answer
 }
 
-// visit is one visitor's way through the shop.
+// visit registers, fills a cart and buys.
 func (v *shopper) visit() error {
 	if err := v.register(); err != nil || v.lost != (losses{}) {
 		return err
@@ -196,7 +196,7 @@ func (v *shopper) register() error {
 	account := fmt.Sprintf(`{"name": %q, "password": "correct horse"}`, v.name)
 	begun := v.repeated
 	status, err := v.ask("POST", "/api/register", account, nil)
-	if status == http.StatusConflict && v.repeated > begun { // it was made by the request that got no answer
+	if status == http.StatusConflict && v.repeated > begun { // the request that got no answer has made the account
 		if status, err = v.ask("POST", "/api/login", account, nil); status == http.StatusUnauthorized {
 			v.lost.login = true
 			return nil
@@ -205,8 +205,8 @@ func (v *shopper) register() error {
 	return expected(err, "register", status, http.StatusCreated, http.StatusOK)
 }
 
-// put adds a product, and sees whether the others are still there. What got no answer may be in the cart all the same: under
-// the key of this click it is added once.
+// put adds a product and checks that the other ones are still in the cart. A request without an answer may have added the
+// product: the Idempotency-Key of this click makes sure that it is added once.
 func (v *shopper) put(product string) error {
 	var cart placed
 	line := fmt.Sprintf(`{"product": %q, "quantity": 1}`, product)
@@ -217,19 +217,19 @@ func (v *shopper) put(product string) error {
 		return err
 	}
 	if v.lost.cart = !maps.Equal(cart.quantities(), v.cart); v.lost.cart {
-		return v.look(nil)
+		return v.readOrders(nil)
 	}
 	return nil
 }
 
-// look reads the list of orders, which tells whether the login is still there.
-func (v *shopper) look(list any) error {
+// readOrders reads the list of orders. Its status shows whether the login is still valid.
+func (v *shopper) readOrders(list any) error {
 	status, err := v.ask("GET", "/api/orders", "", list)
 	v.lost.login = status == http.StatusUnauthorized
-	return expected(err, "look at the orders", status, http.StatusOK, http.StatusUnauthorized)
+	return expected(err, "read the orders", status, http.StatusOK, http.StatusUnauthorized)
 }
 
-// buy checks out, and clicks twice: that is one order.
+// buy sends the order twice under one key: that is one order.
 func (v *shopper) buy() error {
 	v.key = v.name + "-order"
 	for range 2 {
@@ -253,21 +253,21 @@ func (v *shopper) buy() error {
 	return nil
 }
 
-// comeBack is the visitor's next visit: logged in, with an empty cart, and with one order that is paid.
-func (v *shopper) comeBack() error {
+// visitAgain checks that the visitor is logged in, has an empty cart, and has one paid order.
+func (v *shopper) visitAgain() error {
 	var cart placed
 	status, err := v.ask("GET", "/api/cart", "", &cart)
 	v.lost.cart = len(cart.Lines) > 0
-	if err := expected(err, "look at the cart", status, http.StatusOK); err != nil {
+	if err := expected(err, "read the cart", status, http.StatusOK); err != nil {
 		return err
 	}
 	var list struct{ Orders []placed }
-	err = v.look(&list)
+	err = v.readOrders(&list)
 	v.lost.order = len(list.Orders) != 1 || list.Orders[0].ID != v.order || !list.Orders[0].Paid
 	return err
 }
 
-// placed is an order, or the part of it that a cart has.
+// placed is an order, or the part of an order that a cart has.
 type placed struct {
 	ID    string
 	Paid  bool
@@ -285,8 +285,9 @@ func (p placed) quantities() map[string]int {
 	return all
 }
 
-// unanswered says that nobody knows what became of a request: its node died, or could not reach what it needs.
-func unanswered(status int) bool { return status >= 502 && status <= 504 }
+// isUnknownOutcome reports a status after which a request may or may not have had its effect: its node ended, or could not
+// reach a server that it needs.
+func isUnknownOutcome(status int) bool { return status >= 502 && status <= 504 }
 
 func expected(err error, doing string, status int, want ...int) error {
 	if err == nil && !slices.Contains(want, status) {
@@ -298,17 +299,17 @@ func expected(err error, doing string, status int, want ...int) error {
 	return nil
 }
 
-// ask sends a request until a node answers it; for those that may be repeated.
+// ask sends a request until a node answers it. The request must be one that may be repeated.
 func (v *shopper) ask(method, path, body string, into any) (status int, err error) {
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(pause) {
-		if status, err = v.try(method, path, body, into); err != nil || !unanswered(status) {
+		if status, err = v.try(method, path, body, into); err != nil || !isUnknownOutcome(status) {
 			return status, err
 		}
 	}
 	return status, fmt.Errorf("status %d for %v", status, patience)
 }
 
-// try sends a request once, and reads an answer of 2xx.
+// try sends a request once. It decodes an answer of 2xx into the last argument.
 func (v *shopper) try(method, path, body string, into any) (status int, err error) {
 	req, err := http.NewRequest(method, v.shop+path, strings.NewReader(body))
 	if err != nil {
@@ -330,7 +331,7 @@ func (v *shopper) try(method, path, body string, into any) (status int, err erro
 	if err != nil {
 		return 0, fmt.Errorf("read answer of %s %s: %w", method, path, err)
 	}
-	if unanswered(resp.StatusCode) {
+	if isUnknownOutcome(resp.StatusCode) {
 		v.repeated++
 	}
 	if into != nil && resp.StatusCode < 300 {

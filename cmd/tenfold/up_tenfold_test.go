@@ -22,39 +22,39 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// patience is how long a test waits for what must happen soon. It only has to be longer than a busy machine takes.
+// patience is how long a test waits for something that must happen soon. It is longer than a busy machine needs.
 const patience = time.Minute
 
-// running is a tenfold that runs as a process of its own, as a user starts it.
+// running is a tenfold in its own process, as a user starts it.
 type running struct {
-	t      testing.TB
-	cmd    *exec.Cmd
-	mark   string // in the environment of everything that it starts
-	tmp    string // its TMPDIR
-	stdout *transcript
-	stderr *transcript
-	exited chan struct{}
-	family []survivor // what it had started when it was asked to end
+	t        testing.TB
+	cmd      *exec.Cmd
+	mark     string // in the environment of all processes that it starts
+	tmp      string // its TMPDIR
+	stdout   *transcript
+	stderr   *transcript
+	exited   chan struct{}
+	children []processInfo // its children when it was asked to end
 
-	url   string // of the gateway, once it is open
-	admin string // the admin address, likewise
+	url   string // of the gateway, when it is open
+	admin string // the admin address, when it is open
 }
 
-// call is how tenfold is called.
+// call says how tenfold is called.
 type call struct {
 	args    []string
-	dir     string   // where; default: here
-	env     []string // beside the test's own environment
+	dir     string   // working directory; default: that of the test
+	env     []string // added to the environment of the test
 	stdin   string
-	program string // default: the tenfold that is this test binary
+	program string // default: this test binary as tenfold
 }
 
-// start calls tenfold. It is killed at the end of the test, if it still runs, and the test fails when anything that it
-// started stays behind.
+// start calls tenfold. At the end of the test it is killed, if it still runs. The test fails when a process that it started
+// is left.
 func start(t testing.TB, c call) *running {
 	t.Helper()
-	if err := adopt(); err != nil {
-		t.Fatalf("adopt what is left behind: %v", err)
+	if err := becomeSubreaper(); err != nil {
+		t.Fatalf("become a subreaper: %v", err)
 	}
 	x := &running{
 		t: t, cmd: exec.Command(cmp.Or(c.program, "tenfold"), c.args...), mark: "TENFOLD_TEST=" + rand.Text(), tmp: t.TempDir(),
@@ -63,7 +63,7 @@ func start(t testing.TB, c call) *running {
 	x.cmd.Dir = c.dir
 	x.cmd.Stdin = strings.NewReader(c.stdin)
 	x.cmd.Stdout, x.cmd.Stderr = x.stdout, x.stderr
-	x.cmd.SysProcAttr = tethered()
+	x.cmd.SysProcAttr = endWithTest()
 	x.cmd.WaitDelay = patience
 	x.cmd.Env = slices.Concat(os.Environ(), c.env, []string{raceQuickly, "TMPDIR=" + x.tmp, x.mark})
 	if err := x.cmd.Start(); err != nil {
@@ -74,10 +74,10 @@ func start(t testing.TB, c call) *running {
 	return x
 }
 
-// raceQuickly is for programs under the race detector, which else take a second to exit.
+// raceQuickly makes programs under the race detector exit at once. Without it they wait for one second.
 const raceQuickly = "GORACE=atexit_sleep_ms=0"
 
-// up is "tenfold up" on free ports, with what c adds; it returns when all nodes of the file or command are ready.
+// up runs "tenfold up" on free ports, with the arguments of c. It returns when all nodes are ready.
 func up(t testing.TB, c call) *running {
 	t.Helper()
 	c.args = slices.Concat([]string{"up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, c.args)
@@ -88,7 +88,7 @@ func up(t testing.TB, c call) *running {
 	return x
 }
 
-// quiet are the flags of tests that look at nothing but their requests: no store, no access log.
+// quiet are the flags of tests that need no store and no access log.
 var quiet = []string{"--store", "none", "--access", "off"}
 
 // upQuietly runs a command line, or with "-f", "-" the file, without store and access log.
@@ -97,7 +97,7 @@ func upQuietly(t testing.TB, file string, args ...string) *running {
 	return up(t, call{args: slices.Concat(quiet, args), stdin: file})
 }
 
-// awaitReady returns when every service has all of its nodes ready and none that leaves.
+// awaitReady returns when every service has all its nodes ready, and no node that drains.
 func (x *running) awaitReady() {
 	x.t.Helper()
 	x.await("all nodes are ready", func() bool {
@@ -110,7 +110,7 @@ func (x *running) awaitReady() {
 	})
 }
 
-// await returns when cond does; what says what that means.
+// await returns when cond returns true. what describes the condition.
 func (x *running) await(what string, cond func() bool) {
 	x.t.Helper()
 	for begun := time.Now(); !cond(); time.Sleep(5 * time.Millisecond) {
@@ -143,27 +143,27 @@ func (x *running) wait() int {
 	return x.cmd.ProcessState.ExitCode()
 }
 
-// stop is Ctrl-C. When tenfold has ended, everything that it started must be gone already.
+// stop is Ctrl-C. When tenfold has ended, all processes that it started must have ended before.
 func (x *running) stop() {
 	x.t.Helper()
 	x.end(os.Interrupt)
 	if code := x.wait(); code != 0 {
 		x.t.Errorf("exit code %d after Ctrl-C", code)
 	}
-	x.nothingLeft()
+	x.wantNothingLeft()
 }
 
-// end sends a signal after which tenfold should not be there any more.
+// end sends a signal that must end tenfold.
 func (x *running) end(s os.Signal) {
 	x.t.Helper()
-	x.family = family(x.cmd.Process.Pid)
+	x.children = childrenOf(x.cmd.Process.Pid)
 	x.signal(s)
 }
 
-// nothingLeft fails the test for every process and file that is there now.
-func (x *running) nothingLeft() {
+// wantNothingLeft fails the test for every process and file that is left.
+func (x *running) wantNothingLeft() {
 	x.t.Helper()
-	for _, p := range left(x.mark, x.family) {
+	for _, p := range remainingProcesses(x.mark, x.children) {
 		x.t.Errorf("left behind: process %v", p)
 	}
 	files, _ := os.ReadDir(x.tmp)
@@ -172,12 +172,12 @@ func (x *running) nothingLeft() {
 	}
 }
 
-// awaitNothingLeft returns when the last process is gone; for a tenfold that had no time to wait for them itself.
+// awaitNothingLeft returns when the last process has ended. It is for a tenfold that was killed and could not wait.
 func (x *running) awaitNothingLeft() {
 	x.t.Helper()
-	for begun := time.Now(); len(left(x.mark, x.family)) > 0; time.Sleep(5 * time.Millisecond) {
+	for begun := time.Now(); len(remainingProcesses(x.mark, x.children)) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Since(begun) > patience {
-			x.t.Fatalf("left behind: %v", left(x.mark, x.family))
+			x.t.Fatalf("left behind: %v", remainingProcesses(x.mark, x.children))
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (x *running) clear() {
 	}
 }
 
-// ask sends a request to the admin address and returns its answer.
+// ask sends a request to the admin address and returns the answer.
 func (x *running) ask(method, path, body string) (status int, answer string) {
 	x.t.Helper()
 	req, err := http.NewRequest(method, "http://"+x.admin+path, strings.NewReader(body))
@@ -235,7 +235,7 @@ func (x *running) services() (all []status.Service) {
 }
 func (x *running) nodes() (all []status.Node) { x.t.Helper(); x.read("/api/nodes", &all); return all }
 
-// node returns the node with this id, or one without an id.
+// node returns the node with this id, or a zero value.
 func (x *running) node(id string) (n status.Node) {
 	x.t.Helper()
 	for _, n := range x.nodes() {
@@ -248,7 +248,7 @@ func (x *running) node(id string) (n status.Node) {
 
 func usable(n status.Node) bool { return (n.State == "ready" || n.State == "warming") && !n.Ejected }
 
-// metric returns a series of /metrics by its full name, labels in alphabetical order; 0 when it is not there.
+// metric returns the value of a series of /metrics, or 0 when it does not exist. Labels are in alphabetical order.
 func (x *running) metric(series string) float64 {
 	x.t.Helper()
 	status, text := x.ask("GET", "/metrics", "")
@@ -267,12 +267,12 @@ func (x *running) metric(series string) float64 {
 	return 0
 }
 
-// verb runs another tenfold that speaks to this one, and returns what it says; it must succeed.
+// verb runs another tenfold with the admin address of this one, and returns its output. It must succeed.
 func (x *running) verb(args ...string) string {
 	x.t.Helper()
 	cmd := exec.Command("tenfold", args...)
 	cmd.Env = append(os.Environ(), "TENFOLD_ADMIN="+x.admin, raceQuickly)
-	cmd.SysProcAttr = tethered()
+	cmd.SysProcAttr = endWithTest()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		x.t.Fatalf("tenfold %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -280,7 +280,7 @@ func (x *running) verb(args ...string) string {
 	return string(out)
 }
 
-// kill sends a signal to the process of a node. One that is gone already is as good as killed.
+// kill sends a signal to the process of a node. A process that has ended counts as killed.
 func kill(t testing.TB, pid int, s syscall.Signal) {
 	t.Helper()
 	if pid <= 0 {
@@ -291,7 +291,7 @@ func kill(t testing.TB, pid int, s syscall.Signal) {
 	}
 }
 
-// figure prints what was measured, as "figure: NAME key=value ...".
+// figure prints a measurement as "figure: NAME key=value ...".
 func figure(t *testing.T, name string, pairs ...any) {
 	t.Helper()
 	line := "figure: " + name
@@ -308,7 +308,7 @@ func figure(t *testing.T, name string, pairs ...any) {
 	t.Log(line)
 }
 
-// transcript is what a process has written so far.
+// transcript is the output of a process until now.
 type transcript struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -337,11 +337,11 @@ func (s *transcript) last(n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
-// await returns the first match of a regular expression and its groups, as soon as x has written it.
+// await waits until x has written a match of a regular expression. It returns the match and its groups.
 func (s *transcript) await(x *running, expression string) []string {
 	x.t.Helper()
 	re := regexp.MustCompile(expression)
-	late := time.After(patience)
+	timeout := time.After(patience)
 	for {
 		s.mu.Lock()
 		found, changed := re.FindStringSubmatch(s.text.String()), s.changed
@@ -356,7 +356,7 @@ func (s *transcript) await(x *running, expression string) []string {
 				return found
 			}
 			x.t.Fatalf("tenfold ended (%v) without writing %q", x.cmd.ProcessState, expression)
-		case <-late:
+		case <-timeout:
 			x.t.Fatalf("tenfold did not write %q within %v", expression, patience)
 		}
 	}
