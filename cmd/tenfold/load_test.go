@@ -121,7 +121,7 @@ routes: [{path: /, to: shop}]
 	if code := x.wait(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	x.wantNothingLeft()
+	x.wantAllGone()
 	data, err := os.ReadFile(filepath.Join(dir, "scaling.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ routes: [{path: /, to: shop}]
 	if code := x.wait(); code != exitError || !strings.Contains(x.stderr.String(), "interrupted") {
 		t.Errorf("exit code %d", code)
 	}
-	x.wantNothingLeft()
+	x.wantAllGone()
 	var d curve.Document
 	data, err := os.ReadFile(filepath.Join(dir, "scaling.json"))
 	if err == nil {

@@ -23,7 +23,7 @@ func TestUpNoProcessOutlivesTenfold(t *testing.T) {
 		begun := time.Now()
 		x.end(s)
 		x.wait()
-		x.awaitNothingLeft()
+		x.awaitAllGone()
 		took := time.Since(begun)
 		want := 4 // three nodes and the reaper
 		if _, err := exec.LookPath("redis-server"); err == nil {
@@ -43,7 +43,7 @@ func TestUpEndsOnSIGTERM(t *testing.T) {
 	if code := x.wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	x.wantNothingLeft()
+	x.wantAllGone()
 }
 
 // After the first Ctrl-C, tenfold accepts no new connections and lets requests finish. The second one ends them.
@@ -90,6 +90,6 @@ func TestUpSecondInterruptDoesNotWait(t *testing.T) {
 	if took > 25*time.Second { // drain is 30 s
 		t.Errorf("tenfold ended %v after the second Ctrl-C", took)
 	}
-	x.wantNothingLeft()
+	x.wantAllGone()
 	figure(t, "second-interrupt", "ended_after", took)
 }

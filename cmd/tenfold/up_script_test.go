@@ -37,7 +37,7 @@ var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args 
 	"kill-node":   inSession(killInScript),
 	"ready":       inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.awaitReady() }),
 	"interrupt":   inSession(func(_ *testscript.TestScript, s *session, _ bool, _ []string) { s.stop() }),
-	"nothingleft": inSession(wantNothingLeft),
+	"nothingleft": inSession(wantAllGone),
 }
 
 func inSession(f func(*testscript.TestScript, *session, bool, []string)) func(*testscript.TestScript, bool, []string) {
@@ -86,7 +86,7 @@ func killInScript(_ *testscript.TestScript, s *session, _ bool, args []string) {
 }
 
 // nothingleft checks that the tenfolds that the script has called with exec have left no process and no file.
-func wantNothingLeft(ts *testscript.TestScript, s *session, _ bool, _ []string) {
+func wantAllGone(ts *testscript.TestScript, s *session, _ bool, _ []string) {
 	for _, process := range remainingProcesses(s.mark, nil) {
 		ts.Fatalf("left behind: process %v", process)
 	}

@@ -150,7 +150,7 @@ func (x *running) stop() {
 	if code := x.wait(); code != 0 {
 		x.t.Errorf("exit code %d after Ctrl-C", code)
 	}
-	x.wantNothingLeft()
+	x.wantAllGone()
 }
 
 // end sends a signal that must end tenfold.
@@ -160,8 +160,8 @@ func (x *running) end(s os.Signal) {
 	x.signal(s)
 }
 
-// wantNothingLeft fails the test for every process and file that is left.
-func (x *running) wantNothingLeft() {
+// wantAllGone fails the test for every process and file that is left.
+func (x *running) wantAllGone() {
 	x.t.Helper()
 	for _, p := range remainingProcesses(x.mark, x.children) {
 		x.t.Errorf("left behind: process %v", p)
@@ -172,8 +172,8 @@ func (x *running) wantNothingLeft() {
 	}
 }
 
-// awaitNothingLeft returns when the last process has ended. It is for a tenfold that was killed and could not wait.
-func (x *running) awaitNothingLeft() {
+// awaitAllGone returns when the last process has ended. It is for a tenfold that was killed and could not wait.
+func (x *running) awaitAllGone() {
 	x.t.Helper()
 	for begun := time.Now(); len(remainingProcesses(x.mark, x.children)) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Since(begun) > patience {
@@ -189,7 +189,7 @@ func (x *running) clear() {
 		x.end(os.Kill)
 		<-x.exited
 	}
-	x.awaitNothingLeft()
+	x.awaitAllGone()
 	for _, said := range []*transcript{x.stdout, x.stderr} {
 		if strings.Contains(said.String(), "DATA RACE") {
 			x.t.Errorf("data race:\n%s", said)

@@ -21,8 +21,7 @@ var metaphors = []string{
 
 // allowedIdentifiers have such a word in its plain meaning.
 var allowedIdentifiers = map[string]string{
-	"left": "what remains, or the left side", "Left": "what remains, or the left side", "nothingLeft": "no process remains",
-	"awaitNothingLeft": "no process remains", "TestNoProcessIsLeftWhenTenfoldIsKilled": "no process remains",
+	"left": "what remains, or the left side", "Left": "what remains, or the left side",
 	"late": "after the due time", "onlyLate": "after the due time", "LateShare": "share of requests after their due time",
 	"lateSlow": "slow at its end", "TestLateAddsFollowTheLogin": "after the login",
 }

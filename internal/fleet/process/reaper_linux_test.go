@@ -78,7 +78,7 @@ func statusField(t *testing.T, pid int, name string) string {
 
 // Tenfold is killed and cannot do anything. Its nodes and their children end, even those that left their group, their
 // session, their parent or their tag. The reaper ends, too.
-func TestNoProcessIsLeftWhenTenfoldIsKilled(t *testing.T) {
+func TestAllProcessesEndWhenTenfoldIsKilled(t *testing.T) {
 	tenfold, reaper, held := startTenfold(t, "both", 9)
 	tenfold.Process.Signal(syscall.SIGKILL)
 	for _, p := range held {
