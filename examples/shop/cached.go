@@ -19,19 +19,19 @@ const (
 	stockAge   = 5 * time.Second   // only a hint: an order reads the database
 )
 
-// caches keep what many read and few change, in each process and in Redis. All nodes together ask the database once per key
-// and age.
+// caches keep what many read and few change, in each process and in Redis. All nodes together ask the database once per
+// key and age.
 //
-// While Redis is down, each node asks the database once at a time for each key. A cache runs at most databaseReaders queries
-// at once, ten times as many wait, and further reads are refused. New prices are not confirmed in that time.
+// While Redis is down, each node asks the database once at a time for each key. A cache runs at most databaseReaders
+// queries at once, ten times as many wait, and further reads are refused. New prices are not confirmed in that time.
 type caches struct {
 	catalog  *cache.Cache[string, []Product] // by category; "" stands for all categories
 	profiles *cache.Cache[string, Profile]   // by user
 	stock    *cache.Cache[string, int]       // by product
 }
 
-// newCaches returns the caches of a database. version is the name of the database in Redis, so that nodes with different
-// databases share nothing.
+// newCaches returns the caches of a database. version is the name of the database in Redis, so that nodes with
+// different databases share nothing.
 func newCaches(client rueidis.Client, db *database, version string, log *slog.Logger) (*caches, error) {
 	users, catalog := sqliteUsers{db}, sqliteCatalog{db}
 	lists := cacheOptions[[]Product](catalogAge, version, log)
@@ -61,7 +61,8 @@ func cacheOptions[V any](age time.Duration, version string, log *slog.Logger) *c
 	}
 }
 
-// invalidateWait is how long a new price may take to reach all nodes. It takes two seconds if one of them has just been killed.
+// invalidateWait is how long a new price may take to reach all nodes. It takes two seconds if one of them has just been
+// killed.
 const invalidateWait = 5 * time.Second
 
 // notFound makes a loader of a read of the database. The cache remembers also that something does not exist.
@@ -105,8 +106,8 @@ func (c cachedCatalog) Products(ctx context.Context, category string) ([]Product
 	return get(ctx, c.caches.catalog, "products of", category)
 }
 
-// Product reads the list of all products. This catalog is small enough to be one value, so requests for invented IDs do not
-// reach the database.
+// Product reads the list of all products. This catalog is small enough to be one value, so requests for invented IDs do
+// not reach the database.
 func (c cachedCatalog) Product(ctx context.Context, id string) (Product, error) {
 	all, err := c.Products(ctx, "")
 	if err != nil {
@@ -123,8 +124,8 @@ func (c cachedCatalog) Stock(ctx context.Context, id string) (int, error) {
 	return get(ctx, c.caches.stock, "stock of", id)
 }
 
-// SetPrice commits, then invalidates, and returns when all nodes have acknowledged. It invalidates even if the client has
-// disconnected, because the price is committed.
+// SetPrice commits, then invalidates, and returns when all nodes have acknowledged. It invalidates even if the client
+// has disconnected, because the price is committed.
 func (c cachedCatalog) SetPrice(ctx context.Context, id string, cents int64) (Product, error) {
 	p, err := c.Catalog.SetPrice(ctx, id, cents)
 	if err != nil {

@@ -41,7 +41,8 @@ func (q *ackQueue) take() map[string]*strings.Builder {
 	return texts
 }
 
-// sendAcks sends the acknowledgements of the queue until ctx ends. A writer that misses one publishes the invalidation again.
+// sendAcks sends the acknowledgements of the queue until ctx ends. A writer that misses one publishes the invalidation
+// again.
 func (c *Cache[K, V]) sendAcks(ctx context.Context, q *ackQueue) {
 	for {
 		select {

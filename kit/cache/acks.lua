@@ -1,4 +1,5 @@
--- acks keeps the acknowledgements for a writer without a subscription. 'add' appends one; 'take' returns all and deletes them.
+-- acks keeps the acknowledgements for a writer without a subscription. 'add' appends one; 'take' returns all and
+-- deletes them.
 -- ARGV: verb, acknowledgement, time to live ms
 if ARGV[1] == 'add' then
   redis.call('RPUSH', KEYS[1], ARGV[2])

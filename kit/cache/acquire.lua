@@ -1,7 +1,9 @@
--- acquire returns the value, or a lease to fill it, or both (the value needs a refresh), or neither (another load has the lease).
+-- acquire returns the value, or a lease to fill it, or both (the value needs a refresh), or neither (another load has
+-- the lease).
 -- ARGV: new epoch, token, token of a value to reject, lease ms, early, max lag us
 local ep, seq, hi, born = meta(ARGV[1])
-local e = redis.call('HMGET', KEYS[2], 'ep', 'gen', 'pos', 'by', 'val', 'neg', 'born', 'soft', 'hard', 'took', 'tags', 'tok', 'until', 'retry')
+local e = redis.call('HMGET', KEYS[2],
+  'ep', 'gen', 'pos', 'by', 'val', 'neg', 'born', 'soft', 'hard', 'took', 'tags', 'tok', 'until', 'retry')
 if e[1] and e[1] ~= ep then
   redis.call('DEL', KEYS[2])
   e = {}

@@ -12,9 +12,9 @@ import (
 	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// TestModelAgreesWithScripts runs random calls against the scripts and against the model of the simulator, and compares every
-// answer. In the first run the test controls the time, so that everything expires. In the second run the scripts see the time
-// of the server, and nothing expires.
+// TestModelAgreesWithScripts runs random calls against the scripts and against the model of the simulator, and compares
+// every answer. In the first run the test controls the time, so that everything expires. In the second run the scripts
+// see the time of the server, and nothing expires.
 func TestModelAgreesWithScripts(t *testing.T) {
 	t.Run("controlled time", func(t *testing.T) {
 		_, clock := newClockedStore(t, "none")
@@ -54,8 +54,8 @@ func agree(t *testing.T, rounds int, store func(prefix string) *redisStore, star
 	}
 }
 
-// comparison is one random run. Epochs are random on the server, and its generations start from its clock, so names translates
-// them to those of the model.
+// comparison is one random run. Epochs are random on the server, and its generations start from its clock, so names
+// translates them to those of the model.
 type comparison struct {
 	rng   *rand.Rand
 	s     *redisStore
@@ -103,7 +103,8 @@ func (x *comparison) run(ctx context.Context) (op, real, want string) {
 		epoch, generation, err := x.s.reserve(ctx, name)
 		modelEpoch, modelGeneration, _ := x.m.version(object{'k', name}, 0)
 		x.reserved = append(x.reserved, grant{
-			real: newValue{epoch: epoch, generation: generation}, model: newValue{epoch: modelEpoch, generation: modelGeneration},
+			real:  newValue{epoch: epoch, generation: generation},
+			model: newValue{epoch: modelEpoch, generation: modelGeneration},
 		})
 		real, want = x.translate(epoch, modelEpoch, fmt.Sprint(err), "<nil>", generation, modelGeneration)
 		return "reserve " + name, real, want
@@ -178,7 +179,8 @@ func (x *comparison) release(ctx context.Context, name string) (real, want strin
 	return fmt.Sprint(x.s.release(ctx, name, token, 30*time.Second)), "<nil>"
 }
 
-// setValue uses one of the last reservations, because older ones are nearly always refused. At times it repeats the call.
+// setValue uses one of the last reservations, because older ones are nearly always refused. At times it repeats the
+// call.
 func (x *comparison) setValue(ctx context.Context, name string, at position.Position) (real, want string) {
 	if len(x.reserved) == 0 {
 		return "", ""

@@ -58,8 +58,8 @@ func BenchmarkL1(b *testing.B) {
 	})
 }
 
-// BenchmarkL2 compares a hit in level 2 with a plain GET of the same server: with one reader, and with enough readers to keep the
-// server busy.
+// BenchmarkL2 compares a hit in level 2 with a plain GET of the same server: with one reader, and with enough readers
+// to keep the server busy.
 func BenchmarkL2(b *testing.B) {
 	client := startServer(b).Client()
 	c := benchCache(b, client) // without Run every read asks the store

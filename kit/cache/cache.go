@@ -15,12 +15,12 @@ import (
 	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// Loader reads the value of a key from its source, usually a database. It returns ErrNotFound, wrapped or not, if the key
-// does not exist.
+// Loader reads the value of a key from its source, usually a database. It returns ErrNotFound, wrapped or not, if the
+// key does not exist.
 //
-// A loader runs in its own goroutine, for several keys at the same time. Its context ends after Options.LoadTimeout. The
-// context carries the values, but not the cancellation, of the Get that came first. The loader must return when its context
-// ends.
+// A loader runs in its own goroutine, for several keys at the same time. Its context ends after Options.LoadTimeout.
+// The context carries the values, but not the cancellation, of the Get that came first. The loader must return when its
+// context ends.
 //
 // A loader that reads from replicas asks [position.Needed] what it has to reach, and calls [position.Report] with the
 // position at which it read. If it has to reach position.Primary, it must read from the primary.
@@ -28,10 +28,12 @@ type Loader[K comparable, V any] func(ctx context.Context, key K) (V, error)
 
 // ReplicaLoader is a Loader that handles positions itself. It gets the position that it has to reach, and returns the
 // position at which it read.
-type ReplicaLoader[K comparable, V any] func(ctx context.Context, key K, needed position.Position) (V, position.Position, error)
+type ReplicaLoader[K comparable, V any] func(
+	ctx context.Context, key K, needed position.Position,
+) (value V, at position.Position, err error)
 
-// Cache keeps values of one kind in this process and in a store that all nodes share. Create it with New. All methods are
-// safe for concurrent use.
+// Cache keeps values of one kind in this process and in a store that all nodes share. Create it with New. All methods
+// are safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	name     string // with the version
 	load     ReplicaLoader[K, V]
@@ -54,9 +56,9 @@ type Cache[K comparable, V any] struct {
 	tags map[string]*tag    // guarded by mu: the tags of local entries and calls
 }
 
-// New creates a cache. Nodes share it by its name (1 to 64 letters, digits, dots, dashes, underscores) in the store behind
-// client. The caller closes client after use. New starts nothing and sends nothing; o may be nil. Reads bypass level 1 until
-// Run is called, and while its subscription is down.
+// New creates a cache. Nodes share it by its name (1 to 64 letters, digits, dots, dashes, underscores) in the store
+// behind client. The caller closes client after use. New starts nothing and sends nothing; o may be nil. Reads bypass
+// level 1 until Run is called, and while its subscription is down.
 //
 // New fails if a required argument is missing, if an option is invalid, or if client sends commands to replicas.
 func New[K comparable, V any](
@@ -91,7 +93,9 @@ func NewReplicated[K comparable, V any](
 }
 
 // assemble creates a cache of checked options on any store.
-func assemble[K comparable, V any](s store, name string, load ReplicaLoader[K, V], o Options[K, V]) (*Cache[K, V], error) {
+func assemble[K comparable, V any](
+	s store, name string, load ReplicaLoader[K, V], o Options[K, V],
+) (*Cache[K, V], error) {
 	c := &Cache[K, V]{
 		name: name, load: load, o: o, store: s, start: time.Now(), random: rand.Uint64,
 		loads: limiter{slots: make(chan struct{}, o.MaxLoads), maxWaiting: int64(10 * o.MaxLoads)},
@@ -109,14 +113,14 @@ func assemble[K comparable, V any](s store, name string, load ReplicaLoader[K, V
 	return c, nil
 }
 
-// Get returns the value of key from this process, from the store, or from the loader. All reads of a key share one call of
-// the loader, here and on other nodes. A read that starts after an Invalidate of the key has returned nil, on any node, never
-// gets an older value.
+// Get returns the value of key from this process, from the store, or from the loader. All reads of a key share one call
+// of the loader, here and on other nodes. A read that starts after an Invalidate of the key has returned nil, on any
+// node, never gets an older value.
 //
-// Readers share the value: do not change what it points to. The error is ErrNotFound, ErrOverloaded, ErrBehind, the error of
-// the loader, or the cause of ctx if ctx ends first. A failure of the store is not an error; the loader is called instead.
-// Get returns at the deadline of ctx. After a cancellation while the store does not answer, it may return only after
-// Tuning.StoreTimeout.
+// Readers share the value: do not change what it points to. The error is ErrNotFound, ErrOverloaded, ErrBehind, the
+// error of the loader, or the cause of ctx if ctx ends first. A failure of the store is not an error; the loader is
+// called instead. Get returns at the deadline of ctx. After a cancellation while the store does not answer, it may
+// return only after Tuning.StoreTimeout.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	if e, ok := c.local(key); ok {
 		if e.notFound {

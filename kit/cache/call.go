@@ -12,8 +12,8 @@ type call[V any] struct {
 	err   error
 
 	// The next fields are set when the call starts. While the subscription and the tags are valid and the call is not
-	// detached, no invalidation of the key has returned since the start. Only then may further reads join the call, and its
-	// value enter level 1.
+	// detached, no invalidation of the key has returned since the start. Only then may further reads join the call, and
+	// its value enter level 1.
 	subscription *subscription
 	tags         []*tag
 	detached     bool // guarded by Cache.mu
@@ -21,8 +21,9 @@ type call[V any] struct {
 	failures int // calls of the store without an answer, in a row
 }
 
-// keyState is what this process is doing for one key: at most one call that readers wait for, one call that starts when the
-// first has completed, and one refresh. So a key costs at most two loads at a time, however often it is invalidated.
+// keyState is what this process is doing for one key: at most one call that readers wait for, one call that starts when
+// the first has completed, and one refresh. So a key costs at most two loads at a time, however often it is
+// invalidated.
 type keyState[V any] struct {
 	running, next, refresh *call[V]
 }
@@ -72,8 +73,8 @@ func (c *Cache[K, V]) prepare(key K, call *call[V]) {
 	call.tags = c.currentTags(key)
 }
 
-// complete gives the result of a call to its readers and starts the next call. If refresh is true, the call wants to go on
-// and refresh the value. complete returns whether it may, which is not the case while another refresh is running. A
+// complete gives the result of a call to its readers and starts the next call. If refresh is true, the call wants to go
+// on and refresh the value. complete returns whether it may, which is not the case while another refresh is running. A
 // refreshing call stays known, so that an invalidation can detach it.
 func (c *Cache[K, V]) complete(key K, call *call[V], value V, err error, refresh bool) (mayRefresh bool) {
 	call.value, call.err = value, err
@@ -110,8 +111,8 @@ func (c *Cache[K, V]) forgetIdle(key K, k *keyState[V]) {
 	}
 }
 
-// valid reports whether s holds its lease and has not been replaced. Then every Invalidate that has returned was received
-// here.
+// valid reports whether s holds its lease and has not been replaced. Then every Invalidate that has returned was
+// received here.
 func (c *Cache[K, V]) valid(s *subscription) bool {
 	return s != nil && s == c.subscription.Load() && c.clock() < s.until.Load()
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // checkClient returns an error if the client sends commands to replicas. The cache has to read what the master knows.
-// rueidis does not expose its options, so the check reads the clients' unexported fields. It finds nothing in a client that
-// another package has wrapped.
+// rueidis does not expose its options, so the check reads the clients' unexported fields. It finds nothing in a client
+// that another package has wrapped.
 func checkClient(client rueidis.Client) error {
 	v := reflect.ValueOf(client)
 	for v.Kind() == reflect.Pointer && !v.IsNil() {

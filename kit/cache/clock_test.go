@@ -10,8 +10,9 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// clockPrelude lets the scripts see the time of a test instead of the server's. It answers TIME from the list test:clock, and
-// it keeps the end of each key's life in the hash test:expiry, because the server expires keys by its own clock.
+// clockPrelude lets the scripts see the time of a test instead of the server's. It answers TIME from the list
+// test:clock, and it keeps the end of each key's life in the hash test:expiry, because the server expires keys by its
+// own clock.
 const clockPrelude = `
 local server_call, server_pcall = redis.call, redis.pcall
 local test_time = server_call('LRANGE', 'test:clock', '0', '-1')

@@ -15,10 +15,11 @@ var (
 )
 
 const (
-	// republishAfter is when an invalidation that a node has not acknowledged is published again: it may have been lost.
+	// republishAfter is when an invalidation that a node has not acknowledged is published again: it may have been
+	// lost.
 	republishAfter = 40 * time.Millisecond
-	// storedAcksAfter is how many times acknowledgements are awaited on the subscription before they are asked for through
-	// the store: the subscription of this process may be broken.
+	// storedAcksAfter is how many times acknowledgements are awaited on the subscription before they are asked for
+	// through the store: the subscription of this process may be broken.
 	storedAcksAfter = 2
 	// evictAfter is how long a node may be silent before it is evicted, and Invalidate waits for the end of its lease.
 	evictAfter = 250 * time.Millisecond
@@ -34,9 +35,9 @@ type confirmation[K comparable, V any] struct {
 	waits   int // for acknowledgements, since began
 }
 
-// confirm returns when no node can serve what has been invalidated. For each node on the store's list, this is so when it has
-// acknowledged, when it has left the list, or when its lease has ended. The list is read after the invalidation: a node that
-// joins later finds no older value in the store.
+// confirm returns when no node can serve what has been invalidated. For each node on the store's list, this is so when
+// it has acknowledged, when it has left the list, or when its lease has ended. The list is read after the invalidation:
+// a node that joins later finds no older value in the store.
 func (c *Cache[K, V]) confirm(ctx context.Context, pending []*pendingInvalidation) error {
 	f := &confirmation[K, V]{c: c, pending: pending, began: c.clock()}
 	for {
@@ -177,8 +178,8 @@ func (c *Cache[K, V]) members(ctx context.Context) (memberList, error) {
 	return c.store.members(ctx)
 }
 
-// waitLease waits until evicted nodes cannot serve any more, and removes them from the list. lease is the longest lease that
-// they may have.
+// waitLease waits until evicted nodes cannot serve any more, and removes them from the list. lease is the longest lease
+// that they may have.
 func (c *Cache[K, V]) waitLease(ctx context.Context, lease time.Duration, nodes ...string) error {
 	if !sleep(ctx, max(lease, c.o.Tuning.L1Lease)) {
 		return context.Cause(ctx)

@@ -47,8 +47,9 @@ func (c *connections) cut() {
 	c.conns = nil
 }
 
-// TestCommandsOutliveTheirConnection cuts connections and kills the server during parallel calls of every kind. With the race
-// detector it finds a command whose memory the client has recycled while the broken connection is still writing it.
+// TestCommandsOutliveTheirConnection cuts connections and kills the server during parallel calls of every kind. With
+// the race detector it finds a command whose memory the client has recycled while the broken connection is still
+// writing it.
 func TestCommandsOutliveTheirConnection(t *testing.T) {
 	server := startServer(t)
 	db := newTable()

@@ -26,9 +26,10 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("key of %d bytes: the limit is %d; store a hash of long keys (Options.Key)", e.Bytes, maxKeyBytes)
 }
 
-// UnconfirmedError reports an invalidation that may not have reached the store or all nodes. Old values may be served until
-// their TTL and Stale have passed. Do not acknowledge the write as visible. Call Invalidate again until it returns nil, for
-// example from a record that the write's transaction has inserted. Repeating an invalidation does no harm.
+// UnconfirmedError reports an invalidation that may not have reached the store or all nodes. Old values may be served
+// until their TTL and Stale have passed. Do not acknowledge the write as visible. Call Invalidate again until it
+// returns nil, for example from a record that the write's transaction has inserted. Repeating an invalidation does no
+// harm.
 type UnconfirmedError struct {
 	Names []string // stored forms of the keys or tags
 	After time.Duration
@@ -47,8 +48,8 @@ func (e *UnconfirmedError) Error() string {
 // Unwrap returns the last error.
 func (e *UnconfirmedError) Unwrap() error { return e.Err }
 
-// SettingsError reports that the nodes which serve a cache now have other settings than this process. Use the same settings
-// everywhere, or change Options.Version together with them.
+// SettingsError reports that the nodes which serve a cache now have other settings than this process. Use the same
+// settings everywhere, or change Options.Version together with them.
 type SettingsError struct {
 	Cache string // name and version
 	Own   string // settings of this process

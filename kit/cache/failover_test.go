@@ -14,8 +14,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// follow makes a server a replica and waits for the data of the master. A master takes a new replication ID, and with it a new
-// epoch, for its first replica. So data that a test needs on both must be written after follow.
+// follow makes a server a replica and waits for the data of the master. A master takes a new replication ID, and with
+// it a new epoch, for its first replica. So data that a test needs on both must be written after follow.
 func follow(t *testing.T, client rueidis.Client, master *redistest.Server) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(master.Addr())
@@ -25,12 +25,17 @@ func follow(t *testing.T, client rueidis.Client, master *redistest.Server) {
 	})
 }
 
+// shortLease returns options for tests that wait for a lease.
+func shortLease() *Options[string, int] {
+	return &Options[string, int]{Tuning: Tuning{L1Lease: 200 * time.Millisecond, StoreTimeout: patient}}
+}
+
 // TestFailoverDoesNotBringOldValuesBack kills a server after an invalidation that its replica has not received.
 func TestFailoverDoesNotBringOldValuesBack(t *testing.T) {
 	master, replica := startServer(t), startServer(t)
 	db := newTable()
 	db.set("a", 1)
-	o := &Options[string, int]{Tuning: Tuning{L1Lease: 200 * time.Millisecond, StoreTimeout: patient}}
+	o := shortLease()
 	atMaster, atReplica := master.Client(), replica.Client()
 	before := newCache(t, atMaster, "failover", db, o)
 	follow(t, atReplica, master)
@@ -46,7 +51,8 @@ func TestFailoverDoesNotBringOldValuesBack(t *testing.T) {
 	}
 	master.Kill()
 	after := newCache(t, atReplica, "failover", db, o)
-	if i, err := after.Inspect(t.Context(), "a"); err != nil || !strings.Contains(i.Reason, "before its last restart, failover or flush") {
+	i, err := after.Inspect(t.Context(), "a")
+	if err != nil || !strings.Contains(i.Reason, "before its last restart, failover or flush") {
 		t.Errorf("the replica should still have the old value: %v %v", i, err)
 	}
 	if v := get(t, after, "a"); v != 2 {
@@ -54,18 +60,20 @@ func TestFailoverDoesNotBringOldValuesBack(t *testing.T) {
 	}
 }
 
-// TestFailbackDoesNotBringOldValuesBack demotes a master, which loses an invalidation, and promotes it again. No call touches
-// the key in between.
+// TestFailbackDoesNotBringOldValuesBack demotes a master, which loses an invalidation, and promotes it again. No call
+// touches the key in between.
 func TestFailbackDoesNotBringOldValuesBack(t *testing.T) {
 	master, other := startServer(t), startServer(t)
 	db := newTable()
 	db.set("a", 1)
 	atMaster, atOther := master.Client(), other.Client()
-	c := newCache(t, atMaster, "failback", db, &Options[string, int]{Tuning: Tuning{L1Lease: 200 * time.Millisecond, StoreTimeout: patient}})
+	c := newCache(t, atMaster, "failback", db, shortLease())
 	follow(t, atOther, master)
 	get(t, c, "a")
 	entry := (&redisStore{prefix: "failback/1"}).keys(object{'k', "a"})[1]
-	eventually(t, "the replica has the value", func() bool { return strings.Contains(command(t, atOther, "HEXISTS", entry, "by"), "1") })
+	eventually(t, "the replica has the value", func() bool {
+		return strings.Contains(command(t, atOther, "HEXISTS", entry, "by"), "1")
+	})
 	command(t, atOther, "REPLICAOF", "NO", "ONE")
 	db.set("a", 2)
 	if err := c.Invalidate(t.Context(), "a"); err != nil {
@@ -87,7 +95,7 @@ func TestRestartDoesNotBringOldValuesBack(t *testing.T) {
 	db := newTable()
 	db.set("a", 1)
 	client := server.Client()
-	c := newCache(t, client, "restart", db, &Options[string, int]{Tuning: Tuning{L1Lease: 200 * time.Millisecond, StoreTimeout: patient}})
+	c := newCache(t, client, "restart", db, shortLease())
 	get(t, c, "a")
 	command(t, client, "SAVE")
 	db.set("a", 2)
@@ -125,7 +133,9 @@ func startCluster(t *testing.T) (addresses []string) {
 		nodes, addresses = append(nodes, client), append(addresses, r.Addr())
 	}
 	for _, n := range nodes {
-		eventually(t, "the cluster forms", func() bool { return strings.Contains(command(t, n, "CLUSTER", "INFO"), "cluster_state:ok") })
+		eventually(t, "the cluster forms", func() bool {
+			return strings.Contains(command(t, n, "CLUSTER", "INFO"), "cluster_state:ok")
+		})
 	}
 	return addresses
 }
@@ -203,7 +213,8 @@ func TestRedisCluster(t *testing.T) {
 	all(3)
 	for i, c := range nodes {
 		s := c.Stats()
-		t.Logf("node %d: %d hits here, %d in the store, %d loads, %d received, %d nodes evicted", i, s.HitsL1, s.HitsL2, s.Loads, s.Received, s.NodesEvicted)
+		t.Logf("node %d: %d hits in level 1, %d in the store, %d loads, %d invalidations received, %d nodes evicted",
+			i, s.HitsL1, s.HitsL2, s.Loads, s.Received, s.NodesEvicted)
 		if s.HitsL1 == 0 || s.Received < keys {
 			t.Errorf("want hits in level 1, and all invalidations: %+v", s)
 		}

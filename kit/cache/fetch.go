@@ -18,8 +18,8 @@ const (
 	storeDownFor = 500 * time.Millisecond
 	// minPause and maxPause limit the pauses between two questions to the store.
 	minPause, maxPause = 3 * time.Millisecond, 50 * time.Millisecond
-	// maxRejected is how many values of the store a read rejects, for their tags or because they do not decode. After that
-	// it calls the loader.
+	// maxRejected is how many values of the store a read rejects, for their tags or because they do not decode. After
+	// that it calls the loader.
 	maxRejected = 4
 )
 
@@ -45,7 +45,8 @@ func (c *Cache[K, V]) answer(key K, call *call[V]) {
 	}
 }
 
-// lookup completes the call with a stored value that needs no refresh. It returns false if there is none that can be used.
+// lookup completes the call with a stored value that needs no refresh. It returns false if there is no value that
+// can be used.
 func (f *fetch[K, V]) lookup() (completed bool) {
 	c := f.c
 	if c.clock() < c.storeDown.Load() {
@@ -89,7 +90,8 @@ func (f *fetch[K, V]) run() {
 			f.fill()
 			return
 		}
-		// Another load has the lease. While invalidations go on without a pause, it may never fill, so the wait has a limit.
+		// Another load has the lease. While invalidations go on without a pause, it may never fill, so the wait has a
+		// limit.
 		c.stats.leaseWaits.add()
 		if c.clock() > waitUntil {
 			f.loadUncached(f.needed)
@@ -101,8 +103,8 @@ func (f *fetch[K, V]) run() {
 	f.loadUncached(c.unknownPosition())
 }
 
-// newRequest returns the fetch's question to the store. All questions of a fetch have the same token, so that a lease that
-// the fetch has already does not exclude it.
+// newRequest returns the fetch's question to the store. All questions of a fetch have the same token, so that a lease
+// that the fetch has already does not exclude it.
 func (f *fetch[K, V]) newRequest() leaseRequest {
 	c := f.c
 	if f.token == "" {
@@ -142,8 +144,8 @@ func (f *fetch[K, V]) acquireOnce(r leaseRequest) (err error) {
 	return err
 }
 
-// readTags reads the generations of the key's tags. It comes before the read of the entry: a value that is stored with these
-// generations was loaded after they were read.
+// readTags reads the generations of the key's tags. It comes before the read of the entry: a value that is stored with
+// these generations was loaded after they were read.
 func (f *fetch[K, V]) readTags(ctx context.Context) error {
 	f.tagVersions, f.needed = "", position.Position{}
 	if f.c.o.Tags == nil {
@@ -167,8 +169,8 @@ func (f *fetch[K, V]) storeFailed() {
 	f.c.stats.storeErrors.add()
 }
 
-// serve completes the call with the value of f.entry, and refreshes the value if the store has granted the lease. It returns
-// false, and sets f.reject, if the value cannot be used.
+// serve completes the call with the value of f.entry, and refreshes the value if the store has granted the lease. It
+// returns false, and sets f.reject, if the value cannot be used.
 func (f *fetch[K, V]) serve() bool {
 	c := f.c
 	e, ok := f.decode()
@@ -197,8 +199,8 @@ func (f *fetch[K, V]) serve() bool {
 	return true
 }
 
-// decode returns the value of f.entry. It returns false if the generation of a tag has changed since the value was loaded,
-// or if the value does not decode.
+// decode returns the value of f.entry. It returns false if the generation of a tag has changed since the value was
+// loaded, or if the value does not decode.
 func (f *fetch[K, V]) decode() (*localEntry[V], bool) {
 	c := f.c
 	e := &localEntry[V]{
@@ -218,8 +220,8 @@ func (f *fetch[K, V]) decode() (*localEntry[V], bool) {
 	return e, true
 }
 
-// decodeValue calls Options.Decode and turns a panic into an error. A panic would end the process, or leave the readers of
-// the call waiting.
+// decodeValue calls Options.Decode and turns a panic into an error. A panic would end the process, or leave the readers
+// of the call waiting.
 func (c *Cache[K, V]) decodeValue(b []byte) (v V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -243,13 +245,14 @@ func (f *fetch[K, V]) loadUncached(needed position.Position) {
 	f.c.complete(f.key, f.call, l.value, l.err, false)
 }
 
-// loadAndStore loads under the lease of f. Its result is for the readers of the call. They all began before any invalidation
-// that makes the store refuse the value.
+// loadAndStore loads under the lease of f. Its result is for the readers of the call. They all began before any
+// invalidation that makes the store refuse the value.
 func (f *fetch[K, V]) loadAndStore() (V, error) {
 	return f.storeLoaded(f.c.loadOne(f.call.ctx, f.key, f.needed))
 }
 
-// storeLoaded stores what the loader has returned, or releases the lease. It returns the loader's result.
+// storeLoaded stores what the loader has returned, or releases the lease. It returns the loader's result. A result that
+// is not to be kept is stored for a millisecond, because it ends an older value.
 func (f *fetch[K, V]) storeLoaded(l loaded[V]) (V, error) {
 	c := f.c
 	freshFor, keepFor := c.lifetime(f.key, l.value)
@@ -260,11 +263,11 @@ func (f *fetch[K, V]) storeLoaded(l loaded[V]) (V, error) {
 	switch {
 	case l.err == nil:
 		var ok bool
-		if v.value, ok = c.encodeValue(l.value); !ok || freshFor <= 0 {
+		if v.value, ok = c.encodeValue(l.value); !ok {
 			f.release(c.o.Tuning.Retry)
 			return l.value, nil
 		}
-	case errors.Is(l.err, ErrNotFound): // stored even if NegativeTTL is 0, because it ends an older value
+	case errors.Is(l.err, ErrNotFound):
 		v.notFound = true
 		v.freshFor = c.jittered(c.o.NegativeTTL)
 		v.keepFor = v.freshFor

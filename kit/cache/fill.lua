@@ -1,5 +1,6 @@
 -- fill stores what the holder of a lease has loaded. It returns 'stored', or why it refuses the value.
--- ARGV: new epoch, token, epoch, generation, position needed, position read, value, not found, fresh ms, keep ms, load us, tags
+-- ARGV: new epoch, token, epoch, generation, position needed, position read, value, not found, fresh ms, keep ms,
+-- load us, tags
 local ep = meta(ARGV[1])
 local e = redis.call('HMGET', KEYS[2], 'ep', 'gen', 'pos', 'by', 'tok')
 if ep ~= ARGV[3] or e[1] ~= ep then return 'epoch' end

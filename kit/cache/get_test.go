@@ -148,7 +148,8 @@ func TestTTLOfOneValue(t *testing.T) {
 		short, standard, always int64
 	}{{9 * time.Second, 0, 0, 1}, {2 * time.Second, 1, 0, 1}, {50 * time.Second, 1, 1, 1}} {
 		pass(step.pass)
-		if s, d, n := loadsOf("short"), loadsOf("default"), loadsOf("never"); s != step.short || d != step.standard || n != step.always {
+		s, d, n := loadsOf("short"), loadsOf("default"), loadsOf("never")
+		if s != step.short || d != step.standard || n != step.always {
 			t.Errorf("%s later: %d loads of short, %d of default, %d of never; want %+v", step.pass, s, d, n, step)
 		}
 	}
@@ -301,7 +302,8 @@ func TestGetEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestShortDeadlineDoesNotWaitForTheStore checks that a read with less time than StoreTimeout does not call the store itself.
+// TestShortDeadlineDoesNotWaitForTheStore checks that a read with less time than StoreTimeout does not call the store
+// itself.
 func TestShortDeadlineDoesNotWaitForTheStore(t *testing.T) {
 	c, _ := newClockedCache(t, newTable(), &Options[string, int]{Tuning: Tuning{StoreTimeout: time.Minute}})
 	for _, until := range []struct {
@@ -373,4 +375,20 @@ func TestStoredValueOfAnotherShapeIsLoadedAgain(t *testing.T) {
 	if s := after.Stats(); s.Undecodable != 1 || s.Loads != 1 || s.HitsL2 != 2 {
 		t.Errorf("want one load and two hits: %+v", s)
 	}
+}
+
+func TestNegativeTTLOfEndsAnOlderValue(t *testing.T) {
+	db := newTable()
+	db.set("a", 1)
+	c, pass := newClockedCache(t, db, &Options[string, int]{
+		TTL: time.Minute, Stale: time.Hour, Tuning: Tuning{Jitter: -1, Early: -1},
+		TTLOf: func(_ string, v int) time.Duration { return time.Duration(v-2) * time.Minute * -1 },
+	})
+	get(t, c, "a")
+	pass(2 * time.Minute)
+	db.set("a", 3)
+	if v := get(t, c, "a"); v != 1 {
+		t.Errorf("got %d, want the stale value 1 during the refresh", v)
+	}
+	eventually(t, "the refresh", func() bool { pass(time.Second); return get(t, c, "a") == 3 })
 }

@@ -33,8 +33,8 @@ func (i Info) String() string {
 	return fmt.Sprintf("%s, age %s, generation %s: %s", i.Source, i.Age.Round(time.Millisecond), i.Generation, i.Reason)
 }
 
-// Inspect explains what a Get of key would do now. It loads nothing and takes no lease. If the store does not answer, Inspect
-// explains level 1 and returns the error as well.
+// Inspect explains what a Get of key would do now. It loads nothing and takes no lease. If the store does not answer,
+// Inspect explains level 1 and returns the error as well.
 func (c *Cache[K, V]) Inspect(ctx context.Context, key K) (Info, error) {
 	name := c.o.Key(key)
 	if len(name) > maxKeyBytes {
@@ -60,7 +60,9 @@ func (c *Cache[K, V]) Inspect(ctx context.Context, key K) (Info, error) {
 	return info, err
 }
 
-func (c *Cache[K, V]) inspectStore(ctx context.Context, key K, name string) (rec record, tagVersions string, err error) {
+func (c *Cache[K, V]) inspectStore(
+	ctx context.Context, key K, name string,
+) (rec record, tagVersions string, err error) {
 	f := &fetch[K, V]{c: c, key: key}
 	if err = f.readTags(ctx); err != nil {
 		return rec, "", err

@@ -1,6 +1,7 @@
 -- inspect returns the state of a key and changes nothing.
 local m = redis.call('HMGET', KEYS[1], 'run', 'ep', 'seq', 'hi')
-local e = redis.call('HMGET', KEYS[2], 'ep', 'gen', 'pos', 'by', 'neg', 'born', 'soft', 'hard', 'tags', 'tok', 'until', 'retry')
+local e = redis.call('HMGET', KEYS[2],
+  'ep', 'gen', 'pos', 'by', 'neg', 'born', 'soft', 'hard', 'tags', 'tok', 'until', 'retry')
 for i = 1, 12 do e[i] = e[i] or '' end
 local size = redis.call('HSTRLEN', KEYS[2], 'val')
 return {m[1] == server() and m[2] or '', str(now), m[3] or '', m[4] or '', str(size),

@@ -10,16 +10,17 @@ import (
 )
 
 // Invalidate drops keys. When it has returned nil, every read that starts later, on any node, sees the write that it
-// follows. Call it after the transaction has committed, and before the write is acknowledged. If the database has replicas,
-// ctx should carry the position of the commit, see [position.WithCommitted].
+// follows. Call it after the transaction has committed, and before the write is acknowledged. If the database has
+// replicas, ctx should carry the position of the commit, see [position.WithCommitted].
 //
 // Invalidate takes about three round trips: the store drops the keys and publishes, and each node with a level 1
 // acknowledges. If a node does not answer, Invalidate evicts it and waits for the end of its lease, which takes
 // Tuning.L1Lease once. Invalidate also works in a process that does not call Run, for example in a migration. The nodes
 // then acknowledge through the store.
 //
-// If Invalidate returns an error, some keys may be served with old values; call it again. The error is an *UnconfirmedError,
-// or a *KeyError if a key is too long. The deadline of ctx limits the call, or else Tuning.InvalidateTimeout.
+// If Invalidate returns an error, some keys may be served with old values; call it again. The error is an
+// *UnconfirmedError, or a *KeyError if a key is too long. The deadline of ctx limits the call, or else
+// Tuning.InvalidateTimeout.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
 	return c.InvalidateAt(ctx, position.Committed(ctx), keys...)
 }
@@ -33,7 +34,8 @@ func (c *Cache[K, V]) InvalidateAt(ctx context.Context, at position.Position, ke
 	return c.invalidate(ctx, at, objects)
 }
 
-// InvalidateTags drops all keys for which Options.Tags returns one of the tags. It makes the same promise as Invalidate.
+// InvalidateTags drops all keys for which Options.Tags returns one of the tags. It makes the same promise as
+// Invalidate.
 func (c *Cache[K, V]) InvalidateTags(ctx context.Context, tags ...string) error {
 	return c.InvalidateTagsAt(ctx, position.Committed(ctx), tags...)
 }
@@ -59,7 +61,9 @@ func (c *Cache[K, V]) invalidate(ctx context.Context, at position.Position, obje
 }
 
 // invalidatePending invalidates in the store, drops the local copies, and waits until no node serves an older value.
-func (c *Cache[K, V]) invalidatePending(ctx context.Context, at position.Position, pending []*pendingInvalidation) error {
+func (c *Cache[K, V]) invalidatePending(
+	ctx context.Context, at position.Position, pending []*pendingInvalidation,
+) error {
 	if _, limited := ctx.Deadline(); !limited {
 		bounded, cancel := context.WithTimeout(ctx, c.o.Tuning.InvalidateTimeout)
 		defer cancel()
@@ -90,7 +94,9 @@ func (c *Cache[K, V]) invalidatePending(ctx context.Context, at position.Positio
 const parallelInvalidations = 32
 
 // invalidateInStore runs the script for each name until the store has confirmed each.
-func (c *Cache[K, V]) invalidateInStore(ctx context.Context, at position.Position, pending []*pendingInvalidation) error {
+func (c *Cache[K, V]) invalidateInStore(
+	ctx context.Context, at position.Position, pending []*pendingInvalidation,
+) error {
 	var (
 		group sync.WaitGroup
 		errs  = make([]error, min(parallelInvalidations, len(pending)))

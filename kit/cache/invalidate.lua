@@ -1,8 +1,8 @@
 -- invalidate raises the generation, drops value and lease, and publishes the invalidation.
 -- ARGV: new epoch, position, tombstone ms, channel, message
 --
--- With further arguments it stores the value of a write under the new generation, if no invalidation has come in since the
--- write reserved epoch and generation. It returns 1 if the value is stored, else 0.
+-- With further arguments it stores the value of a write under the new generation, if no invalidation has come in since
+-- the write reserved epoch and generation. It returns 1 if the value is stored, else 0.
 -- ARGV: ..., token, epoch, generation, value, fresh ms, keep ms, tags
 local ep, seq, hi = meta(ARGV[1])
 local e = redis.call('HMGET', KEYS[2], 'ep', 'pos', 'gen', 'by')

@@ -11,7 +11,9 @@ func TestTagsDropDerivedLists(t *testing.T) {
 	db := newTable()
 	db.set("list:shoes", 1)
 	db.set("list:hats", 1)
-	c, _ := newClockedCache(t, db, &Options[string, int]{Tags: func(key string) []string { return []string{key, "all lists"} }})
+	c, _ := newClockedCache(t, db, &Options[string, int]{
+		Tags: func(key string) []string { return []string{key, "all lists"} },
+	})
 	startRun(t, c)
 	for range 2 {
 		get(t, c, "list:shoes")
@@ -36,8 +38,8 @@ func TestTagsDropDerivedLists(t *testing.T) {
 	}
 }
 
-// TestTwoFillsInOneProcess covers a hole of caches that lock with one name per client. The first fill of a process must not be
-// taken for the second one, which starts after an invalidation.
+// TestTwoFillsInOneProcess covers a hole of caches that lock with one name per client. The first fill of a process must
+// not be taken for the second one, which starts after an invalidation.
 func TestTwoFillsInOneProcess(t *testing.T) {
 	db := newTable()
 	db.set("a", 1)
@@ -83,8 +85,8 @@ func TestTwoFillsInOneProcess(t *testing.T) {
 	}
 }
 
-// TestInvalidateInAProcessWithoutRun is a migration that invalidates on a fleet of two nodes. The nodes acknowledge through the
-// store, and keep their level 1.
+// TestInvalidateInAProcessWithoutRun is a migration that invalidates on a fleet of two nodes. The nodes acknowledge
+// through the store, and keep their level 1.
 func TestInvalidateInAProcessWithoutRun(t *testing.T) {
 	server := startServer(t)
 	db := newTable()
@@ -133,29 +135,29 @@ func TestInvalidateInAProcessWithoutRun(t *testing.T) {
 	}
 }
 
-// TestInvalidateWithABrokenSubscription breaks the subscription of the invalidating node without its notice. The healthy node
-// must not be evicted: its acknowledgements take the way through the store.
+// TestInvalidateWithABrokenSubscription breaks the subscription of the invalidating node without its notice. The
+// healthy node must not be evicted: its acknowledgements take the way through the store.
 func TestInvalidateWithABrokenSubscription(t *testing.T) {
 	server := startServer(t)
 	db := newTable()
 	db.set("a", 1)
 	o := &Options[string, int]{Tuning: Tuning{L1Lease: time.Minute, StoreTimeout: patient}}
-	deaf, healthy := newCache(t, server.Client(), "test", db, o), newCache(t, server.Client(), "test", db, o)
-	forgetLostNodes(t, deaf)
-	deaf.store = &deafStore{store: deaf.store}
-	startRun(t, deaf)
+	broken, healthy := newCache(t, server.Client(), "test", db, o), newCache(t, server.Client(), "test", db, o)
+	forgetLostNodes(t, broken)
+	broken.store = &silentStore{store: broken.store}
+	startRun(t, broken)
 	startRun(t, healthy)
 	for range 2 {
 		get(t, healthy, "a")
 	}
 	db.set("a", 2)
-	if err := deaf.Invalidate(t.Context(), "a"); err != nil {
+	if err := broken.Invalidate(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if v := get(t, healthy, "a"); v != 2 {
 		t.Errorf("got %d after the write of 2", v)
 	}
-	if s := deaf.Stats(); s.NodesEvicted != 0 {
+	if s := broken.Stats(); s.NodesEvicted != 0 {
 		t.Errorf("a healthy node was evicted: %+v", s)
 	}
 	if s := healthy.Stats(); s.Flushes != 0 {
@@ -163,10 +165,10 @@ func TestInvalidateWithABrokenSubscription(t *testing.T) {
 	}
 }
 
-// deafStore is a store whose subscription receives nothing.
-type deafStore struct{ store }
+// silentStore is a store whose subscription receives nothing.
+type silentStore struct{ store }
 
-func (s *deafStore) subscribe(ctx context.Context, channels []string, up func(), _ func(channel, text string)) error {
+func (s *silentStore) subscribe(ctx context.Context, channels []string, up func(), _ func(channel, text string)) error {
 	return s.store.subscribe(ctx, channels, up, func(string, string) {})
 }
 

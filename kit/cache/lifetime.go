@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// lifetime returns how long a value is fresh, and how long the store keeps it. A value whose freshFor is not positive must
-// not be stored.
+// lifetime returns how long a value is fresh, and how long the store keeps it. Both are 0 for a value that is not kept.
 func (c *Cache[K, V]) lifetime(key K, value V) (freshFor, keepFor time.Duration) {
 	ttl := c.o.TTL
 	if c.o.TTLOf != nil {
@@ -38,9 +37,9 @@ func (c *Cache[K, V]) encodeValue(value V) (b []byte, ok bool) {
 	return b, true
 }
 
-// earliness returns how many load durations before the end of TTL this read would refresh. It is exponentially distributed,
-// so that few reads are early and one nearly surely is. See Vattani and others, "Optimal Probabilistic Cache Stampede
-// Prevention", 2015.
+// earliness returns how many load durations before the end of TTL this read would refresh. It is exponentially
+// distributed, so that few reads are early and one nearly surely is. See Vattani and others, "Optimal Probabilistic
+// Cache Stampede Prevention", 2015.
 func (c *Cache[K, V]) earliness() float64 { return -math.Log(1-c.unit()) * c.o.Tuning.Early }
 
 func (c *Cache[K, V]) jittered(d time.Duration) time.Duration {

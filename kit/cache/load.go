@@ -58,20 +58,22 @@ func (l *limiter) release() { <-l.slots }
 
 // loadOne calls the loader for one key and makes sure that it read no earlier than needed.
 func (c *Cache[K, V]) loadOne(ctx context.Context, key K, needed position.Position) loaded[V] {
-	return runLoad(ctx, c, needed, func(ctx context.Context, needed position.Position) (v V, at position.Position, err error) {
+	load := func(ctx context.Context, needed position.Position) (v V, at position.Position, err error) {
 		defer recoverLoad(&err, key)
 		return c.load(ctx, key, needed)
-	})
+	}
+	return runLoad(ctx, c, needed, load)
 }
 
 // loadMany calls Options.LoadMany and makes sure that it read no earlier than needed.
 func (c *Cache[K, V]) loadMany(ctx context.Context, keys []K, needed position.Position) loaded[map[K]V] {
-	return runLoad(ctx, c, needed, func(ctx context.Context, needed position.Position) (m map[K]V, at position.Position, err error) {
+	load := func(ctx context.Context, needed position.Position) (m map[K]V, at position.Position, err error) {
 		defer recoverLoad(&err, keys)
 		ctx, read := position.WithRead(ctx, needed)
 		m, err = c.o.LoadMany(ctx, keys)
 		return m, read.At(), err
-	})
+	}
+	return runLoad(ctx, c, needed, load)
 }
 
 // recoverLoad turns a panic of the loader into an error. The panic would end the process, because the loader runs in a

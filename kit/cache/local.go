@@ -41,8 +41,8 @@ func (c *Cache[K, V]) local(key K) (*localEntry[V], bool) {
 	return e, true
 }
 
-// usable reports whether an entry of level 1 may be served now. It may if every Invalidate that has returned was received
-// here.
+// usable reports whether an entry of level 1 may be served now. It may if every Invalidate that has returned was
+// received here.
 func (c *Cache[K, V]) usable(e *localEntry[V]) bool {
 	now := c.clock()
 	s := c.subscription.Load()

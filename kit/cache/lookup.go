@@ -30,9 +30,9 @@ var (
 
 // lookup is one transaction of plain commands. It costs the server less than half of a script, and answers most reads.
 //
-// It has to be one transaction. With the server's identity of a moment ago, it would accept values that a failover has brought
-// back since. All commands are arbitrary ones for rueidis: it may repeat commands that it knows to be reads one by one, or send
-// them to a replica.
+// It has to be one transaction. With the server's identity of a moment ago, it would accept values that a failover has
+// brought back since. All commands are arbitrary ones for rueidis: it may repeat commands that it knows to be reads one
+// by one, or send them to a replica.
 func (s *redisStore) lookup(ctx context.Context, name string, early float64) (entry, error) {
 	keys, b := s.keys(object{'k', name}), s.client.B()
 	replies := s.client.DoMulti(ctx, s.fixed.begin,
@@ -47,8 +47,8 @@ func (s *redisStore) lookup(ctx context.Context, name string, early float64) (en
 	return parseLookup(r[0], r[1], r[2], server, early), nil
 }
 
-// lookupMany reads the keys in transactions of up to maxLookup keys, all sent together. In a Cluster a transaction has one
-// slot, so each bucket needs a transaction.
+// lookupMany reads the keys in transactions of up to maxLookup keys, all sent together. In a Cluster a transaction has
+// one slot, so each bucket needs a transaction.
 func (s *redisStore) lookupMany(ctx context.Context, names []string, early float64) ([]entry, error) {
 	entries := make([]entry, len(names))
 	groups := s.lookupGroups(names)
@@ -88,7 +88,9 @@ func (s *redisStore) lookupGroups(names []string) (groups [][]int) {
 }
 
 // lookupGroup reads the keys of one transaction into entries.
-func (s *redisStore) lookupGroup(ctx context.Context, names []string, group []int, early float64, entries []entry) error {
+func (s *redisStore) lookupGroup(
+	ctx context.Context, names []string, group []int, early float64, entries []entry,
+) error {
 	b := s.client.B()
 	commands := make([]rueidis.Completed, 0, 2*len(group)+5)
 	commands = append(commands, s.fixed.begin)
@@ -111,8 +113,8 @@ func (s *redisStore) lookupGroup(ctx context.Context, names []string, group []in
 	return nil
 }
 
-// transactionReply returns the reply of EXEC. It returns nil without an error if the server refuses a command: the script that
-// follows shows what is wrong.
+// transactionReply returns the reply of EXEC. It returns nil without an error if the server refuses a command: the
+// script that follows shows what is wrong.
 func transactionReply(replies []rueidis.RedisResult, length int) ([]rueidis.RedisMessage, error) {
 	r, err := replies[len(replies)-1].ToArray()
 	if err != nil {
@@ -127,8 +129,8 @@ func transactionReply(replies []rueidis.RedisResult, length int) ([]rueidis.Redi
 	return r, nil
 }
 
-// parseLookup returns the entry of one key. The entry is not found if another server wrote it, if its epoch is over, or if it
-// needs a refresh.
+// parseLookup returns the entry of one key. The entry is not found if another server wrote it, if its epoch is over, or
+// if it needs a refresh.
 func parseLookup(meta, fields, clock rueidis.RedisMessage, server string, early float64) entry {
 	f := reader{values: list(meta)}
 	run, current := f.text(), f.text()
@@ -137,7 +139,8 @@ func parseLookup(meta, fields, clock rueidis.RedisMessage, server string, early 
 	}
 	f.values = slices.Concat(list(fields), list(clock))
 	e := entry{
-		epoch: f.text(), generation: f.text(), token: f.text(), value: []byte(f.text()), notFound: f.text() == "1", tagVersions: f.text(),
+		epoch: f.text(), generation: f.text(),
+		token: f.text(), value: []byte(f.text()), notFound: f.text() == "1", tagVersions: f.text(),
 	}
 	stored, freshUntil, keepUntil, loadTime := f.micros(), f.micros(), f.micros(), f.micros()
 	now := 1e6*f.micros() + f.micros() // TIME returns seconds and microseconds
@@ -148,7 +151,8 @@ func parseLookup(meta, fields, clock rueidis.RedisMessage, server string, early 
 	return e
 }
 
-// list returns the elements of an array. If m is none, the result is too short for the reader, which then reports an error.
+// list returns the elements of an array. If m is not an array, the result is too short for the reader, which reports an
+// error.
 func list(m rueidis.RedisMessage) []rueidis.RedisMessage {
 	l, _ := m.ToArray()
 	return l

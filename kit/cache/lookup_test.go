@@ -44,14 +44,17 @@ func unclocked(client rueidis.Client, prefix string) *redisStore {
 	return newRedisStore(client, prefix, "tested", time.Minute)
 }
 
-// TestLookupChecksTheServersCurrentTerm changes a server's role under one connection. The data in its memory stays the same.
+// TestLookupChecksTheServersCurrentTerm changes a server's role under one connection. The data in its memory stays the
+// same.
 func TestLookupChecksTheServersCurrentTerm(t *testing.T) {
 	master, other := startServer(t), startServer(t)
 	here, there := unclocked(master.Client(), "look/1"), unclocked(other.Client(), "look/1")
 	follow(t, there.client, master)
 	put(t, here, "a", "one")
 	entry := here.keys(object{'k', "a"})[1]
-	eventually(t, "the replica has the value", func() bool { return strings.Contains(command(t, there.client, "HEXISTS", entry, "by"), "1") })
+	eventually(t, "the replica has the value", func() bool {
+		return strings.Contains(command(t, there.client, "HEXISTS", entry, "by"), "1")
+	})
 	if !sees(t, here, "a") {
 		t.Fatal("a fresh value is not found")
 	}
@@ -79,7 +82,8 @@ func TestLookupChecksTheServersCurrentTerm(t *testing.T) {
 	}
 }
 
-// TestAnswersOfADemotedMasterAreIgnored is the same through Get. A demoted master does not know what the new master was told.
+// TestAnswersOfADemotedMasterAreIgnored is the same through Get. A demoted master does not know what the new master was
+// told.
 func TestAnswersOfADemotedMasterAreIgnored(t *testing.T) {
 	server := startServer(t)
 	db := newTable()
@@ -100,7 +104,8 @@ func TestAnswersOfADemotedMasterAreIgnored(t *testing.T) {
 	}
 }
 
-// TestUserWithoutInfoIsServedByScripts uses a user who may not call INFO. The server refuses the lookup and nothing else.
+// TestUserWithoutInfoIsServedByScripts uses a user who may not call INFO. The server refuses the lookup and nothing
+// else.
 func TestUserWithoutInfoIsServedByScripts(t *testing.T) {
 	server := startServer(t)
 	command(t, server.Client(), "ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all", "-info")

@@ -8,12 +8,12 @@ import (
 	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// GetMany returns the values of several keys. Keys that do not exist are missing in the result. It makes the same promise for
-// each key as Get, but the values need not be of one instant.
+// GetMany returns the values of several keys. Keys that do not exist are missing in the result. It makes the same
+// promise for each key as Get, but the values need not be of one instant.
 //
-// Keys that are not in level 1 cost one round trip to the store together, and a second one if the store misses some of them.
-// On a Redis Cluster the keys are read from all their nodes at the same time. What is nowhere is loaded by Options.LoadMany in
-// one call, or else by one call of the loader per key.
+// Keys that are not in level 1 cost one round trip to the store together, and a second one if the store misses some of
+// them. On a Redis Cluster the keys are read from all their nodes at the same time. What is nowhere is loaded by
+// Options.LoadMany in one call, or else by one call of the loader per key.
 //
 // If some keys fail, GetMany returns the values of the others together with the errors.
 func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
@@ -66,8 +66,8 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) (map[K]V, error) {
 	return values, errors.Join(errs...)
 }
 
-// answerMany completes the calls of several fetches. It returns after the lookup; what the store does not have is fetched in
-// goroutines.
+// answerMany completes the calls of several fetches. It returns after the lookup; what the store does not have is
+// fetched in goroutines.
 func (c *Cache[K, V]) answerMany(fetches []*fetch[K, V]) {
 	if len(fetches) == 0 {
 		return
@@ -104,8 +104,8 @@ func (c *Cache[K, V]) lookupMany(fetches []*fetch[K, V]) (rest []*fetch[K, V]) {
 	return rest
 }
 
-// runMany asks the store for the values or the leases of all fetches at once. It loads what it gets a lease for. The fetches
-// that need more than one question go on alone.
+// runMany asks the store for the values or the leases of all fetches at once. It loads what it gets a lease for. The
+// fetches that need more than one question go on alone.
 func (c *Cache[K, V]) runMany(fetches []*fetch[K, V]) {
 	if err := c.acquireMany(fetches); err != nil {
 		for _, f := range fetches {

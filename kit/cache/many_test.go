@@ -141,7 +141,8 @@ func TestGetManyReturnsValuesAndErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	values, err := c.GetMany(t.Context(), keys)
-	if err == nil || !strings.Contains(err.Error(), "get key2: broken row") || !maps.Equal(values, map[string]int{"key1": 1, "key3": 3}) {
+	want := map[string]int{"key1": 1, "key3": 3}
+	if err == nil || !strings.Contains(err.Error(), "get key2: broken row") || !maps.Equal(values, want) {
 		t.Errorf("got %v, %v", values, err)
 	}
 	if _, err := c.GetMany(t.Context(), []string{"key1", strings.Repeat("x", 513)}); !errors.As(err, new(*KeyError)) {

@@ -1,11 +1,11 @@
--- members keeps the nodes whose level 1 may hold entries: for each the time of its last renewal, or '0' if it is evicted. An
--- invalidation is confirmed when each node has acknowledged it, or is evicted and its lease has ended.
+-- members keeps the nodes whose level 1 may hold entries: for each the time of its last renewal, or '0' if it is
+-- evicted. An invalidation is confirmed when each node has acknowledged it, or is evicted and its lease has ended.
 --
--- If the list was lost, unknown nodes may still serve. An evicted node stands for them, whose name is '~' and the time. With the
--- time in its name, a late removal does not remove the nodes of a later loss.
+-- If the list was lost, unknown nodes may still serve. An evicted node stands for them, whose name is '~' and the time.
+-- With the time in its name, a late removal does not remove the nodes of a later loss.
 --
--- The list also keeps the settings of the nodes. A process with other settings may neither join nor read the list while a node
--- with the stored settings may still serve.
+-- The list also keeps the settings of the nodes. A process with other settings may neither join nor read the list while
+-- a node with the stored settings may still serve.
 -- ARGV: verb, settings, lease ms, nodes...
 local run, own = server(), {run = true, settings = true, lease = true}
 if redis.call('HGET', KEYS[1], 'run') ~= run then
@@ -27,7 +27,8 @@ if verb == 'join' or verb == 'list' then
   for i = 1, #all, 2 do
     if not own[all[i]] then
       local live = all[i + 1] ~= '0'
-      -- A node with other settings that has not renewed for its whole lease has stopped serving. It may not renew again.
+      -- A node with other settings that has not renewed for its whole lease has stopped serving. It may not renew
+      -- again.
       if live and differ then
         if now - all[i + 1] < lease * 1000 then return {settings, str(lease)} end
         redis.call('HSET', KEYS[1], all[i], '0')

@@ -1,9 +1,9 @@
--- The prelude of the scripts that work on a bucket. A bucket is a hash tag: its meta hash KEYS[1] and all its entries are in one
--- slot of a Redis Cluster.
+-- The prelude of the scripts that work on a bucket. A bucket is a hash tag: its meta hash KEYS[1] and all its entries
+-- are in one slot of a Redis Cluster.
 --
--- The epoch names one life of one server's data. It changes when the meta hash is lost (flush, eviction, restart without data),
--- and when another server answers than the one that wrote it (restart, failover). What the earlier life has stored may miss
--- invalidations, so every entry, token and generation of it is invalid.
+-- The epoch names one life of one server's data. It changes when the meta hash is lost (flush, eviction, restart
+-- without data), and when another server answers than the one that wrote it (restart, failover). What the earlier life
+-- has stored may miss invalidations, so every entry, token and generation of it is invalid.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 
@@ -14,9 +14,9 @@ local function field(info, name)
   return i and string.match(info, '^%w+', i + 1) or ''
 end
 
--- server returns the identity of the process that answers and of its term as a master. run_id changes with a restart, and
--- master_replid with a promotion. So a master that was demoted and promoted again, with the data of another, is noticed too.
--- No data counts as written by a replica. identity in lookup.go does the same in Go.
+-- server returns the identity of the process that answers and of its term as a master. run_id changes with a restart,
+-- and master_replid with a promotion. So a master that was demoted and promoted again, with the data of another, is
+-- noticed too. No data counts as written by a replica. identity in lookup.go does the same in Go.
 local function server()
   local process, term = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
   if type(process) ~= 'string' or type(term) ~= 'string' then return '' end
@@ -24,7 +24,8 @@ local function server()
   return field(process, 'run_id') .. field(term, 'master_replid')
 end
 
--- meta returns epoch, sequence, highest position and birth (in microseconds). It begins a new epoch if the last one is over.
+-- meta returns epoch, sequence, highest position and birth (in microseconds). It begins a new epoch if the last one is
+-- over.
 local function meta(new_epoch)
   local run = server()
   local m = redis.call('HMGET', KEYS[1], 'run', 'ep', 'seq', 'hi', 'born')

@@ -11,20 +11,21 @@ import (
 	"time"
 )
 
-// Options configure a Cache. A zero field means its default. A negative value is an error, unless the field says what it
-// means. All processes that use the same name and Version must agree on Key, Tags and Tuning.L1Lease. Run and Invalidate
-// return a *SettingsError if they do not.
+// Options configure a Cache. A zero field means its default. A negative value is an error, unless the field says what
+// it means. All processes that use the same name and Version must agree on Key, Tags and Tuning.L1Lease. Run and
+// Invalidate return a *SettingsError if they do not.
 type Options[K comparable, V any] struct {
 	// TTL is how long a value is fresh, plus or minus Tuning.Jitter. Default 5 minutes.
 	TTL time.Duration
-	// TTLOf returns the TTL of one value. Zero means TTL; a negative TTL means that the value is returned but not stored.
-	// Default: TTL for all values.
+	// TTLOf returns the TTL of one value. Zero means TTL; a negative TTL means that the value is returned but not
+	// kept. Default: TTL for all values.
 	TTLOf func(K, V) time.Duration
-	// Stale is how long a value is kept after its TTL. In that time, one read starts a refresh in the background, and all
-	// reads get the old value until the refresh has succeeded. An invalidated value is never served. Default: the TTL of the
-	// value. Negative: values are not served after their TTL.
+	// Stale is how long a value is kept after its TTL. In that time, one read starts a refresh in the background, and
+	// all reads get the old value until the refresh has succeeded. An invalidated value is never served. Default: the
+	// TTL of the value. Negative: values are not served after their TTL.
 	Stale time.Duration
-	// NegativeTTL is how long ErrNotFound of the loader is remembered. Default 10 seconds. Negative: it is not remembered.
+	// NegativeTTL is how long ErrNotFound of the loader is remembered. Default 10 seconds. Negative: it is not
+	// remembered.
 	NegativeTTL time.Duration
 
 	// L1Entries limits the entries in this process. Default 10,000. Negative: no level 1, every read asks the store.
@@ -32,30 +33,31 @@ type Options[K comparable, V any] struct {
 
 	// LoadTimeout limits one call of the loader, through its context. Default 5 seconds.
 	LoadTimeout time.Duration
-	// MaxLoads limits the calls of the loader that run at the same time in this process. Ten times as many may wait. Further
-	// calls fail with ErrOverloaded. Default 64.
+	// MaxLoads limits the calls of the loader that run at the same time in this process. Ten times as many may wait.
+	// Further calls fail with ErrOverloaded. Default 64.
 	MaxLoads int
 	// LoadMany loads several keys at once for GetMany. Keys that are missing in the result do not exist. It reads and
 	// reports positions through its context like a Loader. Default: one call of the loader per key.
 	LoadMany func(ctx context.Context, keys []K) (map[K]V, error)
-	// MaxLag is the longest time by which a replica of the database lags. Set it if the loader may read from a replica. After
-	// the store has lost its data it does not know the positions of earlier writes. The loader is then told to read from the
-	// primary for MaxLag. Default 0: the loader always reads from the primary.
+	// MaxLag is the longest time by which a replica of the database lags. Set it if the loader may read from a replica.
+	// After the store has lost its data it does not know the positions of earlier writes. The loader is then told to
+	// read from the primary for MaxLag. Default 0: the loader always reads from the primary.
 	MaxLag time.Duration
 
-	// Version is part of every key in the store. Change it when the stored form of V or one of the shared settings changes.
-	// Processes with different versions share nothing, not even invalidations. Default "1".
+	// Version is part of every key in the store. Change it when the stored form of V or one of the shared settings
+	// changes. Processes with different versions share nothing, not even invalidations. Default "1".
 	Version string
-	// Encode and Decode convert V to and from its stored form. Default: JSON. A value that does not decode is loaded again.
+	// Encode and Decode convert V to and from its stored form. Default: JSON. A value that does not decode is loaded
+	// again.
 	Encode func(V) ([]byte, error)
 	Decode func([]byte) (V, error)
-	// Key and ParseKey convert K to and from its stored form of at most 512 bytes. Strings and integers have a default; other
-	// types need both.
+	// Key and ParseKey convert K to and from its stored form of at most 512 bytes. Strings and integers have a default;
+	// other types need both.
 	Key      func(K) string
 	ParseKey func(string) (K, error)
 	// Tags returns the names of what the value of a key is derived from, for example the category of a list.
-	// InvalidateTags drops all values of a tag. The result may depend only on the key. Each read of the store takes one more
-	// round trip. Default: no tags.
+	// InvalidateTags drops all values of a tag. The result may depend only on the key. Each read of the store takes one
+	// more round trip. Default: no tags.
 	Tags func(K) []string
 
 	// Log receives lost and restored subscriptions, and nodes that do not answer. Default: discard.
@@ -64,25 +66,28 @@ type Options[K comparable, V any] struct {
 	Tuning Tuning
 }
 
-// Tuning holds settings of a Cache that rarely need a change. A zero field means its default. A negative value is an error,
-// unless the field says what it means.
+// Tuning holds settings of a Cache that rarely need a change. A zero field means its default. A negative value is an
+// error, unless the field says what it means.
 type Tuning struct {
-	// Jitter spreads the end of TTL, as a share of TTL, so that values that were loaded together do not expire together.
-	// Default 0.1: plus or minus 10 %. Negative: no jitter.
+	// Jitter spreads the end of TTL, as a share of TTL, so that values that were loaded together do not expire
+	// together. Default 0.1: plus or minus 10 %. Negative: no jitter.
 	Jitter float64
-	// Early controls refreshes before the end of TTL. The probability that a read starts one grows as the rest of TTL shrinks
-	// towards the duration of the load times Early (the XFetch rule). Default 1. Negative: no early refresh.
+	// Early controls refreshes before the end of TTL. The probability that a read starts one grows as the rest of TTL
+	// shrinks towards the duration of the load times Early (the XFetch rule). Default 1. Negative: no early refresh.
 	Early float64
-	// Retry is how long a value past its TTL is served without another attempt after the loader failed. Default 1 second.
+	// Retry is how long a value past its TTL is served without another attempt after the loader failed. Default 1
+	// second.
 	Retry time.Duration
 	// L1TTL limits how long an entry stays in this process without asking the store. Default 1 minute.
 	L1TTL time.Duration
-	// L1Lease is how long this process serves from level 1 after the store last confirmed that invalidations wait for it. An
-	// Invalidate waits that long, once, after a node has died. Default 2 seconds.
+	// L1Lease is how long this process serves from level 1 after the store last confirmed that invalidations wait for
+	// it. An Invalidate waits that long, once, after a node has died. Default 2 seconds.
 	L1Lease time.Duration
-	// FillLease is how long other nodes leave the load of a missing key to the node that holds its lease. Default 3 seconds.
+	// FillLease is how long other nodes leave the load of a missing key to the node that holds its lease. Default 3
+	// seconds.
 	FillLease time.Duration
-	// FillWait is how long a read waits for the load of another node before it calls the loader itself. Default 1 second.
+	// FillWait is how long a read waits for the load of another node before it calls the loader itself. Default 1
+	// second.
 	FillWait time.Duration
 	// StoreTimeout limits one call of the store. After a timeout the read calls the loader. Default 250 milliseconds.
 	StoreTimeout time.Duration
@@ -120,7 +125,8 @@ func (o *Options[K, V]) withDefaults() (Options[K, V], error) {
 	c.L1Entries = cmp.Or(c.L1Entries, 10_000)
 	c.Version = cmp.Or(c.Version, "1")
 	if !validName.MatchString(c.Version) {
-		problems = append(problems, fmt.Errorf("option Version: %q is not 1 to 64 letters, digits, dots, dashes, underscores", c.Version))
+		err := fmt.Errorf("option Version: %q is not 1 to 64 letters, digits, dots, dashes, underscores", c.Version)
+		problems = append(problems, err)
 	}
 	problems = append(problems, c.fillCodecs()...)
 	if c.Log == nil {

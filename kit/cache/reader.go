@@ -63,8 +63,8 @@ func (r *reader) position() position.Position {
 	return p
 }
 
-// encodePosition returns a text. The texts of two positions have the same order as the positions, so that the scripts can
-// compare them.
+// encodePosition returns a text. The texts of two positions have the same order as the positions, so that the scripts
+// can compare them.
 func encodePosition(p position.Position) string {
 	if p == (position.Position{}) {
 		return ""

@@ -52,11 +52,11 @@ func newScripts(prelude string) *scripts {
 var standardScripts = newScripts("")
 
 const (
-	// buckets is how many hash tags a cache is spread over: enough to spread over the nodes of a Redis Cluster, few enough that
-	// their meta hashes cost nothing.
+	// buckets is how many hash tags a cache is spread over: enough to spread over the nodes of a Redis Cluster, few
+	// enough that their meta hashes cost nothing.
 	buckets = 256
-	// tombstone is how long an invalidated key keeps its own generation and position. After that, those of the bucket take
-	// their place, which are never lower.
+	// tombstone is how long an invalidated key keeps its own generation and position. After that, those of the bucket
+	// take their place, which are never lower.
 	tombstone = 10 * time.Minute
 	// storedAckTTL is how long acknowledgements for a writer without a subscription stay in the store.
 	storedAckTTL = time.Minute
@@ -121,7 +121,8 @@ func parseAcquired(result rueidis.RedisResult) (entry, error) {
 	}
 	r := reader{values: values}
 	e := entry{
-		granted: r.text() == "1", found: r.text() == "1", epoch: r.text(), generation: r.text(), needed: r.position(), wait: r.micros(),
+		granted: r.text() == "1", found: r.text() == "1",
+		epoch: r.text(), generation: r.text(), needed: r.position(), wait: r.micros(),
 	}
 	if e.found {
 		e.token, e.value, e.notFound, e.tagVersions = r.text(), []byte(r.text()), r.text() == "1", r.text()

@@ -15,9 +15,11 @@ func (s *redisStore) publish(ctx context.Context, channel, message string) error
 	return s.client.Do(ctx, s.client.B().Publish().Channel(channel).Message(message).Build().Pin()).Error()
 }
 
-// subscribe uses a dedicated connection. On a shared connection the client would leave subscriptions behind. If the connection
-// broke, the client would also connect again without notice, and messages would be lost.
-func (s *redisStore) subscribe(ctx context.Context, channels []string, up func(), message func(channel, text string)) error {
+// subscribe uses a dedicated connection. On a shared connection the client would leave subscriptions behind. If the
+// connection broke, the client would also connect again without notice, and messages would be lost.
+func (s *redisStore) subscribe(
+	ctx context.Context, channels []string, up func(), message func(channel, text string),
+) error {
 	conn, release := s.client.Dedicate()
 	defer release()
 	defer conn.Close()

@@ -6,8 +6,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// Reservation permits to store the result of a write, as long as no other write of the key has been invalidated since the
-// reservation. It holds no resource; a reservation that is not used costs nothing.
+// Reservation permits to store the result of a write, as long as no other write of the key has been invalidated since
+// the reservation. It holds no resource; a reservation that is not used costs nothing.
 type Reservation[K comparable, V any] struct {
 	c   *Cache[K, V]
 	key K
@@ -17,8 +17,8 @@ type Reservation[K comparable, V any] struct {
 	tagVersions       string
 }
 
-// Reserve prepares Set for the result of a write. Call it before the transaction of the write begins. If the store does not
-// answer, Set will only invalidate.
+// Reserve prepares Set for the result of a write. Call it before the transaction of the write begins. If the store does
+// not answer, Set will only invalidate.
 func (c *Cache[K, V]) Reserve(ctx context.Context, key K) *Reservation[K, V] {
 	r := &Reservation[K, V]{c: c, key: key, name: c.o.Key(key)}
 	if len(r.name) > maxKeyBytes || c.clock() < c.storeDown.Load() {
@@ -38,13 +38,13 @@ func (c *Cache[K, V]) Reserve(ctx context.Context, key K) *Reservation[K, V] {
 	return r
 }
 
-// Set is Invalidate for the reserved key, and it leaves value in the store if that is safe. Call it after the transaction has
-// committed, with the value that the transaction has left. It makes the same promise as Invalidate, and returns the same
-// errors.
+// Set is Invalidate for the reserved key, and it leaves value in the store if that is safe. Call it after the
+// transaction has committed, with the value that the transaction has left. It makes the same promise as Invalidate, and
+// returns the same errors.
 //
-// The value is stored only if no invalidation of the key has come in since Reserve, and if the store has not lost data since.
-// So a Set that is late cannot hide a newer write: if the newer write was invalidated before Set, the store refuses the
-// value; if it is invalidated later, that drops the value.
+// The value is stored only if no invalidation of the key has come in since Reserve, and if the store has not lost data
+// since. So a Set that is late cannot hide a newer write: if the newer write was invalidated before Set, the store
+// refuses the value; if it is invalidated later, that drops the value.
 func (r *Reservation[K, V]) Set(ctx context.Context, value V) error {
 	c := r.c
 	if len(r.name) > maxKeyBytes {

@@ -43,7 +43,8 @@ func TestSetOfAKeyThatWasNeverRead(t *testing.T) {
 	}
 }
 
-// TestSetDoesNotHideANewerWrite lets a second write commit and invalidate between the commit and the Set of a first one.
+// TestSetDoesNotHideANewerWrite lets a second write commit and invalidate between the commit and the Set of a first
+// one.
 func TestSetDoesNotHideANewerWrite(t *testing.T) {
 	for name, between := range map[string]func(*testing.T, *Cache[string, int], *testClock){
 		"invalidated": func(t *testing.T, c *Cache[string, int], _ *testClock) {
@@ -133,7 +134,9 @@ func TestSetThatIsRepeatedStoresOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &newValue{token: "t", epoch: epoch, generation: generation, value: []byte("1"), freshFor: time.Minute, keepFor: time.Minute}
+	v := &newValue{
+		token: "t", epoch: epoch, generation: generation, value: []byte("1"), freshFor: time.Minute, keepFor: time.Minute,
+	}
 	for range 2 {
 		if stored, err := s.invalidate(t.Context(), object{'k', "a"}, pos(0, 0), "m", v); !stored || err != nil {
 			t.Errorf("stored %t, %v", stored, err)

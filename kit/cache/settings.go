@@ -11,8 +11,8 @@ import (
 // maxSettingsBytes limits the text of the settings in the store. A longer text is replaced by a hash.
 const maxSettingsBytes = 256
 
-// settings returns a text of the settings on which all processes of a cache have to agree. Functions cannot be compared, so
-// their result for the zero key stands for them. customKey says that the user has set Options.Key.
+// settings returns a text of the settings on which all processes of a cache have to agree. Functions cannot be
+// compared, so their result for the zero key stands for them. customKey says that the user has set Options.Key.
 func (o *Options[K, V]) settings(customKey bool) string {
 	var zero K
 	key := reflect.TypeFor[K]().Kind().String()
@@ -31,8 +31,8 @@ func (o *Options[K, V]) settings(customKey bool) string {
 	return text
 }
 
-// resultOf returns the result of call as text. A function that panics on the zero key is valid, because the cache may never
-// use that key.
+// resultOf returns the result of call as text. A function that panics on the zero key is valid, because the cache may
+// never use that key.
 func resultOf(call func() any) (text string) {
 	defer func() {
 		if recover() != nil {

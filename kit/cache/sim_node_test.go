@@ -78,7 +78,7 @@ func (n *simNode) loadMany(ctx context.Context, keys []string) (map[string]int, 
 	return values, nil
 }
 
-// The store as the cache of a node sees it.
+// The store as the cache of a node sees it. The texts name the random draws: a change of a text changes all seeds.
 
 func (n *simNode) lookup(ctx context.Context, name string, early float64) (entry, error) {
 	return simCall(ctx, n, "look "+name, func() entry { return n.m.lookup(name, early) })
@@ -104,7 +104,9 @@ func (n *simNode) release(ctx context.Context, name, token string, backOff time.
 	return tell(ctx, n, "release "+token, func() { n.m.release(name, token, backOff) })
 }
 
-func (n *simNode) invalidate(ctx context.Context, o object, at position.Position, message string, set *newValue) (bool, error) {
+func (n *simNode) invalidate(
+	ctx context.Context, o object, at position.Position, message string, set *newValue,
+) (bool, error) {
 	return simCall(ctx, n, "invalidate "+message, func() bool { return n.m.invalidate(o, at, message, set) })
 }
 

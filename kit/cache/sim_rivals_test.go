@@ -44,8 +44,8 @@ func (c *naive) InvalidateTagsAt(ctx context.Context, at position.Position, _ ..
 
 func (c *naive) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 
-// leaseOnly is naive with a token per fill, which a delete ends, as in "Scaling Memcache at Facebook". Its fills cannot cross
-// an invalidation. But it ignores replicas that lag, and a store that fails over.
+// leaseOnly is naive with a token per fill, which a delete ends, as in "Scaling Memcache at Facebook". Its fills cannot
+// cross an invalidation. But it ignores replicas that lag, and a store that fails over.
 type leaseOnly struct {
 	naive
 	random func() uint64
@@ -96,8 +96,8 @@ var rivals = []struct {
 	{"ours with a reservation after the commit", scenario{flaw: "late reservation", extended: true, build: newOurs}},
 }
 
-// TestSimulatorCatchesSimplerCaches shows that the schedules are hostile enough. Each rival returns a stale read after an
-// acknowledged write within a thousand schedules.
+// TestSimulatorCatchesSimplerCaches shows that the schedules are hostile enough. Each rival returns a stale read after
+// an acknowledged write within a thousand schedules.
 func TestSimulatorCatchesSimplerCaches(t *testing.T) {
 	for _, r := range rivals {
 		t.Run(r.name, func(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 type scenario struct {
 	calm bool   // no faults except replica lag and slow calls
 	flaw string // a guard that is left out
-	// extended adds reads by GetMany, writes that end with Set, values with different TTLs, and a process that invalidates
-	// without Run.
+	// extended adds reads by GetMany, writes that end with Set, values with different TTLs, and a process that
+	// invalidates without Run.
 	extended bool
 	// onlyJob lets only a process without Run invalidate.
 	onlyJob bool
@@ -36,8 +36,8 @@ type outcome struct {
 	complaint                   string
 }
 
-// schedule runs readers, writers and a relay in one world. It counts the reads that returned an older version than the one
-// that was acknowledged before they began.
+// schedule runs readers, writers and a relay in one world. It counts the reads that returned an older version than the
+// one that was acknowledged before they began.
 func schedule(t *testing.T, seed uint64, s scenario) (out outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(seed, s)
@@ -213,8 +213,8 @@ func (w *world) deliver(ctx context.Context, rng *rand.Rand, nodes func() []*sim
 	}
 }
 
-// failingSeeds are schedules that find a mistake of the past. They belong to this simulator: after a change of its draws, put
-// the mistake back in and search for new seeds.
+// failingSeeds are schedules that find a mistake of the past. They belong to this simulator: after a change of its
+// draws, put the mistake back in and search for new seeds.
 var failingSeeds = []uint64{
 	10203,        // a join that was repeated under the same name added an evicted node again
 	19177, 31485, // the same, found by earlier versions of the simulator
@@ -228,9 +228,9 @@ func TestFailingSeedsStayFixed(t *testing.T) {
 	}
 }
 
-// TestNoStaleReadInAnySchedule tests the promise of the package: after Invalidate or Set has returned nil, no read returns an
-// older version, whatever fails. It runs as many schedules as fit into 20 seconds. TENFOLD_SOAK=N runs N schedules, and
-// TENFOLD_SOAK=1 runs a hundred thousand.
+// TestNoStaleReadInAnySchedule tests the promise of the package: after Invalidate or Set has returned nil, no read
+// returns an older version, whatever fails. It runs as many schedules as fit into 20 seconds. TENFOLD_SOAK=N runs N
+// schedules, and TENFOLD_SOAK=1 runs a hundred thousand.
 func TestNoStaleReadInAnySchedule(t *testing.T) {
 	var seeds, reads, loads, failed, stale, sets, limit atomic.Int64
 	budget := time.Now().Add(20 * time.Second)

@@ -13,9 +13,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// world is the environment of the simulated caches: a database with lagging replicas; a store that fails over, restarts and
-// loses data; connections that lose requests, replies and messages. Time is that of synctest. Every draw depends on the seed,
-// on who draws for what, and on the time. So the schedule of a seed does not depend on which of two goroutines ran first.
+// world is the environment of the simulated caches: a database with lagging replicas; a store that fails over, restarts
+// and loses data; connections that lose requests, replies and messages. Time is that of synctest. Every draw depends on
+// the seed, on who draws for what, and on the time. So the schedule of a seed does not depend on which of two
+// goroutines ran first.
 type world struct {
 	mu    sync.Mutex
 	seed  uint64
@@ -123,8 +124,8 @@ func (w *world) locked(f func()) {
 
 var errSim = errors.New("simulated: connection lost")
 
-// simCall runs one step on the store for a node. The request or the reply may be lost or late. A step may run after simCall has
-// returned, so its result travels as a value.
+// simCall runs one step on the store for a node. The request or the reply may be lost or late. A step may run after
+// simCall has returned, so its result travels as a value.
 func simCall[T any](ctx context.Context, n *simNode, what string, step func() T) (T, error) {
 	w := n.world
 	d := w.dice(n.id, what)
@@ -204,7 +205,9 @@ func (w *world) publish(channel, text string) {
 	}
 }
 
-func (w *world) subscribe(ctx context.Context, n *simNode, channels []string, up func(), message func(channel, text string)) error {
+func (w *world) subscribe(
+	ctx context.Context, n *simNode, channels []string, up func(), message func(channel, text string),
+) error {
 	s := &simSub{id: channels[1], channels: channels, wake: make(chan struct{}, 1)}
 	if err := tell(ctx, n, "subscribe", func() {
 		w.subs = append(w.subs, s)
@@ -379,8 +382,8 @@ func (w *world) replayed(replica int) int {
 	return n
 }
 
-// load is the loader. It prefers replicas, reports truthfully where it read, and is slow or fails at times. Sometimes it reads
-// from a replica that lags too far behind.
+// load is the loader. It prefers replicas, reports truthfully where it read, and is slow or fails at times. Sometimes
+// it reads from a replica that lags too far behind.
 func (n *simNode) load(ctx context.Context, key string, needed position.Position) (int, position.Position, error) {
 	d := n.dice(n.id, "load "+key+needed.String())
 	time.Sleep(d.delay())

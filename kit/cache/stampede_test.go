@@ -42,14 +42,16 @@ func TestTenThousandReadersOfOneColdKeyLoadItOnce(t *testing.T) {
 	begin := time.Now()
 	close(ready)
 	group.Wait()
-	t.Logf("10000 readers on 3 nodes: %d load, all answered after %s (the load takes %s)", db.loads.Load(), time.Since(begin).Round(time.Millisecond), db.slow)
+	t.Logf("10000 readers on 3 nodes: %d load, all answered after %s (the load takes %s)",
+		db.loads.Load(), time.Since(begin).Round(time.Millisecond), db.slow)
 	if n := db.loads.Load(); n != 1 {
 		t.Errorf("%d loads, want 1", n)
 	}
 }
 
-// TestConstantInvalidationDelaysReadsByAFewLoads invalidates a key faster than it can be loaded. Nothing can be stored then. But
-// each node runs only one load after the other, and every reader has its answer after the time of a few loads.
+// TestConstantInvalidationDelaysReadsByAFewLoads invalidates a key faster than it can be loaded. Nothing can be stored
+// then. But each node runs only one load after the other, and every reader has its answer after the time of a few
+// loads.
 func TestConstantInvalidationDelaysReadsByAFewLoads(t *testing.T) {
 	db := newTable()
 	db.set("a", 0)
@@ -94,7 +96,8 @@ func TestConstantInvalidationDelaysReadsByAFewLoads(t *testing.T) {
 	group.Wait()
 	// One load after the other on each of three nodes, and the same number of refreshes.
 	bound := int64(2 * 3 * (time.Since(begin)/db.slow + 1))
-	t.Logf("%d invalidations, %d reads, %d loads (bound %d), longest read %s", writes.Load(), reads.Load(), db.loads.Load(), bound, time.Duration(longest.Load()).Round(time.Millisecond))
+	t.Logf("%d invalidations, %d reads, %d loads (bound %d), longest read %s", writes.Load(), reads.Load(),
+		db.loads.Load(), bound, time.Duration(longest.Load()).Round(time.Millisecond))
 	if db.loads.Load() > bound {
 		t.Errorf("%d loads, more than %d", db.loads.Load(), bound)
 	}
@@ -132,7 +135,8 @@ func TestNewEmptyNodeLoadsNothing(t *testing.T) {
 	}
 	group.Wait()
 	extra, bound := db.loads.Load()-before, int64(keys/100)
-	t.Logf("a new node reads %d keys: %d from the store, %d loads (bound %d, for early refreshes)", keys, empty.Stats().HitsL2, extra, bound)
+	t.Logf("a new node reads %d keys: %d from the store, %d loads (bound %d, for early refreshes)",
+		keys, empty.Stats().HitsL2, extra, bound)
 	if extra > bound {
 		t.Errorf("%d loads, more than %d", extra, bound)
 	}

@@ -7,15 +7,15 @@ import (
 	"github.com/tenfold-go/tenfold/kit/position"
 )
 
-// store is level 2. Each call is atomic and safe for concurrent use. After an error the caller does not know whether the call
-// took effect.
+// store is level 2. Each call is atomic and safe for concurrent use. After an error the caller does not know whether
+// the call took effect.
 type store interface {
-	// lookup reads a value that needs no refresh. entry.found is false if there is none. It changes nothing.
+	// lookup reads a value that needs no refresh. entry.found is false if the store has no such value. It changes nothing.
 	lookup(ctx context.Context, name string, early float64) (entry, error)
 	// lookupMany is lookup for several names in one round trip.
 	lookupMany(ctx context.Context, names []string, early float64) ([]entry, error)
-	// acquire reads a key. If the key has no fresh value, it grants the one lease to fill it. The same token again gets the
-	// same lease again.
+	// acquire reads a key. If the key has no fresh value, it grants the one lease to fill it. The same token again gets
+	// the same lease again.
 	acquire(ctx context.Context, name string, r leaseRequest) (entry, error)
 	// acquireMany is acquire for several names in one round trip.
 	acquireMany(ctx context.Context, names []string, rs []leaseRequest) ([]entry, error)
@@ -23,8 +23,8 @@ type store interface {
 	fill(ctx context.Context, name string, v newValue) (fillResult, error)
 	// release ends a lease without a value. An older value is then served for backOff without a new lease.
 	release(ctx context.Context, name, token string, backOff time.Duration) error
-	// invalidate drops value and lease, raises the generation and publishes message. If set is not nil, and the generation
-	// is still that of set, it stores the value of set under the new generation and returns true.
+	// invalidate drops value and lease, raises the generation and publishes message. If set is not nil, and the
+	// generation is still that of set, it stores the value of set under the new generation and returns true.
 	invalidate(ctx context.Context, o object, at position.Position, message string, set *newValue) (bool, error)
 	// tagVersions returns the generations of the tags of each list, and the latest position that a load has to reach.
 	tagVersions(ctx context.Context, lists [][]string, maxLag time.Duration) ([]tagState, error)
@@ -32,8 +32,8 @@ type store interface {
 	reserve(ctx context.Context, name string) (epoch, generation string, err error)
 	inspect(ctx context.Context, name string) (record, error)
 
-	// join adds a node to the list of nodes that may serve from a level 1. join and members return the list. They return a
-	// *SettingsError if the listed nodes have other settings.
+	// join adds a node to the list of nodes that may serve from a level 1. join and members return the list. They
+	// return a *SettingsError if the listed nodes have other settings.
 	join(ctx context.Context, node string) (memberList, error)
 	members(ctx context.Context) (memberList, error)
 	renew(ctx context.Context, node string) (member bool, err error)
@@ -42,10 +42,11 @@ type store interface {
 	remove(ctx context.Context, nodes ...string) error
 
 	publish(ctx context.Context, channel, message string) error
-	// subscribe blocks until ctx ends or the connection breaks. It calls up when all channels are subscribed, and message for
-	// each message in order. Both are called from one goroutine and must not block.
+	// subscribe blocks until ctx ends or the connection breaks. It calls up when all channels are subscribed, and
+	// message for each message in order. Both are called from one goroutine and must not block.
 	subscribe(ctx context.Context, channels []string, up func(), message func(channel, text string)) error
-	// storeAck keeps an acknowledgement for a writer that has no subscription; takeAcks returns and deletes those of a writer.
+	// storeAck keeps an acknowledgement for a writer that has no subscription; takeAcks returns and deletes those of a
+	// writer.
 	storeAck(ctx context.Context, writer, ack string) error
 	takeAcks(ctx context.Context, writer string) ([]string, error)
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// subscription is one uninterrupted time in which this process receives invalidations. While the store lists its node, no
-// Invalidate returns before the node has acknowledged it, or can no longer serve. So what entered level 1 under this
+// subscription is one uninterrupted time in which this process receives invalidations. While the store lists its node,
+// no Invalidate returns before the node has acknowledged it, or can no longer serve. So what entered level 1 under this
 // subscription, and has not been dropped, is valid until the lease ends on this process's clock.
 type subscription struct {
 	node  string
@@ -22,8 +22,9 @@ type subscription struct {
 // minRetry and maxRetry limit the pause before a broken subscription is opened again.
 const minRetry, maxRetry = 50 * time.Millisecond, time.Second
 
-// Run receives invalidations until ctx ends, and then returns nil. While it does, reads use level 1. If the subscription
-// breaks, level 1 is emptied and bypassed until a new one is open. Run returns after all its goroutines have ended.
+// Run receives invalidations until ctx ends, and then returns nil. While it does, reads use level 1. If the
+// subscription breaks, level 1 is emptied and bypassed until a new one is open. Run returns after all its goroutines
+// have ended.
 //
 // Run returns a *SettingsError if the running nodes have other settings. A process calls Run once per Cache.
 func (c *Cache[K, V]) Run(ctx context.Context) error {
@@ -85,8 +86,8 @@ func (c *Cache[K, V]) subscribe(ctx context.Context) error {
 // lostNodes begins the name that stands for the nodes of a list that the store has lost.
 const lostNodes = "~"
 
-// joinMembers adds the node to the store's list. It is tried only once for each node name. A request that seems lost may
-// arrive late, and would then add a node again that has been evicted.
+// joinMembers adds the node to the store's list. It is tried only once for each node name. A request that seems lost
+// may arrive late, and would then add a node again that has been evicted.
 func (c *Cache[K, V]) joinMembers(ctx context.Context, s *subscription) (memberList, error) {
 	asked := c.clock()
 	members, err := c.joinOnce(ctx, s)
@@ -105,12 +106,12 @@ func (c *Cache[K, V]) joinOnce(ctx context.Context, s *subscription) (memberList
 	return c.store.join(ctx, s.node)
 }
 
-// leaseFrom returns the end of a lease that the store confirmed in a call that was made at asked. Invalidate waits for the
-// whole lease on its own clock, so a tenth of the lease covers clocks of different speed.
+// leaseFrom returns the end of a lease that the store confirmed in a call that was made at asked. Invalidate waits for
+// the whole lease on its own clock, so a tenth of the lease covers clocks of different speed.
 func (c *Cache[K, V]) leaseFrom(asked int64) int64 { return asked + int64(c.o.Tuning.L1Lease*9/10) }
 
-// renew extends the lease until the subscription ends. If the store does not answer, the lease runs out. It goes on when the
-// store answers again and still lists the node.
+// renew extends the lease until the subscription ends. If the store does not answer, the lease runs out. It goes on
+// when the store answers again and still lists the node.
 func (c *Cache[K, V]) renew(ctx context.Context, s *subscription) error {
 	for {
 		if !sleep(ctx, c.o.Tuning.L1Lease/4) {

@@ -21,8 +21,8 @@ func (s *lostJoin) join(ctx context.Context, node string) (memberList, error) {
 	return members, err
 }
 
-// TestLostJoinIsNotRepeatedUnderTheSameName covers a node that is evicted between two requests to join. A late request would
-// add it again, although an Invalidate has already waited for the end of its lease.
+// TestLostJoinIsNotRepeatedUnderTheSameName covers a node that is evicted between two requests to join. A late request
+// would add it again, although an Invalidate has already waited for the end of its lease.
 func TestLostJoinIsNotRepeatedUnderTheSameName(t *testing.T) {
 	c, _ := newClockedCache(t, newTable(), nil)
 	s := &lostJoin{store: c.store, names: make(chan string, 10)}

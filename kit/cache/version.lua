@@ -1,4 +1,5 @@
--- version returns epoch and generation of an object, and the position that a load has to reach. It keeps them for a while.
+-- version returns epoch and generation of an object, and the position that a load has to reach. It keeps them for a
+-- while.
 -- ARGV: new epoch, tombstone ms, max lag us
 local ep, seq, hi, born = meta(ARGV[1])
 local e = redis.call('HMGET', KEYS[2], 'ep', 'gen', 'pos')

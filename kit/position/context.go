@@ -16,7 +16,7 @@ func WithCommitted(ctx context.Context, p Position) context.Context {
 	return context.WithValue(ctx, committedKey{}, Later(Committed(ctx), p))
 }
 
-// Committed returns the position of WithCommitted, or the zero Position if there is none.
+// Committed returns the position of WithCommitted, or the zero Position without one.
 func Committed(ctx context.Context) Position {
 	p, _ := ctx.Value(committedKey{}).(Position)
 	return p
@@ -45,8 +45,8 @@ func (r *Read) At() Position {
 	return r.at
 }
 
-// Needed returns the position that the read of ctx must reach. The zero Position allows any replica; Primary allows only
-// the primary.
+// Needed returns the position that the read of ctx must reach. The zero Position allows any replica; Primary allows
+// only the primary.
 func Needed(ctx context.Context) Position {
 	if r, ok := ctx.Value(readKey{}).(*Read); ok {
 		return r.needed

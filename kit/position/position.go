@@ -3,10 +3,10 @@
 // A position answers one question: has this replica already seen that write? A cache, a database and the code between
 // them need it, but they need not know each other:
 //
-//   - A loader that reads from a replica asks [Needed] how far the replica must have replayed. It calls [Report] with the
-//     position at which it did read.
-//   - Code that has committed a transaction puts the position of the commit into the context with [WithCommitted], before
-//     it invalidates cached values.
+//   - A loader that reads from a replica asks [Needed] how far the replica must have replayed. It calls [Report] with
+//     the position at which it did read.
+//   - Code that has committed a transaction puts the position of the commit into the context with [WithCommitted],
+//     before it invalidates cached values.
 //
 // A program whose database has no replicas never sees a position.
 package position

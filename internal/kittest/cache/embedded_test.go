@@ -12,7 +12,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// TestEmbeddedServer runs all calls of the cache on miniredis, which takes the place of Redis where no server is installed.
+// TestEmbeddedServer runs all calls of the cache on miniredis, which takes the place of Redis where no server is
+// installed.
 func TestEmbeddedServer(t *testing.T) {
 	server := miniredis.RunT(t)
 	db := newTable()

@@ -67,12 +67,13 @@ type step struct {
 
 func (h *history) add(key string, client int, call, ret time.Duration, s step) {
 	h.mu.Lock()
-	h.events[key] = append(h.events[key], porcupine.Operation{ClientId: client, Call: int64(call), Return: int64(ret), Input: s})
+	o := porcupine.Operation{ClientId: client, Call: int64(call), Return: int64(ret), Input: s}
+	h.events[key] = append(h.events[key], o)
 	h.mu.Unlock()
 }
 
-// promise is the cache's contract as a state machine. A read returns at least the last version whose invalidation has taken
-// effect, and at most the last committed version. While a write is not acknowledged, both are right.
+// promise is the cache's contract as a state machine. A read returns at least the last version whose invalidation has
+// taken effect, and at most the last committed version. While a write is not acknowledged, both are right.
 var promise = porcupine.Model{
 	Init: func() any { return [2]int{} },
 	Step: func(state, input, _ any) (bool, any) {
@@ -92,8 +93,9 @@ type tally struct{ reads, failed, acknowledged, unconfirmed, sets atomic.Int64 }
 
 const faultKeys = 8
 
-// TestNoStaleReadUnderRealFaults runs readers and writers against a server that is killed, paused and cut off. Porcupine checks
-// the history of each key. A third of the writes end with Set, and a third of the invalidations come from a process without Run.
+// TestNoStaleReadUnderRealFaults runs readers and writers against a server that is killed, paused and cut off.
+// Porcupine checks the history of each key. A third of the writes end with Set, and a third of the invalidations come
+// from a process without Run.
 func TestNoStaleReadUnderRealFaults(t *testing.T) {
 	server := redistest.Start(t)
 	db := newTable()

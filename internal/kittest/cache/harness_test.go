@@ -1,5 +1,5 @@
-// Package cache_test tests kit/cache from outside, with modules that the users of kit must not need: porcupine, which checks
-// histories, and miniredis, the store that tenfold embeds.
+// Package cache_test tests kit/cache from outside, with modules that the users of kit must not need: porcupine, which
+// checks histories, and miniredis, the store that tenfold embeds.
 package cache_test
 
 import (
