@@ -196,3 +196,26 @@ func copyFile(t *testing.T, from, to string) {
 	}
 	write(t, to, string(text))
 }
+
+// TestKitRequiresOnlyItsClients reads kit/go.mod. A package of kit needs only the client of its store, also in its tests.
+func TestKitRequiresOnlyItsClients(t *testing.T) {
+	want := []string{"github.com/maypok86/otter/v2", "github.com/redis/rueidis"}
+	var parsed struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal([]byte(run(t, "../../kit", nil, "go", "mod", "edit", "-json")), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range parsed.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	if slices.Sort(direct); !slices.Equal(direct, want) {
+		t.Errorf("kit/go.mod requires %q, want %q", direct, want)
+	}
+}

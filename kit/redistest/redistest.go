@@ -55,16 +55,24 @@ func Start(t testing.TB, args ...string) *Server {
 
 func findProgram(t testing.TB) string {
 	t.Helper()
-	for _, name := range []string{"redis-server", "valkey-server"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
+	path, found := lookProgram()
+	if !found && os.Getenv("CI") != "" {
 		t.Fatal("neither redis-server nor valkey-server is on PATH; CI must not skip this test")
 	}
-	t.Skip("SKIPPED: neither redis-server nor valkey-server is on PATH; apt-get install redis-server")
-	return ""
+	if !found {
+		t.Skip("SKIPPED: neither redis-server nor valkey-server is on PATH; apt-get install redis-server")
+	}
+	return path
+}
+
+// lookProgram returns the path of a server program.
+func lookProgram() (path string, found bool) {
+	for _, name := range []string{"redis-server", "valkey-server"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, true
+		}
+	}
+	return "", false
 }
 
 // Addr returns the server's address, for example "127.0.0.1:20123". It stays the same after Restart.

@@ -134,3 +134,13 @@ func TestStartsAServerAndWaits(t *testing.T) {
 	fmt.Println("server", redistest.Start(t).PID())
 	select {}
 }
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+func ExampleStartExample() {
+	server, stop := redistest.StartExample()
+	defer stop()
+	client := server.Client()
+	fmt.Println(client.Do(context.Background(), client.B().Ping().Build()).ToString())
+	// Output: PONG <nil>
+}
