@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -17,38 +15,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
-// exampleTB lets an example start a server that is made for tests.
-type exampleTB struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (tb *exampleTB) Helper()                   {}
-func (tb *exampleTB) Cleanup(f func())          { tb.cleanups = append(tb.cleanups, f) }
-func (tb *exampleTB) Fatal(args ...any)         { panic(fmt.Sprint(args...)) }
-func (tb *exampleTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
-func (tb *exampleTB) Context() context.Context  { return context.Background() }
-
-func (tb *exampleTB) TempDir() string {
-	dir, err := os.MkdirTemp("", "example")
-	if err != nil {
-		panic(err)
-	}
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func (tb *exampleTB) stop() {
-	for i := range tb.cleanups {
-		tb.cleanups[len(tb.cleanups)-1-i]()
-	}
-}
-
 // connect returns a client of the Redis that all nodes share.
 func connect() (client rueidis.Client, stop func()) {
-	tb := &exampleTB{}
-	client = redistest.Start(tb).Client()
-	return client, tb.stop
+	server, stop := redistest.StartExample()
+	return server.Client(), stop
 }
 
 // A price list behind a cache: read, write, read again.
