@@ -34,6 +34,7 @@ type Config struct {
 	H2C            bool           // accept HTTP/2 without TLS (prior knowledge); default false
 	ProxyProtocol  []netip.Prefix // peers whose PROXY protocol header (v1, v2) is required and trusted; default none
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* and Forwarded are trusted; default none
+	Forwarded      Forwarded      // which of these fields are read and written
 	Store          string         // "auto", "none" or a redis:// or rediss:// URL, the password is never shown; default "auto"
 	Drain          time.Duration  // how long old requests may finish when a node or tenfold stops; default 30s
 	Limits         Limits         // what a downstream may send
@@ -41,6 +42,26 @@ type Config struct {
 	JWT            *JWT           // the tokens of routes with auth: jwt; nil, in the file "off", for none
 	Routes         []Route        // in the order of the file; default: "/" to the only service; needed when there are several
 }
+
+// Forwarded chooses between the two families of fields that describe a client: X-Forwarded-* and Forwarded (RFC 7239).
+type Forwarded struct {
+	// Read is the family that trusted proxies set: x-forwarded or forwarded. "auto" reads the family that is present; when both are
+	// present and differ, the nearer untrusted address and http win. Default "auto".
+	Read ForwardedFields
+	// Write is the family that services get: x-forwarded, forwarded or both; default "both".
+	Write ForwardedFields
+}
+
+// ForwardedFields names a family of fields.
+type ForwardedFields string
+
+// The families.
+const (
+	ForwardedAuto     ForwardedFields = "auto"
+	ForwardedBoth     ForwardedFields = "both"
+	ForwardedX        ForwardedFields = "x-forwarded"
+	ForwardedStandard ForwardedFields = "forwarded"
+)
 
 // Admin is the address of the console.
 type Admin struct {

@@ -6,10 +6,11 @@ import "time"
 // fillDependent fills in the other ones.
 func defaults() (Config, Service) {
 	return Config{
-			Listen: []string{":8080"},
-			Admin:  Admin{Listen: "127.0.0.1:9090"},
-			Store:  "auto",
-			Drain:  30 * time.Second,
+			Listen:    []string{":8080"},
+			Admin:     Admin{Listen: "127.0.0.1:9090"},
+			Forwarded: Forwarded{Read: ForwardedAuto, Write: ForwardedBoth},
+			Store:     "auto",
+			Drain:     30 * time.Second,
 			Limits: Limits{
 				HeaderBytes:   32 << 10,
 				HeaderLines:   128,

@@ -45,6 +45,7 @@ func TestConfigurationPageIsTrue(t *testing.T) {
 	service, route := &plain.Services[0], &full.Routes[0]
 	sections := map[string][]field{
 		"The top of the file":     plain.fields(),
+		"`forwarded`":             plain.Forwarded.fields(),
 		"`admin`":                 plain.Admin.fields(),
 		"`tls`":                   full.TLS.fields(),
 		"`limits`":                plain.Limits.fields(),

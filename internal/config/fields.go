@@ -13,12 +13,21 @@ func (c *Config) fields() []field {
 		{"h2c", toggle(&c.H2C)},
 		{"proxy_protocol", prefixes(&c.ProxyProtocol)},
 		{"trusted_proxies", prefixes(&c.TrustedProxies)},
+		{"forwarded", block{fields: c.Forwarded.fields()}},
 		{"store", text(&c.Store, checkStore)},
 		{"drain", duration(&c.Drain, 0)},
 		{"limits", block{fields: c.Limits.fields()}},
 		{"services", services{&c.Services}},
 		{"jwt", optional[JWT]{p: &c.JWT, fresh: newJWT, fields: (*JWT).fields}},
 		{"routes", routes{&c.Routes}},
+	}
+}
+
+func (f *Forwarded) fields() []field {
+	const hint = "x-forwarded: X-Forwarded-For and its siblings; forwarded: Forwarded (RFC 7239)"
+	return []field{
+		{"read", choice(&f.Read, "auto, or "+hint, "a family of fields to read", ForwardedAuto, ForwardedX, ForwardedStandard)},
+		{"write", choice(&f.Write, "both, or "+hint, "a family of fields to write", ForwardedBoth, ForwardedX, ForwardedStandard)},
 	}
 }
 
@@ -175,6 +184,7 @@ func tables() []table {
 		{"the top of the file", c.fields()},
 		{"services.NAME", s.fields()},
 		{"a route", (&Route{}).fields()},
+		{"forwarded", c.Forwarded.fields()},
 		{"admin", c.Admin.fields()},
 		{"tls", (&TLS{}).fields()},
 		{"limits", c.Limits.fields()},

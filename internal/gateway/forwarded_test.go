@@ -33,8 +33,11 @@ func mirror(t testing.TB) string {
 // TestForwardedHeader compares the header that a client sends with the one that the node gets.
 func TestForwardedHeader(t *testing.T) {
 	const trusting = "trusted_proxies: [127.0.0.1, 10.0.0.0/8, \"fd00::/8\"]\n"
-	ours := func(xff, real, proto, host, forwarded string) string {
-		return "Forwarded: " + forwarded + "\nX-Forwarded-For: " + xff + "\nX-Forwarded-Host: " + host +
+	ours := func(xff, real, proto, host, forwarded string, port ...string) string {
+		for i := range port {
+			port[i] = "\nX-Forwarded-Port: " + port[i]
+		}
+		return "Forwarded: " + forwarded + "\nX-Forwarded-For: " + xff + "\nX-Forwarded-Host: " + host + strings.Join(port, "") +
 			"\nX-Forwarded-Proto: " + proto + "\nX-Real-Ip: " + real
 	}
 	plain := ours("127.0.0.1", "127.0.0.1", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)
@@ -54,22 +57,46 @@ func TestForwardedHeader(t *testing.T) {
 		{"underscores are dropped", "", []string{"My_Own", "1"}, plain},
 		{"a trusted proxy is", trusting, []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "www.example",
 			"X-Forwarded-Port", "443", "Forwarded", "for=1.2.3.4;proto=https"},
-			`Forwarded: for=1.2.3.4;proto=https, for=127.0.0.1;proto=https;host="shop.example"` +
+			`Forwarded: for=1.2.3.4;proto=https, for=127.0.0.1;proto=https;host="www.example"` +
 				"\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\nX-Forwarded-Host: www.example\nX-Forwarded-Port: 443\nX-Forwarded-Proto: https\nX-Real-Ip: 1.2.3.4"},
 		{"but not with another URL or method than the one that was routed", trusting, []string{"X-Original-Url", "/admin",
 			"X-Rewrite-Url", "/admin", "X-HTTP-Method-Override", "DELETE", "X-Method-Override", "DELETE", "X-HTTP-Method", "DELETE"}, plain},
 		{"but not for more than it saw", trusting, []string{"X-Forwarded-For", "6.6.6.6, 1.2.3.4, 10.1.1.1", "X-Real-Ip", "6.6.6.6"},
-			ours("6.6.6.6, 1.2.3.4, 10.1.1.1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
+			ours("6.6.6.6, 1.2.3.4, 10.1.1.1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=6.6.6.6, for=1.2.3.4;proto=http;host="shop.example", for=10.1.1.1, for=127.0.0.1;proto=http;host="shop.example"`)},
 		{"over several lines", trusting, []string{"X-Forwarded-For", "6.6.6.6, 1.2.3.4", "X-Forwarded-For", "10.1.1.1", "X-Forwarded-For", "fd00::1"},
-			ours("6.6.6.6, 1.2.3.4, 10.1.1.1, fd00::1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
+			ours("6.6.6.6, 1.2.3.4, 10.1.1.1, fd00::1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=6.6.6.6, for=1.2.3.4;proto=http;host="shop.example", for=10.1.1.1, for="[fd00::1]", for=127.0.0.1;proto=http;host="shop.example"`)},
 		{"all of them trusted", trusting, []string{"X-Forwarded-For", "10.1.1.1, 10.2.2.2"},
-			ours("10.1.1.1, 10.2.2.2, 127.0.0.1", "10.1.1.1", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
+			ours("10.1.1.1, 10.2.2.2, 127.0.0.1", "10.1.1.1", "http", "shop.example", `for=10.1.1.1;proto=http;host="shop.example", for=10.2.2.2, for=127.0.0.1;proto=http;host="shop.example"`)},
 		{"nonsense ends the walk", trusting, []string{"X-Forwarded-For", "1.2.3.4, unknown, 10.1.1.1"},
-			ours("1.2.3.4, unknown, 10.1.1.1, 127.0.0.1", "10.1.1.1", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
+			ours("1.2.3.4, unknown, 10.1.1.1, 127.0.0.1", "10.1.1.1", "http", "shop.example", `for=1.2.3.4, for=unknown, for=10.1.1.1;proto=http;host="shop.example", for=127.0.0.1;proto=http;host="shop.example"`)},
 		{"with ports", trusting, []string{"X-Forwarded-For", "[2001:db8::1]:443, 10.1.1.1:80"},
-			ours("[2001:db8::1]:443, 10.1.1.1:80, 127.0.0.1", "2001:db8::1", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
+			ours("[2001:db8::1]:443, 10.1.1.1:80, 127.0.0.1", "2001:db8::1", "http", "shop.example", `for="[2001:db8::1]";proto=http;host="shop.example", for=10.1.1.1, for=127.0.0.1;proto=http;host="shop.example"`)},
 		{"IPv4 within IPv6", trusting, []string{"X-Forwarded-For", "::ffff:1.2.3.4, ::ffff:10.1.1.1"},
-			ours("::ffff:1.2.3.4, ::ffff:10.1.1.1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=127.0.0.1;proto=http;host="shop.example"`)},
+			ours("::ffff:1.2.3.4, ::ffff:10.1.1.1, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=1.2.3.4;proto=http;host="shop.example", for=10.1.1.1, for=127.0.0.1;proto=http;host="shop.example"`)},
+		{"Forwarded alone", trusting, []string{"Forwarded", `for="[2001:db8::1]:4711";proto=https;host="www.example:8443", for=10.1.1.1`},
+			ours("2001:db8::1, 10.1.1.1, 127.0.0.1", "2001:db8::1", "https", "www.example:8443",
+				`for="[2001:db8::1]:4711";proto=https;host="www.example:8443", for=10.1.1.1, for=127.0.0.1;proto=https;host="www.example:8443"`, "8443")},
+		{"Forwarded with a spoofed element", trusting, []string{"Forwarded", `for=6.6.6.6;proto=https;host=evil`, "Forwarded", `for=1.2.3.4;proto=http`},
+			ours("6.6.6.6, 1.2.3.4, 127.0.0.1", "1.2.3.4", "http", "shop.example",
+				`for=6.6.6.6;proto=https;host=evil, for=1.2.3.4;proto=http, for=127.0.0.1;proto=http;host="shop.example"`)},
+		{"an obfuscated client", trusting, []string{"Forwarded", `for=_hidden;proto=https`},
+			ours("unknown, 127.0.0.1", "127.0.0.1", "https", "shop.example", `for=_hidden;proto=https, for=127.0.0.1;proto=https;host="shop.example"`)},
+		{"a malformed Forwarded", trusting, []string{"Forwarded", `for="1.2.3.4`}, plain},
+		{"both families, the nearer address and http win", trusting, []string{"X-Forwarded-For", "6.6.6.6, 10.1.1.1", "X-Forwarded-Proto", "https",
+			"Forwarded", "for=1.2.3.4;proto=http"},
+			ours("1.2.3.4, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=1.2.3.4;proto=http, for=127.0.0.1;proto=http;host="shop.example"`)},
+		{"read: x-forwarded", trusting + "forwarded: {read: x-forwarded}\n", []string{"X-Forwarded-For", "1.2.3.4", "Forwarded", "for=6.6.6.6;proto=https"},
+			ours("1.2.3.4, 127.0.0.1", "1.2.3.4", "http", "shop.example",
+				`for=1.2.3.4;proto=http;host="shop.example", for=127.0.0.1;proto=http;host="shop.example"`)},
+		{"read: forwarded", trusting + "forwarded: {read: forwarded}\n", []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "https", "Forwarded", "for=1.2.3.4"},
+			ours("1.2.3.4, 127.0.0.1", "1.2.3.4", "http", "shop.example", `for=1.2.3.4, for=127.0.0.1;proto=http;host="shop.example"`)},
+		{"write: x-forwarded", trusting + "forwarded: {write: x-forwarded}\n", []string{"Forwarded", "for=1.2.3.4;proto=https"},
+			"X-Forwarded-For: 1.2.3.4, 127.0.0.1\nX-Forwarded-Host: shop.example\nX-Forwarded-Proto: https\nX-Real-Ip: 1.2.3.4"},
+		{"write: forwarded", trusting + "forwarded: {write: forwarded}\n", []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https"},
+			`Forwarded: for=1.2.3.4;proto=https;host="shop.example", for=127.0.0.1;proto=https;host="shop.example"`},
+		{"other names of the scheme", trusting, []string{"X-Forwarded-Ssl", "on", "X-Forwarded-Scheme", "http", "Front-End-Https", "off"},
+			strings.Replace(ours("127.0.0.1", "127.0.0.1", "https", "shop.example", `for=127.0.0.1;proto=https;host="shop.example"`),
+				"X-Real-Ip", "X-Forwarded-Ssl: on\nX-Real-Ip", 1)},
 		{"an odd scheme", trusting, []string{"X-Forwarded-Proto", "javascript"}, plain},
 		{"hop by hop", "", []string{"Connection", "X-Mine, keep-alive", "X-Mine", "1", "Keep-Alive", "timeout=5", "Proxy-Authorization", "Basic x",
 			"Proxy-Authenticate", "Basic", "Proxy-Connection", "close", "Te", "gzip", "Upgrade", "h2c", "Http2-Settings", "AAA"}, plain},

@@ -124,7 +124,8 @@ func (g *Gateway) common(o *Options) []policy.Policy {
 		policy.Record(observers...),
 		policy.Body(g.cfg.Limits),
 		policy.Strict(g.cfg.Limits),
-		policy.Forwarded(g.cfg.TrustedProxies, g.cfg.TLS != nil),
+		policy.Forwarded(policy.ForwardedOptions{Trusted: g.cfg.TrustedProxies, Read: g.cfg.Forwarded.Read, Write: g.cfg.Forwarded.Write,
+			Secure: g.cfg.TLS != nil, Log: o.Log}),
 	}
 	for _, m := range o.Middleware {
 		all = append(all, m)

@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 var trustedNets = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
@@ -23,15 +26,25 @@ func FuzzClientOf(f *testing.F) {
 		if !believed {
 			peer = netip.MustParseAddr("1.1.1.1")
 		}
-		client, chain := clientOf(peer, []string{list}, trustedNets, believed)
+		x := &exchange.Exchange{Client: peer}
+		r := x.Attach(&http.Request{RemoteAddr: netip.AddrPortFrom(peer, 80).String(), Header: http.Header{"X-Forwarded-For": {list}}})
+		Forwarded(ForwardedOptions{Trusted: trustedNets})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(nil, r)
+		client, chain := x.Client, r.Header.Get("X-Forwarded-For")
 		if !believed {
-			if client != peer || chain != "" {
+			if client != peer || chain != peer.String() {
 				t.Errorf("a peer that is not trusted became %v with %q", client, chain)
 			}
 			return
 		}
-		if chain != list+", " {
+		want := list + ", " + peer.String()
+		if strings.Trim(list, " \t") == "" {
+			want = peer.String()
+		}
+		if chain != want {
 			t.Errorf("%q became %q", list, chain)
+		}
+		if _, ok := parseForwarded(r.Header.Get("Forwarded")); !ok {
+			t.Errorf("Forwarded is malformed: %s", r.Header.Get("Forwarded"))
 		}
 		if !client.IsValid() || client.Zone() != "" || client.Is4In6() {
 			t.Fatalf("%q: client %v", list, client)
@@ -66,7 +79,7 @@ func FuzzForwarded(f *testing.F) {
 		r.Host = host
 		r.RemoteAddr = "[2001:db8::1%eth0]:80"
 		r.Header[http.CanonicalHeaderKey(name)] = []string{value}
-		Record()(Forwarded(trustedNets, false)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		Record()(Forwarded(ForwardedOptions{Trusted: trustedNets})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			h := r.Header
 			if h.Get("X-Forwarded-For") != "2001:db8::1" || h.Get("X-Real-Ip") != "2001:db8::1" || h.Get("X-Forwarded-Proto") != "http" {
 				t.Errorf("%v", h)
@@ -85,4 +98,37 @@ func FuzzForwarded(f *testing.F) {
 			}
 		}))).ServeHTTP(httptest.NewRecorder(), r)
 	})
+}
+
+// FuzzParseForwarded checks that a field that is accepted is read the same after it is written in quotes.
+func FuzzParseForwarded(f *testing.F) {
+	for _, s := range []string{"for=1.2.3.4", `For="[2001:db8::1]:80";proto=https, for=unknown`, `for=_x;by=y;host="a\\"b"`, "for=1.2.3.4;for=2.2.2.2", "a=", ",,;", "for=2001:db8::1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		elements, ok := parseForwarded(s)
+		if !ok {
+			return
+		}
+		var again []string
+		for _, e := range elements {
+			var pairs []string
+			for name, value := range e {
+				pairs = append(pairs, name+`="`+quotable.Replace(value)+`"`)
+			}
+			again = append(again, strings.Join(pairs, ";"))
+		}
+		got, ok := parseForwarded(strings.Join(again, ","))
+		if !ok || fmt.Sprint(got) != fmt.Sprint(elements) {
+			t.Errorf("%q is read as %v, and written again as %v, %v", s, elements, got, ok)
+		}
+	})
+}
+
+func TestParseForwardedRefuses(t *testing.T) {
+	for _, s := range []string{"for", "for=", `for="1`, "for=1 2", "for=1;for=2", "=1", `for=1"2"`, "for=a=b", strings.Repeat("for=1,", 1000)} {
+		if elements, ok := parseForwarded(s); ok {
+			t.Errorf("%.40q: read as %d elements", s, len(elements))
+		}
+	}
 }
