@@ -142,7 +142,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		routes[i] = route{r, o.chain(policies)(&proxy{transport: g.transport(r.To), tunnels: &g.tunnels})}
+		routes[i] = route{Route: r, handler: o.chain(policies)(&proxy{transport: g.transport(r.To), tunnels: &g.tunnels})}
 	}
 	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,8 +151,8 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		case m.route == nil:
 			problem.Write(w, r, noRoute(m))
 			return
-		case m.ambiguous:
-			problem.Write(w, r, problem.PathAmbiguous)
+		case m.refusal != nil:
+			problem.Write(w, r, m.refusal)
 			return
 		}
 		exchange.From(r).Service = m.route.To

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 )
 
 // routingPath returns the decoded path by which a request is routed. An encoded slash stays encoded: it is part of a
@@ -40,20 +39,4 @@ func hostName(host string) string {
 		host = host[:i]
 	}
 	return strings.TrimSuffix(strings.ToLower(host), ".")
-}
-
-// lenientPath returns a path as the most lenient servers read it: an encoded slash and a backslash are slashes, several
-// slashes are one, a segment ends at its parameters, and case does not matter.
-func lenientPath(path string) string {
-	if !strings.ContainsAny(path, `%\;`) && !strings.Contains(path, "//") && strings.IndexFunc(path, unicode.IsUpper) < 0 {
-		return path
-	}
-	path = strings.ReplaceAll(strings.ToLower(path), "%2f", "/")
-	var b strings.Builder
-	for s := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
-		if s, _, _ = strings.Cut(s, ";"); s != "" {
-			b.WriteString("/" + s)
-		}
-	}
-	return b.String()
 }

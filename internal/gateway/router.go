@@ -18,31 +18,30 @@ type router struct {
 	wildcard map[string]*paths // by the part behind "*."
 	any      *paths
 
-	lenient *router // the same routes by their lenient paths; nil when no route has policies
+	normal bool // every path of a route is its own normal form
 }
 
 // paths are the routes of one host, by path.
 type paths struct {
 	routes map[string][]route // of one path, the route with the most conditions first
 	depth  int                // segments of the deepest path
+	tree   pathTree           // the same routes by the normal forms of their paths
 }
 
 // route is a route of the configuration, and the handler of its requests: its policies and the proxy to its service.
 type route struct {
 	*config.Route
 	handler http.Handler
+
+	checked bool // a route of the same service has policies: no spelling of a path may avoid them
 }
 
 func newRouter(routes []route) *router {
-	rt := indexed(routes, func(path string) string { return path })
-	if slices.ContainsFunc(routes, func(r route) bool { return r.Guarded() }) {
-		rt.lenient = indexed(routes, lenientPath)
+	rt := &router{exact: map[string]*paths{}, wildcard: map[string]*paths{}, any: &paths{}, normal: true}
+	checked := map[string]bool{} // services
+	for _, r := range routes {
+		checked[r.To] = checked[r.To] || r.Guarded()
 	}
-	return rt
-}
-
-func indexed(routes []route, key func(path string) string) *router {
-	rt := &router{exact: map[string]*paths{}, wildcard: map[string]*paths{}, any: &paths{}}
 	for _, r := range routes {
 		p := rt.any
 		switch host := strings.ToLower(r.Host); {
@@ -51,9 +50,25 @@ func indexed(routes []route, key func(path string) string) *router {
 		case host != "":
 			p = entry(rt.exact, host)
 		}
-		p.add(key(r.Path), r)
+		r.checked = checked[r.To]
+		p.add(r)
+	}
+	rt.addTree(rt.any)
+	for _, byHost := range []map[string]*paths{rt.exact, rt.wildcard} {
+		for _, p := range byHost {
+			rt.addTree(p)
+		}
 	}
 	return rt
+}
+
+// addTree makes the tree of the routes of one host.
+func (rt *router) addTree(p *paths) {
+	for path, routes := range p.routes {
+		if !p.tree.add(path, routes) {
+			rt.normal = false
+		}
+	}
 }
 
 func entry(m map[string]*paths, host string) *paths {
@@ -63,11 +78,11 @@ func entry(m map[string]*paths, host string) *paths {
 	return m[host]
 }
 
-func (p *paths) add(path string, r route) {
+func (p *paths) add(r route) {
 	if p.routes == nil {
 		p.routes = map[string][]route{}
 	}
-	key := strings.TrimSuffix(path, "/")
+	key := strings.TrimSuffix(r.Path, "/")
 	p.routes[key] = append(p.routes[key], r)
 	slices.SortStableFunc(p.routes[key], func(a, b route) int { return cmp.Compare(conditions(b), conditions(a)) })
 	p.depth = max(p.depth, strings.Count(key, "/"))
@@ -77,35 +92,80 @@ func conditions(r route) int { return min(1, len(r.Methods)) + len(r.Headers) }
 
 // match is the result of a look-up.
 type match struct {
-	route     *route
-	allowed   []string // without a route: the methods of the path's routes
-	ambiguous bool     // to a lenient service, the path may be that of another route with policies
+	route   *route
+	paths   *paths           // where the route was found
+	allowed []string         // without a route: the methods of the path's routes
+	refusal *problem.Problem // why the request is refused although it has a route
 }
 
 // find returns the route of a request.
 func (rt *router) find(r *http.Request) match {
 	host, path := hostName(r.Host), routingPath(r)
 	m := rt.lookUp(r, host, path)
-	if rt.lenient == nil || m.route == nil {
-		return m
+	if m.route != nil && m.route.checked {
+		rt.checkSpelling(r, host, path, &m)
 	}
-	other := rt.lenient.lookUp(r, host, lenientPath(path)).route
-	m.ambiguous = other != nil && other.Guarded() && other.Route != m.route.Route && other.To == m.route.To
 	return m
 }
 
 func (rt *router) lookUp(r *http.Request, host, path string) (m match) {
-	if p := rt.exact[host]; p != nil && p.find(r, path, &m) {
-		return m
+	rt.ofHost(host, func(p *paths) bool { return p.find(r, path, &m) })
+	return m
+}
+
+// ofHost calls found for the routes of a host, of the wildcards that match it, and of all hosts, until it returns true.
+func (rt *router) ofHost(host string, found func(*paths) bool) {
+	if p := rt.exact[host]; p != nil && found(p) {
+		return
 	}
 	for rest := host; rest != "" && len(rt.wildcard) > 0; {
 		_, rest, _ = strings.Cut(rest, ".")
-		if p := rt.wildcard[rest]; p != nil && p.find(r, path, &m) {
-			return m
+		if p := rt.wildcard[rest]; p != nil && found(p) {
+			return
 		}
 	}
-	rt.any.find(r, path, &m)
-	return m
+	found(rt.any)
+}
+
+// checkSpelling looks for routes with policies to which the path would lead in another reading. It refuses the request
+// if there is one. If only the suffix of a segment tells the readings apart (/api.json), and the route that was found
+// has no policies, the request gets the route with policies. A route whose own path can be read in the same way is
+// meant for that spelling, and keeps it.
+func (rt *router) checkSpelling(r *http.Request, host, path string, m *match) {
+	class := pathClass(path)
+	if class&plainOctet != 0 && rt.normal && !strings.Contains(path, "//") {
+		return
+	}
+	if class == 0 && unreadable(path) {
+		m.refusal = problem.PathUnreadable
+		return
+	}
+	form, moved, ok := normalForm(path)
+	if !ok {
+		m.refusal = problem.PathAmbiguous
+		return
+	}
+	found := m.route
+	var buf [4]reading
+	rt.ofHost(host, func(p *paths) bool {
+		all, ok := p.tree.readings(buf[:0], form)
+		if !ok {
+			m.refusal = problem.PathAmbiguous
+		}
+		for _, a := range all {
+			a.node.routesFor(r, func(other *route) {
+				switch {
+				case !other.Guarded() || other.Route == found.Route || other.To != found.To:
+				case !moved && p.tree.leads(found.Path, other):
+				case found.Guarded() || !a.suffixOnly || form != path || m.route != found && m.route.Route != other.Route:
+					m.refusal = problem.PathAmbiguous
+				default:
+					m.route = other
+				}
+			})
+		}
+		return p == m.paths
+	})
 }
 
 // find tries the path and then each of its parents, at segment boundaries.
@@ -117,8 +177,8 @@ func (p *paths) find(r *http.Request, path string, m *match) bool {
 			if !headersMatch(routes[i].Headers, r) {
 				continue
 			}
-			if len(routes[i].Methods) == 0 || slices.Contains(routes[i].Methods, r.Method) {
-				m.route = &routes[i]
+			if routes[i].takes(r.Method) {
+				m.route, m.paths = &routes[i], p
 				return true
 			}
 			m.allowed = append(m.allowed, routes[i].Methods...)
@@ -140,6 +200,11 @@ func firstSegments(path string, n int) string {
 		}
 	}
 	return path
+}
+
+// takes reports whether the route is for a method.
+func (r *route) takes(method string) bool {
+	return len(r.Methods) == 0 || slices.Contains(r.Methods, method)
 }
 
 func headersMatch(want map[string]string, r *http.Request) bool {

@@ -18,8 +18,9 @@ var (
 	Malformed       = &Problem{Status: 400, Reason: "malformed", Detail: "invalid method, path or authority"}
 	PathNoSlash     = &Problem{Status: 400, Reason: "path", Detail: "the path does not begin with a slash"}
 	PathDots        = &Problem{Status: 400, Reason: "path", Detail: "the path has dot segments or a NUL"}
+	PathUnreadable  = &Problem{Status: 400, Reason: "path", Detail: "the path has control characters or is not UTF-8"}
 	PathAmbiguous   = &Problem{Status: 400, Reason: "path",
-		Detail: "ambiguous path: an encoded slash, backslash or parameter would match a protected route"}
+		Detail: "ambiguous path: some servers would read it as the path of a route with policies"}
 	NoRoute = &Problem{Status: 404, Reason: "no_route", Detail: "no route matches the request"}
 
 	BodyTooLarge   = &Problem{Status: 413, Reason: "body_too_large", Detail: "the request body is too large"}
