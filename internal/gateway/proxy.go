@@ -39,15 +39,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wantsTrailers {
 		announceTrailers(h, resp)
 	}
-	x := exchange.From(r)
-	x.RespondEarly()
+	exchange.From(r).RespondEarly()
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, resp); err != nil {
-		x.Err, x.Reason = err, "answer_broken"
-		if r.Context().Err() != nil {
-			x.Reason = "client_gone"
-		}
-		panic(http.ErrAbortHandler) // the only way to tell the client that the response is incomplete
+		problem.Abort(r, err)
 	}
 	if wantsTrailers {
 		sendTrailers(h, resp)

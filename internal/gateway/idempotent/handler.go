@@ -166,8 +166,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, c *claim, body []b
 	h.next.ServeHTTP(rec, out)
 	rec.complete()
 	if r.Context().Err() != nil { // the client may have closed only its sending side, and still read the response
-		x := exchange.From(r)
-		x.Status, x.Reason, x.Err = problem.StatusClientGone, "client_gone", context.Cause(r.Context())
+		problem.NoteClientGone(r, context.Cause(r.Context()))
 	}
 }
 

@@ -49,18 +49,35 @@ func (p *Problem) With(err error) *Problem {
 // gone it does not return: it ends the handler with http.ErrAbortHandler.
 func Write(w http.ResponseWriter, r *http.Request, err error) {
 	p := Of(r, err)
+	if p.Status == StatusClientGone {
+		NoteClientGone(r, p.Err)
+		panic(http.ErrAbortHandler)
+	}
 	x := exchange.From(r)
 	if x != nil {
 		x.Reason, x.Err = p.Reason, p.Err
 	}
-	if p.Status == StatusClientGone {
-		if x != nil {
-			x.Status = p.Status
-		}
-		panic(http.ErrAbortHandler)
-	}
 	x.AbandonBody()
 	p.write(w, r)
+}
+
+// NoteClientGone notes in the exchange that the client disconnected before it had a response.
+func NoteClientGone(r *http.Request, err error) {
+	if x := exchange.From(r); x != nil {
+		x.Status, x.Reason, x.Err = StatusClientGone, ClientGone.Reason, err
+	}
+}
+
+// Abort ends a handler that cannot complete a response which it has begun, and notes why. It does not return: only
+// http.ErrAbortHandler tells the client that the response is incomplete.
+func Abort(r *http.Request, err error) {
+	if x := exchange.From(r); x != nil {
+		x.Reason, x.Err = "answer_broken", err
+		if r.Context().Err() != nil {
+			x.Reason = ClientGone.Reason
+		}
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (p *Problem) write(w http.ResponseWriter, r *http.Request) {

@@ -133,3 +133,28 @@ func TestWriteWithoutAClient(t *testing.T) {
 	}()
 	Write(w, x.Attach(httptest.NewRequest("POST", "/", nil)), ClientGone)
 }
+
+// Abort ends the handler, and tells a client that is gone from a response that broke.
+func TestAbort(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		x := &exchange.Exchange{Status: 200}
+		r := x.Attach(httptest.NewRequest("GET", "/", nil))
+		if gone {
+			ctx, cancel := context.WithCancel(r.Context())
+			cancel()
+			r = r.WithContext(ctx)
+		}
+		func() {
+			defer func() {
+				if err := recover(); err != http.ErrAbortHandler {
+					t.Errorf("recovered %v", err)
+				}
+			}()
+			Abort(r, io.ErrUnexpectedEOF)
+		}()
+		want := map[bool]string{false: "answer_broken", true: "client_gone"}[gone]
+		if x.Reason != want || x.Status != 200 || x.Err != io.ErrUnexpectedEOF {
+			t.Errorf("client gone %v: %+v", gone, x)
+		}
+	}
+}
