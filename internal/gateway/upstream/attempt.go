@@ -38,7 +38,7 @@ func (p *Pool) begin(r *request, m *member) *attempt {
 		a.cancel(ErrNodeDown) // it went down after the pick; nodeDown may not have seen this attempt
 	}
 	if !r.body.streams() {
-		a.startTimer(r.deadline-sinceEpoch(), p.service.Retry.TryTimeout)
+		a.startTimer(r.deadline-a.start, p.service.Retry.TryTimeout)
 	}
 	return a
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
@@ -45,7 +46,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 		u := &url.URL{Path: "/"}
 		for pb.Next() {
 			req := &http.Request{Method: "GET", URL: u, Host: "app", Header: http.Header{}}
-			resp, err := p.RoundTrip(req)
+			x := &exchange.Exchange{}
+			resp, err := p.RoundTrip(x.Attach(req))
 			if err != nil {
 				b.Error(err)
 				return
