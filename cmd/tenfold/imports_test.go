@@ -37,9 +37,11 @@ var allowedImports = map[string][]string{
 
 	"kit/session/scsstore": {"kit/redisscript"},
 
-	"internal/strictyaml": {},
+	"internal/usertext": {},
 
-	"internal/config": {"internal/strictyaml"},
+	"internal/strictyaml": {"internal/usertext"},
+
+	"internal/config": {"internal/strictyaml", "internal/usertext"},
 
 	"internal/node": {},
 
@@ -75,7 +77,7 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/response": {},
 
-	"internal/gateway/jwt": {"internal/config"},
+	"internal/gateway/jwt": {"internal/config", "internal/usertext"},
 
 	"internal/gateway/ratelimit": {"internal/config", "internal/store", "kit/redisscript"},
 
@@ -89,9 +91,9 @@ var allowedImports = map[string][]string{
 
 	"internal/fleet/fleettest": {"internal/fleet", "internal/node"},
 
-	"internal/curve": {},
+	"internal/curve": {"internal/usertext"},
 
-	"internal/journey": {"internal/http1/wire", "internal/strictyaml"},
+	"internal/journey": {"internal/http1/wire", "internal/strictyaml", "internal/usertext"},
 
 	"internal/load": {"internal/curve", "internal/http1/client", "internal/http1/wire", "internal/journey", "internal/load/arrivals",
 		"internal/load/platform", "internal/report"},
@@ -102,7 +104,7 @@ var allowedImports = map[string][]string{
 
 	"internal/load/render": {"internal/curve", "internal/report"},
 
-	"internal/plan": {"internal/curve", "internal/queueing", "internal/report"},
+	"internal/plan": {"internal/curve", "internal/queueing", "internal/report", "internal/usertext"},
 
 	"internal/queueing": {},
 
@@ -139,6 +141,8 @@ var allowedImports = map[string][]string{
 // leafLibraries lists the leaf packages. Outside the two modules, a leaf imports only the standard library and the libraries
 // that are named here.
 var leafLibraries = map[string][]string{
+	"internal/usertext": {},
+
 	"internal/strictyaml": {"github.com/goccy/go-yaml"},
 
 	"internal/config": {},

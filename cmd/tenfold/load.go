@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/load"
 	"github.com/tenfold-go/tenfold/internal/load/arrivals"
 	"github.com/tenfold-go/tenfold/internal/load/render"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 type loadCmd struct {
@@ -213,6 +213,9 @@ func (cmd loadCmd) checkMode() error {
 	return nil
 }
 
+// maxCA is the largest file of certificate authorities in bytes. A bundle of all public ones has 250 KiB.
+const maxCA = 16 << 20
+
 func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 	o := &load.Options{
 		Duration: cmd.Duration.value, Timeout: cmd.Timeout.value, Connections: cmd.Connections.value,
@@ -230,9 +233,9 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 		o.TLS = &tls.Config{InsecureSkipVerify: true}
 	}
 	if cmd.CA != "" {
-		pem, err := os.ReadFile(cmd.CA)
+		pem, err := usertext.ReadFile(cmd.CA, maxCA)
 		if err != nil {
-			return nil, usageError(err, "")
+			return nil, usageError(fmt.Errorf("read %s: %w", cmd.CA, err), usertext.HintOf(err))
 		}
 		o.TLS = &tls.Config{InsecureSkipVerify: cmd.Insecure, RootCAs: x509.NewCertPool()}
 		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/tenfold-go/tenfold/internal/plan"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 type planCmd struct {
@@ -185,7 +186,7 @@ func readInput[T any](t *terminal, file string, read func(io.Reader) (T, error))
 		name, r = file, f
 	}
 	if value, err = read(r); err != nil {
-		hint := ""
+		hint := usertext.HintOf(err)
 		if wrong := (*plan.InputError)(nil); errors.As(err, &wrong) {
 			hint = wrong.Hint(planTerms)
 		}

@@ -2,9 +2,11 @@ package config
 
 import (
 	"crypto/tls"
+	"fmt"
 	"os"
 
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // tlsFiles is the certificate of the gateway, or "off".
@@ -21,7 +23,7 @@ func (v tlsFiles) read(r *reader, n strictyaml.Value) {
 		r.Problem(n, wrong("{cert: shop.crt, key: shop.key}", "needs both, cert and key"))
 		return
 	}
-	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+	if _, err := t.Load(); err != nil {
 		r.Problem(n, wrong("cert is the chain in PEM, leaf first; key is its private key in PEM, unencrypted",
 			"the certificate and its key cannot be used: %s", err))
 		return
@@ -34,6 +36,19 @@ func (v tlsFiles) show() any {
 		return "off"
 	}
 	return showFields((*v.p).fields())
+}
+
+// Load reads the certificate and its key. It fails if one of the files cannot be read, or if they do not belong together.
+func (t *TLS) Load() (cert tls.Certificate, err error) {
+	chain, err := usertext.ReadFile(t.Cert, strictyaml.MaxFile)
+	if err != nil {
+		return cert, fmt.Errorf("cert: %w", err)
+	}
+	key, err := usertext.ReadFile(t.Key, strictyaml.MaxFile)
+	if err != nil {
+		return cert, fmt.Errorf("key: %w", err)
+	}
+	return tls.X509KeyPair(chain, key)
 }
 
 // file is a path relative to the file; it must exist.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 const (
@@ -14,16 +16,13 @@ const (
 	maxRate  = 1e12
 )
 
-// Read reads one JSON document of at most 16 MiB. It ignores fields that it does not know, so that it can read the
-// documents of later versions. It fails if the text is not one JSON document, if a value has the wrong type, or if the
+// Read reads one JSON document of at most 16 MiB. It accepts a byte order mark. It ignores fields that it does not know, so
+// that it can read the documents of later versions. It fails if the text is not one JSON document, if a value has the wrong type, or if the
 // unit, an outcome, the objective or a knee is out of range.
 func Read(r io.Reader) (*Document, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	data, err := usertext.Read(r, maxBytes)
 	if err != nil {
 		return nil, err
-	}
-	if len(data) > maxBytes {
-		return nil, fmt.Errorf("larger than %d MiB", maxBytes>>20)
 	}
 	d := Document{Unit: Requests}
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -31,7 +30,7 @@ func Read(r io.Reader) (*Document, error) {
 		if err == io.EOF {
 			return nil, errors.New("the document is empty")
 		}
-		return nil, fmt.Errorf("not a load document: %w", plainError(err))
+		return nil, fmt.Errorf("not a load document: %w", plainError(data, err))
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errors.New("more text after the end of the JSON document")
@@ -39,11 +38,12 @@ func Read(r io.Reader) (*Document, error) {
 	return &d, d.check()
 }
 
-// plainError rewrites the error about a JSON value of the wrong type without the names of Go's types.
-func plainError(err error) error {
+// plainError rewrites the error about a JSON value of the wrong type without the names of Go's types. It adds the place
+// to an error about the syntax.
+func plainError(text []byte, err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
-		return err
+		return usertext.JSONError(text, err)
 	}
 	what, want := "the document", "an object, as tenfold load writes it"
 	if wrong.Field != "" {

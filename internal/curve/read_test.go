@@ -70,6 +70,25 @@ func TestFieldNamesAreUnchanged(t *testing.T) {
 	}
 }
 
+func TestReadAcceptsWhatEditorsWrite(t *testing.T) {
+	const text = "{\n  \"unit\": \"visits/s\",\n  \"knee\": {\"rate\": 2}\n}\n"
+	for _, data := range []string{"\xef\xbb\xbf" + text, strings.ReplaceAll(text, "\n", "\r\n"), strings.ReplaceAll(text, "\n", "\r")} {
+		if d, err := Read(strings.NewReader(data)); err != nil || d.Unit != Visits || d.Knee.Rate != 2 {
+			t.Errorf("%q: got %+v, %v", data, d, err)
+		}
+	}
+	for data, want := range map[string]string{
+		"\xff\xfe{\x00}\x00":          "line 1, column 1: the file is UTF-16",
+		"{\n\u00a0\"unit\": \"\"}":    "line 2, column 1: there is a no-break space (U+00A0) here",
+		"{\n \"unit\" \"\"}":          "line 2, column 9: invalid character",
+		"{\"target\": \"M\xfcller\"}": "line 1, column 14: the file is not valid UTF-8 here",
+	} {
+		if _, err := Read(strings.NewReader(data)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", data, err, want)
+		}
+	}
+}
+
 func TestReadErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                              "empty",

@@ -12,7 +12,7 @@ func tlsConfig(files *config.TLS) (*tls.Config, error) {
 	if files == nil {
 		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	cert, err := files.Load()
 	if err != nil {
 		return nil, fmt.Errorf("load certificate %q: %w", files.Cert, err)
 	}

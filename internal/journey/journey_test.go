@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 const shop = `
@@ -223,6 +225,49 @@ func TestVisitorsAreDrawnByWeightAndUseRowsInOrder(t *testing.T) {
 }
 
 // A test with the same seed must not use the user names of the previous test.
+func TestTablesOfSpreadsheets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users.csv")
+	for _, text := range []string{
+		"\ufeffname,mail\r\nann,a@x\r\nbob,\r\n",
+		"name;mail\nann;a@x\nbob;\n",
+		"sep=;\r\nname;mail\r\nann;a@x\r\nbob;\r\n\r\n",
+		"name\tmail\nann\ta@x\nbob\t\n",
+		"name, mail\nann, a@x\nbob, \n",
+		"\u00a0name ,mail\u00a0\nann,\u00a0a@x\u00a0\nbob,\n",
+		"name,mail\rann,a@x\rbob,\r",
+	} {
+		writeFile(t, file, text)
+		table, err := readTable(file)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		for i, want := range []string{"a@x", ""} {
+			if got, ok := table.value(int64(i), "mail"); !ok || got != want || len(table.rows) != 2 {
+				t.Errorf("%q: row %d has the mail %q, want %q", text, i, got, want)
+			}
+		}
+	}
+}
+
+func TestTablesThatCannotBeReadSayWhy(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users.csv")
+	for text, want := range map[string]string{
+		"\xff\xfen\x00a\x00": file + ":1: the file is UTF-16",
+		"name\nM\xfcller\n":  file + ":2: the file is not valid UTF-8 here",
+		"name\na\"b\n":       file + `:2: a quote (") inside a field`,
+		"name,name\na,b\n":   file + `: column "name"`,
+		"first name\na\n":    file + `: column "first name"`,
+		"na\u00a0me\na\n":    file + ": column",
+	} {
+		writeFile(t, file, text)
+		_, err := readTable(file)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || usertext.HintOf(err) == "" {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
 func TestVisitIDsAreUnique(t *testing.T) {
 	j, err := parse(t, "steps: [{path: '/${visit.id}'}]")
 	if err != nil {

@@ -1,11 +1,11 @@
 package journey
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // table is the rows of a CSV file. Each visit uses one row, in order. After the last row the first one follows.
@@ -22,52 +22,61 @@ const (
 // readTable reads a CSV file whose first line names the columns. It fails if a column name is not valid, a row has too
 // few or too many fields, or the file is empty or too large.
 func readTable(file string) (*table, error) {
-	f, err := os.Open(file)
+	text, err := usertext.ReadFile(file, maxTable)
 	if err != nil {
+		return nil, tableProblem(file, err)
+	}
+	rows := usertext.NewCSV(text)
+	t := &table{}
+	head, err := rows.Read()
+	switch {
+	case err == io.EOF:
+		return nil, wrong("the first line names the columns", "%s is empty", file)
+	case err != nil:
+		return nil, tableProblem(file, err)
+	}
+	if t.columns, err = tableColumns(file, head); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	limited := &io.LimitedReader{R: f, N: maxTable + 1}
-	r := csv.NewReader(limited)
-	head, err := r.Read()
-	if err == io.EOF {
-		return nil, wrong("the first line names the columns", "%s is empty", file)
-	} else if err != nil {
-		return nil, csvProblem(file, err)
-	}
-	t := &table{columns: map[string]int{}}
-	for i, name := range head {
-		if _, twice := t.columns[name]; twice || !validVariable.MatchString("x."+name) {
-			return nil, wrong("the first line names the columns: letters, digits, - and _, each once",
-				"%s: column %s", file, quote(name))
-		}
-		t.columns[name] = i
-	}
 	for {
-		row, err := r.Read() // fails if the number of fields differs from the first line
+		row, err := rows.Read()
 		switch {
-		case err == io.EOF && limited.N > 0 && len(t.rows) > 0:
+		case err == io.EOF && len(t.rows) > 0:
 			return t, nil
-		case err == io.EOF && len(t.rows) == 0:
+		case err == io.EOF:
 			return nil, wrong("each visit uses one row; after the last row the first one follows", "%s has no rows", file)
-		case limited.N == 0, len(t.rows) == maxRows:
-			return nil, wrong("", "%s is larger than %d MiB or %d rows", file, maxTable>>20, maxRows)
 		case err != nil:
-			return nil, csvProblem(file, err)
+			return nil, tableProblem(file, err)
+		case len(row) != len(head):
+			return nil, wrong("each row must have as many fields as the first line",
+				"%s:%d: too few or too many fields: %d instead of %d", file, rows.Line(), len(row), len(head))
+		case len(t.rows) == maxRows:
+			return nil, wrong("", "%s has more than %d rows", file, maxRows)
 		}
 		t.rows = append(t.rows, row)
 	}
 }
 
-// csvProblem adds the place in the file to an error of the CSV reader.
-func csvProblem(file string, err error) error {
-	var p *csv.ParseError
-	if errors.As(err, &p) {
-		if errors.Is(p.Err, csv.ErrFieldCount) {
-			return wrong("each row must have as many fields as the first line",
-				"%s:%d: too few or too many fields", file, p.Line)
+// tableColumns returns the number of each column.
+func tableColumns(file string, head []string) (map[string]int, error) {
+	columns := map[string]int{}
+	for i, name := range head {
+		if _, twice := columns[name]; twice || !validVariable.MatchString("x."+name) {
+			return nil, wrong("the first line names the columns: letters, digits, - and _, each once; commas, "+
+				"semicolons or tabs separate them", "%s: column %s", file, quote(name))
 		}
-		return wrong("", "%s:%d: %v", file, p.Line, p.Err)
+		columns[name] = i
+	}
+	return columns, nil
+}
+
+// tableProblem adds the name of the file, and the line if it is known, to an error.
+func tableProblem(file string, err error) error {
+	if p := (*usertext.Error)(nil); errors.As(err, &p) {
+		if p.Line > 0 {
+			return wrong(p.Hint(), "%s:%d: %s", file, p.Line, p.Message)
+		}
+		return wrong(p.Hint(), "%s: %s", file, p.Message)
 	}
 	return fmt.Errorf("read %s: %w", file, err)
 }

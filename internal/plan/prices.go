@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	_ "embed"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // Instance is a type of machine to rent: one row of a price file.
@@ -53,12 +54,11 @@ const (
 // as_of are required; provider, region, gib, arch and source are optional. ReadPrices fails on any other column, on a
 // value out of range and on a second price for one type in one region.
 func ReadPrices(r io.Reader) (Prices, error) {
-	data, err := readLimited(r, maxPriceFile)
+	text, err := usertext.Read(r, maxPriceFile)
 	if err != nil {
 		return nil, err
 	}
-	rows := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
-	rows.TrimLeadingSpace, rows.ReuseRecord = true, true
+	rows := usertext.NewCSV(text)
 	header, err := rows.Read()
 	if err == io.EOF {
 		return nil, errors.New("the price file is empty")
@@ -83,8 +83,11 @@ func ReadPrices(r io.Reader) (Prices, error) {
 		if len(prices) == maxPriceRows {
 			return nil, fmt.Errorf("more than %d rows", maxPriceRows)
 		}
+		line := rows.Line()
+		if len(row) != len(header) {
+			return nil, fmt.Errorf("record on line %d: wrong number of fields: %d instead of %d", line, len(row), len(header))
+		}
 		one, err := parseInstance(row, columns)
-		line, _ := rows.FieldPos(0)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
@@ -106,7 +109,7 @@ func priceColumns(header []string) (map[string]int, error) {
 	known := []string{"provider", "region", "type", "vcpu", "gib", "arch", "usd_hour", "as_of", "source"}
 	columns := map[string]int{}
 	for i, name := range header {
-		name = strings.TrimSpace(strings.ToLower(name))
+		name = strings.ToLower(name)
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("line 1: unknown column %q: want %s", name, strings.Join(known, ","))
 		}
@@ -126,7 +129,7 @@ func priceColumns(header []string) (map[string]int, error) {
 func parseInstance(row []string, columns map[string]int) (one Instance, err error) {
 	field := func(name string) string {
 		if i, ok := columns[name]; ok {
-			return strings.Clone(strings.TrimSpace(row[i])) // the reader reuses row
+			return row[i]
 		}
 		return ""
 	}
@@ -140,15 +143,18 @@ func parseInstance(row []string, columns map[string]int) (one Instance, err erro
 	if one.VCPU, err = strconv.Atoi(field("vcpu")); err != nil || one.VCPU < 1 || one.VCPU > 100_000 {
 		return one, fmt.Errorf("vcpu %q: want a whole number from 1", field("vcpu"))
 	}
-	if one.USDHour, err = parseNumber(field("usd_hour")); err != nil || one.USDHour < 0 || one.USDHour > 1e6 {
+	if one.USDHour, err = parseDecimal(field("usd_hour")); err != nil || one.USDHour < 0 || one.USDHour > 1e6 {
 		return one, fmt.Errorf("usd_hour %q: want US dollars per hour, for example 0.0416", field("usd_hour"))
 	}
 	if _, err := time.Parse(time.DateOnly, one.AsOf); err != nil {
 		return one, fmt.Errorf("as_of %q: want the day of the price, for example 2026-01-19", one.AsOf)
 	}
 	if text := field("gib"); text != "" {
-		if one.GiB, err = parseNumber(text); err != nil || one.GiB <= 0 {
-			return one, fmt.Errorf("gib %q: want the memory in GiB", text)
+		if err := usertext.CheckNumber(text); err != nil {
+			return one, fmt.Errorf("gib: %w", err)
+		}
+		if one.GiB, err = parseDecimal(text); err != nil || one.GiB <= 0 {
+			return one, fmt.Errorf("gib %q: want the memory in GiB, for example 3.75", text)
 		}
 	}
 	return one, nil
@@ -203,16 +209,4 @@ func (one Instance) String() string {
 		text += fmt.Sprintf(", %g GiB", one.GiB)
 	}
 	return text + ")"
-}
-
-// readLimited reads all of r. It fails if r has more than limit bytes.
-func readLimited(r io.Reader, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("larger than %d MiB", limit>>20)
-	}
-	return data, nil
 }

@@ -44,6 +44,30 @@ func TestPlanWithOtherPrices(t *testing.T) {
 	}
 }
 
+func TestReadPricesOfSpreadsheets(t *testing.T) {
+	for _, text := range []string{
+		"\ufefftype,vcpu,usd_hour,as_of,gib\r\na,2,1.234,2026-01-01,3.75\r\n",
+		"type;vcpu;usd_hour;as_of;gib\na;2;1.234;2026-01-01;3.75\n",
+		"sep=;\r\nType; vCPU;usd_hour\u00a0;as_of;gib\r\na; 2;1.234;2026-01-01;\u00a03.75\r\n",
+		"type\tvcpu\tusd_hour\tas_of\tgib\na\t2\t1.234\t2026-01-01\t3.75\n",
+	} {
+		prices, err := ReadPrices(strings.NewReader(text))
+		if err != nil || len(prices) != 1 || prices[0].USDHour != 1.234 || prices[0].GiB != 3.75 || prices[0].Type != "a" {
+			t.Errorf("%q: got %+v, %v", text, prices, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"\xff\xfet\x00y\x00":                                     "UTF-16",
+		"type,vcpu,usd_hour,as_of\n\xe4,2,1,2026-01-01\n":        "line 2, column 1: the file is not valid UTF-8 here",
+		"type;vcpu;usd_hour;as_of\na;2;0,04;2026-01-01\n":        `line 2: usd_hour "0,04": want US dollars per hour, for example 0.0416`,
+		"type,vcpu,usd_hour,as_of,gib\na,2,1,2026-01-01,1.000\n": `line 2: gib: "1.000" can mean two numbers`,
+	} {
+		if _, err := ReadPrices(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
 func TestInvalidPriceFiles(t *testing.T) {
 	const header = "type,vcpu,usd_hour,as_of\n"
 	for text, want := range map[string]string{

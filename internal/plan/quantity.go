@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/queueing"
 	"github.com/tenfold-go/tenfold/internal/report"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // Rate is a number of events per second, above 0. The zero value means that the rate is not known.
@@ -80,7 +81,7 @@ func (s *Share) UnmarshalText(text []byte) error {
 // sign, because its meaning is ambiguous: 10 could mean 10 % or 1,000 %.
 func parseShare(text string) (float64, error) {
 	digits, percent := strings.CutSuffix(text, "%")
-	v, err := parseNumber(strings.TrimSpace(digits))
+	v, err := parseDecimal(strings.TrimSpace(digits))
 	switch {
 	case err != nil:
 		return 0, err
@@ -98,7 +99,7 @@ type AvailabilityShare float64
 // UnmarshalText reads "0.9999" or "99.99%".
 func (a *AvailabilityShare) UnmarshalText(text []byte) error {
 	digits, percent := strings.CutSuffix(string(text), "%")
-	v, err := parseNumber(strings.TrimSpace(digits))
+	v, err := parseDecimal(strings.TrimSpace(digits))
 	switch {
 	case err != nil:
 		return err
@@ -181,7 +182,10 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 			break
 		}
 	}
-	v, err := parseNumber(digits)
+	if err := usertext.CheckNumber(string(text)); err != nil {
+		return err
+	}
+	v, err := parseDecimal(digits)
 	if err != nil {
 		return fmt.Errorf("%q is not a size: want a number and a unit, for example 500GB or 5TB", text)
 	}
@@ -202,8 +206,16 @@ func (b Bytes) String() string {
 	return "0 B"
 }
 
-// parseNumber reads a finite decimal number.
+// parseNumber reads a finite decimal number. It refuses a number such as 1.000, which may mean 1 or 1000.
 func parseNumber(text string) (float64, error) {
+	if err := usertext.CheckNumber(text); err != nil {
+		return 0, err
+	}
+	return parseDecimal(text)
+}
+
+// parseDecimal reads a finite decimal number, whose point never separates thousands.
+func parseDecimal(text string) (float64, error) {
 	v, err := strconv.ParseFloat(text, 64)
 	if errors.Is(err, strconv.ErrRange) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%q is too large", text)

@@ -9,17 +9,17 @@
 package strictyaml
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // Limits on the text. They bound the work for a broken or hostile file, and they are far above any real file: a thousand
@@ -63,31 +63,28 @@ func Parse(data []byte, smallest string) (Value, Problems) {
 	return Value{}, Problems{p}
 }
 
-// decodeText returns the file as text. It refuses bytes that are not UTF-8, before the YAML parser reports them in its own
-// words.
+// decodeText returns the file as text. It refuses bytes that are not UTF-8 and control characters, before the YAML parser
+// reports them in its own words.
 func decodeText(data []byte) (string, *Problem) {
 	if len(data) > MaxFile {
 		return "", &Problem{Line: 1, Column: 1, Message: "the file is larger than 1MiB", Hint: "is this the right file?"}
 	}
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return "", &Problem{Line: 1, Column: 1, Message: "the file is UTF-16", Hint: "save it as UTF-8"}
+	text, err := usertext.Decode(data)
+	if wrong := (*usertext.Error)(nil); errors.As(err, &wrong) {
+		return "", &Problem{Line: wrong.Line, Column: wrong.Column, Message: wrong.Message, Hint: wrong.Hint()}
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	line, column := 1, 1
-	for rest := data; len(rest) > 0; column++ {
-		r, size := utf8.DecodeRune(rest)
+	for _, r := range string(text) {
 		switch {
-		case r == utf8.RuneError && size == 1:
-			return "", &Problem{Line: line, Column: column, Message: "the file is not valid UTF-8 here", Hint: "save it as UTF-8"}
 		case r == '\n':
 			line, column = line+1, 0
 		case r < ' ' && r != '\t' && r != '\r', r == 0x7f:
 			return "", &Problem{Line: line, Column: column, Message: "there is a control character here",
 				Hint: `inside double quotes, write it as an escape: "\n", "\t", "\x1b"`}
 		}
-		rest = rest[size:]
+		column++
 	}
-	return string(data), nil
+	return string(text), nil
 }
 
 // refusedTokens are the parts of YAML that are not accepted, each with what to write instead.
@@ -132,6 +129,11 @@ func checkTokens(tokens token.Tokens) (problems Problems) {
 		if w, refused := refusedTokens[t.Type]; refused {
 			report(t, w.message, w.hint)
 		}
+		if before, r := oddSpace(t); r != 0 {
+			message, hint := usertext.OddSpace(r)
+			problems = append(problems, Problem{Line: t.Position.Line, Column: t.Position.Column + before, Message: message,
+				Hint: hint + "; put a text that needs it in quotes"})
+		}
 		if brackets > maxDepth || dashes > maxDepth {
 			report(t, "nested too deeply", "")
 			return problems
@@ -141,6 +143,21 @@ func checkTokens(tokens token.Tokens) (problems Problems) {
 		}
 	}
 	return problems
+}
+
+// oddSpace returns the character that its author took for a space of YAML, and the number of characters before it in the
+// token. It returns 0 without one. Such a character is at an end of a text without quotes, or behind "-" or ":".
+func oddSpace(t *token.Token) (before int, r rune) {
+	if t.Type != token.StringType || t.Prev != nil && (t.Prev.Type == token.LiteralType || t.Prev.Type == token.FoldedType) {
+		return 0, 0
+	}
+	text := []rune(t.Value)
+	for i, r := range text {
+		if usertext.IsOddSpace(r) && (i == 0 || i == len(text)-1 || text[i-1] == ':' || text[i-1] == '-' && i == 1) {
+			return i, r
+		}
+	}
+	return 0, 0
 }
 
 // syntaxProblem returns the place and the message of the parser's error. It omits the lines of the file that the error

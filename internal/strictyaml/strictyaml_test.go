@@ -31,6 +31,54 @@ func TestParseRefusesWhatCanMeanTwoThings(t *testing.T) {
 	}
 }
 
+func TestParseReadsWhatEditorsWrite(t *testing.T) {
+	for _, text := range []string{
+		"\xef\xbb\xbfa: x\nb: |\n  l1\n  l2\n",
+		"a: x\r\nb: |\r\n  l1\r\n  l2\r\n",
+		"a: x\rb: |\r  l1\r  l2\r",
+		"\xef\xbb\xbfa: x #\u00a0comment\r\nb: |\r\n  l1\r\n  l2\r\n",
+	} {
+		root, problems := Parse([]byte(text), "")
+		if problems != nil {
+			t.Errorf("%q: %v", text, problems)
+			continue
+		}
+		var r Reader
+		got := map[string]string{}
+		for _, e := range r.Mapping(root, "a mapping") {
+			got[e.Key], _ = e.Value.Scalar()
+		}
+		if len(got) != 2 || got["a"] != "x" || got["b"] != "l1\nl2\n" {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+}
+
+func TestParseRefusesWhatOnlyLooksLikeASpace(t *testing.T) {
+	for text, want := range map[string]string{
+		"a:\u00a01\n":        "f:1:3: there is a no-break space (U+00A0) here",
+		"\u00a0a: 1\n":       "f:1:1: there is a no-break space",
+		"a: 1\n\u00a0b: 2\n": "f:2:1: there is a no-break space",
+		"a: 1\u202f\n":       "f:1:5: there is a no-break space (U+202F) here",
+		"a\u00a0: 1\n":       "f:1:2: there is a no-break space",
+		"a:\n  -\u00a0x\n":   "f:2:4: there is a no-break space",
+		"a: [x,\u00a0y]\n":   "f:1:7: there is a no-break space",
+		"a:\u00a0\n  b: 1\n": "f:1:3: there is a no-break space",
+		"a: \u200bx\n":       "f:1:4: there is an invisible character (U+200B) here",
+		"a: \u3000x\n":       "f:1:4: there is a space (U+3000) here",
+	} {
+		_, problems := Parse([]byte(text), "")
+		if len(problems) != 1 || !strings.Contains(problems.In("f").Error(), want) || problems[0].Hint == "" {
+			t.Errorf("%q: got %v, want %s", text, problems, want)
+		}
+	}
+	for _, text := range []string{"a: '\u00a0x\u00a0'\n", "a: 10\u00a0\u20ac\n", "a: |\n  \u00a0x\u00a0\n", "a: 1 #\u00a0c\u00a0\n"} {
+		if _, problems := Parse([]byte(text), ""); problems != nil {
+			t.Errorf("%q: %v", text, problems)
+		}
+	}
+}
+
 func TestReaderReportsEveryProblemWithItsPlace(t *testing.T) {
 	root, problems := Parse([]byte("a: 1\nb: [x, {c: 2}]\na: 3\nd:\n"), "")
 	if problems != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 const maxKeys = 100 // in one set
@@ -33,7 +34,8 @@ func readJWKS(data []byte, accepted []string) (*keySet, error) {
 	for i, item := range list {
 		fields, isObject := item.(map[string]any)
 		if !isObject {
-			return nil, fmt.Errorf("is not a JWKS: keys[%d] is not an object", i)
+			s.ignored = append(s.ignored, ignoredKey{i, errors.New("is not an object")})
+			continue
 		}
 		if k, err := readJWK(fields, accepted); err != nil {
 			s.ignored = append(s.ignored, ignoredKey{i, err})
@@ -172,8 +174,11 @@ func (f jwk) bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	b, ok := decode(s)
-	if !has || !ok || len(b) == 0 {
-		return nil, fmt.Errorf("has no %s in base64url", name)
+	switch {
+	case has && ok && len(b) > 0:
+		return b, nil
+	case strings.HasSuffix(s, "="):
+		return nil, fmt.Errorf("has no %s in base64url: it is padded with =", name)
 	}
-	return b, nil
+	return nil, fmt.Errorf("has no %s in base64url", name)
 }

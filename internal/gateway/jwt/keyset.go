@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // keySet is the set of keys that one refresh has read. Its keys do not change.
@@ -28,6 +30,10 @@ func (s *keySet) equal(o *keySet) bool {
 // readSet reads a JWKS or public keys in PEM. It ignores keys that the gateway cannot use. It fails if data does not
 // say unambiguously which keys the issuer has.
 func readSet(data []byte, accepted []string) (*keySet, error) {
+	data, err := usertext.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("is not UTF-8 text: %w", err)
+	}
 	read := readPEM
 	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		read = readJWKS

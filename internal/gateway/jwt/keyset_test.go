@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Unusable keys are ignored, and the other keys of the set are used.
@@ -93,6 +95,77 @@ func TestIgnoredKeys(t *testing.T) {
 		if log := log.String(); strings.Count(log, "\n") != 2 || !strings.Contains(log, level) {
 			t.Errorf("%s: log\n%s", c.name, log)
 		}
+	}
+}
+
+// A set with members that are no keys is used with its other keys. The metric counts the ignored ones.
+func TestOneUnusableMemberDoesNotCostTheOthers(t *testing.T) {
+	valid := newSigner(t, "valid", "EdDSA")
+	key := strings.TrimSuffix(strings.TrimPrefix(string(jwks(t, valid)), `{"keys":[`), `]}`)
+	for _, member := range []string{
+		"null", "1", "true", `"a"`, "[]", "{}", `{"kty":"AKP","kid":"x"}`, `{"kty":"EC","crv":"P-256"}`, `{"kty":null}`,
+		`{"kty":"OKP","crv":"Ed25519","x":"AAAA="}`, `{"kty":"RSA","n":"AQAB","e":"AQAB=="}`,
+	} {
+		for _, list := range []string{member + "," + key, key + "," + member} {
+			set := `{"keys":[` + list + `]}`
+			registry := prometheus.NewRegistry()
+			v, err := New(jwtConfig(keyFile(t, []byte(set)), "EdDSA", "ES256", "RS256"), &Options{Metrics: NewMetrics(registry)})
+			if err != nil {
+				t.Errorf("%s: %v", member, err)
+				continue
+			}
+			if got := reasonOf(t, v, valid.valid(t)); got != "" {
+				t.Errorf("%s: the valid key is not used: %q", member, got)
+			}
+			if n := gauge(t, registry, "tenfold_auth_keys_ignored"); n != 1 {
+				t.Errorf("%s: %v ignored keys are counted, want 1", member, n)
+			}
+		}
+	}
+}
+
+func gauge(t *testing.T, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// Keys are read from files as editors write them. What cannot be read is refused with the reason.
+func TestKeyFilesOfEditors(t *testing.T) {
+	a := newSigner(t, "a", "EdDSA")
+	der, err := x509.MarshalPKIXPublicKey(a.private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	for _, text := range []string{string(jwks(t, a)), block} {
+		for _, data := range []string{
+			"\xef\xbb\xbf" + text,
+			"\xef\xbb\xbf\r\n" + strings.ReplaceAll(text, "\n", "\r\n"),
+			strings.ReplaceAll(text, "\n", "\r"),
+		} {
+			set, err := readSet([]byte(data), []string{"EdDSA"})
+			if err != nil || len(set.keys) != 1 {
+				t.Errorf("%.40q: %v", data, err)
+			}
+		}
+		_, err := New(jwtConfig(keyFile(t, []byte("\xff\xfe"+strings.Join(strings.Split(text, ""), "\x00")+"\x00")), "EdDSA"), nil)
+		if wrong := (*KeysError)(nil); !errors.As(err, &wrong) || !strings.Contains(err.Error(), "UTF-16") || wrong.Hint() == "" {
+			t.Errorf("UTF-16: got %v", err)
+		}
+	}
+	_, err = readSet([]byte("{\n\u00a0\"keys\": []}"), nil)
+	if err == nil || !strings.Contains(err.Error(), "line 2, column 1: there is a no-break space (U+00A0) here") {
+		t.Errorf("no-break space: got %v", err)
 	}
 }
 

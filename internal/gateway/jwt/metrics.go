@@ -3,13 +3,14 @@ package jwt
 import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics count tokens and refreshes of the keys. Several Verifiers may share one, for example during a reload. The
-// number of keys is then that of the last refresh of any of them.
+// numbers of keys are then those of the last refresh of any of them.
 type Metrics struct {
 	accepted      prometheus.Counter
 	refused       map[Reason]prometheus.Counter
 	refreshed     prometheus.Counter
 	refreshFailed prometheus.Counter
 	keys          prometheus.Gauge
+	ignoredKeys   prometheus.Gauge
 }
 
 // NewMetrics returns metrics that are registered at r, unless r is nil. Call it once per Registerer.
@@ -25,12 +26,14 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		refreshFailed: refreshes.WithLabelValues("failed"),
 		keys: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tenfold_auth_keys", Help: "Keys that verify tokens at present."}),
+		ignoredKeys: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tenfold_auth_keys_ignored", Help: "Members of the set of keys that cannot be used."}),
 	}
 	for _, reason := range reasons {
 		m.refused[reason] = requests.WithLabelValues(string(reason))
 	}
 	if r != nil {
-		r.MustRegister(requests, refreshes, m.keys)
+		r.MustRegister(requests, refreshes, m.keys, m.ignoredKeys)
 	}
 	return m
 }

@@ -71,6 +71,7 @@ func (v *Verifier) adopt(data []byte) error {
 	}
 	v.keys.Store(set)
 	v.metrics.keys.Set(float64(len(set.keys)))
+	v.metrics.ignoredKeys.Set(float64(len(set.ignored)))
 	v.logKeys(set)
 	return nil
 }

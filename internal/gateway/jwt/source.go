@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 const (
@@ -109,5 +111,5 @@ func (e *KeysError) Hint() string {
 	if errors.Is(e.Err, errSecret) {
 		return "the gateway needs only the public key; to extract it from a PEM file: openssl pkey -in private.pem -pubout"
 	}
-	return ""
+	return usertext.HintOf(e.Err)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // maxDepth bounds the nesting of objects and lists in a token or a set of keys.
@@ -19,7 +21,7 @@ func parseObject(data []byte) (map[string]any, error) {
 	}
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil { // the decoder below does not notice text after the object
-		return nil, fmt.Errorf("is not JSON: %w", err)
+		return nil, fmt.Errorf("is not JSON: %w", usertext.JSONError(data, err))
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
