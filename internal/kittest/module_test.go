@@ -19,8 +19,8 @@ const (
 	kitModule  = rootModule + "/kit"
 )
 
-// TestModulesBuildWithoutTheWorkspace builds both modules as a user gets them. The root module gets kit from a module proxy and
-// not from go.work.
+// TestModulesBuildWithoutTheWorkspace builds both modules as a user gets them. The root module gets kit from a module
+// proxy and not from go.work.
 func TestModulesBuildWithoutTheWorkspace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: compiles both modules")
@@ -39,12 +39,15 @@ func TestModulesBuildWithoutTheWorkspace(t *testing.T) {
 	})
 }
 
-// TestProgramWithSessionsNeedsOnlyRueidis writes a program that imports only kit/session, and checks the modules that it needs.
+// TestProgramWithSessionsNeedsOnlyRueidis writes a program that imports only kit/session, and checks the modules that
+// it needs.
 func TestProgramWithSessionsNeedsOnlyRueidis(t *testing.T) {
 	_, version, env := publishKit(t)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "go.mod"), "module example.com/program\n\ngo 1.26.0\n\nrequire "+kitModule+" "+version+"\n")
-	write(t, filepath.Join(dir, "main.go"), "package main\n\nimport \""+kitModule+"/session\"\n\nfunc main() { session.New(nil, nil) }\n")
+	write(t, filepath.Join(dir, "go.mod"),
+		"module example.com/program\n\ngo 1.26.0\n\nrequire "+kitModule+" "+version+"\n")
+	write(t, filepath.Join(dir, "main.go"),
+		"package main\n\nimport \""+kitModule+"/session\"\n\nfunc main() { session.New(nil, nil) }\n")
 	run(t, dir, env, "go", "mod", "tidy")
 	run(t, dir, env, "go", "build", "-o", os.DevNull, ".")
 
@@ -67,8 +70,8 @@ func TestProgramWithSessionsNeedsOnlyRueidis(t *testing.T) {
 	t.Logf("figure: its module graph: %s", strings.Join(edges, "; "))
 }
 
-// publishKit writes the working tree of kit to a module proxy in a directory, and returns the root of the repository, the version of
-// kit and the environment of commands that use the proxy.
+// publishKit writes the working tree of kit to a module proxy in a directory, and returns the root of the repository,
+// the version of kit and the environment of commands that use the proxy.
 func publishKit(t *testing.T) (root, version string, env []string) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -133,8 +136,8 @@ func zipModule(t *testing.T, dir, prefix, file string) {
 	}
 }
 
-// requirements returns the modules that a go.mod requires: that of the program in dir or, with "-m" and a module, that of the
-// module.
+// requirements returns the modules that a go.mod requires: that of the program in dir or, with "-m" and a module, that
+// of the module.
 func requirements(t *testing.T, env []string, dir string, module ...string) map[string]bool {
 	t.Helper()
 	goMod := filepath.Join(dir, "go.mod")
@@ -197,7 +200,8 @@ func copyFile(t *testing.T, from, to string) {
 	write(t, to, string(text))
 }
 
-// TestKitRequiresOnlyItsClients reads kit/go.mod. A package of kit needs only the client of its store, also in its tests.
+// TestKitRequiresOnlyItsClients reads kit/go.mod. A package of kit needs only the client of its store, also in its
+// tests.
 func TestKitRequiresOnlyItsClients(t *testing.T) {
 	want := []string{"github.com/maypok86/otter/v2", "github.com/redis/rueidis"}
 	var parsed struct {

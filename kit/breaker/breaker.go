@@ -1,8 +1,8 @@
 // Package breaker protects a program from a dependency that fails, and the dependency from the program.
 //
-// A circuit [Breaker] counts the calls to one dependency. When too many of them fail, the breaker opens: for a while, calls
-// return [ErrOpen] at once and the dependency gets none. Then one trial call decides whether the breaker closes again. Use
-// [Do], or [Breaker.Allow] where a call does not fit into a function.
+// A circuit [Breaker] counts the calls to one dependency. When too many of them fail, the breaker opens: for a while,
+// calls return [ErrOpen] at once and the dependency gets none. Then one trial call decides whether the breaker closes
+// again. Use [Do], or [Breaker.Allow] where a call does not fit into a function.
 //
 // A [RetryBudget] limits retries to a share of the requests, so that retries do not multiply an overload.
 package breaker
@@ -38,14 +38,15 @@ type Options struct {
 	Window time.Duration
 	// Cooldown is the time between opening and the trial call. Default 5s.
 	Cooldown time.Duration
-	// TrialTimeout is the time after which a trial call that has not ended counts as failed. Without it, a trial that never
-	// returns would keep the breaker half-open. Default: Cooldown.
+	// TrialTimeout is the time after which a trial call that has not ended counts as failed. Without it, a trial that
+	// never returns would keep the breaker half-open. Default: Cooldown.
 	TrialTimeout time.Duration
-	// IsFailure decides for Do whether an error counts against the dependency. An error that the dependency gives to a wrong
-	// request, for example sql.ErrNoRows, does not. It is called with errors that are not nil. Default: every error counts.
+	// IsFailure decides for Do whether an error counts against the dependency. An error that the dependency gives to a
+	// wrong request, for example sql.ErrNoRows, does not. It is called with errors that are not nil. Default: every
+	// error counts.
 	IsFailure func(error) bool
-	// OnChange is called after each change of state, for example to log it. Calls of it do not overlap, and the Breaker holds
-	// no lock on its state. It must not call the Breaker.
+	// OnChange is called after each change of state, for example to log it. Calls of it do not overlap, and the Breaker
+	// holds no lock on its state. It must not call the Breaker.
 	OnChange func(from, to State)
 }
 
@@ -116,8 +117,8 @@ func (b *Breaker) Allow() (Call, error) {
 	return call, err
 }
 
-// ProbePassed tells the breaker that the dependency works again, for example because a health check passed. The next call
-// may be the trial, before Cooldown is over.
+// ProbePassed tells the breaker that the dependency works again, for example because a health check passed. The next
+// call may be the trial, before Cooldown is over.
 func (b *Breaker) ProbePassed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Call is a call that a Breaker let through. The first Done or Cancel of a trial call ends it. The zero Call belongs to no
-// Breaker; its methods do nothing.
+// Call is a call that a Breaker let through. The first Done or Cancel of a trial call ends it. The zero Call belongs to
+// no Breaker; its methods do nothing.
 type Call struct {
 	b          *Breaker
 	generation uint64
@@ -49,8 +49,8 @@ func (b *Breaker) count(ok bool, now time.Time) {
 	}
 }
 
-// Cancel ends the call without a result, for example because the client disconnected. If the call was the trial, the next
-// call is the trial.
+// Cancel ends the call without a result, for example because the client disconnected. If the call was the trial, the
+// next call is the trial.
 func (c Call) Cancel() {
 	b := c.b
 	if b == nil {
@@ -67,8 +67,8 @@ func (c Call) Cancel() {
 
 // Do calls fn if the breaker lets the call through, and returns its results. Otherwise it returns ErrOpen.
 //
-// The breaker counts the call as failed if fn panics, or if Options.IsFailure reports true for its error. If fn returns an
-// error after ctx has ended, the call does not count.
+// The breaker counts the call as failed if fn panics, or if Options.IsFailure reports true for its error. If fn returns
+// an error after ctx has ended, the call does not count.
 func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (T, error) {
 	call, err := b.Allow()
 	if err != nil {

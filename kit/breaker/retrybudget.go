@@ -7,8 +7,9 @@ import (
 
 // RetryBudgetOptions configure a RetryBudget. A zero field means its default.
 type RetryBudgetOptions struct {
-	// MinRetries is the number of retries that any window allows, so that a client with few requests can retry too. They are
-	// a minimum and no addition: when more requests follow, the budget subtracts them. Default 10; negative for none.
+	// MinRetries is the number of retries that any window allows, so that a client with few requests can retry too.
+	// They are a minimum and no addition: when more requests follow, the budget subtracts them. Default 10; negative
+	// for none.
 	MinRetries int
 	// Window is the time for which a request or a retry counts. Default 10s.
 	Window time.Duration
@@ -29,8 +30,8 @@ type RetryBudget struct {
 }
 
 // NewRetryBudget returns a RetryBudget. Within a window it allows ratio times the number of requests as retries, or
-// MinRetries if that is more: with a ratio of 0.1, ten retries for a hundred requests. A ratio of 0 or less allows no retry.
-// If o is nil, all options have their defaults.
+// MinRetries if that is more: with a ratio of 0.1, ten retries for a hundred requests. A ratio of 0 or less allows no
+// retry. If o is nil, all options have their defaults.
 func NewRetryBudget(ratio float64, o *RetryBudgetOptions) *RetryBudget {
 	b := &RetryBudget{ratio: ratio}
 	if o != nil {

@@ -24,8 +24,8 @@ func TestRetryBudgetIsAShareOfTheRequests(t *testing.T) {
 	})
 }
 
-// TestRetryBudgetHoldsOverManyWindows spends the minimum while there are hardly any requests yet. The budget must subtract
-// these retries also after their second has left the window.
+// TestRetryBudgetHoldsOverManyWindows spends the minimum while there are hardly any requests yet. The budget must
+// subtract these retries also after their second has left the window.
 func TestRetryBudgetHoldsOverManyWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(900 * time.Millisecond) // the first slot is a short one

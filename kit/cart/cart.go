@@ -10,15 +10,16 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
-// Cart holds what one owner is about to buy: quantities by product. A Cart itself has no state, and it is safe for concurrent
-// use.
+// Cart holds what one owner is about to buy: quantities by product. A Cart itself has no state, and it is safe for
+// concurrent use.
 //
-// The id of an operation makes a repetition harmless, for example a double click or a retry after a lost response. Choose a new id
-// for each action of the visitor, for example in a hidden field of the form, and send the same id with each retry. With an empty
-// id every call counts, and after ErrUnavailable it is unknown whether it did.
+// The id of an operation makes a repetition harmless, for example a double click or a retry after a lost response.
+// Choose a new id for each action of the visitor, for example in a hidden field of the form, and send the same id with
+// each retry. With an empty id every call counts, and after ErrUnavailable it is unknown whether it did.
 //
-// Every method may return ErrUnavailable, ErrInvalid, or the error of a context that was cancelled. ErrInvalid means that a text
-// is empty, not plain text, or too long: an owner has at most 256 bytes and no braces, a product 128, an id 255.
+// Every method may return ErrUnavailable, ErrInvalid, or the error of a context that was cancelled. ErrInvalid means
+// that a text is empty, not plain text, or too long: an owner has at most 256 bytes and no braces, a product 128, an id
+// 255.
 type Cart struct {
 	carts *Carts
 	owner string
@@ -44,8 +45,8 @@ func (c *Cart) Quantities(ctx context.Context) (map[string]int, error) {
 	return quantities, nil
 }
 
-// Add changes the quantity of a product by n. A negative n reduces it, down to 0. Add returns the new quantity, or the present
-// one if the operation was counted before.
+// Add changes the quantity of a product by n. A negative n reduces it, down to 0. Add returns the new quantity, or the
+// present one if the operation was counted before.
 //
 // Errors: ErrLimit if the cart, the quantity or the memory for ids is full. ErrInvalid if n is 0 or beyond MaxQuantity.
 func (c *Cart) Add(ctx context.Context, product string, n int, op string) (int, error) {
@@ -55,8 +56,8 @@ func (c *Cart) Add(ctx context.Context, product string, n int, op string) (int, 
 	return c.change(ctx, "add", product, n, op)
 }
 
-// Set sets the quantity of a product; 0 removes it. Of two concurrent calls, the later one decides. Set returns the new quantity,
-// or the present one if the operation was counted before.
+// Set sets the quantity of a product; 0 removes it. Of two concurrent calls, the later one decides. Set returns the new
+// quantity, or the present one if the operation was counted before.
 //
 // Errors: ErrLimit as in Add. ErrInvalid if n is below 0 or beyond MaxQuantity.
 func (c *Cart) Set(ctx context.Context, product string, n int, op string) (int, error) {
@@ -66,15 +67,15 @@ func (c *Cart) Set(ctx context.Context, product string, n int, op string) (int, 
 	return c.change(ctx, "set", product, n, op)
 }
 
-// Remove removes a product. If the product is not in the cart, nothing happens. With an id, a late repetition does not remove
-// what was added in the meantime.
+// Remove removes a product. If the product is not in the cart, nothing happens. With an id, a late repetition does not
+// remove what was added in the meantime.
 func (c *Cart) Remove(ctx context.Context, product, op string) error {
 	_, err := c.Set(ctx, product, 0, op)
 	return err
 }
 
-// changeText is the script of Add and Set. KEYS: lines, ops. ARGV: "add" or "set", product, quantity, id, MaxLines, MaxQuantity,
-// MaxOps, OpTTL in ms, TTL in ms. It returns a result code and the quantity.
+// changeText is the script of Add and Set. KEYS: lines, ops. ARGV: "add" or "set", product, quantity, id, MaxLines,
+// MaxQuantity, MaxOps, OpTTL in ms, TTL in ms. It returns a result code and the quantity.
 const changeText = `
 local has = tonumber(redis.call('HGET', KEYS[1], ARGV[2]) or '0')
 local time = now()

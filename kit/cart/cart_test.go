@@ -97,7 +97,8 @@ func TestNextMergeFinishesAnInterruptedOne(t *testing.T) {
 	}
 }
 
-// TestRedisCluster runs every script on a server in cluster mode, which refuses a script whose keys have different slots.
+// TestRedisCluster runs every script on a server in cluster mode, which refuses a script whose keys have different
+// slots.
 func TestRedisCluster(t *testing.T) {
 	carts := open(t, redistest.StartCluster(t).Client(redistest.Cluster), Options{})
 	user, guest := carts.Of("user:ann"), carts.Of("guest:1")
@@ -118,8 +119,8 @@ func TestErrorOfAClientWithoutClusterSupport(t *testing.T) {
 	}
 }
 
-// TestRetriedAddsCountOnce cuts all connections 30 times. An Add whose response is lost may have counted; its id makes the
-// retry harmless.
+// TestRetriedAddsCountOnce cuts all connections 30 times. An Add whose response is lost may have counted; its id makes
+// the retry harmless.
 func TestRetriedAddsCountOnce(t *testing.T) {
 	server := redistest.Start(t)
 	admin := server.Client()

@@ -1,13 +1,14 @@
 // Package cart keeps shopping carts in Redis or Valkey, so that any node can answer any request.
 //
-// The changes of a cart are operations and not states: concurrent changes from several requests and several nodes add up. Each
-// operation may have an id, so that a double click or a retry counts once.
+// The changes of a cart are operations and not states: concurrent changes from several requests and several nodes add
+// up. Each operation may have an id, so that a double click or a retry counts once.
 //
 //	carts, err := cart.New(client, nil)
 //	c := carts.Of("user:42")
 //	n, err := c.Add(ctx, "book", 1, r.FormValue("op"))
 //
-// Each script uses the keys of one cart, which share a hash tag, so everything works on Redis Cluster. The package needs Redis
+// Each script uses the keys of one cart, which share a hash tag, so everything works on Redis Cluster. The package
+// needs Redis
 // 6.2 or newer with maxmemory-policy noeviction. The client must not send reads to replicas.
 package cart
 
@@ -25,11 +26,11 @@ type Options struct {
 	MaxLines    int // products in one cart; default 50
 	MaxQuantity int // pieces of one product; default 1,000, at most 1e9
 
-	// OpTTL is the time for which a cart remembers the id of an operation. A repetition within that time changes nothing.
-	// Default 10m, at least 1s.
+	// OpTTL is the time for which a cart remembers the id of an operation. A repetition within that time changes
+	// nothing. Default 10m, at least 1s.
 	OpTTL time.Duration
-	// MaxOps is the number of ids that a cart remembers at a time. More changes within OpTTL are refused, because forgetting an
-	// id early could count an operation twice. Default 1,024.
+	// MaxOps is the number of ids that a cart remembers at a time. More changes within OpTTL are refused, because
+	// forgetting an id early could count an operation twice. Default 1,024.
 	MaxOps int
 
 	TTL     time.Duration // a cart is deleted this long after its last change; default 30 days, at least 1s
@@ -43,8 +44,8 @@ type Carts struct {
 	o      Options
 }
 
-// New returns the carts that client stores. The caller closes client. New does no I/O. If o is nil, all options have their
-// defaults. New fails if client is nil or if an option is invalid.
+// New returns the carts that client stores. The caller closes client. New does no I/O. If o is nil, all options have
+// their defaults. New fails if client is nil or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Carts, error) {
 	c := &Carts{client: client}
 	if o != nil {
@@ -90,5 +91,6 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Of returns the cart of an owner, for example "user:42". For a guest, use "guest:" and the ID of the session. Of does no I/O.
+// Of returns the cart of an owner, for example "user:42". For a guest, use "guest:" and the ID of the session. Of does
+// no I/O.
 func (c *Carts) Of(owner string) *Cart { return &Cart{c, owner} }

@@ -11,7 +11,8 @@ import (
 
 // Errors that a caller can tell apart with errors.Is.
 var (
-	// ErrUnavailable: the store did not respond in time, or refused. An operation may have happened. With an id, retry it.
+	// ErrUnavailable: the store did not respond in time, or refused. An operation may have happened. With an id, retry
+	// it.
 	ErrUnavailable = errors.New("cart store is unavailable")
 	// ErrLimit: the cart, a quantity or the memory for ids is full. Nothing was written.
 	ErrLimit = errors.New("cart limit reached")
@@ -27,7 +28,8 @@ func unavailable(doing string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
 	case strings.HasPrefix(err.Error(), "MOVED "):
-		return fmt.Errorf("%s: %w: the server is a Redis Cluster and the client is not a cluster client: %w", doing, ErrUnavailable, err)
+		const cause = "the server is a Redis Cluster and the client is not a cluster client"
+		return fmt.Errorf("%s: %w: %s: %w", doing, ErrUnavailable, cause, err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }

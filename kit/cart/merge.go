@@ -11,9 +11,9 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
-// RemoveOrdered subtracts the quantities of an order from the cart, once per order. Products that were added after the order
-// stay. Op is the id of the order. A repetition changes nothing, so an order that is retried after a crash may call it again. A
-// cart remembers its last 4,096 orders and merges for twice its TTL.
+// RemoveOrdered subtracts the quantities of an order from the cart, once per order. Products that were added after the
+// order stay. Op is the id of the order. A repetition changes nothing, so an order that is retried after a crash may
+// call it again. A cart remembers its last 4,096 orders and merges for twice its TTL.
 //
 // Errors: ErrInvalid if op is empty or a quantity is below 1.
 func (c *Cart) RemoveOrdered(ctx context.Context, quantities map[string]int, op string) error {
@@ -29,14 +29,16 @@ func (c *Cart) RemoveOrdered(ctx context.Context, quantities map[string]int, op 
 	return err
 }
 
-// Merge moves the lines of another cart into this one, for example from the guest's cart into the user's at login. Quantities add
-// up. Each line is moved once, even if several nodes call Merge at the same time, or again after a crash. A quantity that would
-// exceed MaxQuantity and a product that would exceed MaxLines are dropped. The call that drops them returns them.
+// Merge moves the lines of another cart into this one, for example from the guest's cart into the user's at login.
+// Quantities add up. Each line is moved once, even if several nodes call Merge at the same time, or again after a
+// crash. A quantity that would exceed MaxQuantity and a product that would exceed MaxLines are dropped. The call that
+// drops them returns them.
 //
-// The two carts may be on different servers, so Merge has three steps. It sets the lines aside in the other cart, under a new id. It
-// adds them here under that id. It deletes them there. Merge first finishes the steps that an earlier call did not finish, even if
-// that call moved the lines to a third cart. A line that is added to the other cart at the same time may stay there until the next
-// Merge. So call Merge whenever you show a user's cart; without lines to move it is one round trip.
+// The two carts may be on different servers, so Merge has three steps. It sets the lines aside in the other cart, under
+// a new id. It adds them here under that id. It deletes them there. Merge first finishes the steps that an earlier call
+// did not finish, even if that call moved the lines to a third cart. A line that is added to the other cart at the same
+// time may stay there until the next Merge. So call Merge whenever you show a user's cart; without lines to move it is
+// one round trip.
 //
 // Errors: ErrInvalid for merging a cart into itself.
 func (c *Cart) Merge(ctx context.Context, other *Cart) (dropped map[string]int, err error) {
@@ -64,12 +66,12 @@ func (c *Cart) Merge(ctx context.Context, other *Cart) (dropped map[string]int, 
 	}
 }
 
-// maxOnce limits the ids that a cart remembers for changeOnce. A new id replaces the oldest one. Refusing the operation instead would
-// block a customer who orders often, and a repetition usually comes before 4,096 other orders.
+// maxOnce limits the ids that a cart remembers for changeOnce. A new id replaces the oldest one. Refusing the operation
+// instead would block a customer who orders often, and a repetition usually comes before 4,096 other orders.
 const maxOnce = 4096
 
-// KEYS: lines, once. ARGV: "remove" or "add", id, maxOnce, TTL in ms, MaxLines, MaxQuantity, then product, quantity ... It returns
-// product, quantity ... of what was dropped. An id is remembered longer than lines that are set aside.
+// KEYS: lines, once. ARGV: "remove" or "add", id, maxOnce, TTL in ms, MaxLines, MaxQuantity, then product, quantity ...
+// It returns product, quantity ... of what was dropped. An id is remembered longer than lines that are set aside.
 var onceScript = redisscript.NewRetryable(redisscript.Now, `
 local time, ttl = now(), tonumber(ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', time - 2 * ttl))
@@ -105,7 +107,9 @@ func (c *Cart) changeOnce(ctx context.Context, mode, id string, quantities map[s
 		return nil, err
 	}
 	o := c.carts.o
-	args := []string{mode, id, strconv.Itoa(maxOnce), milliseconds(o.TTL), strconv.Itoa(o.MaxLines), strconv.Itoa(o.MaxQuantity)}
+	args := []string{
+		mode, id, strconv.Itoa(maxOnce), milliseconds(o.TTL), strconv.Itoa(o.MaxLines), strconv.Itoa(o.MaxQuantity),
+	}
 	for _, product := range slices.Sorted(maps.Keys(quantities)) {
 		args = append(args, product, strconv.Itoa(quantities[product]))
 	}
@@ -122,8 +126,8 @@ func (c *Cart) changeOnce(ctx context.Context, mode, id string, quantities map[s
 	return dropped, nil
 }
 
-// KEYS: lines, moving, target. ARGV: id, owner of the other cart, TTL in ms. It returns id, owner, product, quantity ... of the lines
-// that are set aside, by this call or by an earlier one. It returns nothing if there are no lines.
+// KEYS: lines, moving, target. ARGV: id, owner of the other cart, TTL in ms. It returns id, owner, product, quantity
+// ... of the lines that are set aside, by this call or by an earlier one. It returns nothing if there are no lines.
 var setAsideScript = redisscript.NewRetryable(`
 if redis.call('EXISTS', KEYS[3]) == 0 then
   if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
@@ -136,8 +140,8 @@ local result = redis.call('HMGET', KEYS[3], 'id', 'to')
 for _, text in ipairs(redis.call('HGETALL', KEYS[2])) do result[#result + 1] = text end
 return result`)
 
-// setAside sets the lines of this cart aside, to move them to the cart of another owner. If an earlier call did so, it returns the
-// id, the owner and the lines of that call. If there is nothing to move, id is "".
+// setAside sets the lines of this cart aside, to move them to the cart of another owner. If an earlier call did so, it
+// returns the id, the owner and the lines of that call. If there is nothing to move, id is "".
 func (c *Cart) setAside(ctx context.Context, to string) (id, target string, lines map[string]int, err error) {
 	keys, err := c.keys()
 	if err != nil {

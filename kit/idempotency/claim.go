@@ -13,8 +13,8 @@ type claim struct {
 	fp  Fingerprint
 }
 
-// acquire claims the key and reports whether it was free. It is the first statement of the transaction, and a write: SQLite
-// then waits for the write lock. It would refuse a write in a transaction that has read before.
+// acquire claims the key and reports whether it was free. It is the first statement of the transaction, and a write:
+// SQLite then waits for the write lock. It would refuse a write in a transaction that has read before.
 func (c *claim) acquire(ctx context.Context, tx Tx, sqls *statements, o *Options) (free bool, err error) {
 	args := []any{c.key.Caller, c.key.Value, c.fp[:], o.ttlSeconds()}
 	if sqls.lock {
@@ -31,8 +31,8 @@ func (c *claim) acquire(ctx context.Context, tx Tx, sqls *statements, o *Options
 	return true, nil
 }
 
-// find returns the response that is recorded for a key that was not free. If there is no row, another request with the key is
-// in flight.
+// find returns the response that is recorded for a key that was not free. If there is no row, another request with the
+// key is in flight.
 func (c *claim) find(ctx context.Context, tx Tx, sqls *statements) (Response, error) {
 	var res Response
 	var fp, header []byte

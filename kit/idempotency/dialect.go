@@ -21,8 +21,8 @@ func (d Dialect) String() string {
 	return fmt.Sprintf("dialect %d", uint8(d))
 }
 
-// Schema returns the statements that create the table idempotency_keys and its index, unless they exist. Add them to your
-// migrations, in the database that the effects write to. Schema panics if the dialect is unknown.
+// Schema returns the statements that create the table idempotency_keys and its index, unless they exist. Add them to
+// your migrations, in the database that the effects write to. Schema panics if the dialect is unknown.
 func Schema(d Dialect) string {
 	s, ok := dialects[d]
 	if !ok {
@@ -31,12 +31,12 @@ func Schema(d Dialect) string {
 	return s.schema
 }
 
-// statements are the queries of a Store. Times are Unix seconds of the database's clock, so that nodes with wrong clocks agree. A
-// row with status 0 is a claim. Only its own transaction sees it, unless an effect commits.
+// statements are the queries of a Store. Times are Unix seconds of the database's clock, so that nodes with wrong
+// clocks agree. A row with status 0 is a claim. Only its own transaction sees it, unless an effect commits.
 type statements struct {
 	schema string
-	// claim writes a claim and returns a row, if the key is free or expired. Otherwise it returns no row. Arguments: caller,
-	// key, fingerprint, TTL in seconds; if lock is set, also the number of the key's lock.
+	// claim writes a claim and returns a row, if the key is free or expired. Otherwise it returns no row. Arguments:
+	// caller, key, fingerprint, TTL in seconds; if lock is set, also the number of the key's lock.
 	claim string
 	lock  bool
 	// find returns the record of a caller and key, or no row if it has expired.
@@ -87,10 +87,10 @@ WHERE caller = ? AND key = ? AND expires > unixepoch()`,
 );
 CREATE INDEX IF NOT EXISTS idempotency_keys_expires ON idempotency_keys (expires);
 `,
-		// Without the lock, an INSERT of a key that another transaction has just inserted would wait for the end of that
-		// transaction, and would hold a connection. The advisory lock ends with its transaction, and an attempt to take it
-		// returns at once. It only avoids the wait: the primary key makes keys unique. If two keys have the same lock number,
-		// one of them waits without need.
+		// Without the lock, an INSERT of a key that another transaction has just inserted would wait for the end of
+		// that transaction, and would hold a connection. The advisory lock ends with its transaction, and an attempt to
+		// take it returns at once. It only avoids the wait: the primary key makes keys unique. If two keys have the
+		// same lock number, one of them waits without need.
 		claim: `INSERT INTO idempotency_keys (caller, key, fingerprint, status, header, body, expires)
 SELECT $1::text, $2::text, $3::bytea, 0, '', '', extract(epoch FROM now())::bigint + $4::bigint
 WHERE pg_try_advisory_xact_lock($5::bigint)

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// Do runs effect once for a key. The first call claims the key, runs effect in the same transaction, records its Response and
-// commits. Later calls with the same fingerprint get the recorded Response, and replayed is true.
+// Do runs effect once for a key. The first call claims the key, runs effect in the same transaction, records its
+// Response and commits. Later calls with the same fingerprint get the recorded Response, and replayed is true.
 //
-// Everything is rolled back if effect returns an error or panics, or if its Response has a status that is not recorded (see
-// [Response]). Do then returns the error, panics, or returns the Response. If the error of effect says that the database was
-// too busy, it is also ErrUnavailable.
+// Everything is rolled back if effect returns an error or panics, or if its Response has a status that is not recorded
+// (see [Response]). Do then returns the error, panics, or returns the Response. If the error of effect says that the
+// database was too busy, it is also ErrUnavailable.
 //
-// Other errors: ErrInvalidKey, ErrInvalidCaller, ErrMismatch, ErrInFlight, ErrUnavailable, ErrUncertain, ErrUnrecordable,
-// ErrUnrecorded, or the error of ctx. After ErrUncertain or ErrUnrecorded the effect may have happened. After any other error
-// it has not.
+// Other errors: ErrInvalidKey, ErrInvalidCaller, ErrMismatch, ErrInFlight, ErrUnavailable, ErrUncertain,
+// ErrUnrecordable, ErrUnrecorded, or the error of ctx. After ErrUncertain or ErrUnrecorded the effect may have
+// happened. After any other error it has not.
 //
-// If two calls have the same key at the same time, one runs. The other one waits for at most Options.Wait, and then gets the
-// recorded Response or ErrInFlight.
+// If two calls have the same key at the same time, one runs. The other one waits for at most Options.Wait, and then
+// gets the recorded Response or ErrInFlight.
 func (s *Store[T]) Do(
 	ctx context.Context, key Key, fp Fingerprint, effect Effect[T],
 ) (res Response, replayed bool, err error) {
@@ -64,8 +64,8 @@ func (s *Store[T]) retry(
 	}
 }
 
-// transact runs one transaction: claim, effect, record, commit. If it returns before the commit, everything is rolled back.
-// Without a claim it runs only the effect.
+// transact runs one transaction: claim, effect, record, commit. If it returns before the commit, everything is rolled
+// back. Without a claim it runs only the effect.
 func (s *Store[T]) transact(ctx context.Context, c *claim, effect Effect[T]) (Response, bool, error) {
 	own, tx, err := s.begin(ctx)
 	if err != nil {
@@ -135,7 +135,8 @@ type retryableError struct{ err error }
 func (e *retryableError) Error() string { return e.err.Error() }
 func (e *retryableError) Unwrap() error { return e.err }
 
-// beforeEffect marks an error that happened before the effect. If the database was only busy, the transaction is tried again.
+// beforeEffect marks an error that happened before the effect. If the database was only busy, the transaction is tried
+// again.
 func beforeEffect(doing string, err error) error {
 	if isBusy(err) {
 		return &retryableError{unavailable(doing, err)}

@@ -20,14 +20,14 @@ var (
 	ErrInFlight = errors.New("a request with this idempotency key is in flight")
 	// ErrUnavailable: the database did not respond, or was too busy. Nothing has happened. Retry with the same key.
 	ErrUnavailable = errors.New("idempotency store is unavailable")
-	// ErrUncertain: the commit failed, and it is unknown whether the database received it. Retry with the same key: the effect
-	// happens once in either case.
+	// ErrUncertain: the commit failed, and it is unknown whether the database received it. Retry with the same key: the
+	// effect happens once in either case.
 	ErrUncertain = errors.New("outcome of the commit is unknown")
-	// ErrUnrecordable: the response cannot be recorded. It is larger than Options.MaxResponse, its status is not in 200 to
-	// 599, or its header contains a control character. Everything was rolled back.
+	// ErrUnrecordable: the response cannot be recorded. It is larger than Options.MaxResponse, its status is not in 200
+	// to 599, or its header contains a control character. Everything was rolled back.
 	ErrUnrecordable = errors.New("response cannot be recorded")
-	// ErrUnrecorded: the effect ended the transaction itself, so its response is lost. If the effect committed, every request
-	// with the key gets this error until the TTL is over: the effect must not happen twice.
+	// ErrUnrecorded: the effect ended the transaction itself, so its response is lost. If the effect committed, every
+	// request with the key gets this error until the TTL is over: the effect must not happen twice.
 	ErrUnrecorded = errors.New("effect ended its transaction, its response is lost")
 )
 
@@ -39,9 +39,9 @@ func unavailable(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }
 
-// isBusy reports whether the database refused a statement because of other transactions. It looks for methods, so that the
-// package imports no driver: pgx and lib/pq have an SQLSTATE, modernc.org/sqlite has a result code. A busy error of another
-// driver is treated like any other error.
+// isBusy reports whether the database refused a statement because of other transactions. It looks for methods, so that
+// the package imports no driver: pgx and lib/pq have an SQLSTATE, modernc.org/sqlite has a result code. A busy error of
+// another driver is treated like any other error.
 func isBusy(err error) bool {
 	var postgres interface{ SQLState() string }
 	if errors.As(err, &postgres) {

@@ -19,7 +19,8 @@ func ExampleStore_Required() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	user := func(r *http.Request) string { return r.Header.Get("X-User") } // use the user that your login middleware knows
+	// In a service, return the user that the login middleware has found.
+	user := func(r *http.Request) string { return r.Header.Get("X-User") }
 	http.Handle("POST /orders", store.Required(user, func(w http.ResponseWriter, r *http.Request, tx *sql.Tx) error {
 		var id int64
 		err := tx.QueryRowContext(r.Context(), "INSERT INTO orders (item) VALUES ('book') RETURNING id").Scan(&id)

@@ -13,27 +13,27 @@ import (
 // ReplayedHeader marks a response that was recorded before. Its value is "true".
 const ReplayedHeader = "Idempotency-Replayed"
 
-// Handler responds to a request and does its work through tx, which is committed together with the response. The rules of
-// [Effect] hold for it. r.Body is complete and in memory. The response is held back until the commit, so w can neither flush nor
-// hijack. If Handler returns an error, its response is dropped and everything is rolled back.
+// Handler responds to a request and does its work through tx, which is committed together with the response. The rules
+// of [Effect] hold for it. r.Body is complete and in memory. The response is held back until the commit, so w can
+// neither flush nor hijack. If Handler returns an error, its response is dropped and everything is rolled back.
 type Handler[T any] func(w http.ResponseWriter, r *http.Request, tx T) error
 
-// Caller returns who sends a request, for example the user or tenant that a middleware has authenticated. A caller never gets
-// the response of another caller. An empty string refuses the request. With a constant, all clients are one caller: each of
-// them can then read the responses of the others by guessing a key.
+// Caller returns who sends a request, for example the user or tenant that a middleware has authenticated. A caller
+// never gets the response of another caller. An empty string refuses the request. With a constant, all clients are one
+// caller: each of them can then read the responses of the others by guessing a key.
 type Caller func(*http.Request) string
 
-// Required returns next as an http.Handler for requests with an Idempotency-Key. [ServeError] lists the responses that next
-// does not write itself. A repeated response is marked "Idempotency-Replayed: true". It has the recorded status, header and
-// body, without cookies and without the header fields of a connection.
+// Required returns next as an http.Handler for requests with an Idempotency-Key. [ServeError] lists the responses that
+// next does not write itself. A repeated response is marked "Idempotency-Replayed: true". It has the recorded status,
+// header and body, without cookies and without the header fields of a connection.
 //
 // Place authentication, permissions and rate limits before it: a recorded response is sent without asking next.
 func (s *Store[T]) Required(caller Caller, next Handler[T]) http.Handler {
 	return &middleware[T]{s, caller, next, true}
 }
 
-// Optional is like Required, but a request without a key is processed at once, in an own transaction, and not recorded. The
-// transaction is committed if the status is one that would be recorded (see [Response]).
+// Optional is like Required, but a request without a key is processed at once, in a separate transaction, and not recorded.
+// The transaction is committed if the status is one that would be recorded (see [Response]).
 func (s *Store[T]) Optional(caller Caller, next Handler[T]) http.Handler {
 	return &middleware[T]{s, caller, next, false}
 }
@@ -66,8 +66,8 @@ func (m *middleware[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(res.Body) // fails only if the client has disconnected; its retry gets the recorded response
 }
 
-// respond checks everything that it can check before it takes a connection, and reads the body: a client that sends slowly must
-// not keep a transaction open.
+// respond checks everything that it can check before it takes a connection, and reads the body: a client that sends
+// slowly must not keep a transaction open.
 func (m *middleware[T]) respond(w http.ResponseWriter, r *http.Request) (Response, bool, error) {
 	value, err := KeyOf(r)
 	if err != nil && (m.required || !errors.Is(err, ErrNoKey)) {

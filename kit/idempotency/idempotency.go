@@ -1,17 +1,19 @@
-// Package idempotency gives a request that a client sends several times one effect and one response. The key, the effect and
-// the recorded response are written in one database transaction, so a crash cannot leave one without the others.
+// Package idempotency gives a request that a client sends several times one effect and one response. The key, the
+// effect and the recorded response are written in one database transaction, so a crash cannot leave one without the
+// others.
 //
-// Create the table with [Schema], open a [Store] with [New], and wrap handlers with [Store.Required] or [Store.Optional]. A
-// handler gets a transaction and writes everything through it. [Store.Do] does the same without HTTP, for example for the
-// messages of a queue. Start [Store.Run] or call [Store.Sweep] regularly: they delete expired keys.
+// Create the table with [Schema], open a [Store] with [New], and wrap handlers with [Store.Required] or
+// [Store.Optional]. A handler gets a transaction and writes everything through it. [Store.Do] does the same without
+// HTTP, for example for the messages of a queue. Start [Store.Run] or call [Store.Sweep] regularly: they delete expired
+// keys.
 //
 //	begin -> claim the key -> effect -> record the response -> commit -> respond
 //
-// If a process dies before the commit, nothing has happened: the key is free, and a retry runs the effect. If it dies after the
-// commit, a retry gets the recorded response.
+// If a process dies before the commit, nothing has happened: the key is free, and a retry runs the effect. If it dies
+// after the commit, a retry gets the recorded response.
 //
-// The guarantee covers only what is written through the transaction. A mail or a call to a payment provider inside the effect
-// may happen twice. Give such a call an own key, or write it to a queue table in the same transaction.
+// The guarantee covers only what is written through the transaction. A mail or a call to a payment provider inside the
+// effect may happen twice. Give such a call a separate key, or write it to a queue table in the same transaction.
 //
 // Transactions are those of database/sql by default. [NewWith] accepts others, for example those of pgx.
 package idempotency
@@ -28,18 +30,18 @@ import (
 
 // Options configure a Store. A zero field means its default.
 type Options struct {
-	// TTL is the time for which a recorded response is available, from the first use of its key and by the database's clock.
-	// It is rounded up to whole seconds. A retry after that time is a new request, so TTL must be longer than the time for
-	// which any client retries. Default 24h.
+	// TTL is the time for which a recorded response is available, from the first use of its key and by the database's
+	// clock. It is rounded up to whole seconds. A retry after that time is a new request, so TTL must be longer than
+	// the time for which any client retries. Default 24h.
 	TTL time.Duration
-	// Wait is the time that a request waits for another request with the same key, before it gets ErrInFlight. It holds no
-	// database connection while it waits. Default 1s; negative for no wait.
+	// Wait is the time that a request waits for another request with the same key, before it gets ErrInFlight. It holds
+	// no database connection while it waits. Default 1s; negative for no wait.
 	Wait time.Duration
 	// Timeout limits a whole call, including the wait. An effect that takes longer is rolled back. Default 30s.
 	Timeout time.Duration
 
-	// MaxBody is the limit of a request body in bytes. The body is read into memory before the transaction begins. Default
-	// 1 MiB.
+	// MaxBody is the limit of a request body in bytes. The body is read into memory before the transaction begins.
+	// Default 1 MiB.
 	MaxBody int
 	// MaxResponse is the limit of a recorded response in bytes, header and body together. Default 1 MiB.
 	MaxResponse int
@@ -58,8 +60,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Store keeps keys and responses in one table of a database. T is the type of its transactions: *sql.Tx for a Store of New. It
-// is safe for concurrent use, and any number of processes may use the same table.
+// Store keeps keys and responses in one table of a database. T is the type of its transactions: *sql.Tx for a Store of
+// New. It is safe for concurrent use, and any number of processes may use the same table.
 type Store[T any] struct {
 	begin Begin[T]
 	sql   statements
@@ -68,11 +70,11 @@ type Store[T any] struct {
 	n     counters
 }
 
-// New returns a Store in db. The caller closes db. New does no I/O: the table of [Schema] must exist before the first call. If
-// o is nil, all options have their defaults. New fails if db is nil, or if d or an option is invalid.
+// New returns a Store in db. The caller closes db. New does no I/O: the table of [Schema] must exist before the first
+// call. If o is nil, all options have their defaults. New fails if db is nil, or if d or an option is invalid.
 //
-// On SQLite, every transaction takes the write lock of the file with its first statement, so effects run one after the other.
-// Set a busy_timeout on the connections.
+// On SQLite, every transaction takes the write lock of the file with its first statement, so effects run one after the
+// other. Set a busy_timeout on the connections.
 func New(db *sql.DB, d Dialect, o *Options) (*Store[*sql.Tx], error) {
 	if db == nil {
 		return nil, errors.New("open idempotency store: no database")
@@ -84,8 +86,8 @@ func New(db *sql.DB, d Dialect, o *Options) (*Store[*sql.Tx], error) {
 	return NewWith(beginSQL(db, level), d, o)
 }
 
-// NewWith returns a Store whose transactions begin starts. Options.Isolation has no effect: begin chooses the isolation level.
-// Everything else is as in [New].
+// NewWith returns a Store whose transactions begin starts. Options.Isolation has no effect: begin chooses the isolation
+// level. Everything else is as in [New].
 func NewWith[T any](begin Begin[T], d Dialect, o *Options) (*Store[T], error) {
 	s := &Store[T]{begin: begin, locks: keyLocks{held: map[Key]chan struct{}{}}}
 	if o != nil {
@@ -142,6 +144,6 @@ func (o *Options) check() error {
 // ttlSeconds rounds up, so that no record expires early.
 func (o *Options) ttlSeconds() int64 { return int64((o.TTL + time.Second - 1) / time.Second) }
 
-// Effect does the work of a request and returns its response. It writes only through tx. It must not commit or roll back tx, and
-// must not keep it. If it returns an error, everything is rolled back.
+// Effect does the work of a request and returns its response. It writes only through tx. It must not commit or roll
+// back tx, and must not keep it. If it returns an error, everything is rolled back.
 type Effect[T any] func(ctx context.Context, tx T) (Response, error)

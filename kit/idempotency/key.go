@@ -16,10 +16,10 @@ const Header = "Idempotency-Key"
 
 const maxKey, maxCaller = 255, 255 // bytes
 
-// Key identifies one request of one caller. The same Value of two callers is two keys, so a caller cannot get the response of
-// another caller.
+// Key identifies one request of one caller. The same Value of two callers is two keys, so a caller cannot get the
+// response of another caller.
 type Key struct {
-	Caller string // who sends the request, such as a user or tenant id: 1 to 255 bytes of UTF-8 without control characters
+	Caller string // the sender, such as a user or tenant id: 1 to 255 bytes of UTF-8 without control characters
 	Value  string // what the caller has chosen: 1 to 255 visible ASCII characters
 }
 
@@ -50,8 +50,8 @@ func (k Key) lock() int64 {
 	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
 }
 
-// KeyOf returns the key of a request. It returns ErrNoKey if the request has no Idempotency-Key header, and ErrInvalidKey if it
-// has several or if [ParseKey] fails.
+// KeyOf returns the key of a request. It returns ErrNoKey if the request has no Idempotency-Key header, and
+// ErrInvalidKey if it has several or if [ParseKey] fails.
 func KeyOf(r *http.Request) (string, error) {
 	switch all := r.Header.Values(Header); len(all) {
 	case 0:
@@ -62,12 +62,12 @@ func KeyOf(r *http.Request) (string, error) {
 	return "", fmt.Errorf("%w: the request has several", ErrInvalidKey)
 }
 
-// ParseKey parses the value of an Idempotency-Key header and returns the key: 1 to 255 visible ASCII characters. It returns
-// ErrInvalidKey for any other value.
+// ParseKey parses the value of an Idempotency-Key header and returns the key: 1 to 255 visible ASCII characters. It
+// returns ErrInvalidKey for any other value.
 //
-// draft-ietf-httpapi-idempotency-key-header-07 requires a quoted string (RFC 8941, section 3.3.3), but most clients send the
-// bare key. ParseKey accepts both, and "abc" with quotes is the same key as abc without. A value that begins with a quote must
-// be one complete quoted string. Its only escapes are \" and \\.
+// draft-ietf-httpapi-idempotency-key-header-07 requires a quoted string (RFC 8941, section 3.3.3), but most clients
+// send the bare key. ParseKey accepts both, and "abc" with quotes is the same key as abc without. A value that begins
+// with a quote must be one complete quoted string. Its only escapes are \" and \\.
 func ParseKey(header string) (string, error) {
 	key := header
 	if strings.HasPrefix(header, `"`) {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// keyLocks lets one request per key use the database at a time. Without it, the duplicates that one client sends to one node
-// would hold a connection each.
+// keyLocks lets one request per key use the database at a time. Without it, the duplicates that one client sends to one
+// node would hold a connection each.
 type keyLocks struct {
 	mu   sync.Mutex
 	held map[Key]chan struct{} // closed when the key is unlocked; guarded by mu

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// ServeError responds to a request that has no response of its handler, as application/problem+json (RFC 9457). It is the
-// default of Options.OnError. An error of the handler becomes a 500 without its text.
+// ServeError responds to a request that has no response of its handler, as application/problem+json (RFC 9457). It is
+// the default of Options.OnError. An error of the handler becomes a 500 without its text.
 //
 //	400  no key, a malformed key, or a body that could not be read
 //	403  the caller is unknown

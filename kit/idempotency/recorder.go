@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// responseRecorder is an http.ResponseWriter that keeps a response until it is committed. Its header begins empty: fields that
-// other middleware has set on the real header are not the handler's, and are not recorded.
+// responseRecorder is an http.ResponseWriter that keeps a response until it is committed. Its header begins empty:
+// fields that other middleware has set on the real header are not the handler's, and are not recorded.
 type responseRecorder struct {
 	header  http.Header
 	status  int
@@ -19,8 +19,8 @@ type responseRecorder struct {
 
 func (rec *responseRecorder) Header() http.Header { return rec.header }
 
-// WriteHeader keeps the first final status, like net/http. It drops informational statuses: before the commit, no response is
-// sent.
+// WriteHeader keeps the first final status, like net/http. It drops informational statuses: before the commit, no
+// response is sent.
 func (rec *responseRecorder) WriteHeader(status int) {
 	if rec.status != 0 || status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		return
@@ -29,8 +29,8 @@ func (rec *responseRecorder) WriteHeader(status int) {
 	rec.sent = rec.header.Clone()
 }
 
-// Write fails when the body becomes larger than what can be recorded, so that a handler in a loop can stop. The response is
-// lost even if the handler ignores the error.
+// Write fails when the body becomes larger than what can be recorded, so that a handler in a loop can stop. The
+// response is lost even if the handler ignores the error.
 func (rec *responseRecorder) Write(b []byte) (int, error) {
 	rec.WriteHeader(http.StatusOK)
 	if !bodyAllowed(rec.status) {

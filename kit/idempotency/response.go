@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Response is the response to a request. Its status decides whether it is recorded and its effect is committed. Otherwise
-// everything is rolled back and the key is free, so that a retry runs the effect again:
+// Response is the response to a request. Its status decides whether it is recorded and its effect is committed.
+// Otherwise everything is rolled back and the key is free, so that a retry runs the effect again:
 //
 //	2xx, 3xx                 recorded
 //	4xx                      recorded: the same request would be refused again
@@ -33,15 +33,15 @@ func isRecorded(status int) bool {
 	return status >= 200 && status < 500
 }
 
-// unrecordedFields are header fields that belong to one response and not to its repetitions: fields of the connection, fields
-// that the server sets, our own mark, and cookies, because the table must not contain secrets.
+// unrecordedFields are header fields that belong to one response and not to its repetitions: fields of the connection,
+// fields that the server sets, our own mark, and cookies, because the table must not contain secrets.
 var unrecordedFields = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Date", "Set-Cookie", ReplayedHeader,
 }
 
-// wireHeader returns the recorded part of the header in the format of HTTP/1.1. It fails with ErrUnrecordable if a value contains
-// a control character, or if header and body together are larger than limit.
+// wireHeader returns the recorded part of the header in the format of HTTP/1.1. It fails with ErrUnrecordable if a
+// value contains a control character, or if header and body together are larger than limit.
 func (res Response) wireHeader(limit int) ([]byte, error) {
 	h := res.Header.Clone()
 	for _, name := range unrecordedFields {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Run deletes expired keys every Options.SweepEvery until ctx ends, and then returns nil. If a sweep fails, Run logs the error
-// and tries again after the interval. One process of a fleet is enough; several do no harm.
+// Run deletes expired keys every Options.SweepEvery until ctx ends, and then returns nil. If a sweep fails, Run logs
+// the error and tries again after the interval. One process of a fleet is enough; several do no harm.
 func (s *Store[T]) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.o.SweepEvery)
 	defer tick.Stop()
@@ -35,8 +35,8 @@ func (s *Store[T]) sweepAll(ctx context.Context) error {
 	}
 }
 
-// Sweep deletes at most limit expired keys, the oldest first, in one short transaction, and returns their number. Several
-// processes may sweep at the same time. An expired key is free whether it is deleted or not.
+// Sweep deletes at most limit expired keys, the oldest first, in one short transaction, and returns their number.
+// Several processes may sweep at the same time. An expired key is free whether it is deleted or not.
 func (s *Store[T]) Sweep(ctx context.Context, limit int) (int, error) {
 	if limit < 1 {
 		return 0, fmt.Errorf("sweep idempotency keys: limit %d is less than 1", limit)

@@ -9,8 +9,8 @@ import (
 // Begin starts a transaction and returns it twice: as the type that effects use, and as a Tx for the Store.
 type Begin[T any] func(ctx context.Context) (T, Tx, error)
 
-// Tx is what a Store needs of a transaction. Its queries are those of the Store's Dialect: "?" marks an argument for SQLite, "$1"
-// for Postgres.
+// Tx is what a Store needs of a transaction. Its queries are those of the Store's Dialect: "?" marks an argument for
+// SQLite, "$1" for Postgres.
 //
 // An error of a busy database is recognized by a method SQLState() string, as pgx and lib/pq have it, or Code() int, as
 // modernc.org/sqlite has it. It may be wrapped.

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// FreeAddr returns an address of 127.0.0.1 that no process listens on. Its port is below those that the system gives to outgoing
-// connections. Otherwise an outgoing connection could take the port while a test has its server down, and a client that
-// dials the port could even connect to itself.
+// FreeAddr returns an address of 127.0.0.1 that no process listens on. Its port is below those that the system gives to
+// outgoing connections. Otherwise an outgoing connection could take the port while a test has its server down, and a
+// client that dials the port could even connect to itself.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	const low = 12_000

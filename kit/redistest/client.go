@@ -6,8 +6,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Connect returns a client of the server at an address. It is closed at the end of the test. Adjust changes the options of the
-// client, for example DisableRetry; by default the client has one connection, no client-side cache, and retries.
+// Connect returns a client of the server at an address. It is closed at the end of the test. Adjust changes the options
+// of the client, for example DisableRetry; by default the client has one connection, no client-side cache, and retries.
 func Connect(t testing.TB, address string, adjust ...func(*rueidis.ClientOption)) rueidis.Client {
 	t.Helper()
 	o := rueidis.ClientOption{

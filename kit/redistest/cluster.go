@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// StartCluster starts a server in cluster mode that owns all slots. It refuses commands whose keys have different slots. Its
-// clients are made with Client(Cluster).
+// StartCluster starts a server in cluster mode that owns all slots. It refuses commands whose keys have different
+// slots. Its clients are made with Client(Cluster).
 func StartCluster(t testing.TB, args ...string) *Server {
 	t.Helper()
 	_, busPort, _ := net.SplitHostPort(FreeAddr(t))

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// StartExample starts a server for an Example function, which has no testing.TB. The example must call stop. StartExample panics if
-// it cannot start a server. A package that calls it needs a TestMain that calls Main.
+// StartExample starts a server for an Example function, which has no testing.TB. The example must call stop.
+// StartExample panics if it cannot start a server. A package that calls it needs a TestMain that calls Main.
 func StartExample(args ...string) (s *Server, stop func()) {
 	t := &exampleTB{}
 	return Start(t, args...), t.stop
 }
 
-// Main is for a function TestMain: it runs the tests and the examples, and exits. Without a server on PATH it skips all examples with a
-// message, unless the environment variable CI is set.
+// Main is for a function TestMain: it runs the tests and the examples, and exits. Without a server on PATH it skips all
+// examples with a message, unless the environment variable CI is set.
 func Main(m *testing.M) {
 	flag.Parse()
 	skip := flag.Lookup("test.skip")

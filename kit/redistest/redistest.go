@@ -3,9 +3,9 @@
 //	server := redistest.Start(t)
 //	client := server.Client()
 //
-// Every server runs alone on a free port of 127.0.0.1, in a directory that the test deletes. It ends with the test. On Linux it
-// also ends when the test process is killed. If neither redis-server nor valkey-server is on PATH, the test is skipped; if the
-// environment variable CI is set, it fails.
+// Every server runs alone on a free port of 127.0.0.1, in a directory that the test deletes. It ends with the test. On
+// Linux it also ends when the test process is killed. If neither redis-server nor valkey-server is on PATH, the test is
+// skipped; if the environment variable CI is set, it fails.
 package redistest
 
 import (
@@ -37,8 +37,8 @@ type Server struct {
 	log []string // the last lines that the server has written; guarded by mu
 }
 
-// Start starts a server and returns when it accepts connections. It keeps its data in memory, unless args say otherwise. Args
-// are further arguments of redis-server, for example "--appendonly", "yes".
+// Start starts a server and returns when it accepts connections. It keeps its data in memory, unless args say
+// otherwise. Args are further arguments of redis-server, for example "--appendonly", "yes".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, program: findProgram(t), dir: t.TempDir(), args: args}
@@ -99,8 +99,8 @@ func (s *Server) Kill() {
 	}
 }
 
-// Restart kills the server if it runs, starts it again at the same address, with the same directory and arguments, and returns
-// when it accepts connections.
+// Restart kills the server if it runs, starts it again at the same address, with the same directory and arguments, and
+// returns when it accepts connections.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()

@@ -61,8 +61,8 @@ func (s *Session) change(ctx context.Context, name string, value *string) error 
 	return nil
 }
 
-// checkLimits compares the loaded session and its changes with the limits. The store checks again when it saves them, because other
-// requests may add fields at the same time.
+// checkLimits compares the loaded session and its changes with the limits. The store checks again when it saves them,
+// because other requests may add fields at the same time.
 func (s *Session) checkLimits(c changes) error {
 	fields, bytes := 0, 0
 	for name, value := range s.record.values {
@@ -94,9 +94,9 @@ func (s *Session) pop(ctx context.Context, name string) (value string, ok bool, 
 	return value, value != "", err
 }
 
-// update replaces the value of a field by the result of next, atomically. An empty value means that the field is not set; a nil
-// result deletes it. If another request changes the field first, update calls next again. After every second failure it waits for
-// a random time that grows, so that even a hundred concurrent requests succeed.
+// update replaces the value of a field by the result of next, atomically. An empty value means that the field is not
+// set; a nil result deletes it. If another request changes the field first, update calls next again. After every second
+// failure it waits for a random time that grows, so that even a hundred concurrent requests succeed.
 func (s *Session) update(ctx context.Context, name string, next func(old string) (*string, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 
 // Errors that a caller can tell apart with errors.Is.
 var (
-	// ErrUnavailable: the store did not respond in time, or refused. The session may exist: do not treat the visitor as logged
-	// out. A write may have happened.
+	// ErrUnavailable: the store did not respond in time, or refused. The session may exist: do not treat the visitor as
+	// logged out. A write may have happened.
 	ErrUnavailable = errors.New("session store is unavailable")
 	// ErrGone: the session ended during the request. Nothing was written.
 	ErrGone = errors.New("session has ended")
@@ -38,7 +38,8 @@ func unavailable(doing string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
 	case strings.HasPrefix(err.Error(), "MOVED "):
-		return fmt.Errorf("%s: %w: the server is a Redis Cluster and the client is not a cluster client: %w", doing, ErrUnavailable, err)
+		const cause = "the server is a Redis Cluster and the client is not a cluster client"
+		return fmt.Errorf("%s: %w: %s: %w", doing, ErrUnavailable, cause, err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }

@@ -78,7 +78,8 @@ func Example() {
 	// 200 OK: visit 3, on node a
 }
 
-// ExampleSession_Login shows a login, which makes the session one of a user under a new token, and a logout, which ends it.
+// ExampleSession_Login shows a login, which makes the session one of a user under a new token, and a logout, which ends
+// it.
 func ExampleSession_Login() {
 	client, stop := connect()
 	defer stop()
@@ -188,7 +189,8 @@ func ExampleSession_End() {
 	// Output: true
 }
 
-// ExampleSession_IgnoreStoreError shows a page that can work without its session. Its response is sent instead of a 503.
+// ExampleSession_IgnoreStoreError shows a page that can work without its session. Its response is sent instead of a
+// 503.
 func ExampleSession_IgnoreStoreError() {
 	server, stop := redistest.StartExample()
 	defer stop()

@@ -14,8 +14,8 @@ import (
 // Values are stored as JSON, so services in other languages can read them.
 type Field[T any] struct{ name string }
 
-// NewField returns the field with a name of 1 to 64 bytes of plain text that does not begin with an underscore. It panics if the
-// name is invalid.
+// NewField returns the field with a name of 1 to 64 bytes of plain text that does not begin with an underscore. It
+// panics if the name is invalid.
 func NewField[T any](name string) Field[T] {
 	err := checkText("name", name, maxName)
 	if strings.HasPrefix(name, "_") {
@@ -49,11 +49,12 @@ func (f Field[T]) Get(ctx context.Context, s *Session) (value T, ok bool, err er
 	return value, true, nil
 }
 
-// Set sets the field. The value is saved together with all other changes before the response header is written. After that, Set
-// saves it at once. If two requests set the same field, the later one decides. Fields that a request does not set do not change.
+// Set sets the field. The value is saved together with all other changes before the response header is written. After
+// that, Set saves it at once. If two requests set the same field, the later one decides. Fields that a request does not
+// set do not change.
 //
-// Errors: ErrLimit, ErrGone, ErrReadOnly, or the error of encoding the value as JSON. ErrHeaderWritten if the session is new and
-// the header is written.
+// Errors: ErrLimit, ErrGone, ErrReadOnly, or the error of encoding the value as JSON. ErrHeaderWritten if the session
+// is new and the header is written.
 func (f Field[T]) Set(ctx context.Context, s *Session, value T) error {
 	text, err := f.encode(value)
 	if err != nil {
@@ -65,9 +66,9 @@ func (f Field[T]) Set(ctx context.Context, s *Session, value T) error {
 // Delete removes the field, at the same time as Set would set it. If the field is not set, nothing happens.
 func (f Field[T]) Delete(ctx context.Context, s *Session) error { return s.set(ctx, f.Name(), nil) }
 
-// Pop removes the field at once and returns its value, and whether it was set. Of concurrent requests, exactly one gets the value.
-// Use it for flash messages: one request sets a message, the next one shows it. Pending changes are saved first. After
-// ErrUnavailable the value may be lost.
+// Pop removes the field at once and returns its value, and whether it was set. Of concurrent requests, exactly one gets
+// the value. Use it for flash messages: one request sets a message, the next one shows it. Pending changes are saved
+// first. After ErrUnavailable the value may be lost.
 //
 // Errors: those of Get; those of Update if the field is set.
 func (f Field[T]) Pop(ctx context.Context, s *Session) (value T, ok bool, err error) {
@@ -81,13 +82,13 @@ func (f Field[T]) Pop(ctx context.Context, s *Session) (value T, ok bool, err er
 	return value, true, nil
 }
 
-// Update changes the field atomically and at once. It calls change with the present value, or with the zero value, and stores the
-// result if no other request has changed the field in the meantime. Otherwise it calls change again. So change must have no other
-// effect, and must not use the session. If change returns an error, Update returns it and stores nothing. Pending changes are
-// saved first.
+// Update changes the field atomically and at once. It calls change with the present value, or with the zero value, and
+// stores the result if no other request has changed the field in the meantime. Otherwise it calls change again. So
+// change must have no other effect, and must not use the session. If change returns an error, Update returns it and
+// stores nothing. Pending changes are saved first.
 //
-// After ErrUnavailable the change may have been stored. If very many requests change a field at the same time, Update returns
-// ErrConflict after 60 attempts.
+// After ErrUnavailable the change may have been stored. If very many requests change a field at the same time, Update
+// returns ErrConflict after 60 attempts.
 //
 // Errors: those of Get and Set, and ErrConflict.
 func (f Field[T]) Update(ctx context.Context, s *Session, change func(*T) error) (T, error) {

@@ -7,14 +7,15 @@ import (
 	"maps"
 )
 
-// Login makes the session one of a user, under a new token and with its data, pending changes included. Absolute starts again. For
-// Grace, the old token can still read the session as it was before; after that it opens nothing. Call Login at each login, also if
-// the user is logged in already. Call it only after the user has proved the identity.
+// Login makes the session one of a user, under a new token and with its data, pending changes included. Absolute starts
+// again. For Grace, the old token can still read the session as it was before; after that it opens nothing. Call Login
+// at each login, also if the user is logged in already. Call it only after the user has proved the identity.
 //
-// If another request has renewed or ended the session in the meantime, Login starts a separate session: a second click on "log in"
-// works too. Such a request can only read before Login, so set fields after Login.
+// If another request has renewed or ended the session in the meantime, Login starts a separate session: a second click
+// on "log in" works too. Such a request can only read before Login, so set fields after Login.
 //
-// Errors: ErrInvalid for the user, ErrOtherUser, ErrHeaderWritten, ErrLimit. ErrGone if the session ends at the same time.
+// Errors: ErrInvalid for the user, ErrOtherUser, ErrHeaderWritten, ErrLimit. ErrGone if the session ends at the same
+// time.
 func (s *Session) Login(ctx context.Context, user string) error {
 	if err := checkText("user", user, maxUser); err != nil {
 		return err
@@ -67,8 +68,8 @@ func (s *Session) loginNew(ctx context.Context, user, generation string, pending
 	return nil
 }
 
-// Renew replaces the token like Login, for another change of the visitor's rights. It does not extend Absolute. If the session is not
-// stored, nothing happens.
+// Renew replaces the token like Login, for another change of the visitor's rights. It does not extend Absolute. If the
+// session is not stored, nothing happens.
 //
 // Errors: ErrGone, ErrReadOnly, ErrHeaderWritten, ErrLimit.
 func (s *Session) Renew(ctx context.Context) error {
@@ -102,8 +103,8 @@ func (s *Session) renew(ctx context.Context, user, generation string) error {
 	return nil
 }
 
-// End ends the session: this is the logout. A request in flight can neither write to it nor restore it. Fields that are set after End
-// belong to a new session.
+// End ends the session: this is the logout. A request in flight can neither write to it nor restore it. Fields that are
+// set after End belong to a new session.
 func (s *Session) End(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,15 +10,16 @@ import (
 
 type contextKey struct{}
 
-// Middleware gives each request its session, see [From]. It saves the changes and sets the cookie before the response header is
-// written, so a client that has its response finds its changes on every node.
+// Middleware gives each request its session, see [From]. It saves the changes and sets the cookie before the response
+// header is written, so a client that has its response finds its changes on every node.
 //
-// A malformed cookie is ignored without asking the store. An unknown or expired one is ignored after one request to the store. In
-// both cases nothing is stored.
+// A malformed cookie is ignored without asking the store. An unknown or expired one is ignored after one request to the
+// store. In both cases nothing is stored.
 //
-// If the session could not be read or saved, OnError responds, and the response of the handler is dropped. A handler that can work
-// without its session calls [Session.IgnoreStoreError]. If the session was ended during the request, its changes are dropped without
-// an error, as if the logout had come after them. Changes of a handler that panics are dropped.
+// If the session could not be read or saved, OnError responds, and the response of the handler is dropped. A handler
+// that can work without its session calls [Session.IgnoreStoreError]. If the session was ended during the request, its
+// changes are dropped without an error, as if the logout had come after them. Changes of a handler that panics are
+// dropped.
 //
 // A response that sets the cookie gets "Cache-Control: no-store". A response that used the session gets "Vary: Cookie".
 func (all *Sessions) Middleware(next http.Handler) http.Handler {
@@ -31,8 +32,8 @@ func (all *Sessions) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// From returns the session of a request that came through Middleware. It panics for any other context: then the handler is not
-// wrapped in Middleware.
+// From returns the session of a request that came through Middleware. It panics for any other context: then the handler
+// is not wrapped in Middleware.
 func From(ctx context.Context) *Session {
 	s, ok := ctx.Value(contextKey{}).(*Session)
 	if !ok {
@@ -41,8 +42,8 @@ func From(ctx context.Context) *Session {
 	return s
 }
 
-// ServeError responds to a request that failed with an error of this package. It is the default of Options.OnError. Handlers may
-// call it too:
+// ServeError responds to a request that failed with an error of this package. It is the default of Options.OnError.
+// Handlers may call it too:
 //
 //	ErrUnavailable, an ended context                503 with Retry-After: the visitor is still logged in
 //	ErrReadOnly, ErrGone, ErrConflict, ErrOtherUser 409: the session has changed during the request
@@ -105,8 +106,8 @@ func (all *Sessions) cookie(token string) *http.Cookie {
 	return c
 }
 
-// commit saves the changes. It returns the cookie to set, or nil, and whether the session was used. From then on the header counts as
-// written.
+// commit saves the changes. It returns the cookie to set, or nil, and whether the session was used. From then on the
+// header counts as written.
 func (s *Session) commit(ctx context.Context) (cookie *http.Cookie, used bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -36,7 +36,8 @@ func (all *Sessions) load(ctx context.Context, id, hash string) (record, error) 
 
 func (all *Sessions) read(ctx context.Context, id, hash string) (record, error) {
 	c := all.client
-	results := c.DoMulti(ctx, c.B().Hgetall().Key(all.key(id)).Build().Pin(), c.B().Pttl().Key(all.key(id)).Build().Pin())
+	key := all.key(id)
+	results := c.DoMulti(ctx, c.B().Hgetall().Key(key).Build().Pin(), c.B().Pttl().Key(key).Build().Pin())
 	fields, err := results[0].AsStrMap()
 	if err != nil {
 		return record{}, unavailable("load session", err)
@@ -62,8 +63,8 @@ func (all *Sessions) read(ctx context.Context, id, hash string) (record, error) 
 	if revoked, err := all.isRevoked(ctx, r.user, fields["_g"]); err != nil {
 		return record{}, err
 	} else if revoked && r.state == active {
-		// The visitor may start a new session. This one is not deleted, because the request that called RevokeUser may be about
-		// to log in with it. It ends when its idle time is over.
+		// The visitor may start a new session. This one is not deleted, because the request that called RevokeUser may
+		// be about to log in with it. It ends when its idle time is over.
 		return record{state: absent}, nil
 	} else if revoked {
 		return record{state: ended}, nil
@@ -75,7 +76,8 @@ func (all *Sessions) read(ctx context.Context, id, hash string) (record, error) 
 			delete(fields, name)
 		}
 	}
-	if idle := all.o.Idle - time.Duration(ttl)*time.Millisecond; r.state == active && extendable && idle >= all.touchInterval() {
+	idle := all.o.Idle - time.Duration(ttl)*time.Millisecond
+	if r.state == active && extendable && idle >= all.touchInterval() {
 		all.touch(ctx, id, hash)
 	}
 	return r, nil
@@ -83,8 +85,8 @@ func (all *Sessions) read(ctx context.Context, id, hash string) (record, error) 
 
 func equalHash(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// isRevoked reports whether RevokeUser was called after the login. A user whose sessions were not revoked lately has no stored
-// generation.
+// isRevoked reports whether RevokeUser was called after the login. A user whose sessions were not revoked lately has no
+// stored generation.
 func (all *Sessions) isRevoked(ctx context.Context, user, generation string) (bool, error) {
 	if user == "" {
 		return false, nil
@@ -96,8 +98,8 @@ func (all *Sessions) isRevoked(ctx context.Context, user, generation string) (bo
 // touchInterval is the part of the idle time that must pass before a read extends the session.
 func (all *Sessions) touchInterval() time.Duration { return min(all.o.Idle/10, time.Minute) }
 
-// touch extends the idle time. An error is ignored: the session still has nine tenths of the idle time, and the next request tries
-// again.
+// touch extends the idle time. An error is ignored: the session still has nine tenths of the idle time, and the next
+// request tries again.
 func (all *Sessions) touch(ctx context.Context, id, hash string) {
 	saveScript.Run(ctx, all.client, []string{all.key(id)}, all.arguments(hash)...)
 }
@@ -113,7 +115,8 @@ func (all *Sessions) save(ctx context.Context, id, hash string, c changes) error
 }
 
 func (all *Sessions) renew(ctx context.Context, id, oldHash, newHash, user, generation string, c changes) error {
-	args := c.append(all.arguments(oldHash, newHash, milliseconds(all.o.Grace), user, generation, milliseconds(all.o.Absolute)))
+	grace, absolute := milliseconds(all.o.Grace), milliseconds(all.o.Absolute)
+	args := c.append(all.arguments(oldHash, newHash, grace, user, generation, absolute))
 	keys := []string{all.key(id), all.graceKey(id)}
 	return all.count(&all.n.renewals, all.run(ctx, "renew session", renewScript, keys, args))
 }
@@ -124,8 +127,8 @@ func (all *Sessions) end(ctx context.Context, id string) error {
 	return all.count(&all.n.ended, unavailable("end session", err))
 }
 
-// swap changes a field from old to value, which is nil to delete it. It returns the value that the field has now. Ok is false if the
-// field did not have the old value.
+// swap changes a field from old to value, which is nil to delete it. It returns the value that the field has now. Ok is
+// false if the field did not have the old value.
 func (all *Sessions) swap(ctx context.Context, id, hash, name, old string, value *string) (now string, ok bool, err error) {
 	now, ok, err = all.runSwap(ctx, id, hash, name, old, value)
 	if err != nil || ok {

@@ -6,17 +6,20 @@ import (
 	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
-// endedTTL is the time for which the store remembers that a session has ended. A request that was in flight at the logout gets
-// ErrGone. Without the mark, its write would create a new session, whose cookie could replace the cookie of a new login.
+// endedTTL is the time for which the store remembers that a session has ended. A request that was in flight at the
+// logout gets ErrGone. Without the mark, its write would create a new session, whose cookie could replace the cookie of
+// a new login.
 const endedTTL = time.Minute
 
-// A session is a Redis hash. Names that begin with "_" are reserved; all other fields are those of the service, as JSON:
+// A session is a Redis hash. Names that begin with "_" are reserved; all other fields are those of the service, as
+// JSON:
 //
 //	_t  hash of the token                 _a  the latest end, in ms since 1970
 //	_u  user, or ""                       _x  the end if the session is not used, in ms since 1970
 //	_g  the user's generation at login    _b  bytes of the service's fields, names and values
 //
-// A hash without _t is the mark of an ended session. The copy that a replaced token can read for Grace has the second key.
+// A hash without _t is the mark of an ended session. The copy that a replaced token can read for Grace has the second
+// key.
 //
 // prelude is common to the scripts. They begin with ARGV: hash of the request's token, Idle in ms, MaxFields, MaxBytes.
 const prelude = `
@@ -87,8 +90,8 @@ if result == 1 and #ARGV > 4 then result = apply(5) end
 if result == 1 then extend() end
 return result`)
 
-	// ARGV[5...]: the value that the field must have, or "" if it must not be set; a change of that field. JSON is never empty. It
-	// returns a result code, and the value of the field if it is another one.
+	// ARGV[5...]: the value that the field must have, or "" if it must not be set; a change of that field. JSON is
+	// never empty. It returns a result code, and the value of the field if it is another one.
 	swapScript = redisscript.New(redisscript.Now, prelude, `
 local result = access()
 if result ~= 1 then return {result} end
@@ -98,8 +101,8 @@ result = apply(6)
 if result == 1 then extend() end
 return {result}`)
 
-	// KEYS[2]: the copy for Grace. ARGV[5...]: new hash, Grace in ms, user or "" for the present one, generation, Absolute in ms,
-	// changes.
+	// KEYS[2]: the copy for Grace. ARGV[5...]: new hash, Grace in ms, user or "" for the present one, generation,
+	// Absolute in ms, changes.
 	renewScript = redisscript.NewRetryable(redisscript.Now, prelude, `
 if redis.call('HGET', s, '_t') == ARGV[5] then return 1 end
 local result = access()

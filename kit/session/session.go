@@ -6,11 +6,12 @@ import (
 	"sync"
 )
 
-// Session is the session of one visitor, for the time of one request. [From] and [Sessions.Open] return it. It is safe for
-// concurrent use: its methods run one after the other.
+// Session is the session of one visitor, for the time of one request. [From] and [Sessions.Open] return it. It is safe
+// for concurrent use: its methods run one after the other.
 //
-// The first method that needs the session loads it. A request that does not use its session asks the store nothing, and does not
-// extend the session. Every method that does I/O may return ErrUnavailable, or the error of a context that was cancelled.
+// The first method that needs the session loads it. A request that does not use its session asks the store nothing, and
+// does not extend the session. Every method that does I/O may return ErrUnavailable, or the error of a context that was
+// cancelled.
 type Session struct {
 	all *Sessions
 
@@ -34,8 +35,9 @@ func (s *Session) reset() {
 	s.token, s.id, s.loaded, s.record, s.pending, s.ensured, s.sendToken = "", newID(), true, record{}, nil, false, false
 }
 
-// ID returns a name of the session for logs and for other data that belongs to it, such as a guest's cart. It proves nothing, so it is
-// not secret. It stays the same through Login and Renew. It is "" if the session is not stored and will not be; see Ensure.
+// ID returns a name of the session for logs and for other data that belongs to it, such as a guest's cart. It proves
+// nothing, so it is not secret. It stays the same through Login and Renew. It is "" if the session is not stored and
+// will not be; see Ensure.
 func (s *Session) ID(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +73,8 @@ func (s *Session) User(ctx context.Context) (string, error) {
 	return s.record.user, nil
 }
 
-// Token returns the secret that opens this session, or "" if it is not stored. Middleware sends it as a cookie. A visitor without
-// cookies must get it after each Login, each Renew and the first Save. Do not log it.
+// Token returns the secret that opens this session, or "" if it is not stored. Middleware sends it as a cookie. A
+// visitor without cookies must get it after each Login, each Renew and the first Save. Do not log it.
 func (s *Session) Token() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,15 +97,16 @@ func (s *Session) Save(ctx context.Context) error {
 	return s.save(ctx)
 }
 
-// IgnoreStoreError tells Middleware that the handler has dealt with the error of the store. Then the response of the handler is sent;
-// without this call Middleware would drop it and call OnError. Changes that are not saved are dropped.
+// IgnoreStoreError tells Middleware that the handler has dealt with the error of the store. Then the response of the
+// handler is sent; without this call Middleware would drop it and call OnError. Changes that are not saved are dropped.
 func (s *Session) IgnoreStoreError() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.storeErr, s.pending, s.ensured = nil, nil, false
 }
 
-// load reads the session from the store once. If the store does not respond, every later use fails at once with the same error.
+// load reads the session from the store once. If the store does not respond, every later use fails at once with the
+// same error.
 func (s *Session) load(ctx context.Context) error {
 	s.used = true
 	if s.storeErr != nil && !s.loaded {

@@ -1,8 +1,8 @@
-// Package session keeps HTTP sessions in Redis or Valkey, so that any node can answer any request, and a session that was ended
-// stays ended.
+// Package session keeps HTTP sessions in Redis or Valkey, so that any node can answer any request, and a session that
+// was ended stays ended.
 //
-// Start with [New], wrap a handler in [Sessions.Middleware], and declare the fields of a session with [NewField]. Inside a
-// handler, [From] returns the [Session]. Shopping carts are in package cart.
+// Start with [New], wrap a handler in [Sessions.Middleware], and declare the fields of a session with [NewField].
+// Inside a handler, [From] returns the [Session]. Shopping carts are in package cart.
 //
 // Guarantees, also with many nodes and with concurrent requests of one session:
 //
@@ -13,9 +13,10 @@
 //   - [Session.Login] replaces the token. The old token gives no access to data of the login.
 //   - If the store does not respond, the visitor gets an error, by default a 503. A visitor never seems to be logged out.
 //
-// Only a SHA-256 of each token is stored. Times are those of the store (Redis TIME and its expiry), so nodes with wrong clocks
-// agree. Each script uses keys of one hash tag, so everything works on Redis Cluster. The package needs Redis 6.2 or newer with
-// maxmemory-policy noeviction. The client must not send reads to replicas, because a replica may not know of a logout yet.
+// Only a SHA-256 of each token is stored. Times are those of the store (Redis TIME and its expiry), so nodes with wrong
+// clocks agree. Each script uses keys of one hash tag, so everything works on Redis Cluster. The package needs Redis
+// 6.2 or newer with maxmemory-policy noeviction. The client must not send reads to replicas, because a replica may not
+// know of a logout yet.
 //
 // # Panics
 //
@@ -42,11 +43,11 @@ import (
 type Options struct {
 	// Idle is the time without a request that uses the session, after which the session ends. Default 30m, at least 1s.
 	Idle time.Duration
-	// Absolute is the time after which a session ends in any case, counted from its creation or its last Login. Default 24h, at
-	// least 1s.
+	// Absolute is the time after which a session ends in any case, counted from its creation or its last Login. Default
+	// 24h, at least 1s.
 	Absolute time.Duration
-	// Grace is the time for which a token that Login or Renew replaced can still read. It shows the session as it was before, to
-	// the requests that were in flight. Default 5s; negative for none.
+	// Grace is the time for which a token that Login or Renew replaced can still read. It shows the session as it was
+	// before, to the requests that were in flight. Default 5s; negative for none.
 	Grace time.Duration
 	// Timeout limits one operation on the store, retries included. Default 1s.
 	Timeout time.Duration
@@ -54,17 +55,19 @@ type Options struct {
 	MaxFields int // fields of one session; default 64
 	MaxBytes  int // bytes of all names and JSON values of one session; default 65,536
 
-	// Cookie is the name of the cookie without its prefix. Default "session", so that the browser gets "__Host-session".
+	// Cookie is the name of the cookie without its prefix. Default "session", so that the browser gets
+	// "__Host-session".
 	Cookie string
-	// Insecure is for plain HTTP on localhost: the cookie has neither the attribute Secure nor the prefix "__Host-". Do not use
-	// it on a network that others can listen on.
+	// Insecure is for plain HTTP on localhost: the cookie has neither the attribute Secure nor the prefix "__Host-". Do
+	// not use it on a network that others can listen on.
 	Insecure bool
 	// SameSite is an attribute of the cookie. Default http.SameSiteLaxMode.
 	SameSite http.SameSite
 	// Persistent makes the browser keep the cookie when it is closed, for at most Absolute.
 	Persistent bool
 
-	// OnError responds to a request whose session could not be read or saved, in place of the handler. Default: [ServeError].
+	// OnError responds to a request whose session could not be read or saved, in place of the handler. Default:
+	// [ServeError].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Prefix begins every key in the store. It must not contain braces. Default "tenfold:".
@@ -78,8 +81,8 @@ type Sessions struct {
 	n      counters
 }
 
-// New returns the sessions that client stores. The caller closes client. New does no I/O. If o is nil, all options have their
-// defaults. New fails if client is nil or if an option is invalid.
+// New returns the sessions that client stores. The caller closes client. New does no I/O. If o is nil, all options have
+// their defaults. New fails if client is nil or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Sessions, error) {
 	all := &Sessions{client: client}
 	if o != nil {
@@ -133,10 +136,10 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Open returns the session of a token, for visitors that do not come through Middleware, for example a WebSocket or a mobile
-// client. It does no I/O: the first method that needs the session loads it. A token that is empty, malformed, unknown or expired
-// opens a new session. The new session is stored under a new token when something is written to it; see [Session.Save] and
-// [Session.Token].
+// Open returns the session of a token, for visitors that do not come through Middleware, for example a WebSocket or a
+// mobile client. It does no I/O: the first method that needs the session loads it. A token that is empty, malformed,
+// unknown or expired opens a new session. The new session is stored under a new token when something is written to it;
+// see [Session.Save] and [Session.Token].
 func (all *Sessions) Open(token string) *Session {
 	s := &Session{all: all}
 	if id, ok := parseToken(token); ok {
@@ -147,9 +150,9 @@ func (all *Sessions) Open(token string) *Session {
 	return s
 }
 
-// RevokeUser ends every session of a user, at once and on all nodes, with one write. Each login stores the generation of the user.
-// RevokeUser sets a new generation, and a session with another generation does not open. To keep the session of the present
-// request, call [Session.Login] after it.
+// RevokeUser ends every session of a user, at once and on all nodes, with one write. Each login stores the generation
+// of the user. RevokeUser sets a new generation, and a session with another generation does not open. To keep the
+// session of the present request, call [Session.Login] after it.
 //
 // Errors: ErrInvalid for the user, ErrUnavailable.
 func (all *Sessions) RevokeUser(ctx context.Context, user string) error {

@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Stats are the numbers of operations on the store in this process. An operation that failed counts only as Unavailable.
+// Stats are the numbers of operations on the store in this process. An operation that failed counts only as
+// Unavailable.
 type Stats struct {
 	Loads       uint64 // sessions that were read
 	Created     uint64 // sessions that were stored for the first time, logins included

@@ -6,9 +6,10 @@ import (
 	"encoding/base64"
 )
 
-// A token is "ID.SECRET". The ID has 128 bits, identifies the session and never changes. The secret has 256 bits, proves that the
-// session belongs to the visitor, and changes at each renewal. So a renewal changes one key: nothing is copied between keys while
-// requests write, and a logout ends the session with any token. The store holds the ID and the hash of the whole token.
+// A token is "ID.SECRET". The ID has 128 bits, identifies the session and never changes. The secret has 256 bits,
+// proves that the session belongs to the visitor, and changes at each renewal. So a renewal changes one key: nothing is
+// copied between keys while requests write, and a logout ends the session with any token. The store holds the ID and
+// the hash of the whole token.
 const (
 	idBytes     = 16
 	secretBytes = 32
@@ -26,8 +27,8 @@ func randomText(bytes int) string {
 	return coding.EncodeToString(b)
 }
 
-// parseToken returns the ID of a token. It accepts only texts that newToken can return, so a malformed cookie never reaches the
-// store.
+// parseToken returns the ID of a token. It accepts only texts that newToken can return, so a malformed cookie never
+// reaches the store.
 func parseToken(token string) (id string, ok bool) {
 	if len(token) != tokenLength || token[idLength] != '.' {
 		return "", false

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// BenchmarkOrder measures the cost of a key: an order in a bare transaction, the same order with a key, the same as an HTTP
-// request, and a repetition.
+// BenchmarkOrder measures the cost of a key: an order in a bare transaction, the same order with a key, the same as an
+// HTTP request, and a repetition.
 func BenchmarkOrder(b *testing.B) {
 	for name, open := range map[string]func(testing.TB) testDatabase{
 		"sqlite": newSQLite, "sqlite without fsync": unsafeSQLite, "postgres without fsync": newPostgres,

@@ -261,7 +261,8 @@ func TestEffectThatTakesTooLongIsRolledBack(t *testing.T) {
 	})
 }
 
-// TestEffectThatCommits: an effect must not end the transaction. If it does, its response is lost, but it does not happen twice.
+// TestEffectThatCommits: an effect must not end the transaction. If it does, its response is lost, but it does not
+// happen twice.
 func TestEffectThatCommits(t *testing.T) {
 	each(t, func(t *testing.T, p testDatabase) {
 		s, db := p.store(t, nil)

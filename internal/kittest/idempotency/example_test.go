@@ -17,7 +17,7 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// openShop opens a database with the tables of the examples. A service has an own database and own migrations.
+// openShop opens a database with the tables of the examples. A service has a separate database and separate migrations.
 func openShop() (db *sql.DB, remove func()) {
 	dir, err := os.MkdirTemp("", "shop")
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 	"sync/atomic"
 )
 
-// steps are the requests of the store and the effect to the database, in this order. The tests inject a fault before and after
-// each step.
+// steps are the requests of the store and the effect to the database, in this order. The tests inject a fault before
+// and after each step.
 var steps = []string{"begin", "claim", "effect", "record", "commit"}
 
-// openFaulty opens a database through a driver with one fault: it calls inject once, at a point such as "before claim" or "after
-// commit".
+// openFaulty opens a database through a driver with one fault: it calls inject once, at a point such as "before claim"
+// or "after commit".
 func openFaulty(d driver.Driver, dsn, point string, inject func() error) *sql.DB {
 	f := &fault{point: point, inject: inject}
 	return sql.OpenDB(connector{d, dsn, f})

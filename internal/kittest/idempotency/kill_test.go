@@ -11,8 +11,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// TestKilledAtEveryStep kills a node with SIGKILL before and after each step of a request. The client retries at another node.
-// In each case there is one order, and every later retry gets the response of the first retry.
+// TestKilledAtEveryStep kills a node with SIGKILL before and after each step of a request. The client retries at
+// another node. In each case there is one order, and every later retry gets the response of the first retry.
 func TestKilledAtEveryStep(t *testing.T) {
 	each(t, func(t *testing.T, p testDatabase) {
 		other := p.startNode(t, "")
@@ -54,8 +54,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 	})
 }
 
-// TestConnectionLostAtEveryStep breaks the connection to the database before and after each step. The error says whether the
-// outcome is unknown. After a retry there is one order in each case.
+// TestConnectionLostAtEveryStep breaks the connection to the database before and after each step. The error says
+// whether the outcome is unknown. After a retry there is one order in each case.
 func TestConnectionLostAtEveryStep(t *testing.T) {
 	each(t, func(t *testing.T, p testDatabase) {
 		for i, name := range steps {
@@ -88,8 +88,8 @@ func TestConnectionLostAtEveryStep(t *testing.T) {
 	})
 }
 
-// TestTwoNodesOneOfThemKilledRepeatedly runs two processes on one database. Clients send every order to both at the same time
-// and repeat it until they get a response. One of the processes is killed five times.
+// TestTwoNodesOneOfThemKilledRepeatedly runs two processes on one database. Clients send every order to both at the
+// same time and repeat it until they get a response. One of the processes is killed five times.
 func TestTwoNodesOneOfThemKilledRepeatedly(t *testing.T) {
 	each(t, func(t *testing.T, p testDatabase) {
 		const clients, perClient, kills = 4, 10, 5

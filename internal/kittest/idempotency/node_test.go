@@ -23,7 +23,8 @@ type node struct {
 	url   string
 }
 
-// startNode starts a node. If die is not empty, the node sends SIGKILL to itself at that point of its first transaction.
+// startNode starts a node. If die is not empty, the node sends SIGKILL to itself at that point of its first
+// transaction.
 func (p testDatabase) startNode(t testing.TB, die string) *node {
 	t.Helper()
 	exe, err := os.Executable()

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// unprivileged makes a command run as the user "nobody" if the tests run as root, because PostgreSQL refuses to run as root. It
-// also makes the command end with the test process.
+// unprivileged makes a command run as the user "nobody" if the tests run as root, because PostgreSQL refuses to run as
+// root. It also makes the command end with the test process.
 func unprivileged(cmd *exec.Cmd, dir string) error {
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// server is the PostgreSQL server of this package's tests. The first test that needs it starts it. It listens only on a Unix
-// socket.
+// server is the PostgreSQL server of this package's tests. The first test that needs it starts it. It listens only on a
+// Unix socket.
 var server struct {
 	sync.Mutex
 	dir    string

@@ -9,7 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/kit/session"
 )
 
-// TestRedisCluster runs every script on a server in cluster mode, which refuses a script whose keys have different slots.
+// TestRedisCluster runs every script on a server in cluster mode, which refuses a script whose keys have different
+// slots.
 func TestRedisCluster(t *testing.T) {
 	client := redistest.StartCluster(t).Client(redistest.Cluster)
 	all := open(t, client, longTimeout)

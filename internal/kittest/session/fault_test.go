@@ -85,7 +85,8 @@ func TestStoreThatHangsOrCutsConnectionsLogsNoVisitorOut(t *testing.T) {
 			t.Errorf("visitor %d is %q at the end", i, user)
 		}
 	}
-	t.Logf("the store hung 3 times, and its connections were cut 3 times: %d correct responses, %d responses 503, %d wrong", correct.Load(), unavailable.Load(), wrong.Load())
+	t.Logf("the store hung 3 times, and its connections were cut 3 times: %d correct responses, %d responses 503, %d wrong",
+		correct.Load(), unavailable.Load(), wrong.Load())
 }
 
 // cut closes all connections of the server except that of admin.

@@ -93,7 +93,8 @@ func TestForgedTokensOpenNoSession(t *testing.T) {
 func TestNamesAreChecked(t *testing.T) {
 	all, store := openMemory(t, session.Options{})
 	for what, name := range map[string]string{
-		"empty": "", "reserved": "_u", "long": strings.Repeat("x", 65), "binary": "a\x00b", "not utf-8": "\xff", "line break": "a\nb",
+		"empty": "", "reserved": "_u", "long": strings.Repeat("x", 65),
+		"binary": "a\x00b", "not utf-8": "\xff", "line break": "a\nb",
 	} {
 		wantPanic(t, what+" name", func() { session.NewField[int](name) })
 		if what == "reserved" {
@@ -177,7 +178,11 @@ func TestLimitsHoldBetweenRequests(t *testing.T) {
 	if _, err := session.NewField[string]("atrue").Update(ctx, five, func(*string) error { return nil }); err == nil {
 		t.Error("a number was decoded as a string")
 	}
-	if _, err := session.NewField[any]("atrue").Update(ctx, five, func(v *any) error { *v = strings.Repeat("z", 100); return nil }); !errors.Is(err, session.ErrLimit) {
+	_, err := session.NewField[any]("atrue").Update(ctx, five, func(v *any) error {
+		*v = strings.Repeat("z", 100)
+		return nil
+	})
+	if !errors.Is(err, session.ErrLimit) {
 		t.Errorf("an update past the limit: %v", err)
 	}
 }

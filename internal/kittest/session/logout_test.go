@@ -22,8 +22,8 @@ func TestLogoutDuringAHundredRequests(t *testing.T) {
 	t.Run("redis-server", func(t *testing.T) { logoutRace(t, redistest.Start(t).Addr(), 1000/slow) })
 }
 
-// logoutRace logs a visitor in, sends 100 requests to three nodes that read and write the session, and a logout at a random time. In
-// any order, the session must be gone afterwards, and no request may have created another one.
+// logoutRace logs a visitor in, sends 100 requests to three nodes that read and write the session, and a logout at a
+// random time. In any order, the session must be gone afterwards, and no request may have created another one.
 func logoutRace(t *testing.T, address string, rounds int) {
 	const requests = 100
 	var nodes []*session.Sessions
@@ -71,7 +71,9 @@ func logoutRace(t *testing.T, address string, rounds int) {
 		all.Go(func() {
 			<-enough // this many requests are in flight, the others follow
 			visitor := &browser{t: t, cookie: b.cookie}
-			visitor.visit(nodes[round%3], func(_ http.ResponseWriter, r *http.Request, s *session.Session) { check(t, s.End(r.Context())) })
+			visitor.visit(nodes[round%3], func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+				check(t, s.End(r.Context()))
+			})
 			if visitor.cookie != nil {
 				t.Error("the logout did not delete the cookie")
 			}

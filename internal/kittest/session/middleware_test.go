@@ -42,10 +42,14 @@ func get(t *testing.T, client *http.Client, address string) (*http.Response, str
 
 func TestCookieIsSecureByDefault(t *testing.T) {
 	for want, o := range map[string]session.Options{
-		"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax":                {},
-		"session=TOKEN; Path=/; HttpOnly; SameSite=Lax":                               {Insecure: true},
-		"__Host-shop=TOKEN; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=Strict": {Cookie: "shop", SameSite: http.SameSiteStrictMode, Persistent: true},
-		"__Host-session=TOKEN; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=None": {SameSite: http.SameSiteNoneMode, Persistent: true, Absolute: time.Hour},
+		"__Host-session=TOKEN; Path=/; HttpOnly; Secure; SameSite=Lax": {},
+		"session=TOKEN; Path=/; HttpOnly; SameSite=Lax":                {Insecure: true},
+		"__Host-shop=TOKEN; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=Strict": {
+			Cookie: "shop", SameSite: http.SameSiteStrictMode, Persistent: true,
+		},
+		"__Host-session=TOKEN; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=None": {
+			SameSite: http.SameSiteNoneMode, Persistent: true, Absolute: time.Hour,
+		},
 	} {
 		all, _ := openMemory(t, o)
 		b := &browser{t: t}
@@ -91,8 +95,8 @@ func TestUnusedSessionAsksTheStoreNothing(t *testing.T) {
 	}
 }
 
-// TestChangesAreSavedBeforeTheFirstByte: a client that has the first byte of a response finds its changes, with every way of
-// sending it.
+// TestChangesAreSavedBeforeTheFirstByte: a client that has the first byte of a response finds its changes, with every
+// way of sending it.
 func TestChangesAreSavedBeforeTheFirstByte(t *testing.T) {
 	all, _ := openMemory(t, session.Options{Insecure: true})
 	ways := map[string]func(w http.ResponseWriter){
@@ -162,8 +166,8 @@ func TestPanicSavesNothing(t *testing.T) {
 	})
 }
 
-// TestUnavailableStoreIsA503AndNoLogout: the handlers ignore the error and respond as to a guest. The visitor must not get that
-// response, and must keep the cookie.
+// TestUnavailableStoreIsA503AndNoLogout: the handlers ignore the error and respond as to a guest. The visitor must not
+// get that response, and must keep the cookie.
 func TestUnavailableStoreIsA503AndNoLogout(t *testing.T) {
 	all, store := openMemory(t, session.Options{Timeout: 200 * time.Millisecond})
 	token := create(t, all)
@@ -306,7 +310,8 @@ func TestServeErrorStatuses(t *testing.T) {
 	}
 }
 
-// TestSaveAfterALoginIsA409: another request logs in during this one, so the change is lost. The client must get an error.
+// TestSaveAfterALoginIsA409: another request logs in during this one, so the change is lost. The client must get an
+// error.
 func TestSaveAfterALoginIsA409(t *testing.T) {
 	all, _ := openMemory(t, session.Options{})
 	b := &browser{t: t, cookie: cookie(create(t, all))}
@@ -319,8 +324,8 @@ func TestSaveAfterALoginIsA409(t *testing.T) {
 	}
 }
 
-// TestSaveAfterALogoutIsDropped: the response is the same as if the logout had come after the request. The cookie of the browser
-// must not change, because it may be that of a new login.
+// TestSaveAfterALogoutIsDropped: the response is the same as if the logout had come after the request. The cookie of
+// the browser must not change, because it may be that of a new login.
 func TestSaveAfterALogoutIsDropped(t *testing.T) {
 	all, store := openMemory(t, session.Options{})
 	b := &browser{t: t, cookie: cookie(create(t, all))}

@@ -1,12 +1,12 @@
-// Package scsstore keeps the sessions of github.com/alexedwards/scs/v2 in Redis or Valkey, for services that use scs and run on
-// several nodes. A [Store] has the methods of scs.Store and scs.CtxStore:
+// Package scsstore keeps the sessions of github.com/alexedwards/scs/v2 in Redis or Valkey, for services that use scs
+// and run on several nodes. A [Store] has the methods of scs.Store and scs.CtxStore:
 //
 //	manager := scs.New()
 //	manager.Store, err = scsstore.New(client, nil)
 //
-// Compared with the Redis stores of scs, it works on Redis Cluster and stores only a SHA-256 of each token. A logout also wins over
-// requests in flight. But scs reads and writes a session as a whole: if two requests change a session at the same time, the later
-// one overwrites all fields. Package session does not have that limit.
+// Compared with the Redis stores of scs, it works on Redis Cluster and stores only a SHA-256 of each token. A logout
+// also wins over requests in flight. But scs reads and writes a session as a whole: if two requests change a session at
+// the same time, the later one overwrites all fields. Package session does not have that limit.
 package scsstore
 
 import (
@@ -25,9 +25,9 @@ import (
 
 // Options configure a Store. A zero field means its default.
 type Options struct {
-	// EndedTTL is the time for which the store remembers a destroyed session. A request that began before the logout and saves
-	// after it must not restore the session. So EndedTTL must be longer than any request takes before its first byte. Default
-	// 10m, at least 1s.
+	// EndedTTL is the time for which the store remembers a destroyed session. A request that began before the logout
+	// and saves after it must not restore the session. So EndedTTL must be longer than any request takes before its
+	// first byte. Default 10m, at least 1s.
 	EndedTTL time.Duration
 	MaxBytes int           // limit of one encoded session; default 65,536
 	Timeout  time.Duration // limit of one operation on Redis, retries included; default 1s
@@ -43,8 +43,8 @@ type Store struct {
 	o      Options
 }
 
-// New returns a Store in client's Redis. The caller closes client. New does no I/O. If o is nil, all options have their defaults. New
-// fails if client is nil or if an option is invalid.
+// New returns a Store in client's Redis. The caller closes client. New does no I/O. If o is nil, all options have their
+// defaults. New fails if client is nil or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("open scs store: no redis client")
@@ -74,7 +74,8 @@ func New(client rueidis.Client, o *Options) (*Store, error) {
 // maxToken limits a token in bytes. Tokens of scs have 43.
 const maxToken = 256
 
-// FindCtx returns the data of a token. Found is false if the token is unknown, expired, destroyed or longer than 256 bytes.
+// FindCtx returns the data of a token. Found is false if the token is unknown, expired, destroyed or longer than 256
+// bytes.
 func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	if len(token) > maxToken {
 		return nil, false, nil
@@ -101,8 +102,8 @@ if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('SET', KEYS[1], '', 'PX', 
 return 1`)
 )
 
-// CommitCtx stores the data of a token until expiry. If the session was destroyed in the meantime, the data is dropped without an
-// error, as if it had been stored before the logout.
+// CommitCtx stores the data of a token until expiry. If the session was destroyed in the meantime, the data is dropped
+// without an error, as if it had been stored before the logout.
 //
 // Errors: ErrTooLarge, or that of Redis.
 func (s *Store) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
