@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -99,10 +98,4 @@ func explainUsage(err error) error {
 		return usageError(err, "tenfold up --help; a command with its own flags comes after --: tenfold up -- COMMAND --FLAG")
 	}
 	return usageError(err, "tenfold "+verb+" --help")
-}
-
-// isFile reports whether an argument has the name of a YAML file. A command or a verb has not.
-func isFile(argument string) bool {
-	ext := filepath.Ext(argument)
-	return ext == ".yaml" || ext == ".yml"
 }

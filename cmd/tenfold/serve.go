@@ -20,8 +20,8 @@ type serveOptions struct {
 	ready  func(*server.Server) // called once when every service has all its nodes; nil for no call
 }
 
-// serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an error
-// at the start, no process and no file is left.
+// serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
+// error at the start, no process and no file is left.
 func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions) error {
 	logs := server.NewLogs(t.stderr, logFormat(t.stderr, o.log))
 	defer logs.Close()

@@ -16,8 +16,8 @@ type terminal struct {
 	stderr io.Writer
 }
 
-// untilKilled returns a context that ends on the second signal, not on the first one. It is for work that may still finish
-// after ctx has ended. The caller must call the function that it returns.
+// untilKilled returns a context that ends on the second signal, not on the first one. It is for work that may still
+// finish after ctx has ended. The caller must call the function that it returns.
 func (t *terminal) untilKilled(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {

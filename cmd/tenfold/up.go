@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -90,7 +91,8 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 	return cfg, nil
 }
 
-// checkCommand returns an error with a hint for a command line that is a typical mistake. A command that exists is never one.
+// checkCommand returns an error with a hint for a command line that is a typical mistake. A command that exists is
+// never one.
 func checkCommand(command []string) error {
 	first := command[0]
 	if _, err := exec.LookPath(first); err == nil {
@@ -109,8 +111,14 @@ func checkCommand(command []string) error {
 	return nil
 }
 
-// announce prints the services and the addresses. It goes to standard error, because standard output has the lines of the
-// nodes.
+// isFile reports whether an argument has the name of a YAML file. A command or a verb has not.
+func isFile(argument string) bool {
+	ext := filepath.Ext(argument)
+	return ext == ".yaml" || ext == ".yml"
+}
+
+// announce prints the services and the addresses. It goes to standard error, because standard output has the lines of
+// the nodes.
 func announce(w io.Writer, cfg *config.Config, s *server.Server) {
 	for _, service := range cfg.Services {
 		fmt.Fprintf(w, "%s: %s\n", service.Name, describe(&service))

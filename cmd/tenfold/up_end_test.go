@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// When tenfold ends by a signal that it does not handle, all processes that it started end: the nodes and the private store.
+// When tenfold ends by a signal that it does not handle, all processes that it started end: the nodes and the private
+// store.
 func TestUpNoProcessOutlivesTenfold(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGHUP} {
 		var x *running

@@ -17,8 +17,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// Services without any knowledge of tenfold run on three nodes, started by one command line. Under load they are drained,
-// restarted and killed, and no request fails.
+// Services without any knowledge of tenfold run on three nodes, started by one command line. Under load they are
+// drained, restarted and killed, and no request fails.
 func TestUpForeignServices(t *testing.T) {
 	t.Run("python", func(t *testing.T) {
 		t.Parallel()

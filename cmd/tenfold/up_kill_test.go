@@ -23,7 +23,8 @@ func TestUpKilledNodesCostNoGET(t *testing.T) {
 	l := offer(x, 1000, visits)
 	for range kills {
 		x.killOne()
-		// Each request of the killed node becomes a retry. Retries may be a tenth of all requests, so wait for more requests.
+		// Each request of the killed node becomes a retry. Retries may be a tenth of all requests, so wait for more
+		// requests.
 		seen := l.soFar()
 		x.await("traffic goes on", func() bool { return l.soFar() > seen+5*maxInFlight })
 	}
@@ -117,8 +118,8 @@ func failedRecords(t *testing.T, x *running) (all []accessRecord) {
 	return all
 }
 
-// stableAfter is how long a node must have worked so that the fleet replaces it at once. A node that ends sooner counts as
-// another failure in a row, and the fleet waits longer after each one.
+// stableAfter is how long a node must have worked so that the fleet replaces it at once. A node that ends sooner counts
+// as another failure in a row, and the fleet waits longer after each one.
 const stableAfter = 1500 * time.Millisecond
 
 // killOne kills the oldest node. It returns when another node has replaced it and answers requests.

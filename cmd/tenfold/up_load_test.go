@@ -36,8 +36,8 @@ func (a answer) String() string {
 	return fmt.Sprintf("%s %s -> %d %v %.120q after %v", a.due.Format("05.000"), a.path, a.status, a.err, a.body, a.took)
 }
 
-// maxInFlight limits the requests in flight. On a machine that is too slow, requests are then sent with a delay, which the
-// figures show.
+// maxInFlight limits the requests in flight. On a machine that is too slow, requests are then sent with a delay, which
+// the figures show.
 const maxInFlight = 100
 
 // traffic sends requests at fixed times, independent of the results of earlier requests (open loop). It uses its own

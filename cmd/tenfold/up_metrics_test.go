@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestMetricsPageIsTrue runs a tenfold with every policy and compares /metrics with docs/metrics.md: names, types, labels,
-// and the values of labels with a closed set of values. It ignores the metrics of the Go runtime.
+// TestMetricsPageIsTrue runs a tenfold with every policy and compares /metrics with docs/metrics.md: names, types,
+// labels, and the values of labels with a closed set of values. It ignores the metrics of the Go runtime.
 func TestMetricsPageIsTrue(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "jwks.json"),

@@ -131,8 +131,8 @@ func TestUpAllNodesKilledAtOnce(t *testing.T) {
 	x.stop()
 }
 
-// When every answer is a failure, retries only add load. They stay below a tenth of the requests, apart from the ten in ten
-// seconds that every service has. With the circuit breaker on, nearly no request reaches the nodes.
+// When every answer is a failure, retries only add load. They stay below a tenth of the requests, apart from the ten in
+// ten seconds that every service has. With the circuit breaker on, nearly no request reaches the nodes.
 func TestUpRetriesDoNotMultiplyFailure(t *testing.T) {
 	const file = "services:\n  service: {run: [service], nodes: 3, breaker: "
 	fleets := map[string]*running{
@@ -166,8 +166,8 @@ func TestUpRetriesDoNotMultiplyFailure(t *testing.T) {
 }
 
 // wantOutageAnswer checks an answer that the gateway made because there was no node. A request that was sent to a node
-// before the gateway knew that it had ended may get another error, which says that its outcome is unknown. The kernel of a
-// busy machine takes some milliseconds to report the end of a connection.
+// before the gateway knew that it had ended may get another error, which says that its outcome is unknown. The kernel
+// of a busy machine takes some milliseconds to report the end of a connection.
 func wantOutageAnswer(t *testing.T, a answer, dead time.Time) {
 	t.Helper()
 	var problem struct {
@@ -211,8 +211,8 @@ func (x *running) tries() (n uint64) {
 	return n
 }
 
-// freeAddresses are loopback addresses without a listener. Their ports are below those of outgoing connections, so that no
-// connection takes one while its node is down.
+// freeAddresses are loopback addresses without a listener. Their ports are below those of outgoing connections, so that
+// no connection takes one while its node is down.
 func freeAddresses(t *testing.T, n int) (all []string) {
 	t.Helper()
 	for port := 15000 + os.Getpid()%1000; port < 20000 && len(all) < n; port++ {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A node that hangs keeps its connections and its port, but its probe fails. It gets no more requests, and its requests are
-// sent to other nodes. When it works again, it gets requests again.
+// A node that hangs keeps its connections and its port, but its probe fails. It gets no more requests, and its requests
+// are sent to other nodes. When it works again, it gets requests again.
 func TestUpHangingNodeIsTakenOut(t *testing.T) {
 	const fall = 3
 	x := upQuietly(t, fmt.Sprintf(`

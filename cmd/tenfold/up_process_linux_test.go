@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// becomeSubreaper makes this process the parent of the processes that a tenfold leaves behind, so that a test finds them.
+// becomeSubreaper makes this process the parent of the processes that a tenfold leaves behind, so that a test finds
+// them.
 var becomeSubreaper = sync.OnceValue(func() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })
 
 // endWithTest makes the kernel end a process with this one: go test kills this process when it takes too long.
@@ -46,7 +47,8 @@ func processes() (all []processInfo) {
 	return all
 }
 
-// parent reads the fourth field of /proc/PID/stat, see proc(5). The second one is in brackets and may contain any character.
+// parent reads the fourth field of /proc/PID/stat, see proc(5). The second one is in brackets and may contain any
+// character.
 func parent(pid int) int {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
@@ -67,7 +69,8 @@ func childrenOf(tenfold int) (all []processInfo) {
 	return all
 }
 
-// remainingProcesses lists the running processes that have this entry in their environment, and the children that still run.
+// remainingProcesses lists the running processes that have this entry in their environment, and the children that still
+// run.
 func remainingProcesses(entry string, children []processInfo) (all []processInfo) {
 	for _, p := range processes() {
 		member := slices.ContainsFunc(children, func(m processInfo) bool { return m.pid == p.pid && m.command == p.command })

@@ -15,8 +15,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// All nodes are replaced under load, and no request fails. A WebSocket does not end on its own: it may continue until the
-// drain is over, and then has to connect again.
+// All nodes are replaced under load, and no request fails. A WebSocket does not end on its own: it may continue until
+// the drain is over, and then has to connect again.
 func TestUpRestartCostsNoRequest(t *testing.T) {
 	const drain = 5 * time.Second
 	x := upQuietly(t, "drain: 5s\nservices:\n  service: {run: [service], nodes: 4}\n", "-f", "-", "--log", "json")

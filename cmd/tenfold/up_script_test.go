@@ -28,8 +28,8 @@ func newSession(env *testscript.Env) error {
 	return becomeSubreaper()
 }
 
-// sessionCommands are the commands of a script for a running tenfold. "ready" waits until all nodes are ready. "interrupt"
-// is Ctrl-C. The functions explain the others.
+// sessionCommands are the commands of a script for a running tenfold. "ready" waits until all nodes are ready.
+// "interrupt" is Ctrl-C. The functions explain the others.
 var sessionCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"up":          inSession(upInScript),
 	"get":         inSession(get),
@@ -46,8 +46,8 @@ func inSession(f func(*testscript.TestScript, *session, bool, []string)) func(*t
 	}
 }
 
-// up ARGS runs "tenfold up ARGS" on free ports and waits until its nodes are ready. It sets $LISTEN to the address of the
-// gateway, and $TENFOLD_ADMIN to the admin address, which the verbs use.
+// up ARGS runs "tenfold up ARGS" on free ports and waits until its nodes are ready. It sets $LISTEN to the address of
+// the gateway, and $TENFOLD_ADMIN to the admin address, which the verbs use.
 func upInScript(ts *testscript.TestScript, s *session, _ bool, args []string) {
 	s.running = up(s.t, call{args: args, dir: ts.MkAbs("."), env: []string{"HOME=" + ts.Getenv("HOME")}})
 	ts.Setenv("LISTEN", strings.TrimPrefix(s.url, "http://"))

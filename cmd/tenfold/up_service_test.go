@@ -15,8 +15,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// service is the program that these tests run on many nodes: the test binary under the name "service". Like every service,
-// it listens on PORT and finishes its requests on SIGTERM.
+// service is the program that these tests run on many nodes: the test binary under the name "service". Like every
+// service, it listens on PORT and finishes its requests on SIGTERM.
 //
 //	GET  /              the id of its node, at once; the probe uses it
 //	GET  /small         the id of its node
@@ -26,7 +26,8 @@ import (
 //	POST /orders/ID     appends the ID to the file SERVICE_JOURNAL, as soon as the request arrives
 //	GET  /socket        a WebSocket: it sends the id of its node, then every message that it receives
 //
-// All but the first wait ?ms= milliseconds before they answer, and ten times as long on the node that SERVICE_SLOW names.
+// All but the first wait ?ms= milliseconds before they answer, and ten times as long on the node that SERVICE_SLOW
+// names.
 func service() {
 	if err := serveUntilTerm(); err != nil {
 		fmt.Fprintln(os.Stderr, "service:", err)

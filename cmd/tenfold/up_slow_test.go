@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// One node of four answers ten times slower than the others. p2c weighs two random nodes by response time and avoids it.
-// With round-robin, every fourth request waits for it.
+// One node of four answers ten times slower than the others. p2c weighs two random nodes by response time and avoids
+// it. With round-robin, every fourth request waits for it.
 //
-// The three fleets run at the same time, so that other load of the machine affects all of them. When the machine is so busy
-// that its load decides p99, the test passes when less than one request of a hundred met the slow node.
+// The three fleets run at the same time, so that other load of the machine affects all of them. When the machine is so
+// busy that its load decides p99, the test passes when less than one request of a hundred met the slow node.
 func TestUpSlowNodeIsAvoided(t *testing.T) {
 	for try := 1; ; try++ {
 		healthy, p2c, roundRobin := threeFleets(t)

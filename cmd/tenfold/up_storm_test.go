@@ -24,8 +24,8 @@ const (
 	pause    = 250 * time.Millisecond // how long a visitor waits before the same request again
 )
 
-// The logout storm: 200 visitors use a shop on three nodes, balanced by round-robin. With state in the memory of the nodes,
-// visitors lose their logins and carts. With shared state, no visitor loses anything.
+// The logout storm: 200 visitors use a shop on three nodes, balanced by round-robin. With state in the memory of the
+// nodes, visitors lose their logins and carts. With shared state, no visitor loses anything.
 func TestUpLogoutStorm(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		x := upShop(t, "memory", "--store", "none")
@@ -69,8 +69,8 @@ services:
 `, state, filepath.Join(t.TempDir(), "shop.db"))})
 }
 
-// killEverySecond kills the oldest node every second, until done is closed. It waits until all nodes are ready again: this
-// test does not measure how fast nodes start.
+// killEverySecond kills the oldest node every second, until done is closed. It waits until all nodes are ready again:
+// this test does not measure how fast nodes start.
 func (x *running) killEverySecond(done <-chan struct{}) (kills int) {
 	x.t.Helper()
 	second := time.NewTicker(time.Second)
@@ -205,8 +205,8 @@ func (v *shopper) register() error {
 	return expected(err, "register", status, http.StatusCreated, http.StatusOK)
 }
 
-// put adds a product and checks that the other ones are still in the cart. A request without an answer may have added the
-// product: the Idempotency-Key of this click makes sure that it is added once.
+// put adds a product and checks that the other ones are still in the cart. A request without an answer may have added
+// the product: the Idempotency-Key of this click makes sure that it is added once.
 func (v *shopper) put(product string) error {
 	var cart placed
 	line := fmt.Sprintf(`{"product": %q, "quantity": 1}`, product)
@@ -285,8 +285,8 @@ func (p placed) quantities() map[string]int {
 	return all
 }
 
-// isUnknownOutcome reports a status after which a request may or may not have had its effect: its node ended, or could not
-// reach a server that it needs.
+// isUnknownOutcome reports a status after which a request may or may not have had its effect: its node ended, or could
+// not reach a server that it needs.
 func isUnknownOutcome(status int) bool { return status >= 502 && status <= 504 }
 
 func expected(err error, doing string, status int, want ...int) error {

@@ -49,8 +49,8 @@ type call struct {
 	program string // default: this test binary as tenfold
 }
 
-// start calls tenfold. At the end of the test it is killed, if it still runs. The test fails when a process that it started
-// is left.
+// start calls tenfold. At the end of the test it is killed, if it still runs. The test fails when a process that it
+// started is left.
 func start(t testing.TB, c call) *running {
 	t.Helper()
 	if err := becomeSubreaper(); err != nil {

@@ -19,27 +19,6 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/status"
-)
-
-// Reader is what the console shows. Its methods may be called concurrently.
-type Reader interface {
-	Services() []status.Service
-	Nodes() []status.Node
-	Routes() []status.Route
-}
-
-// Operator changes a running tenfold. Its methods may be called concurrently. An error that wraps [ErrUnknown] or
-// [ErrRefused] becomes 404 or 409, any other one 500.
-type Operator interface {
-	Restart(ctx context.Context, service string) error
-	Scale(ctx context.Context, service string, nodes int) error
-	Drain(ctx context.Context, node string) error
-}
-
-var (
-	ErrUnknown = errors.New("not found")
-	ErrRefused = errors.New("not allowed in the current state")
 )
 
 // Console serves the admin address.
@@ -54,7 +33,10 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
 	routes := http.NewCrossOriginProtection().Handler(newRoutes(reader, operator, metrics))
 	return &Console{admin: admin, server: &http.Server{
-		Handler: authorize(admin, routes), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler:           authorize(admin, routes),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
 	}}
 }
 

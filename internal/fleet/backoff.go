@@ -13,10 +13,10 @@ const (
 // backoff says how long to wait before a node that failed is replaced.
 //
 // The first replacement starts at once, so that the service is complete soon after one node was killed. After that the
-// pause is random, between zero and an upper bound that doubles with each failure in a row (full jitter: nodes that failed
-// together do not start together). A node that was ready for one second, and for ten times the pause before it, is stable:
-// it ends the row of failures. So a service that crashes now and then is always replaced at once. A service that crashes
-// at every start gets to the longest pause. In between, the time spent on starts stays a small share.
+// pause is random, between zero and an upper bound that doubles with each failure in a row (full jitter: nodes that
+// failed together do not start together). A node that was ready for one second, and for ten times the pause before it,
+// is stable: it ends the row of failures. So a service that crashes now and then is always replaced at once. A service
+// that crashes at every start gets to the longest pause. In between, the time spent on starts stays a small share.
 type backoff struct{ min, max time.Duration }
 
 // pause returns how long to wait after this many failures in a row.

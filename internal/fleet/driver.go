@@ -31,8 +31,8 @@ type Instance interface {
 	PID() int              // its process on this machine, or 0
 	Done() <-chan struct{} // closed when the node and everything that it started has ended
 	Err() error            // how it ended, usually an *ExitError; nil before Done is closed, never nil after that
-	// Stop asks the node to end, forces it to end when ctx ends, and returns after it has ended. Stop returns an error when
-	// the node does not end even then.
+	// Stop asks the node to end, forces it to end when ctx ends, and returns after it has ended. Stop returns an error
+	// when the node does not end even then.
 	Stop(ctx context.Context) error
 }
 
@@ -48,31 +48,31 @@ type ExitError struct {
 
 func (e *ExitError) Error() string { return e.Reason }
 
-// Remote is another system that runs the nodes of a service, for example Kubernetes. The fleet tells it how many nodes it
-// should run and watches which ones exist. Its methods may be called concurrently.
+// Remote is another system that runs the nodes of a service, for example Kubernetes. The fleet tells it how many nodes
+// it should run and watches which ones exist. Its methods may be called concurrently.
 type Remote interface {
 	// Scale sets how many nodes the system should run. It returns when the system has accepted the number.
 	Scale(ctx context.Context, nodes int) error
-	// Watch sends the current state at once and a new one after each change. A slow reader may miss states, but never the
-	// newest one. Watch reconnects by itself. It closes the channel after ctx has ended, and not before.
+	// Watch sends the current state at once and a new one after each change. A slow reader may miss states, but never
+	// the newest one. Watch reconnects by itself. It closes the channel after ctx has ended, and not before.
 	Watch(ctx context.Context) <-chan RemoteState
 }
 
 // RemoteState is what a Remote knows of one service.
 type RemoteState struct {
 	Wanted int // how many nodes the system should run
-	// Nodes are the nodes that exist. Their ids are unique and never reused. A node that is going to end is Draining. The
-	// reader does not change the slice.
+	// Nodes are the nodes that exist. Their ids are unique and never reused. A node that is going to end is Draining.
+	// The reader does not change the slice.
 	Nodes []node.Node
 }
 
-// Traffic is the part of the system that sends requests to the nodes: the gateway. Its methods may be called concurrently,
-// and for a node that a reader of [Fleet.Watch] has not seen yet.
+// Traffic is the part of the system that sends requests to the nodes: the gateway. Its methods may be called
+// concurrently, and for a node that a reader of [Fleet.Watch] has not seen yet.
 //
 // When it also has a method InFlight(id string) int, the fleet scales in the node with the fewest requests in flight.
 type Traffic interface {
-	// AwaitReady returns nil when the node answers its probe. When ctx ends first, it returns the cause of ctx and why the
-	// node is not ready.
+	// AwaitReady returns nil when the node answers its probe. When ctx ends first, it returns the cause of ctx and why
+	// the node is not ready.
 	AwaitReady(ctx context.Context, service, id string) error
 	// Drain sends no new requests to the node and returns when its old requests have finished. When ctx ends first, it
 	// cancels them and then returns.

@@ -6,18 +6,25 @@ import (
 	"strings"
 )
 
+// Errors of Scale, Restart and Drain.
 var (
 	ErrUnknownService = errors.New("no such service")
 	ErrUnknownNode    = errors.New("no such node")
-	ErrStatic         = errors.New("the service lists addresses: tenfold does not start or stop its nodes") // of Scale and Restart
-	ErrRemote         = errors.New("another system starts and stops its nodes")                             // of Restart and Drain
-	ErrBusy           = errors.New("already being replaced")                                                // of Restart and Drain
-	ErrSize           = errors.New("size outside of its range")                                             // of Scale
-	ErrNotRunning     = errors.New("the fleet is not running")                                              // before and after Run
+
+	// ErrStatic refuses to scale or restart a listed service.
+	ErrStatic = errors.New("the service lists addresses: tenfold does not start or stop its nodes")
+	// ErrRemote refuses to restart a remote service, and to drain one of its nodes.
+	ErrRemote = errors.New("another system starts and stops its nodes")
+	// ErrBusy refuses to restart a service during a restart, and to drain a node that is being replaced.
+	ErrBusy = errors.New("already being replaced")
+	// ErrSize refuses a size outside of nodes: MIN..MAX.
+	ErrSize = errors.New("size outside of its range")
+	// ErrNotRunning refuses to restart or drain before and after Run.
+	ErrNotRunning = errors.New("the fleet is not running")
 )
 
-// StartError is returned by Run when a service cannot start at all: its command cannot be run, or none of its nodes became
-// ready and they ended again and again.
+// StartError is returned by Run when a service cannot start at all: its command cannot be run, or none of its nodes
+// became ready and they ended again and again.
 type StartError struct {
 	Service string
 	Command []string

@@ -7,8 +7,8 @@
 //	listed   the nodes run elsewhere, at a fixed list of addresses; the fleet only publishes them
 //	remote   another system starts and stops the nodes ([Remote]); the fleet sets their number and watches them
 //
-// The fleet decides how many nodes run and when they change. [Traffic] (the gateway) says when a node is ready and when its
-// last request has finished. The fleet publishes the nodes that exist as one immutable [node.Set] per service on
+// The fleet decides how many nodes run and when they change. [Traffic] (the gateway) says when a node is ready and when
+// its last request has finished. The fleet publishes the nodes that exist as one immutable [node.Set] per service on
 // [Fleet.Watch].
 package fleet
 
@@ -53,9 +53,9 @@ func New(services []Service, traffic Traffic, o *Options) (*Fleet, error) {
 	return f, nil
 }
 
-// Run starts the least number of nodes of every service and keeps each service at its wanted size until ctx ends. Then it
-// drains and stops all owned nodes at once, and returns nil after the last one is gone. When a service cannot start at
-// all, Run stops everything and returns a [*StartError]. Run may be called once.
+// Run starts the least number of nodes of every service and keeps each service at its wanted size until ctx ends. Then
+// it drains and stops all owned nodes at once, and returns nil after the last one is gone. When a service cannot start
+// at all, Run stops everything and returns a [*StartError]. Run may be called once.
 func (f *Fleet) Run(ctx context.Context) error {
 	if f.ran.Swap(true) {
 		return errors.New("run fleet: Run was called before")
@@ -74,8 +74,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return nil
 }
 
-// Kill ends every drain at once, now and later: requests are cancelled and nodes are forced to end. It is for the second
-// signal, after the first one has ended the context of Run.
+// Kill ends every drain at once, now and later: requests are cancelled and nodes are forced to end. It is for the
+// second signal, after the first one has ended the context of Run.
 func (f *Fleet) Kill() { f.kill() }
 
 // Changed returns a channel that is closed at the next change of what Services or Nodes return. To miss no change, call
@@ -97,8 +97,8 @@ func (f *Fleet) Services() []Status {
 	return all
 }
 
-// Nodes returns the nodes of a service as they were last published. It returns nil for an unknown service. The caller must
-// not change the slice.
+// Nodes returns the nodes of a service as they were last published. It returns nil for an unknown service. The caller
+// must not change the slice.
 func (f *Fleet) Nodes(service string) []node.Node {
 	if k := f.find(service); k != nil {
 		return k.record().nodes()

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// Service is a service of the configuration with what runs its nodes. A service with a command needs a Driver. A service
-// with addresses needs neither. A service with a Remote has neither a command nor addresses.
+// Service is a service of the configuration with what runs its nodes. A service with a command needs a Driver. A
+// service with addresses needs neither. A service with a Remote has neither a command nor addresses.
 type Service struct {
 	config.Service
 	Driver Driver

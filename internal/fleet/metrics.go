@@ -9,8 +9,8 @@ type Metrics struct {
 	restarts *prometheus.CounterVec
 }
 
-// NewMetrics returns the metrics of a registry. It panics when it is called twice for one registry. A nil registerer means
-// that the metrics are not exported.
+// NewMetrics returns the metrics of a registry. It panics when it is called twice for one registry. A nil registerer
+// means that the metrics are not exported.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Scale sets the wanted size of a service, within its nodes: MIN..MAX. It returns at once, and Run does the rest. It works
-// during a crash loop, too: Status.CrashLoop tells the caller.
+// Scale sets the wanted size of a service, within its nodes: MIN..MAX. It returns at once, and Run does the rest. It
+// works during a crash loop, too: Status.CrashLoop tells the caller.
 func (f *Fleet) Scale(ctx context.Context, service string, n int) error {
 	err := ErrUnknownService
 	if k := f.find(service); k != nil {
@@ -21,10 +21,10 @@ func (f *Fleet) Scale(ctx context.Context, service string, n int) error {
 	return nil
 }
 
-// Restart replaces the nodes of a service one by one. A new node is ready before an old one drains, and the old one is gone
-// before the next new one starts: there is never more than one node above the size. Restart stops at the first new node
-// that fails, or when ctx ends, and the remaining old nodes keep running. It fails with [ErrBusy] during another restart,
-// and with [ErrStatic] or [ErrRemote] when tenfold does not start the nodes.
+// Restart replaces the nodes of a service one by one. A new node is ready before an old one drains, and the old one is
+// gone before the next new one starts: there is never more than one node above the size. Restart stops at the first new
+// node that fails, or when ctx ends, and the remaining old nodes keep running. It fails with [ErrBusy] during another
+// restart, and with [ErrStatic] or [ErrRemote] when tenfold does not start the nodes.
 func (f *Fleet) Restart(ctx context.Context, service string) error {
 	err := ErrUnknownService
 	if k := f.find(service); k != nil {
@@ -36,10 +36,10 @@ func (f *Fleet) Restart(ctx context.Context, service string) error {
 	return nil
 }
 
-// Drain replaces one node. A new node is ready before the old one drains, so the service keeps its size. Drain returns when
-// the old node is gone. When the new node fails, or ctx ends before it is ready, the old node keeps running. A drain that
-// has begun goes on when ctx ends. A node of a list of addresses gets no more requests, and is neither replaced nor
-// stopped.
+// Drain replaces one node. A new node is ready before the old one drains, so the service keeps its size. Drain returns
+// when the old node is gone. When the new node fails, or ctx ends before it is ready, the old node keeps running. A
+// drain that has begun goes on when ctx ends. A node of a list of addresses gets no more requests, and is neither
+// replaced nor stopped.
 func (f *Fleet) Drain(ctx context.Context, id string) error {
 	err := ErrUnknownNode
 	if k, m := f.findNode(id); k != nil {

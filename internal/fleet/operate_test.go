@@ -79,6 +79,45 @@ func TestScaleInEndsASlotWithoutANodeFirst(t *testing.T) {
 	})
 }
 
+// An autoscaler may scale during a crash loop. The status tells it.
+func TestScaleDuringACrashLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		r := start(t, sim, shop(1, 3))
+		sim.life = func(string) time.Duration { return 10 * time.Millisecond }
+		sim.crash("shop-1")
+		time.Sleep(time.Minute)
+		wantError(t, r.Scale(t.Context(), "shop", 3), nil)
+		synctest.Wait()
+		if st := r.Services()[0]; !st.CrashLoop || st.Wanted != 3 {
+			t.Errorf("status is %+v", st)
+		}
+		r.stop(t, sim)
+	})
+}
+
+func TestChangedReportsEachChangeOfTheStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		r := start(t, sim, shop(1, 3))
+		for name, change := range map[string]func(){
+			"scale":   func() { wantError(t, r.Scale(t.Context(), "shop", 2), nil) },
+			"crash":   func() { sim.crash(sim.alive()[0]) },
+			"restart": func() { wantError(t, r.Restart(t.Context(), "shop"), nil) },
+		} {
+			time.Sleep(time.Minute)
+			changed := r.Changed()
+			change()
+			select {
+			case <-changed:
+			case <-time.After(time.Minute):
+				t.Errorf("%s: no change was reported", name)
+			}
+		}
+		r.stop(t, sim)
+	})
+}
+
 func TestScaleRefusesASizeOutOfRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newSimulation()

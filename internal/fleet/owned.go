@@ -26,8 +26,8 @@ func newOwned(c *core, s config.Service, driver Driver) *owned {
 	}
 }
 
-// run keeps the service at its wanted size until ctx ends. Then all nodes drain and stop at once. It calls giveUp with a
-// *StartError when the service cannot start at all.
+// run keeps the service at its wanted size until ctx ends. Then all nodes drain and stop at once. It calls giveUp with
+// a *StartError when the service cannot start at all.
 func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	o.setRunning()
 	var slots sync.WaitGroup
@@ -108,8 +108,8 @@ func (o *owned) scaleIn() {
 	}
 }
 
-// scaleOut adds slots up to the wanted size and launches the new ones, spare ones included. launch is called with the lock
-// held.
+// scaleOut adds slots up to the wanted size and launches the new ones, spare ones included. launch is called with the
+// lock held.
 func (o *owned) scaleOut(launch func(*slot)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

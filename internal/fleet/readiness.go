@@ -11,12 +11,12 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// Whether a node is ready is decided in one place: by the probes of the gateway, which the fleet asks through Traffic. The
-// fleet itself remembers only that a node became ready once (member.ready), and that any node of a service did
+// Whether a node is ready is decided in one place: by the probes of the gateway, which the fleet asks through Traffic.
+// The fleet itself remembers only that a node became ready once (member.ready), and that any node of a service did
 // (service.everReady). A worker answers no probe: it is ready when it has run for stableMin.
 
-// slowStart is how long a node may take to become ready before that is logged. Without the record, an operator would wait
-// without a reason for a command that listens on another address, or for a wrong address.
+// slowStart is how long a node may take to become ready before that is logged. Without the record, an operator would
+// wait without a reason for a command that listens on another address, or for a wrong address.
 const slowStart = 5 * time.Second
 
 var (

@@ -94,8 +94,8 @@ func (r *runner) markReady() {
 	r.notify()
 }
 
-// stop lets the node finish its requests and ends it. Both together may take as long as the drain of the service, and at
-// least Options.StopGrace. Kill ends both at once.
+// stop lets the node finish its requests and ends it. Both together may take as long as the drain of the service, and
+// at least Options.StopGrace. Kill ends both at once.
 //
 // The gateway hears of the drain twice: by the published set and by Traffic.Drain. The set alone would not say when the
 // last request is over. The call alone would do nothing when it overtakes the first set that contains the node.

@@ -21,8 +21,8 @@ func newCandidate(s *slot) candidate {
 	return candidate{slot: s, id: s.runner.id, age: s.runner.age}
 }
 
-// sortCandidates puts those first that end first: slots without a node, then those with the fewest requests in flight, and
-// of equal ones the youngest.
+// sortCandidates puts those first that end first: slots without a node, then those with the fewest requests in flight,
+// and of equal ones the youngest.
 func sortCandidates(candidates []candidate) {
 	slices.SortFunc(candidates, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.inFlight, b.inFlight), b.age-a.age)

@@ -85,7 +85,8 @@ func (s *service) nodes() []node.Node {
 	return s.set.Nodes
 }
 
-// setWanted changes the wanted size and returns the old one. It fails with ErrSize outside of the bounds. The lock is held.
+// setWanted changes the wanted size and returns the old one. It fails with ErrSize outside of the bounds. The lock is
+// held.
 func (s *service) setWanted(n int) (old int, err error) {
 	if n < s.min || n > s.max {
 		return 0, fmt.Errorf("%w: %d..%d", ErrSize, s.min, s.max)
@@ -138,8 +139,8 @@ func (s *service) count() {
 	}
 }
 
-// progress is the state of a node as the fleet knows it. The published state is another one: it leaves Ready to the probes
-// of the gateway.
+// progress is the state of a node as the fleet knows it. The published state is another one: it leaves Ready to the
+// probes of the gateway.
 func (m *member) progress() node.State {
 	switch {
 	case m.State == node.Draining:

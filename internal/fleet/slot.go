@@ -38,8 +38,8 @@ func (s *slot) nextRunner() *runner {
 	return r
 }
 
-// run keeps a node in the slot until ctx ends. Then it drains and stops the node. It calls giveUp with a *StartError when
-// the service cannot start at all.
+// run keeps a node in the slot until ctx ends. Then it drains and stops the node. It calls giveUp with a *StartError
+// when the service cannot start at all.
 func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	s.mu.Lock()
 	r := s.runner

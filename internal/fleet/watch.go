@@ -6,9 +6,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
-// Watch sends the current set of every service, and then each set that changes, until ctx ends. Then it closes the channel.
-// A slow reader misses the sets in between and gets the newest one. It never blocks the fleet. Watch may be called before
-// Run, and more than once.
+// Watch sends the current set of every service, and then each set that changes, until ctx ends. Then it closes the
+// channel. A slow reader misses the sets in between and gets the newest one. It never blocks the fleet. Watch may be
+// called before Run, and more than once.
 func (f *Fleet) Watch(ctx context.Context) <-chan node.Set {
 	out := make(chan node.Set)
 	go func() {
@@ -33,8 +33,9 @@ func (f *Fleet) Watch(ctx context.Context) <-chan node.Set {
 	return out
 }
 
-// nextSet returns the first set after the last one that is newer than the seen one, or -1. It also returns the channel that
-// is closed at the next change. The search goes around, so that a service that changes all the time does not hide others.
+// nextSet returns the first set after the last one that is newer than the seen one, or -1. It also returns the channel
+// that is closed at the next change. The search goes around, so that a service that changes all the time does not hide
+// others.
 func (f *Fleet) nextSet(seen []uint64, last int) (i int, set node.Set, version uint64, changed <-chan struct{}) {
 	f.core.mu.Lock()
 	defer f.core.mu.Unlock()

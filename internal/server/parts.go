@@ -11,8 +11,8 @@ type part struct {
 	run  func(ctx context.Context) error
 }
 
-// runParts starts all parts and waits until ctx ends or a part returns an error. Then it stops the parts in the order of
-// the list: each one has returned before the context of the next one ends. It returns the errors of all parts.
+// runParts starts all parts and waits until ctx ends or a part returns an error. Then it stops the parts in the order
+// of the list: each one has returned before the context of the next one ends. It returns the errors of all parts.
 func runParts(ctx context.Context, parts []part) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -34,7 +34,8 @@ type runningPart struct {
 	result chan error
 }
 
-// start runs a part until stop is called: the end of ctx does not end it. fail is called when the part returns an error.
+// start runs a part until stop is called: the end of ctx does not end it. fail is called when the part returns an
+// error.
 func start(ctx context.Context, p part, fail context.CancelCauseFunc) *runningPart {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &runningPart{cancel, make(chan error, 1)}

@@ -32,7 +32,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -52,8 +51,8 @@ type Options struct {
 	Log    *slog.Logger // what happens to services, nodes and listeners; default: discard
 	Access *slog.Logger // one record per request; default: none
 	Output io.Writer    // the output of the nodes, line by line; default: discard
-	// Reaper is the command line of a program that calls [process.RunReaper]. Default: none, so that only the kernel ends the
-	// nodes of a tenfold that is killed.
+	// Reaper is the command line of a program that calls [process.RunReaper]. Default: none, so that only the kernel
+	// ends the nodes of a tenfold that is killed.
 	Reaper []string
 }
 
@@ -128,8 +127,8 @@ func (s *Server) env() []string {
 	return nil
 }
 
-// Open opens everything that can fail before a node is started: see the start order of the package. After an error, Close
-// closes what is open.
+// Open opens everything that can fail before a node is started: see the start order of the package. After an error,
+// Close closes what is open.
 func (s *Server) Open(ctx context.Context) error {
 	if err := findCommands(s.cfg.Services); err != nil {
 		return err
@@ -177,45 +176,6 @@ func (s *Server) Close() error {
 	return errors.Join(s.console.Close(), s.process.Close())
 }
 
-// AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends first.
+// AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends
+// first.
 func (s *Server) AwaitReady(ctx context.Context) error { return s.status.AwaitReady(ctx) }
-
-// URLs returns the addresses of the gateway as URLs that a browser on this machine can open. They are known after Open.
-func (s *Server) URLs() (all []string) {
-	scheme := "http"
-	if s.cfg.TLS != nil {
-		scheme = "https"
-	}
-	for _, a := range s.gateway.Addrs() {
-		host, port, _ := net.SplitHostPort(a.String())
-		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-			host = "localhost"
-		}
-		all = append(all, scheme+"://"+net.JoinHostPort(host, port))
-	}
-	return all
-}
-
-// AdminAddr returns the admin address. It is known after Open, and nil when the console is off.
-func (s *Server) AdminAddr() net.Addr { return s.console.Addr() }
-
-// DescribeStore names the kind of store in a few words, without secrets.
-func (s *Server) DescribeStore() string { return s.store.Describe() }
-
-// ConfigError says that a part cannot work with its configuration.
-type ConfigError struct {
-	Err  error
-	hint string
-}
-
-func (e *ConfigError) Error() string { return e.Err.Error() }
-func (e *ConfigError) Unwrap() error { return e.Err }
-
-// Hint says what would be right. Without an own hint it is that of Err, or "".
-func (e *ConfigError) Hint() string {
-	h := (interface{ Hint() string })(nil)
-	if e.hint == "" && errors.As(e.Err, &h) {
-		return h.Hint()
-	}
-	return e.hint
-}

@@ -1,8 +1,8 @@
 // Package status merges what tenfold knows of its services and nodes at this moment.
 //
 // The fleet knows which nodes exist and how they ended. The gateway knows which of them answer their probe and how many
-// requests each one holds. [View] puts both together into the types of this package, which the console, the command line
-// and the doctor share. Their JSON form is that of the admin API.
+// requests each one holds. [View] puts both together into the types of this package, which the console, the command
+// line and the doctor share. Their JSON form is that of the admin API.
 package status
 
 import "time"

@@ -50,7 +50,7 @@ func (f *fakeFleet) set(services ...fleet.Status) {
 	f.changed = make(chan struct{})
 }
 
-// fakeGateway knows the nodes of each service.
+// fakeGateway knows the nodes of each service. It does not change.
 type fakeGateway map[string][]upstream.Status
 
 func (g fakeGateway) Nodes(service string) []upstream.Status { return g[service] }
@@ -131,6 +131,54 @@ func TestAwaitReadyReturnsWhenTheLastNodeIsReady(t *testing.T) {
 		}
 		begun := time.Now()
 		f.set(fleet.Status{Service: "mail", Worker: true, Wanted: 2, Ready: 2})
+		if err := <-result; err != nil || time.Since(begun) > 0 {
+			t.Errorf("returned %v %v after the change", err, time.Since(begun))
+		}
+	})
+}
+
+// changingGateway is a gateway with one service, whose state a test sets.
+type changingGateway struct {
+	fakeGateway
+	mu      sync.Mutex
+	state   node.State
+	changed chan struct{}
+}
+
+func (g *changingGateway) Nodes(string) []upstream.Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return []upstream.Status{{Node: node.Node{State: g.state}}}
+}
+
+func (g *changingGateway) Changed() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
+func (g *changingGateway) set(s node.State) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state = s
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+func TestAwaitReadyReturnsWhenTheGatewayReportsTheLastNodeReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeFleet{services: []fleet.Status{{Service: "shop", Kind: config.Owned, Wanted: 1}}}
+		g := &changingGateway{state: node.Starting, changed: make(chan struct{})}
+		result := make(chan error, 1)
+		go func() { result <- status.New(&config.Config{}, f, g).AwaitReady(t.Context()) }()
+		synctest.Wait()
+		begun := time.Now()
+		g.set(node.Starting) // a change that does not matter
+		synctest.Wait()
+		if len(result) > 0 {
+			t.Fatal("returned before the node was ready")
+		}
+		g.set(node.Ready)
 		if err := <-result; err != nil || time.Since(begun) > 0 {
 			t.Errorf("returned %v %v after the change", err, time.Since(begun))
 		}

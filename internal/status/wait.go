@@ -2,7 +2,8 @@ package status
 
 import "context"
 
-// AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends first.
+// AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends
+// first.
 func (v *View) AwaitReady(ctx context.Context) error { return v.Wait(ctx, v.allReady) }
 
 func (v *View) allReady() bool {
@@ -14,8 +15,8 @@ func (v *View) allReady() bool {
 	return true
 }
 
-// Wait waits until condition holds. It evaluates condition at once and after each change of a service or node. It returns
-// the error of ctx when that ends first.
+// Wait waits until condition holds. It evaluates condition at once and after each change of a service or node. It
+// returns the error of ctx when that ends first.
 func (v *View) Wait(ctx context.Context, condition func() bool) error {
 	for {
 		fleet, gateway := v.fleet.Changed(), v.gateway.Changed() // before the condition, to miss no change

@@ -25,11 +25,11 @@ const (
 // Client returns the client that all packages of tenfold share. The caller must not close it: Run closes it at its end.
 //
 // The first call connects. When that fails, a later call tries again, at most four times per second. A connected client
-// reconnects by its own means. When its server becomes a replica after a failover, its answer to Do says so, and the next
-// call of Client connects to the server that is at the address then. So call Client before each use.
+// reconnects by its own means. When its server becomes a replica after a failover, its answer to Do says so, and the
+// next call of Client connects to the server that is at the address then. So call Client before each use.
 //
-// Commands are not retried: only the caller knows whether a command may be repeated. Each command needs a context with a
-// deadline, because a server may hang.
+// Commands are not retried: only the caller knows whether a command may be repeated. Each command needs a context with
+// a deadline, because a server may hang.
 func (s *Store) Client() (rueidis.Client, error) {
 	if c := s.client.current.Load(); c != nil {
 		return c, nil
@@ -134,8 +134,8 @@ func (c *shared) Close() {
 	c.Client.Close()
 }
 
-// isReplicaError reports whether an error says that its server is a replica. Before Redis 7, the error of a script has more
-// text in front.
+// isReplicaError reports whether an error says that its server is a replica. Before Redis 7, the error of a script has
+// more text in front.
 func isReplicaError(text string) bool {
 	return strings.HasPrefix(text, "READONLY ") || strings.HasPrefix(text, "MASTERDOWN ") || strings.Contains(text, ": -READONLY ")
 }

@@ -26,6 +26,13 @@ type private struct {
 	starts   int
 }
 
+// Process is a program that Options.Start has started.
+type Process interface {
+	Done() <-chan struct{}          // closed when it has ended
+	Err() error                     // how it ended
+	Stop(ctx context.Context) error // asks it to end, forces it when ctx ends, and returns when it has ended
+}
+
 const (
 	startPatience = 10 * time.Second
 	stopPatience  = 5 * time.Second
@@ -63,8 +70,8 @@ func (p *private) run(ctx context.Context) error {
 	}
 }
 
-// launch starts the server and waits until it answers. The password is in a file that only this user can read: a command
-// line is public. launch removes the file when the server has read it.
+// launch starts the server and waits until it answers. The password is in a file that only this user can read: a
+// command line is public. launch removes the file when the server has read it.
 func (p *private) launch(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "tenfold-store-")
 	if err != nil {

@@ -20,22 +20,15 @@ import (
 // Options tune a Store. Zero fields mean their defaults.
 type Options struct {
 	Log *slog.Logger // default: discard
-	// Start runs a program that ends with this process. "auto" uses it to start a private server. Default: none, so "auto"
-	// keeps everything in memory.
+	// Start runs a program that ends with this process. "auto" uses it to start a private server. Default: none, so
+	// "auto" keeps everything in memory.
 	Start func(ctx context.Context, id string, argv []string) (Process, error)
 	// LookPath finds programs. Default: exec.LookPath.
 	LookPath func(name string) (string, error)
 }
 
-// Process is a program that Options.Start has started.
-type Process interface {
-	Done() <-chan struct{}          // closed when it has ended
-	Err() error                     // how it ended
-	Stop(ctx context.Context) error // asks it to end, forces it when ctx ends, and returns when it has ended
-}
-
-// Store is the shared state of one tenfold. The order of calls is Open, then Run. URL is known after Open. Its methods are
-// safe for concurrent use after Open.
+// Store is the shared state of one tenfold. The order of calls is Open, then Run. URL is known after Open. Its methods
+// are safe for concurrent use after Open.
 type Store struct {
 	log     *slog.Logger
 	backend backend
@@ -50,8 +43,8 @@ type backend interface {
 	describe() string
 }
 
-// New chooses the backend. spec is "none", "auto", or a redis:// or rediss:// URL. New starts nothing. It fails when the
-// URL is malformed.
+// New chooses the backend. spec is "none", "auto", or a redis:// or rediss:// URL. New starts nothing. It fails when
+// the URL is malformed.
 func New(spec string, o *Options) (*Store, error) {
 	if o == nil {
 		o = &Options{}

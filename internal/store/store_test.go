@@ -254,8 +254,8 @@ func forward(t *testing.T, to string) *forwarder {
 	return f
 }
 
-// After a failover behind one address, the old master is a replica, and its connections stay open. The client connects to
-// the new master.
+// After a failover behind one address, the old master is a replica, and its connections stay open. The client connects
+// to the new master.
 func TestClientLeavesAServerThatBecameAReplica(t *testing.T) {
 	first, second := redistest.Start(t).Addr(), redistest.Start(t).Addr()
 	vip := forward(t, first)

@@ -82,7 +82,8 @@ func (c *Cluster) state() (fleet.RemoteState, <-chan struct{}) {
 	return fleet.RemoteState{Wanted: c.wanted, Nodes: c.nodes}, c.changed
 }
 
-// set ends the youngest nodes, or starts new ones, until there are n. It replaces the slice: a reader may have the old one.
+// set ends the youngest nodes, or starts new ones, until there are n. It replaces the slice: a reader may have the old
+// one.
 func (c *Cluster) set(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

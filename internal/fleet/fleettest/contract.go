@@ -23,8 +23,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// RunContract checks the contract of [fleet.Driver] and [fleet.Instance]. newDriver makes a driver that is closed at the
-// end of the test. spec returns how the driver starts one of the programs [Serve], [Stubborn], [Crash] and [Work].
+// RunContract checks the contract of [fleet.Driver] and [fleet.Instance]. newDriver makes a driver that is closed at
+// the end of the test. spec returns how the driver starts one of the programs [Serve], [Stubborn], [Crash] and [Work].
 func RunContract(t *testing.T, newDriver func(*testing.T) fleet.Driver, spec func(id, program string) fleet.Spec) {
 	for _, c := range []struct {
 		name string

@@ -9,8 +9,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// RunProcess checks a driver whose nodes are processes of this machine: signals, children, the environment and what is left
-// after a node has ended. newDriver makes a driver that is closed at the end of the test. TestMain is [Main].
+// RunProcess checks a driver whose nodes are processes of this machine: signals, children, the environment and what is
+// left after a node has ended. newDriver makes a driver that is closed at the end of the test. TestMain is [Main].
 func RunProcess(t *testing.T, newDriver func(*testing.T) fleet.Driver) {
 	for _, c := range []struct {
 		name string
@@ -110,7 +110,8 @@ func testMissingFile(t *testing.T, d fleet.Driver) {
 	}
 }
 
-// testCancelledProcess cancels Start at any moment. Start returns either an error or a node. With an error, no process runs.
+// testCancelledProcess cancels Start at any moment. Start returns either an error or a node. With an error, no process
+// runs.
 func testCancelledProcess(t *testing.T, d fleet.Driver) {
 	watcher := NewWatcher(t)
 	started := 0

@@ -97,8 +97,8 @@ func run(program string) error {
 	return nil
 }
 
-// dialWatcher connects to the watcher. The kernel closes the connection when the process has ended. Without a watcher, it
-// returns a connection that discards everything.
+// dialWatcher connects to the watcher. The kernel closes the connection when the process has ended. Without a watcher,
+// it returns a connection that discards everything.
 func dialWatcher(program string) (io.ReadWriter, error) {
 	address := os.Getenv(watcherVariable)
 	if address == "" {

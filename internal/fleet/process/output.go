@@ -21,8 +21,8 @@ const (
 	flushPatience = time.Second            // how long close waits for a writer that blocks
 )
 
-// output writes the lines of all nodes to one writer. When the writer is too slow (a pager, a stopped terminal), lines are
-// dropped, counted and reported. A slow writer neither blocks the nodes nor uses memory without a limit.
+// output writes the lines of all nodes to one writer. When the writer is too slow (a pager, a stopped terminal), lines
+// are dropped, counted and reported. A slow writer neither blocks the nodes nor uses memory without a limit.
 type output struct {
 	w       io.Writer
 	lines   chan []byte

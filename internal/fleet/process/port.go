@@ -9,9 +9,9 @@ import (
 
 const loopback = "127.0.0.1"
 
-// The driver uses ports below the range that the kernel uses for outgoing connections (from 32768 on Linux, from 49152 on
-// other systems). A gateway under load makes thousands of connections. One of them could take the port between the start
-// of a node and its listen.
+// The driver uses ports below the range that the kernel uses for outgoing connections (from 32768 on Linux, from 49152
+// on other systems). A gateway under load makes thousands of connections. One of them could take the port between the
+// start of a node and its listen.
 const (
 	firstPort = 20000
 	lastPort  = 32767

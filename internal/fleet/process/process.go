@@ -1,14 +1,14 @@
 // Package process is the fleet's driver for programs on this machine.
 //
-// Each node is an own process group. To end a node, the driver sends SIGTERM to the whole group, and SIGKILL when it does
-// not end in time. When the first process of a node ends, the others are ended, too. A node runs in the foreground: a
-// command that puts itself into the background counts as ended. The output of a node is passed on line by line, with its
-// id in front.
+// Each node is an own process group. To end a node, the driver sends SIGTERM to the whole group, and SIGKILL when it
+// does not end in time. When the first process of a node ends, the others are ended, too. A node runs in the
+// foreground: a command that puts itself into the background counts as ended. The output of a node is passed on line by
+// line, with its id in front.
 //
 // # No process is left behind
 //
-// A node has TENFOLD_FLEET in its environment, and so has everything that it starts: the tag of the fleet and of the node.
-// When a node ends, every process that still has its tag is killed, even outside of the process group.
+// A node has TENFOLD_FLEET in its environment, and so has everything that it starts: the tag of the fleet and of the
+// node. When a node ends, every process that still has its tag is killed, even outside of the process group.
 //
 // Two safeguards end the nodes when tenfold itself is killed. They exist on Linux only:
 //
@@ -16,8 +16,8 @@
 //   - The reaper is a small second process of the same program. It shares only a pipe with tenfold. When the pipe closes,
 //     the reaper kills the group of each node and every process with the tag of the fleet.
 //
-// A process escapes when it both leaves its group and clears its environment. Other systems have neither the tag nor the
-// safeguards: processes that leave the group stay there, and so do the nodes of a killed tenfold.
+// A process escapes when it both leaves its group and clears its environment. Other systems have neither the tag nor
+// the safeguards: processes that leave the group stay there, and so do the nodes of a killed tenfold.
 package process
 
 import (
@@ -27,16 +27,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
@@ -45,8 +42,8 @@ import (
 type Options struct {
 	Output io.Writer    // receives the lines of the nodes, one Write each, never two at once; default: discard
 	Log    *slog.Logger // default: discard
-	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input: this
-	// program, with a verb for it. Default: no reaper, only the kernel ends the nodes of a killed tenfold.
+	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input:
+	// this program, with a verb for it. Default: no reaper, only the kernel ends the nodes of a killed tenfold.
 	Reaper []string
 }
 
@@ -121,8 +118,8 @@ func (d *Driver) begin() {
 	go d.output.run() // until output.close
 }
 
-// fork is the only thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not when its
-// process ends. So this thread must live as long as the nodes. It ends with the driver, after the last node.
+// fork is the only thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not when
+// its process ends. So this thread must live as long as the nodes. It ends with the driver, after the last node.
 func (d *Driver) fork() {
 	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
 	for {
@@ -160,11 +157,7 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 		return nil, err
 	}
 	defer write.Close() // the process has its own copy
-	cmd := exec.Command(spec.Run[0], spec.Run[1:]...)
-	cmd.Dir = spec.Dir
-	cmd.Env = d.environ(spec, port)
-	cmd.Stdout, cmd.Stderr = write, write
-	cmd.SysProcAttr = attributes()
+	cmd := newCommand(spec, port, d.tag, write)
 	if err := cmd.Start(); err != nil {
 		read.Close()
 		return nil, markNotRunnable(err)
@@ -191,34 +184,6 @@ func (d *Driver) follow(i *instance, output *os.File) {
 	i.finish(&fleet.ExitError{Reason: reason(i.cmd.ProcessState, err), Output: lines.last()})
 }
 
-// environ is the environment of tenfold, then what the spec adds, then what only this driver knows.
-func (d *Driver) environ(spec fleet.Spec, port int) []string {
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return strings.HasPrefix(kv, "PORT=") // it is the port of tenfold, not of the node
-	})
-	env = append(env, spec.Env...)
-	if spec.Serves {
-		env = append(env, fmt.Sprintf("PORT=%d", port), "HOST="+loopback)
-	}
-	return append(env, tagVariable+"="+addTag(os.Getenv(tagVariable), nodeTag(d.tag, spec.ID)))
-}
-
-// markNotRunnable marks the errors that every other try would return, too.
-func markNotRunnable(err error) error {
-	for _, e := range []error{exec.ErrNotFound, exec.ErrDot, fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC,
-		syscall.ENOTDIR, syscall.EISDIR, syscall.E2BIG, syscall.EINVAL} {
-		if errors.Is(err, e) {
-			return &notRunnableError{err}
-		}
-	}
-	return err
-}
-
-// notRunnableError is fleet.ErrNotRunnable with the text of the operating system.
-type notRunnableError struct{ error }
-
-func (e *notRunnableError) Unwrap() []error { return []error{e.error, fleet.ErrNotRunnable} }
-
 // forget removes an instance whose process group is gone.
 func (d *Driver) forget(i *instance) {
 	d.mu.Lock()
@@ -236,8 +201,8 @@ func (d *Driver) portTaken(port int) bool {
 	return false
 }
 
-// Close kills the nodes that still run, waits for them, kills every other process with the tag, and ends the reaper. Start
-// fails after it.
+// Close kills the nodes that still run, waits for them, kills every other process with the tag, and ends the reaper.
+// Start fails after it.
 func (d *Driver) Close() error {
 	running, first := d.shut()
 	if !first {

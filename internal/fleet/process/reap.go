@@ -21,7 +21,8 @@ const (
 
 // RunReaper is the main function of the reaper process: the program calls it when it was started with [Options.Reaper],
 // and exits when it returns. It reads from stdin the tag of the fleet and the process groups that begin and end. When
-// stdin ends, because tenfold has ended in any way, it kills every process of the groups and every process with the tag.
+// stdin ends, because tenfold has ended in any way, it kills every process of the groups and every process with the
+// tag.
 func RunReaper(stdin io.Reader) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	lines := bufio.NewScanner(stdin)

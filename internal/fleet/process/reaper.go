@@ -97,8 +97,8 @@ func startReaper(command []string) (*reaper, error) {
 	return r, nil
 }
 
-// tell says that a process group begins ('+') or has ended ('-'). The tag does not find a group that has overwritten its
-// environment, as some programs do to show a title in ps.
+// tell says that a process group begins ('+') or has ended ('-'). The tag does not find a group that has overwritten
+// its environment, as some programs do to show a title in ps.
 func (r *reaper) tell(sign rune, group int) {
 	if r != nil {
 		r.write(string(sign) + strconv.Itoa(group))

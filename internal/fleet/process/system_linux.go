@@ -14,8 +14,8 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// groupAlive reports whether a process group has a running process. An ended process that its parent does not collect does
-// not count. The first process of a container often collects none.
+// groupAlive reports whether a process group has a running process. An ended process that its parent does not collect
+// does not count. The first process of a container often collects none.
 func groupAlive(group int) bool {
 	if syscall.Kill(-group, 0) != nil {
 		return false

@@ -1,0 +1,28 @@
+package console
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tenfold-go/tenfold/internal/status"
+)
+
+// Reader is what the console shows. Its methods may be called concurrently.
+type Reader interface {
+	Services() []status.Service
+	Nodes() []status.Node
+	Routes() []status.Route
+}
+
+// Operator changes a running tenfold. Its methods may be called concurrently. An error that wraps [ErrUnknown] or
+// [ErrRefused] becomes 404 or 409, any other one 500.
+type Operator interface {
+	Restart(ctx context.Context, service string) error
+	Scale(ctx context.Context, service string, nodes int) error
+	Drain(ctx context.Context, node string) error
+}
+
+var (
+	ErrUnknown = errors.New("not found")
+	ErrRefused = errors.New("not allowed in the current state")
+)
