@@ -65,7 +65,7 @@ type serviceCounters struct {
 	requests [len(methods) + 1][600]atomic.Pointer[prometheus.Counter] // by method and status
 }
 
-// methods are the methods that have a label value of their own. The others share "other": a client chooses the
+// methods are the methods with their own label value. The others share "other": a client chooses the
 // method, and the number of label values must be bounded.
 var methods = [...]string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
 
