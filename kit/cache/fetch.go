@@ -36,8 +36,8 @@ type fetch[K comparable, V any] struct {
 	entry       entry             // the store's last answer
 }
 
-// answer completes a call from the store with one lookup, or goes on in a goroutine. A lookup is short and answers most
-// reads. Without a goroutine it saves two switches, which are a third of its cost.
+// answer completes a call from the store with one lookup, or goes on in a goroutine. The lookup answers most reads and
+// is short. It runs on the caller's goroutine, because two switches of goroutines would add a third to its cost.
 func (c *Cache[K, V]) answer(key K, call *call[V]) {
 	f := &fetch[K, V]{c: c, key: key, call: call}
 	if !f.lookup() {

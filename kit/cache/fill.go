@@ -34,10 +34,9 @@ func (f *fetch[K, V]) loadAndStore() (V, error) {
 // is not to be kept is stored for a millisecond, because it ends an older value.
 func (f *fetch[K, V]) storeLoaded(l loaded[V]) (V, error) {
 	c := f.c
-	freshFor, keepFor := c.lifetime(f.key, l.value)
 	v := newValue{
 		token: f.token, epoch: f.entry.epoch, generation: f.entry.generation, needed: f.needed, at: l.at,
-		freshFor: freshFor, keepFor: keepFor, loadTime: l.took, tagVersions: f.tagVersions,
+		loadTime: l.took, tagVersions: f.tagVersions,
 	}
 	switch {
 	case l.err == nil:
@@ -46,6 +45,7 @@ func (f *fetch[K, V]) storeLoaded(l loaded[V]) (V, error) {
 			f.release(c.o.Tuning.Retry)
 			return l.value, nil
 		}
+		v.freshFor, v.keepFor = c.lifetime(f.key, l.value)
 	case errors.Is(l.err, ErrNotFound):
 		v.notFound = true
 		v.freshFor = c.jittered(c.o.NegativeTTL)

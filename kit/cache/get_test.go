@@ -382,7 +382,12 @@ func TestNegativeTTLOfEndsAnOlderValue(t *testing.T) {
 	db.set("a", 1)
 	c, pass := newClockedCache(t, db, &Options[string, int]{
 		TTL: time.Minute, Stale: time.Hour, Tuning: Tuning{Jitter: -1, Early: -1},
-		TTLOf: func(_ string, v int) time.Duration { return time.Duration(v-2) * time.Minute * -1 },
+		TTLOf: func(_ string, v int) time.Duration {
+			if v == 0 {
+				panic("there is no value")
+			}
+			return time.Duration(2-v) * time.Minute
+		},
 	})
 	get(t, c, "a")
 	pass(2 * time.Minute)
@@ -391,4 +396,7 @@ func TestNegativeTTLOfEndsAnOlderValue(t *testing.T) {
 		t.Errorf("got %d, want the stale value 1 during the refresh", v)
 	}
 	eventually(t, "the refresh", func() bool { pass(time.Second); return get(t, c, "a") == 3 })
+	if _, err := c.Get(t.Context(), "b"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a key without a value: %v", err)
+	}
 }
