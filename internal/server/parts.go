@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"time"
 )
 
 // part is one part of the running system. run works until its context ends and returns after all its goroutines.
@@ -13,7 +15,7 @@ type part struct {
 
 // runParts starts all parts and waits until ctx ends or a part returns an error. Then it stops the parts in the order
 // of the list: each one has returned before the context of the next one ends. It returns the errors of all parts.
-func runParts(ctx context.Context, parts []part) error {
+func runParts(ctx context.Context, parts []part, log *slog.Logger) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	running := make([]*runningPart, len(parts))
@@ -23,7 +25,9 @@ func runParts(ctx context.Context, parts []part) error {
 	<-ctx.Done()
 	errs := make([]error, len(parts))
 	for i, r := range running {
+		begun := time.Now()
 		errs[i] = r.stop()
+		log.Debug("part stopped", "part", parts[i].name, "after_ms", time.Since(begun).Milliseconds(), "err", errs[i])
 	}
 	return errors.Join(errs...)
 }

@@ -3,12 +3,15 @@ package server
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+var discard = slog.New(slog.DiscardHandler)
 
 // journal records in which order parts end.
 type journal struct {
@@ -34,7 +37,7 @@ func TestPartsStopInTheirOrder(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		broken := errors.New("broken")
-		err := runParts(ctx, []part{j.part("gateway", time.Minute, nil), j.part("fleet", time.Second, broken), j.part("store", 0, nil)})
+		err := runParts(ctx, []part{j.part("gateway", time.Minute, nil), j.part("fleet", time.Second, broken), j.part("store", 0, nil)}, discard)
 		if want := []string{"gateway", "fleet", "store"}; !slices.Equal(j.ended, want) {
 			t.Errorf("ended in the order %v; want %v", j.ended, want)
 		}
@@ -50,7 +53,7 @@ func TestAPartThatFailsStopsTheOthers(t *testing.T) {
 		broken := errors.New("broken")
 		failing := part{"fleet", func(context.Context) error { time.Sleep(time.Hour); return broken }}
 		begun := time.Now()
-		err := runParts(t.Context(), []part{j.part("gateway", 0, nil), failing, j.part("store", 0, nil)})
+		err := runParts(t.Context(), []part{j.part("gateway", 0, nil), failing, j.part("store", 0, nil)}, discard)
 		if !errors.Is(err, broken) || time.Since(begun) != time.Hour {
 			t.Errorf("returned %v after %v", err, time.Since(begun))
 		}
@@ -66,7 +69,7 @@ func TestAPartThatEndsWithoutAnErrorStopsNothing(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		begun := time.Now()
-		err := runParts(ctx, []part{{"empty", func(context.Context) error { return nil }}, j.part("store", 0, nil)})
+		err := runParts(ctx, []part{{"empty", func(context.Context) error { return nil }}, j.part("store", 0, nil)}, discard)
 		if err != nil || time.Since(begun) != time.Minute {
 			t.Errorf("returned %v after %v; want nil after the end of the context", err, time.Since(begun))
 		}

@@ -27,6 +27,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,7 @@ type Options struct {
 // Server is a running tenfold. The order of calls is New, Open, Run, Close. Close may follow New or Open, too.
 type Server struct {
 	cfg     *config.Config
+	log     *slog.Logger
 	process *process.Driver // of owned services, and of the private server of the store
 	store   *store.Store
 	gateway *gateway.Gateway
@@ -76,7 +78,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	var err error
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
 	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Reaper: o.Reaper})
 	if err != nil {
 		return nil, fmt.Errorf("make process driver: %w", err)
@@ -144,7 +146,7 @@ func (s *Server) Open(ctx context.Context) error {
 
 // Run runs all parts until ctx ends or a part fails, then stops them in the stop order of the package. It returns the
 // errors of the parts.
-func (s *Server) Run(ctx context.Context) error { return runParts(ctx, s.parts()) }
+func (s *Server) Run(ctx context.Context) error { return runParts(ctx, s.parts(), s.log) }
 
 // parts lists the parts in their stop order.
 func (s *Server) parts() []part {
