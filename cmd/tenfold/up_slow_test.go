@@ -20,7 +20,7 @@ func TestUpSlowNodeIsAvoided(t *testing.T) {
 		ratio := float64(summarize(p2c).p99) / float64(base)
 		figure(t, "slow-node-none", summarize(healthy).pairs("balance", "p2c")...)
 		figure(t, "slow-node-p2c", summarize(p2c).pairs("balance", "p2c", "p99_ratio", ratio, "met_it", slowShare(p2c))...)
-		figure(t, "slow-node-round-roundRobin", summarize(roundRobin).pairs("balance", "round-roundRobin",
+		figure(t, "slow-node-round-robin", summarize(roundRobin).pairs("balance", "round-robin",
 			"p99_ratio", float64(summarize(roundRobin).p99)/float64(base), "met_it", slowShare(roundRobin))...)
 		if ratio <= 1.5 || slowShare(p2c) < 0.01 || t.Failed() {
 			return
@@ -54,7 +54,7 @@ services:
   service: {run: [service], nodes: 4, balance: %s, env: {SERVICE_SLOW: %s}}
 `, balance, slow), "-f", "-")
 	}
-	fleets := []*running{fleet("p2c", "none"), fleet("p2c", slowNode), fleet("round-roundRobin", slowNode)}
+	fleets := []*running{fleet("p2c", "none"), fleet("p2c", slowNode), fleet("round-robin", slowNode)}
 	var loads []*traffic
 	for _, x := range fleets {
 		loads = append(loads, offer(x, 100, func(int) *http.Request { return request("GET", "/small?ms=50") }))

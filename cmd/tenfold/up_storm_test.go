@@ -64,7 +64,7 @@ services:
   shop:
     run: [tenfold, shop, serve, --state, %s, --db, %q, --password-cost, "4", --payment-latency, 50ms]
     nodes: 3
-    balance: round-roundRobin
+    balance: round-robin
     probe: /readyz
 `, state, filepath.Join(t.TempDir(), "shop.db"))})
 }

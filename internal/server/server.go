@@ -34,10 +34,6 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/console"
 	"github.com/tenfold-go/tenfold/internal/fleet"
@@ -74,10 +70,8 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
 	var err error
+	m := newMetrics()
 	s := &Server{cfg: cfg, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
 	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Reaper: o.Reaper})
 	if err != nil {
@@ -87,20 +81,19 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
 	}
 	s.gateway, err = gateway.New(cfg, &gateway.Options{
-		Log: o.Log, Access: o.Access, Metrics: gateway.NewMetrics(registry), Store: s.store,
+		Log: o.Log, Access: o.Access, Metrics: m.gateway, Store: s.store,
 	})
 	if err != nil {
 		return nil, &ConfigError{err, ""}
 	}
 	s.fleet, err = fleet.New(s.services(), s.gateway, &fleet.Options{
-		Log: o.Log, Metrics: fleet.NewMetrics(registry), Env: s.env,
+		Log: o.Log, Metrics: m.fleet, Env: s.env,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway)
-	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, metrics)
+	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler())
 	return s, nil
 }
 

@@ -1,0 +1,34 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway"
+)
+
+// metrics are the metrics of all parts, on one registry. They are made once: a second gateway next to the first one, as
+// after a change of the configuration, uses the same ones.
+type metrics struct {
+	registry *prometheus.Registry
+	gateway  *gateway.Metrics
+	fleet    *fleet.Metrics
+}
+
+func newMetrics() *metrics {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return &metrics{registry: r, gateway: gateway.NewMetrics(r), fleet: fleet.NewMetrics(r)}
+}
+
+// handler answers GET /metrics.
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
