@@ -83,7 +83,7 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/policy": {"internal/gateway/caller", "internal/gateway/jwt", "internal/gateway/ratelimit", "internal/gateway/exchange",
 		"internal/gateway/problem",
-		"internal/config", "internal/http1/client"},
+		"internal/config", "internal/http1/client", "internal/http1/wire"},
 
 	"internal/fleet": {"internal/node", "internal/config"},
 

@@ -210,7 +210,9 @@ func TestBadInputHTTP2(t *testing.T) {
 		{"method with space", line("G T", "a", "/p"), "400 malformed", ""},
 		{"path with space in the query", line("GET", "a", "/p?a b HTTP/1.1"), "400 malformed", ""},
 		{"path with fragment in the query", line("GET", "a", "/p?q#f"), "400 malformed", ""},
-		{"path with space", line("GET", "a", "/p q"), "200", "GET /p%20q"},
+		{"path with space", line("GET", "a", "/p q"), "400 malformed", ""},
+		{"path with fragment", line("GET", "a", "/p#q"), "400 malformed", ""},
+		{"path with bad escape (net/http)", line("GET", "a", "/%zz"), "reset PROTOCOL_ERROR", ""},
 		{"path in absolute form", line("GET", "a", "http://b/p"), "400 malformed", ""},
 		{"path without slash (net/http)", line("GET", "a", "p"), "reset PROTOCOL_ERROR", ""},
 		{"/../", line("GET", "a", "/a/../p"), "400 path", ""},
@@ -230,7 +232,21 @@ func TestBadInputHTTP2(t *testing.T) {
 		{"value of 40 KiB (net/http)", with(get, "x", strings.Repeat("x", 40<<10)), "gone COMPRESSION_ERROR", ""},
 		{"unknown pseudo field (net/http)", with([]string{":x", "y"}, get...), "reset PROTOCOL_ERROR", ""},
 		{"forbidden trailer name", with(get, "trailer", "te, host, x"), "200", "GET /p"},
-		{"content length without content", with(line("POST", "a", "/p"), "content-length", "5"), "200", "POST /p"}, // it gets 0
+		{"content length without content", with(line("POST", "a", "/p"), "content-length", "5"), "400 malformed", ""},
+		{"content length of 0", with(line("POST", "a", "/p"), "content-length", "0"), "200", "POST /p"},
+		{"two content lengths", with(line("POST", "a", "/p"), "content-length", "0", "content-length", "0"), "400 malformed", ""},
+		{"content lengths that differ", with(line("POST", "a", "/p"), "content-length", "0", "content-length", "5"), "400 malformed", ""},
+		{"content length with sign", with(line("POST", "a", "/p"), "content-length", "+0"), "400 malformed", ""},
+		{"content length of no number", with(line("POST", "a", "/p"), "content-length", "x"), "400 malformed", ""},
+		{"content length of 2^63", with(line("POST", "a", "/p"), "content-length", "9223372036854775808"), "400 malformed", ""},
+		{"empty content length", with(line("POST", "a", "/p"), "content-length", ""), "400 malformed", ""},
+		{"space in front of a value", with(get, "x", " a"), "400 malformed", ""},
+		{"tab behind a value", with(get, "x", "a\t"), "400 malformed", ""},
+		{"space in a value", with(get, "x", "a b"), "200", "GET /p"},
+		{"unknown expectation", with(get, "expect", "coffee"), "417 malformed", ""},
+		{"Host without the default port", with(line("GET", "a:443", "/p"), "host", "a"), "200", "GET /p"},
+		{"Host with the default port", with(get, "host", "A:443"), "200", "GET /p"},
+		{"Host with the port of http", with(get, "host", "a:80"), "400 host", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

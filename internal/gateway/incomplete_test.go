@@ -77,13 +77,13 @@ func TestNodeDoesNotFinishItsResponse(t *testing.T) {
 	a, top := secure(t)
 	big := strings.Repeat("x", 40<<10)
 	for name, text := range map[string]string{
-		"length":               "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + big,
-		"chunked":              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(big),
-		"within a chunk":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nxxxx",
-		"bad chunk":            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x") + "+1\r\nx\r\n0\r\n\r\n",
-		"without last chunk":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x"),
-		"within the trailer":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x") + "0\r\nX: y",
-		"framing in a trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x") + "0\r\nContent-Length: 1\r\n\r\n",
+		"length":                   "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + big,
+		"chunked":                  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(big),
+		"within a chunk":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nxxxx",
+		"bad chunk":                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x") + "+1\r\nx\r\n0\r\n\r\n",
+		"without last chunk":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x"),
+		"within the trailer":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x") + "0\r\nX: y",
+		"folded line in a trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("x") + "0\r\nX: y\r\n z\r\n\r\n",
 	} {
 		for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
 			t.Run(name+"/"+proto, func(t *testing.T) {

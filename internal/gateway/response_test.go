@@ -44,6 +44,8 @@ func TestResponses(t *testing.T) {
 			"Upgrade: h2c\r\nTrailer: X\r\nProxy-Connection: close\r\nX: y\r\nContent-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\nX: y\r\n\r\n"},
 		{"trailer without TE", "GET", ok + "Trailer: X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
 			ok + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{"framing in the trailer", "GET", ok + "Trailer: Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nContent-Length: 9\r\n\r\n",
+			ok + "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"},
 		{"several of a name", "GET", ok + "Set-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 0\r\n\r\n", ok + "Content-Length: 0\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n"},
 
 		// An ambiguous or malformed response becomes a 502.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // Strict refuses requests that a service could read in another way than the gateway. The engine has refused what is
@@ -17,12 +19,17 @@ func Strict(limits config.Limits) Policy {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if refusal := exchange.From(r).Refusal(); refusal != nil {
-				w.Header().Set("Connection", "close")
+				if r.ProtoMajor == 1 {
+					w.Header().Set("Connection", "close") // over HTTP/2, only the stream ends
+				}
 				problem.Write(w, r, refusal)
 				return
 			}
 			if r.URL.Path == "" && r.URL.Host != "" {
 				r.URL.Path = "/" // "GET http://shop.example HTTP/1.1"
+			}
+			if r.Host == "" && r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+				r.Host = localHost(r) // RFC 9112 section 3.2 requires Host from HTTP/1.1 on; old health checks send none
 			}
 			if p := unacceptable(r, limits); p != nil {
 				problem.Write(w, r, p)
@@ -62,11 +69,19 @@ func unacceptable(r *http.Request, limits config.Limits) *problem.Problem {
 // oneHost reports whether the two places for a host in HTTP/2 agree. For HTTP/1, the engine checks this.
 func oneHost(r *http.Request) bool {
 	for _, host := range r.Header["Host"] {
-		if !strings.EqualFold(host, r.Host) {
+		if !wire.SameHost(host, r.Host, r.TLS != nil) {
 			return false
 		}
 	}
 	return true
+}
+
+// localHost returns the address at which the client has reached the gateway.
+func localHost(r *http.Request) string {
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && wire.ValidHost(a.String()) {
+		return a.String()
+	}
+	return "localhost"
 }
 
 func headerLines(h http.Header) (n int) {

@@ -96,15 +96,14 @@ func (c *Conn) skipFraming() *wire.Violation {
 }
 
 // readTrailer parses the trailer section at the front of b. Its fields are then in c.head. Its text stays in front of
-// c.r until the next read into the buffer.
+// c.r until the next read into the buffer. It drops fields that may not stand there: they must not cost the body, which
+// is complete, nor be used.
 func (c *Conn) readTrailer(b []byte) *wire.Violation {
 	n, v := c.head.Parse(b)
-	if v == nil && n > 0 {
-		v = c.head.CheckTrailer(b)
-	}
 	if v != nil || n == 0 {
 		return v
 	}
+	c.head.DropForbidden(b)
 	c.r += n
 	c.body.step = stepDone
 	return nil

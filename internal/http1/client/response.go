@@ -76,9 +76,7 @@ func (m *message) respond(line statusLine, n int) (*http.Response, error) {
 	}
 	if c.head.Chunked {
 		resp.TransferEncoding = []string{"chunked"}
-		if err := m.declareTrailer(); err != nil {
-			return nil, m.fail(Sent, err)
-		}
+		m.declareTrailer()
 	}
 	if c.body.step == stepDone {
 		m.end(true)
@@ -105,22 +103,20 @@ func (m *message) setHead(line statusLine, n int) {
 	c.r += n
 }
 
-// declareTrailer moves the framing of a chunked response out of its header, as net/http does.
-func (m *message) declareTrailer() error {
+// declareTrailer moves the framing of a chunked response out of its header, as net/http does. It ignores names that
+// cannot be trailers.
+func (m *message) declareTrailer() {
 	h := m.resp.Header
 	delete(h, "Transfer-Encoding")
 	names, ok := h["Trailer"]
 	if !ok {
-		return nil
+		return
 	}
 	delete(h, "Trailer")
 	for _, list := range names {
 		for name := range strings.SplitSeq(list, ",") {
-			if name = wire.TrimOWS(name); name == "" {
+			if name = wire.TrimOWS(name); !wire.ValidToken(name) || wire.ForbiddenInTrailer(name) {
 				continue
-			}
-			if !wire.ValidToken(name) || wire.ForbiddenInTrailer(name) {
-				return &MalformedError{wire.BadTrailer.Reason}
 			}
 			if m.resp.Trailer == nil {
 				m.resp.Trailer = http.Header{}
@@ -128,7 +124,6 @@ func (m *message) declareTrailer() error {
 			m.resp.Trailer[wire.CanonicalName(name)] = nil
 		}
 	}
-	return nil
 }
 
 // mergeTrailer adds the trailer section to the response. The section was just parsed and lies in front of c.r.

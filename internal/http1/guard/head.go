@@ -115,14 +115,14 @@ func validEscapes(target []byte) bool {
 
 // checkHost checks the form of the target (RFC 9112 section 3.2) and the Host field.
 func (r *requestHead) checkHost(head []byte, p *wire.HeadParser) *wire.Violation {
-	var authority []byte
+	var scheme, authority []byte
 	switch {
 	case r.target[0] == '/', string(r.target) == "*" && string(r.method) == "OPTIONS":
 	case string(r.method) == "CONNECT":
 		r.target = nil
 		return connectMethod
 	default:
-		if authority = absoluteAuthority(r.target); authority == nil {
+		if scheme, authority = absoluteAuthority(r.target); authority == nil {
 			r.target = nil
 			return badTarget
 		}
@@ -140,25 +140,26 @@ func (r *requestHead) checkHost(head []byte, p *wire.HeadParser) *wire.Violation
 		return badHost
 	}
 	r.host = host
-	if authority != nil && !bytes.EqualFold(authority, host) {
+	if authority != nil && !wire.SameHost(string(authority), string(host), wire.EqualFold(scheme, "https")) {
 		return otherHost
 	}
 	return nil
 }
 
-// absoluteAuthority returns the host and port of a target like "http://host:80/path", or nil for another form.
-func absoluteAuthority(target []byte) []byte {
+// absoluteAuthority returns the scheme and the authority of a target like "http://host:80/path", or nil for another
+// form.
+func absoluteAuthority(target []byte) (scheme, authority []byte) {
 	scheme, rest, _ := bytes.Cut(target, []byte("://"))
 	if !wire.EqualFold(scheme, "http") && !wire.EqualFold(scheme, "https") {
-		return nil
+		return nil, nil
 	}
 	if end := bytes.IndexAny(rest, "/?"); end >= 0 {
 		rest = rest[:end]
 	}
 	if !wire.ValidHost(rest) {
-		return nil
+		return nil, nil
 	}
-	return rest
+	return scheme, rest
 }
 
 func (r *requestHead) checkField(name, value []byte, p *wire.HeadParser) *wire.Violation {

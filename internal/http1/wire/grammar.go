@@ -1,6 +1,9 @@
 package wire
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Octet classes of RFC 9110 and RFC 3986, as bits of one table.
 const (
@@ -71,6 +74,17 @@ func ValidHost[S string | []byte](s S) bool {
 	}
 	port := s[end+1:]
 	return s[end] == ':' && len(port) <= 5 && all(port, digitOctet)
+}
+
+// SameHost reports whether two valid hosts name the same authority: in any case of letters, and with or without the
+// default port of http or https (RFC 9110 section 4.2.3).
+func SameHost(a, b string, https bool) bool {
+	port := ":80"
+	if https {
+		port = ":443"
+	}
+	trim := func(host string) string { return strings.TrimSuffix(strings.TrimSuffix(host, port), ":") }
+	return strings.EqualFold(trim(a), trim(b))
 }
 
 // all reports whether every octet of s has the class.

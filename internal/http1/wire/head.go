@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"sync"
 )
 
@@ -46,6 +47,16 @@ type Facts struct {
 	Upgrade   bool  // Connection: upgrade
 	Hosts     int   // number of Host lines
 	Host      int   // index in Fields of the last Host line
+
+	codings codings
+}
+
+// codings are the transfer codings of a message, over all its Transfer-Encoding lines.
+type codings struct {
+	listed      bool // there is a Transfer-Encoding
+	irregular   bool // a line is not the one word "chunked"
+	unknown     bool // one is not chunked
+	chunkedLast bool
 }
 
 var parsers = sync.Pool{New: func() any { return new(HeadParser) }}
@@ -66,6 +77,7 @@ var (
 	badLength       = &Violation{400, "invalid Content-Length"}
 	manyLengths     = &Violation{400, "more than one Content-Length"}
 	badCodings      = &Violation{400, "Transfer-Encoding is not one \"chunked\""}
+	chunkedNotLast  = &Violation{400, "the last transfer coding is not chunked"}
 	lengthAndCoding = &Violation{400, "both Content-Length and Transfer-Encoding"}
 	codingInHTTP10  = &Violation{400, "Transfer-Encoding in HTTP/1.0"}
 	TargetTooLong   = &Violation{414, "request target too long"}
@@ -177,7 +189,7 @@ func (p *HeadParser) note(name, value []byte) *Violation {
 		}
 	case len("transfer-encoding"):
 		if EqualFold(name, "transfer-encoding") {
-			return p.noteCoding(value)
+			p.noteCoding(value)
 		}
 	}
 	return nil
@@ -195,27 +207,31 @@ func (p *HeadParser) noteLength(value []byte) *Violation {
 	return nil
 }
 
-func (p *HeadParser) noteCoding(value []byte) *Violation {
-	if p.Chunked {
-		return badCodings
-	}
-	if !EqualFold(value, "chunked") {
-		return codingViolation(value)
-	}
-	p.Chunked = true
-	return nil
+// noteCoding notes the codings of one line. CheckFraming judges all of them together.
+func (p *HeadParser) noteCoding(value []byte) {
+	c := &p.codings
+	c.irregular = c.irregular || c.listed || !EqualFold(value, "chunked")
+	c.listed = true
+	Elements(value, func(e []byte) bool {
+		c.chunkedLast = EqualFold(e, "chunked")
+		c.unknown = c.unknown || !c.chunkedLast
+		return true
+	})
+	p.Chunked = !c.irregular
 }
 
-// codingViolation distinguishes an unknown transfer coding from an irregular way to write "chunked".
-func codingViolation(value []byte) *Violation {
-	v := badCodings
-	Elements(value, func(e []byte) bool {
-		if !EqualFold(e, "chunked") {
-			v = unknownCoding
-		}
-		return v == badCodings
-	})
-	return v
+// check returns why the codings do not delimit a body. If chunked is not the last one, the length of a request is
+// unknown: RFC 9112 section 6.3 requires 400 for it. A coding that is not implemented is 501 (section 6.1).
+func (c codings) check() *Violation {
+	switch {
+	case !c.listed || !c.irregular:
+		return nil
+	case !c.chunkedLast:
+		return chunkedNotLast
+	case c.unknown:
+		return unknownCoding
+	}
+	return badCodings
 }
 
 // StartLine returns the start line of head without its CRLF. It returns nil while the start line is not complete.
@@ -238,12 +254,12 @@ func (p *HeadParser) IsTrailer() bool { return p.line == 0 }
 // CheckFraming checks the facts together, for a message of HTTP/1.minor.
 func (p *HeadParser) CheckFraming(minor int) *Violation {
 	switch {
-	case p.Chunked && minor == 0:
+	case p.codings.listed && minor == 0:
 		return codingInHTTP10
-	case p.Chunked && p.Length >= 0:
+	case p.codings.listed && p.Length >= 0:
 		return lengthAndCoding
 	}
-	return nil
+	return p.codings.check()
 }
 
 // Persistent reports whether the sender of a message of HTTP/1.minor wants to keep the connection open after it.
@@ -259,6 +275,11 @@ func (p *HeadParser) CheckTrailer(section []byte) *Violation {
 		}
 	}
 	return nil
+}
+
+// DropForbidden removes the fields that may not stand in a trailer section (RFC 9110 section 6.5.1).
+func (p *HeadParser) DropForbidden(section []byte) {
+	p.Fields = slices.DeleteFunc(p.Fields, func(f Field) bool { return ForbiddenInTrailer(f.Name(section)) })
 }
 
 // Header returns the fields of a head as a map. The values are substrings of text, which is the whole head.

@@ -1,7 +1,9 @@
 package std
 
 import (
+	"io"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
@@ -17,6 +19,9 @@ type handler struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{original: r}
 	q.exchange.Inbound = q
+	if r.ProtoMajor == 2 {
+		q.inspectHTTP2()
+	}
 	if exchange.HasBody(r) {
 		q.body = newBody(w, r)
 		defer q.body.release()
@@ -37,12 +42,37 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // allocation, and one more if it has a body.
 type request struct {
 	exchange exchange.Exchange
-	original *http.Request // as net/http made it
-	body     *body         // nil for none
+	original *http.Request     // as net/http made it
+	body     *body             // nil for none
+	refusal  *exchange.Refusal // of a request over HTTP/2
+}
+
+// inspectHTTP2 checks what the guard checks for HTTP/1, and restores the field Expect, which the HTTP/2 server removes.
+func (q *request) inspectHTTP2() {
+	if status, why, refused := guard.RefusalHTTP2(q.original); refused {
+		q.refusal = &exchange.Refusal{Status: status, Reason: why}
+	}
+	if expectsContinue(q.original.Body) {
+		q.original.Header["Expect"] = []string{"100-continue"}
+	}
+}
+
+// expectsContinue reports whether the HTTP/2 server will send 100 (Continue) when the body is read. Only a private field
+// of its body says so.
+func expectsContinue(body io.ReadCloser) bool {
+	v := reflect.ValueOf(body)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	needs := v.Elem().FieldByName("needsContinue")
+	return needs.IsValid() && needs.Kind() == reflect.Bool && needs.Bool()
 }
 
 // Refusal returns why the guard refused the request or its body.
 func (q *request) Refusal() *exchange.Refusal {
+	if q.refusal != nil {
+		return q.refusal
+	}
 	if status, why, refused := guard.Refusal(q.original); refused {
 		return &exchange.Refusal{Status: status, Reason: why}
 	}
