@@ -8,9 +8,12 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
-// amount is the value of a flag that cannot be negative, such as a number or a rate. It may have commas: 50,000.
+// amount is the value of a flag that cannot be negative, such as a number or a rate. It may have commas: 50,000. A number
+// such as 50.000 is refused, because it may mean 50 or 50000.
 type amount[T any] struct {
 	value T
 	given bool
@@ -32,6 +35,9 @@ func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 	case negative.MatchString(text):
 		return fmt.Errorf("%q: want a value that is not negative", text)
 	default:
+		if err := n.checkNumber(text); err != nil {
+			return err
+		}
 		ctx.Scan.PushTyped(ungrouped(text), token.Type)
 	}
 	value := reflect.ValueOf(&n.value).Elem()
@@ -45,6 +51,15 @@ func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 		}
 	}
 	n.given = true
+	return nil
+}
+
+// checkNumber refuses a number such as 1.000, which may mean 1 or 1000. The types of package plan check their own texts.
+func (n *amount[T]) checkNumber(text string) error {
+	switch any(n.value).(type) {
+	case int, float64, time.Duration:
+		return usertext.CheckNumber(text)
+	}
 	return nil
 }
 

@@ -96,7 +96,7 @@ var allowedImports = map[string][]string{
 	"internal/journey": {"internal/http1/wire", "internal/strictyaml", "internal/usertext"},
 
 	"internal/load": {"internal/curve", "internal/http1/client", "internal/http1/wire", "internal/journey", "internal/load/arrivals",
-		"internal/load/platform", "internal/report"},
+		"internal/load/platform", "internal/report", "internal/usertext"},
 
 	"internal/load/arrivals": {},
 

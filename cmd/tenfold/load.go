@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,7 +20,7 @@ import (
 )
 
 type loadCmd struct {
-	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: an http:// or https:// URL, or a file with a journey, *.yaml."`
+	Target string `arg:"" optional:"" placeholder:"URL|JOURNEY" help:"Where to send requests: an http:// or https:// URL, unix:/SOCKET or unix:/SOCKET:/PATH, or a file with a journey, *.yaml."`
 
 	Rate      amount[float64]       `group:"Load" placeholder:"R" help:"Offer R requests per second; with a journey, R visits."`
 	Rates     amount[rateRange]     `group:"Load" placeholder:"LO..HI" help:"Search for the knee: double the rate until the objective fails, then narrow the knee down to 5 %."`
@@ -53,6 +54,9 @@ type rateRange struct{ low, high float64 }
 
 func (r *rateRange) UnmarshalText(text []byte) error {
 	low, high, ok := strings.Cut(string(text), "..")
+	if err := cmp.Or(usertext.CheckNumber(low), usertext.CheckNumber(high)); err != nil {
+		return err
+	}
 	var errLow, errHigh error
 	r.low, errLow = strconv.ParseFloat(ungrouped(low), 64)
 	r.high, errHigh = strconv.ParseFloat(ungrouped(high), 64)
@@ -94,7 +98,7 @@ The service of a tenfold.yaml can be measured at several fleet sizes. The result
 Before the load, one request or one visit of each kind is made to check that it works. A public address needs --yes.
 Ctrl-C ends the step and prints the results so far.
 
-Exit codes: 0 success, 1 error, 2 wrong command line or target, 3 the objective was missed.
+Exit codes: 0 success, 1 error or every request failed, 2 wrong command line or target, 3 the objective was missed.
 `
 }
 
@@ -194,7 +198,7 @@ func (cmd loadCmd) checkMode() error {
 	}
 	const hint = "--rate 100 measures one rate, --rates 50..5000 searches for the knee, --users 20 is closed load"
 	switch {
-	case len(cmd.Nodes) > 0 && strings.Contains(cmd.Target, "://"), len(cmd.Nodes) > 0 && cmd.Base != "":
+	case len(cmd.Nodes) > 0 && (strings.Contains(cmd.Target, "://") || strings.HasPrefix(cmd.Target, "unix:")), len(cmd.Nodes) > 0 && cmd.Base != "":
 		return usageError(errors.New("--nodes starts the service itself"),
 			"give a path of the service or a journey, not an address")
 	case len(cmd.Nodes) > 0 && cmd.Target != "" && !isJourney(cmd.Target) && !strings.HasPrefix(cmd.Target, "/"):
@@ -223,6 +227,9 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 		Progress: newProgress(t.stderr).show,
 	}
 	if cmd.Warmup != "auto" {
+		if err := usertext.CheckNumber(cmd.Warmup); err != nil {
+			return nil, usageError(fmt.Errorf("warm-up: %w", err), "")
+		}
 		w, err := time.ParseDuration(cmd.Warmup)
 		if err != nil || w < 0 {
 			return nil, usageError(fmt.Errorf("warm-up %q: want auto or a time", cmd.Warmup), "--warmup 5s")
@@ -235,7 +242,7 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 	if cmd.CA != "" {
 		pem, err := usertext.ReadFile(cmd.CA, maxCA)
 		if err != nil {
-			return nil, usageError(fmt.Errorf("read %s: %w", cmd.CA, err), usertext.HintOf(err))
+			return nil, usageError(fmt.Errorf("read %s: %w", cmd.CA, err), "")
 		}
 		o.TLS = &tls.Config{InsecureSkipVerify: cmd.Insecure, RootCAs: x509.NewCertPool()}
 		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
@@ -277,13 +284,16 @@ func (cmd loadCmd) write(ctx context.Context, t *terminal, d *curve.Document) er
 	return err
 }
 
-// missed returns an error if the result is incomplete or the target did not meet the objective.
+// missed returns an error if the result is incomplete, the target did not meet the objective, or every request failed.
 func missed(d *curve.Document) error {
 	if d.Incomplete {
 		return hinted(errors.New("interrupted: the results are incomplete"), "")
 	}
 	v := d.Verdict()
 	switch {
+	case d.EveryRequestFailed() && (v == nil || v.Outcome == curve.Pass):
+		return hinted(errors.New("every request failed"), "the result lists the kinds of errors; --body, --header or "+
+			"another path may be missing")
 	case v == nil || v.Outcome == curve.Pass:
 		return nil
 	case v.Outcome == curve.Invalid:

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,6 +73,65 @@ func TestLoadOneRate(t *testing.T) {
 	}
 	if page, err := os.ReadFile(html); err != nil || !strings.Contains(string(page), "status 500") {
 		t.Errorf("%v: %s", err, page)
+	}
+}
+
+// A test in which every request failed is no success, with any kind of load and with an objective without errors.
+func TestLoadOfATargetThatOnlyFails(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	short := []string{server.URL, "--duration", "200ms", "--warmup", "0s"}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--rate", "50"}, 1, "tenfold: every request failed\nhint: "},
+		{[]string{"--users", "1"}, 1, "tenfold: every request failed\nhint: "},
+		{[]string{"--rate", "50", "--objective", "p99=1s"}, 3, "objective p99=1s missed: every request failed"},
+		{[]string{"--rates", "50..200", "--objective", "p99=1s"}, 3, "objective p99=1s missed: every request failed"},
+	} {
+		code, stdout, stderr := tenfoldLoad(t.Context(), append(slices.Clone(short), test.args...)...)
+		if code != test.code || !strings.Contains(stderr, test.want) || !strings.Contains(stdout, "× status 404") {
+			t.Errorf("%v: exit code %d, %s%s; want %d, %q", test.args, code, stdout, stderr, test.code, test.want)
+		}
+	}
+}
+
+// What a URL cannot contain arrives encoded, from the command line and from a CSV file.
+func TestLoadEncodesURLs(t *testing.T) {
+	var mu sync.Mutex
+	arrived := map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		arrived[r.RequestURI] = true
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	write("words.csv", "\ufefftext;n\r\nred shoe;1\r\n\u00fc;2\r\nC# & x;3\r\n")
+	journey := write("j.yaml", "\ufeffdata: {words: words.csv}\r\nsteps: [{path: \"/j?q=${words.text}\"}]\r\n")
+	flags := []string{"--users", "1", "--duration", "200ms", "--warmup", "0s"}
+	for _, target := range [][]string{
+		{server.URL + "/s?q=red shoe"}, {server.URL + "/s?q=\u00fc"}, {journey, "--target", server.URL},
+	} {
+		if code, stdout, stderr := tenfoldLoad(t.Context(), append(target, flags...)...); code != 0 {
+			t.Errorf("%v: exit code %d, %s%s", target, code, stdout, stderr)
+		}
+	}
+	for _, want := range []string{
+		"/s?q=red%20shoe", "/s?q=%C3%BC", "/j?q=red%20shoe", "/j?q=%C3%BC", "/j?q=C%23%20%26%20x",
+	} {
+		if !arrived[want] {
+			t.Errorf("%s did not arrive: %v", want, arrived)
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 
@@ -17,7 +16,7 @@ import (
 
 // loadWork is the load that the flags describe.
 type loadWork struct {
-	url       *url.URL
+	url       load.URL
 	generator *load.Generator
 	check     func(context.Context) (note string, err error) // makes one visit of each kind before the load
 }
@@ -51,7 +50,7 @@ func (cmd loadCmd) workload(o *load.Options) (*loadWork, error) {
 
 // isJourney reports whether the target is a journey file.
 func isJourney(target string) bool {
-	return !strings.Contains(target, "://") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
+	return !strings.Contains(target, "://") && !strings.HasPrefix(target, "unix:") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
 }
 
 func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
@@ -111,7 +110,7 @@ func (cmd loadCmd) target() (*load.Target, error) {
 }
 
 // checkHost refuses a public address without --yes: load on the wrong host is an attack.
-func (cmd loadCmd) checkHost(ctx context.Context, u *url.URL) error {
+func (cmd loadCmd) checkHost(ctx context.Context, u load.URL) error {
 	if cmd.Yes {
 		return nil
 	}

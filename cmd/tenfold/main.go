@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // cli is the command line: one field per verb.
@@ -88,6 +90,8 @@ func explainUsage(err error) error {
 	}
 	file, unexpected := strings.CutPrefix(text, "unexpected argument ")
 	switch {
+	case usertext.HintOf(err) != "":
+		return usageError(err, "")
 	case verb == "" && isFile(file):
 		return usageError(err, "tenfold up -f "+file+" runs it, tenfold check -f "+file+" checks it")
 	case verb == "":

@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/tenfold-go/tenfold/internal/plan"
-	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 type planCmd struct {
@@ -186,7 +185,7 @@ func readInput[T any](t *terminal, file string, read func(io.Reader) (T, error))
 		name, r = file, f
 	}
 	if value, err = read(r); err != nil {
-		hint := usertext.HintOf(err)
+		hint := ""
 		if wrong := (*plan.InputError)(nil); errors.As(err, &wrong) {
 			hint = wrong.Hint(planTerms)
 		}

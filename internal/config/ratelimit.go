@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 var rateLimitPolicy = routePolicy{
@@ -68,6 +70,9 @@ var (
 
 func parseRate(s string) (Rate, error) {
 	m := rateForm.FindStringSubmatch(s)
+	if err := usertext.CheckNumber(s); err != nil {
+		return Rate{}, err
+	}
 	if m == nil {
 		return Rate{}, wrong("requests per second, minute or hour: 100/s, 600/m, 1000/h", "%s is not a rate", quote(s))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // scalar is a value that the file gives as one word.
@@ -132,6 +133,9 @@ var digits = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
 func parseWhole(s string, least, most int) (int, error) {
 	if !digits.MatchString(s) {
+		if err := usertext.CheckNumber(s); err != nil {
+			return 0, err
+		}
 		return 0, wrong(fmt.Sprintf("a number from %d to %d", least, most), "%s is not a whole number", quote(s))
 	}
 	n, err := strconv.Atoi(s)
@@ -151,6 +155,9 @@ var decimal = regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,20})?$`)
 func parseNumber(s string, least, most float64) (float64, error) {
 	if !decimal.MatchString(s) {
 		return 0, wrong("a number such as 2 or 1.9", "%s is not a number", quote(s))
+	}
+	if err := usertext.CheckNumber(s); err != nil && most >= 1000 {
+		return 0, err
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || f < least || f > most {
@@ -205,6 +212,9 @@ var (
 )
 
 func parseDuration(s string, least time.Duration) (time.Duration, error) {
+	if err := usertext.CheckNumber(s); err != nil {
+		return 0, err
+	}
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil && unitless.MatchString(s):
@@ -256,6 +266,9 @@ var (
 
 func parseSize(s string, least, most int64) (int64, error) {
 	m := sizeForm.FindStringSubmatch(s)
+	if err := usertext.CheckNumber(s); err != nil {
+		return 0, err
+	}
 	if m == nil {
 		hint := "a number of bytes, such as 8192, 32KiB or 1MiB"
 		if loose := looseSize.FindStringSubmatch(s); loose != nil {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // Objective is what a target must meet. The zero value has no limits; then only the throughput must follow the rate.
@@ -49,6 +51,9 @@ func (o *Objective) add(part string) error {
 	case o.has(name):
 		return fmt.Errorf("duplicate limit for %s", name)
 	case isLatency:
+		if err := usertext.CheckNumber(value); err != nil {
+			return err
+		}
 		d, err := time.ParseDuration(value)
 		if err != nil || d <= 0 || d > time.Hour {
 			return fmt.Errorf("want a time above 0, up to 1h: %s=200ms", name)

@@ -25,6 +25,7 @@ type Step struct {
 	Requests        int64               `json:"requests"`
 	RequestRate     float64             `json:"requests_per_s"`
 	ErrorKinds      map[ErrorKind]int64 `json:"faults,omitempty"`          // failed requests by kind
+	Repeated        int64               `json:"repeated,omitempty"`        // sent again: the target had closed a kept connection
 	InFlight        float64             `json:"in_flight"`                 // mean number of visits in progress or waiting
 	Unserved        int64               `json:"unserved,omitempty"`        // visits that got no connection before the end
 	Missed          int64               `json:"missed,omitempty"`          // visits for which the generator was too late

@@ -62,3 +62,19 @@ func (d *Document) Verdict() *Verdict {
 	}
 	return steps[len(steps)-1].Verdict
 }
+
+// EveryRequestFailed reports whether requests were made and none of them succeeded, in any step.
+func (d *Document) EveryRequestFailed() bool {
+	steps := d.Steps
+	for _, s := range d.Scaling {
+		steps = append(steps[:len(steps):len(steps)], s.Steps...)
+	}
+	requests := int64(0)
+	for _, s := range steps {
+		if s.Errors < 1 && s.Requests > 0 {
+			return false
+		}
+		requests += s.Requests
+	}
+	return requests > 0
+}

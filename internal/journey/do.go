@@ -56,7 +56,8 @@ func (v *Visit) setBody(r *http.Request, s *Step) error {
 	r.ContentLength = int64(len(text))
 	r.Body = http.NoBody
 	if text != "" {
-		r.Body = io.NopCloser(strings.NewReader(text))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+		r.Body, _ = r.GetBody()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // Limits of a journey.
@@ -106,9 +107,13 @@ func (r *fileReader) target(v strictyaml.Value) {
 	if !ok {
 		return
 	}
+	if strings.HasPrefix(text, "unix:") || strings.HasPrefix(text, "http+unix:") || strings.HasPrefix(text, "http://unix:") {
+		r.j.Target = text // a socket; the caller that connects checks the rest
+		return
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		r.Problem(v, wrong("for example http://localhost:8080", "%s is not the URL of a service", quote(text)))
+		r.Problem(v, wrong("for example http://localhost:8080 or unix:/run/shop.sock", "%s is not the URL of a service", quote(text)))
 		return
 	}
 	r.j.Target = text
@@ -155,7 +160,9 @@ func (r *fileReader) visitor(v strictyaml.Value) {
 		case "weight":
 			text, ok := r.Text(e.Value, "a number")
 			w, err := strconv.ParseFloat(text, 64)
-			if ok && (err != nil || !(w > 0 && w <= 1e6)) {
+			if ambiguous := usertext.CheckNumber(text); ok && ambiguous != nil {
+				r.Problem(e.Value, ambiguous)
+			} else if ok && (err != nil || !(w > 0 && w <= 1e6)) {
 				r.Problem(e.Value, wrong("a number above 0", "%s is not a weight", quote(text)))
 			}
 			visitor.Weight = w

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // step reads one step of a visitor.
@@ -130,6 +131,12 @@ func (r *fileReader) think(v strictyaml.Value) (t Think) {
 	t.Min, err = time.ParseDuration(low)
 	if between {
 		t.Max, errHigh = time.ParseDuration(high)
+	}
+	for _, part := range []string{low, high} {
+		if ambiguous := usertext.CheckNumber(part); ambiguous != nil {
+			r.Problem(v, ambiguous)
+			return t
+		}
 	}
 	if err != nil || errHigh != nil || t.Min < 0 || max(t.Min, t.Max) > maxThink || between && t.Max < t.Min {
 		r.Problem(v, wrong("2s, or 1s..3s for a uniform time, or exp(2s) for an exponential time with that mean; up to 1h",

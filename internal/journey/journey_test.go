@@ -202,6 +202,38 @@ func TestHostileValuesAreRefused(t *testing.T) {
 	}
 }
 
+// A value of a CSV file or of a response is encoded where the URL cannot contain it.
+func TestValuesInPathsAreEncoded(t *testing.T) {
+	base, _ := url.Parse("http://localhost")
+	for _, test := range []struct{ path, value, want string }{
+		{"/s?q=${x}", "red shoe", "/s?q=red%20shoe"},
+		{"/s?q=${x}", "\u00fc", "/s?q=%C3%BC"},
+		{"/s?q=${x}", "C#", "/s?q=C%23"},
+		{"/s?q=${x}&r=1", "Tom & Jerry", "/s?q=Tom%20%26%20Jerry&r=1"},
+		{"/s?q=${x}", "100%", "/s?q=100%25"},
+		{"/s?q=${x}", "red%20shoe", "/s?q=red%20shoe"},
+		{"/s?q=${x}", "a\r\nHost: b", "/s?q=a%0D%0AHost:%20b"},
+		{"/s?q=${x}", "\u00a0a\u00a0", "/s?q=%C2%A0a%C2%A0"},
+		{"/s?q=${x|url}", "a b&c", "/s?q=a+b%26c"},
+		{"/s?${x}", "a=1&b=2", "/s?a=1&b=2"},
+		{"/p/${x}", "a b#c", "/p/a%20b%23c"},
+		{"/p/${x}/y", "50% off", "/p/50%25%20off/y"},
+		{"${x}", "/p/a b?c=\u00fc#top", "/p/a%20b?c=%C3%BC"},
+		{"/caf\u00e9?q=red shoe|x", "", "/caf%C3%A9?q=red%20shoe%7Cx"},
+	} {
+		j, err := parse(t, `steps: [{path: /, extract: {x: {header: X}}}, {path: "`+test.path+`"}]`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := j.Visit(base, 0, rand.New(rand.NewPCG(1, 1)))
+		v.values["x"] = test.value
+		r, err := v.request(t.Context(), v.Steps[1])
+		if err != nil || r.URL.RequestURI() != test.want {
+			t.Errorf("%s with %q: got %v, %v; want %s", test.path, test.value, r, err, test.want)
+		}
+	}
+}
+
 func TestVisitorsAreDrawnByWeightAndUseRowsInOrder(t *testing.T) {
 	j, err := parse(t, shop)
 	if err != nil {
@@ -339,6 +371,8 @@ func TestProblemsHavePlaces(t *testing.T) {
 		"visitors: [{steps: [{path: /}], weight: 0}]":                "is not a weight",
 		"visitors: [{name: a}]":                                      "has no steps",
 		"target: ftp://x\nsteps: [{path: /}]":                        "not the URL of a service",
+		"visitors: [{weight: 1.000, steps: [{path: /}]}]":            "can mean two numbers",
+		"steps: [{path: /, think: 1.500ms}]":                         "can mean two numbers",
 		"data: {users: nowhere.csv}\nsteps: [{path: /}]":             "no such file",
 		"data: {users: short.csv}\nsteps: [{path: /}]":               "short.csv:3: too few or too many fields",
 		"data: {users: empty.csv}\nsteps: [{path: /}]":               "has no rows",

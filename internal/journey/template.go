@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // template is a text with variables: ${name}, or ${name|url} and ${name|json} for a value that must be escaped in a URL
@@ -64,22 +66,58 @@ func (t template) expand(value func(name string) (string, bool)) (string, error)
 	}
 	var b strings.Builder
 	for _, p := range t {
-		if p.variable == "" {
-			b.WriteString(p.text)
-			continue
+		text, err := p.expand(value)
+		if err != nil {
+			return "", err
 		}
-		v, ok := value(p.variable)
-		if !ok {
-			return "", fmt.Errorf("${%s} has no value", p.variable)
-		}
-		switch p.filter {
-		case "url":
-			v = url.QueryEscape(v)
-		case "json":
-			quoted, _ := json.Marshal(v) // never fails for a string
-			v = string(quoted[1 : len(quoted)-1])
-		}
-		b.WriteString(v)
+		b.WriteString(text)
 	}
 	return b.String(), nil
+}
+
+// expandPath is expand for a path with a query. It percent-encodes what a URL cannot contain. A value within the path
+// also cannot begin a fragment, and a value after "=" in the query cannot begin another parameter. A value that is the
+// beginning of the path, such as an extracted link, keeps its own "#" and must have valid escapes.
+func (t template) expandPath(value func(name string) (string, bool)) (string, error) {
+	path := ""
+	for i, p := range t {
+		text, err := p.expand(value)
+		switch {
+		case err != nil:
+			return "", err
+		case p.variable == "":
+			path += usertext.EscapeURL(text, "")
+		case i == 0:
+			for j, part := range strings.Split(text, "%") {
+				if j > 0 {
+					path += "%"
+				}
+				path += usertext.EscapeURL(part, "")
+			}
+		case strings.Contains(path, "?") && strings.HasSuffix(path, "="):
+			path += usertext.EscapeURL(text, "#&")
+		default:
+			path += usertext.EscapeURL(text, "#")
+		}
+	}
+	return path, nil
+}
+
+// expand returns the text, or the value of the variable.
+func (p templatePart) expand(value func(name string) (string, bool)) (string, error) {
+	if p.variable == "" {
+		return p.text, nil
+	}
+	v, ok := value(p.variable)
+	if !ok {
+		return "", fmt.Errorf("${%s} has no value", p.variable)
+	}
+	switch p.filter {
+	case "url":
+		v = url.QueryEscape(v)
+	case "json":
+		quoted, _ := json.Marshal(v) // never fails for a string
+		v = string(quoted[1 : len(quoted)-1])
+	}
+	return v, nil
 }

@@ -75,7 +75,7 @@ func (v *Visit) value(name string) (string, bool) {
 
 // request returns the request of a step. It fails with an *Error if a value makes the request invalid.
 func (v *Visit) request(ctx context.Context, s *Step) (*http.Request, error) {
-	path, err := s.path.expand(v.value)
+	path, err := s.path.expandPath(v.value)
 	if err != nil {
 		return nil, &Error{s, "request", err.Error()}
 	}

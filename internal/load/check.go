@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -51,7 +50,7 @@ func CheckJourney(ctx context.Context, j *journey.Journey, base string, o *Optio
 	transport := newCheckTransport(u, o)
 	defer transport.CloseIdleConnections()
 	for _, visitor := range j.Visitors {
-		if err := tryVisit(ctx, j.VisitAs(visitor, u), transport, o.Timeout); err != nil {
+		if err := tryVisit(ctx, j.VisitAs(visitor, u.URL), transport, o.Timeout); err != nil {
 			var failed *journey.Error
 			if errors.As(err, &failed) {
 				return fmt.Errorf("check visitor %s: %w", visitor.Name, err)
@@ -74,10 +73,13 @@ func tryVisit(ctx context.Context, v *journey.Visit, transport *http.Transport, 
 	return nil
 }
 
-func newCheckTransport(u *url.URL, o *Options) *http.Transport {
+func newCheckTransport(u URL, o *Options) *http.Transport {
 	transport := newTransport(o)
 	if u.Scheme == "http" {
-		transport.DialContext = o.Dial
+		network, address := u.address()
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return o.Dial(ctx, network, address)
+		}
 	}
 	return transport
 }
@@ -128,7 +130,10 @@ func isMalformedHTTP(err error) bool { return strings.Contains(err.Error(), "mal
 
 // Public returns an address of the URL's host that is neither on this machine nor in a private network. It returns ""
 // if the host has no such address or is not known.
-func Public(ctx context.Context, u *url.URL) string {
+func Public(ctx context.Context, u URL) string {
+	if u.Socket != "" {
+		return ""
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
@@ -151,7 +156,7 @@ func private(a netip.Addr) bool {
 }
 
 // Local reports whether the URL names this machine, so that target and generator share its cores.
-func Local(u *url.URL) bool {
+func Local(u URL) bool {
 	a, err := netip.ParseAddr(u.Hostname())
 	return u.Hostname() == "localhost" || err == nil && (a.IsLoopback() || a.IsUnspecified())
 }

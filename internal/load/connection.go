@@ -16,6 +16,7 @@ type connection struct {
 	unwatch  func() bool   // ends the watch of the context
 	deadline time.Duration // when the deadline was set
 	used     time.Duration // when a request was last prepared
+	requests int           // prepared on this connection
 }
 
 // maxUnchecked is how long a connection may be idle and be used again without a check whether the target has closed it.
@@ -33,6 +34,7 @@ func (c *connection) prepare(ctx context.Context, r *run, now time.Duration) err
 		}
 	}
 	c.used = now
+	c.requests++
 	// Setting a deadline is expensive, so one deadline is kept for a tenth of the timeout. Requests may time out that
 	// much earlier.
 	if c.deadline == 0 || now-c.deadline > r.options.Timeout/10 {
@@ -45,11 +47,12 @@ func (c *connection) prepare(ctx context.Context, r *run, now time.Duration) err
 func (c *connection) dial(ctx context.Context, r *run) error {
 	limited, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
-	nc, err := r.options.Dial(limited, "tcp", address(r.visits.url))
+	network, address := r.visits.url.address()
+	nc, err := r.options.Dial(limited, network, address)
 	if err != nil {
 		return err
 	}
-	c.nc, c.conn, c.deadline = nc, client.NewConn(nc, nil), 0
+	c.nc, c.conn, c.deadline, c.requests = nc, client.NewConn(nc, nil), 0, 0
 	c.unwatch = context.AfterFunc(ctx, func() { nc.Close() })
 	return nil
 }
@@ -61,6 +64,50 @@ func (c *connection) close() {
 	c.unwatch()
 	c.conn.Close()
 	c.conn = nil
+}
+
+// mayRepeat reports whether a request that failed with err may be sent again on a new connection: the connection carried
+// requests before, and the target closed it before any byte of the response. Servers close connections that they have
+// kept, and a request can cross that close on its way. The first request on a connection is never repeated.
+func (c *connection) mayRepeat(err error) bool {
+	return c.requests > 1 && !c.conn.Answered() && isClosed(err)
+}
+
+// roundTrip sends a request, and a second time on a new connection if mayRepeat says so. It adds the second time to
+// repeated.
+func (c *connection) roundTrip(ctx context.Context, r *run, req *http.Request, repeated *int) (*http.Response, error) {
+	if err := c.prepare(ctx, r, r.now()); err != nil {
+		return nil, err
+	}
+	resp, err := c.conn.RoundTrip(req)
+	if err == nil || req.Context().Err() != nil || !c.mayRepeat(err) {
+		return resp, err
+	}
+	if req, err = rewound(req, err); err != nil {
+		return nil, err
+	}
+	*repeated++
+	if err := c.prepare(ctx, r, r.now()); err != nil {
+		return nil, err
+	}
+	return c.conn.RoundTrip(req)
+}
+
+// rewound returns a copy of a request whose body begins anew. It returns err if the body cannot be read again.
+func rewound(req *http.Request, err error) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	if req.GetBody == nil {
+		return nil, err
+	}
+	body, bodyErr := req.GetBody()
+	if bodyErr != nil {
+		return nil, bodyErr
+	}
+	again := *req
+	again.Body = body
+	return &again, nil
 }
 
 // roundTripper is a function as an http.RoundTripper.

@@ -20,7 +20,15 @@ const (
 	outOfPorts curve.ErrorKind = "out of ports"
 	outOfFiles curve.ErrorKind = "out of descriptors"
 	timedOut   curve.ErrorKind = "timeout"
+	connClosed curve.ErrorKind = "connection closed"
+	connFailed curve.ErrorKind = "connection failed"
 )
+
+// isClosed reports whether a transport error can mean that the peer closed the connection.
+func isClosed(err error) bool {
+	kind := kindOf(err)
+	return kind == connClosed || kind == connFailed
+}
 
 // failure returns the result of a request that ended with err. ctx is the context of all requests of the run.
 func failure(ctx context.Context, err error) result {
@@ -58,9 +66,9 @@ func kindOf(err error) curve.ErrorKind {
 		return "name not found"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF),
 		errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &broken):
-		return "connection closed"
+		return connClosed
 	}
-	return "connection failed"
+	return connFailed
 }
 
 // statusKind returns the kind of a response with that status; "" below 400.

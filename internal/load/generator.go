@@ -67,7 +67,7 @@ func NewJourney(j *journey.Journey, base string, o *Options) (*Generator, error)
 	var visits atomic.Int64
 	g.visits.newCaller = func(seed uint64, number int) caller {
 		return &journeyCaller{
-			journey: j, base: u, visits: &visits, steps: numbers, transport: transport,
+			journey: j, base: u.URL, visits: &visits, steps: numbers, transport: transport,
 			random: rand.New(rand.NewPCG(seed, uint64(number))),
 		}
 	}

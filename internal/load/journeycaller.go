@@ -22,6 +22,7 @@ type journeyCaller struct {
 	random     *rand.Rand
 	transport  *http.Transport // nil without TLS
 	connection connection      // not used with TLS
+	repeated   int             // requests of the current step that were sent again
 }
 
 // visit makes one visit. A step that fails ends the visit, because later steps depend on it.
@@ -63,14 +64,11 @@ func (c *journeyCaller) tryVisits(ctx context.Context, u *user) {
 // over returns the transport of a visit. The connection of the user lives as long as ctx, not only as long as one
 // request.
 func (c *journeyCaller) over(ctx context.Context, r *run) http.RoundTripper {
-	if c.transport != nil {
-		return c.transport
-	}
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
-		if err := c.connection.prepare(ctx, r, r.now()); err != nil {
-			return nil, err
+		if c.transport != nil {
+			return repeatClosed(c.transport, req, &c.repeated)
 		}
-		return c.connection.conn.RoundTrip(req)
+		return c.connection.roundTrip(ctx, r, req, &c.repeated)
 	})
 }
 
@@ -80,16 +78,18 @@ func (c *journeyCaller) do(
 ) result {
 	limited, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
+	c.repeated = 0
 	_, err := v.Do(limited, s, transport)
+	var res result
 	var failed *journey.Error
 	switch {
 	case err == nil:
-		return result{step: c.steps[s]}
 	case errors.As(err, &failed):
-		return result{step: c.steps[s], kind: curve.ErrorKind(failed.Kind())}
+		res.kind = curve.ErrorKind(failed.Kind())
+	default:
+		res = failure(ctx, err)
 	}
-	res := failure(ctx, err)
-	res.step = c.steps[s]
+	res.step, res.repeated = c.steps[s], c.repeated
 	return res
 }
 

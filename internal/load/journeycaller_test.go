@@ -120,8 +120,10 @@ func TestFailedVisits(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, closed := s.ErrorKinds["a: status 503"], s.ErrorKinds["connection closed"]
-	if s.Errors != 1 || s.Requests+s.Missed != 40 || status+closed != s.Requests || status-closed > 1 || closed-status > 1 {
-		t.Errorf("%d requests, errors %v: %v", s.Requests, s.Errors, s.ErrorKinds)
+	aborted := closed + s.Repeated // an abort on a kept connection cannot be told from the close of an idle one
+	if s.Errors != 1 || s.Requests+s.Missed != 40 || status+closed != s.Requests ||
+		status-aborted > 1 || aborted-status > 1 {
+		t.Errorf("%d requests, errors %v: %v, %d repeated", s.Requests, s.Errors, s.ErrorKinds, s.Repeated)
 	}
 }
 

@@ -109,6 +109,16 @@ func judgeLatency(l curve.LatencyLimit, latency *histogram, final bool) curve.Ve
 	return curve.Verdict{Outcome: curve.Pass}
 }
 
+// everyRequestFailed reports whether the target answered no request as it should. Failures of the generator do not count.
+func everyRequestFailed(steps []*Step) bool {
+	var failed, requests int64
+	for _, s := range steps {
+		own := s.ErrorKinds[outOfPorts] + s.ErrorKinds[outOfFiles]
+		failed, requests = failed+s.failed-own, requests+s.Requests-own
+	}
+	return requests > 0 && failed == requests
+}
+
 // judgeErrors compares only the share of errors. Requests that failed because the generator had no ports or files left
 // are not errors of the target.
 func judgeErrors(o curve.Objective, steps []*Step, final bool) curve.Verdict {
@@ -117,7 +127,10 @@ func judgeErrors(o curve.Objective, steps []*Step, final bool) curve.Verdict {
 		failed += s.failed - s.ErrorKinds[outOfPorts] - s.ErrorKinds[outOfFiles]
 		requests += s.Requests
 	}
-	if o.Errors == nil || requests == 0 {
+	switch {
+	case everyRequestFailed(steps):
+		return curve.Verdict{Outcome: curve.Fail, Reason: "every request failed"}
+	case o.Errors == nil || requests == 0:
 		return curve.Verdict{Outcome: curve.Pass}
 	}
 	at, low, limit := share(failed, requests), wilsonLow(failed, requests), *o.Errors

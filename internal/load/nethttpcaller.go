@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,15 +29,50 @@ func (c *netHTTPCaller) visit(ctx context.Context, u *user, scheduled, free time
 func (c *netHTTPCaller) exchange(ctx context.Context, timeout time.Duration) result {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	resp, err := c.transport.RoundTrip(c.target.request(limited))
-	if err != nil {
-		return failure(ctx, err)
+	repeated := 0
+	resp, err := repeatClosed(c.transport, c.target.request(limited), &repeated)
+	if err == nil {
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
 	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return failure(ctx, err)
+	res := failure(ctx, err)
+	if err == nil {
+		res = result{kind: statusKind(resp.StatusCode)}
 	}
-	return result{kind: statusKind(resp.StatusCode)}
+	res.repeated = repeated
+	return res
+}
+
+// maxSentAgain bounds how often a request is sent again: each kept connection of a pool may have been closed.
+const maxSentAgain = 10
+
+// repeatClosed sends a request over a pool of connections. It sends it again if the target closed a connection that had
+// carried requests before any byte of the response. net/http does so itself for a GET. repeatClosed also does it for the
+// other methods, and adds all repetitions to repeated.
+func repeatClosed(transport *http.Transport, req *http.Request, repeated *int) (*http.Response, error) {
+	for n := 0; ; n++ {
+		var tries, used, answered atomic.Int64
+		traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+			GotConn: func(info httptrace.GotConnInfo) {
+				tries.Add(1)
+				used.Store(0)
+				if info.Reused {
+					used.Store(1)
+				}
+			},
+			GotFirstResponseByte: func() { answered.Store(1) },
+		}))
+		resp, err := transport.RoundTrip(traced)
+		*repeated += max(0, int(tries.Load())-1)
+		if err == nil || n == maxSentAgain || req.Context().Err() != nil || used.Load() == 0 || answered.Load() != 0 ||
+			!isClosed(err) {
+			return resp, err
+		}
+		if req, err = rewound(req, err); err != nil {
+			return nil, err
+		}
+		*repeated++
+	}
 }
 
 func (c *netHTTPCaller) tryVisits(ctx context.Context, u *user) {

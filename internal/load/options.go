@@ -23,7 +23,7 @@ type Options struct {
 	TLS      *tls.Config    // for https targets; nil for the default
 	Progress func(Progress) // called about once a second, never concurrently; nil for no calls
 
-	// Dial connects to an http target; nil for TCP. It is not used for https.
+	// Dial connects to an http target, over tcp or unix; nil for net.Dialer. It is not used for https.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	newTimer func() (platform.Timer, error) // nil for the most precise one

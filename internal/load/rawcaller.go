@@ -17,17 +17,30 @@ type rawCaller struct {
 
 func (c *rawCaller) visit(ctx context.Context, u *user, scheduled, free time.Duration) visitEnd {
 	sent := u.run.now()
-	err := c.connection.prepare(ctx, u.run, sent)
-	if err == nil {
-		err = c.connection.conn.Exchange(c.target.raw, &c.head, nil)
-	}
+	repeated, err := c.exchange(ctx, u.run, sent)
 	done := u.run.now()
 	res := result{kind: statusKind(c.head.Status)}
 	if err != nil {
 		res = failure(ctx, err)
 	}
+	res.repeated = repeated
 	u.tally.request(scheduled, free, sent, done, res)
 	return visitEnd{at: done, aborted: res.aborted, refused: res.noLatency}
+}
+
+// exchange sends the request, and a second time if the target had closed the connection.
+func (c *rawCaller) exchange(ctx context.Context, r *run, now time.Duration) (repeated int, err error) {
+	if err = c.connection.prepare(ctx, r, now); err != nil {
+		return 0, err
+	}
+	err = c.connection.conn.Exchange(c.target.raw, &c.head, nil)
+	if err == nil || ctx.Err() != nil || !c.connection.mayRepeat(err) {
+		return 0, err
+	}
+	if err = c.connection.prepare(ctx, r, r.now()); err != nil {
+		return 1, err
+	}
+	return 1, c.connection.conn.Exchange(c.target.raw, &c.head, nil)
 }
 
 func (c *rawCaller) tryVisits(ctx context.Context, u *user) {

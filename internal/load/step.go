@@ -36,7 +36,7 @@ func newStep(t *tally, m measurement, names []string) *Step {
 		Step: curve.Step{
 			Achieved: float64(t.finished) / took,
 			Requests: t.requests, RequestRate: float64(t.requests) / took,
-			Errors: share(t.failed, t.requests), ErrorKinds: t.kinds,
+			Errors: share(t.failed, t.requests), ErrorKinds: t.kinds, Repeated: t.repeated,
 			Service: curve.ServiceTimes{
 				P50: milliseconds(t.service.quantile(0.5)), P99: milliseconds(t.service.quantile(0.99)),
 				P999: milliseconds(t.service.quantile(0.999)), Max: milliseconds(t.service.max()),

@@ -60,6 +60,7 @@ type tally struct {
 	visits  histogram // of whole visits, from the scheduled time
 
 	requests, failed int64
+	repeated         int64 // requests sent again on a new connection
 	late             int64 // requests sent more than maxOnTime after their time
 	kinds            map[curve.ErrorKind]int64
 	finished         int64         // visits that ended within the window, whenever they began
@@ -85,6 +86,7 @@ type result struct {
 	aborted   bool            // the run ended before the response: the request counts neither as success nor as failure
 	noLatency bool            // the request failed without a wait for a response
 	step      int             // number of the step of a journey, from 1; 0 for none
+	repeated  int             // how often it was sent again, because the target had closed the connection
 }
 
 // request counts a request. It should have been sent at scheduled, was sent at sent and ended at done. free is when its
@@ -107,6 +109,7 @@ func (t *tally) request(scheduled, free, sent, done time.Duration, res result) {
 		return
 	}
 	t.requests++
+	t.repeated += int64(res.repeated)
 	lag := sent - max(scheduled, free)
 	t.lag.record(lag)
 	if lag > maxOnTime {
@@ -198,6 +201,7 @@ func (t *tally) add(other *tally) {
 	t.requests += other.requests
 	t.failed += other.failed
 	t.late += other.late
+	t.repeated += other.repeated
 	t.finished += other.finished
 	t.spent += other.spent
 	t.present += other.present

@@ -5,10 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -17,14 +14,14 @@ import (
 
 // Target is one request that is repeated.
 type Target struct {
-	url    *url.URL
+	url    URL
 	method string
 	header http.Header
 	body   []byte
 	raw    []byte // the whole request as HTTP/1.1 sends it
 }
 
-// NewTarget returns the target with an http or https URL. If method is empty, it is POST with a body and GET without.
+// NewTarget returns the target with a URL as ParseURL reads it. If method is empty, it is POST with a body and GET without.
 // It fails if the URL, the method or a header is not valid.
 func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target, error) {
 	u, err := ParseURL(rawURL)
@@ -54,23 +51,6 @@ func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target,
 	return t, nil
 }
 
-// ParseURL reads the URL of a target. It fails if the URL is not http or https, has no host, or has a password.
-func ParseURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("target %q: not a URL", raw)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("target %q: want a URL that begins with http:// or https://", raw)
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("target %q: no host", raw)
-	case u.User != nil:
-		return nil, fmt.Errorf("target %q: a password in the URL would appear in the report: use an Authorization header",
-			u.Redacted())
-	}
-	return u, nil
-}
-
 func (t *Target) checkHeader() error {
 	for name, values := range t.header {
 		switch {
@@ -78,6 +58,8 @@ func (t *Target) checkHeader() error {
 			return fmt.Errorf("header %q: not a header name", name)
 		case wire.IsConnectionField(name) || wire.EqualFold(name, "content-length"):
 			return fmt.Errorf("header %q: follows from the request and cannot be set", name)
+		case wire.EqualFold(name, "host") && !wire.ValidHost(values[0]):
+			return fmt.Errorf("header Host: %q is not a host with an optional port", values[0])
 		}
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldValue(v) {
@@ -108,21 +90,13 @@ func (t *Target) encode() []byte {
 // request returns the request for net/http.
 func (t *Target) request(ctx context.Context) *http.Request {
 	req := (&http.Request{
-		Method: t.method, URL: t.url, Host: t.header.Get("Host"), Header: t.header,
+		Method: t.method, URL: t.url.URL, Host: t.header.Get("Host"), Header: t.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	if len(t.body) > 0 {
-		req.Body = io.NopCloser(bytes.NewReader(t.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(t.body)), nil }
+		req.Body, _ = req.GetBody()
 		req.ContentLength = int64(len(t.body))
 	}
 	return req
-}
-
-// address returns the host and port of u.
-func address(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"net/url"
 	"time"
 )
 
@@ -17,7 +16,7 @@ type user struct {
 
 // visitSource is what the visits of a generator consist of.
 type visitSource struct {
-	url       *url.URL
+	url       URL
 	newCaller func(seed uint64, number int) caller // for the user with that number
 	meanPause time.Duration                        // of a visit, in total
 	stepNames []string                             // of the journey

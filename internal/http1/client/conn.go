@@ -28,8 +28,9 @@ type Conn struct {
 	peek   peeker
 	closed atomic.Bool
 
-	busy   bool // a message is in progress
-	broken bool // no further message may follow
+	busy     bool // a message is in progress
+	broken   bool // no further message may follow
+	answered bool // a byte has arrived since the last message began
 
 	interrupt func() // ends every read and write in progress
 	limits    wire.Limits
@@ -99,7 +100,7 @@ func (c *Conn) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, &Error{NotSent, err}
 	}
-	c.busy = true
+	c.busy, c.answered = true, false
 	m := &message{c: c, req: req, info: info}
 	if ctx.Done() != nil {
 		m.stopWatch = context.AfterFunc(ctx, c.interrupt)
@@ -121,6 +122,10 @@ func closeBody(req *http.Request) {
 func (c *Conn) Reusable() bool {
 	return !c.busy && !c.broken && !c.closed.Load()
 }
+
+// Answered reports whether any byte has arrived since the last message began. After a message that failed on a connection
+// that carried messages before, false means that the peer probably closed the idle connection at the same moment.
+func (c *Conn) Answered() bool { return c.answered }
 
 // Stale reports whether the peer closed the idle connection or sent unexpected bytes. It looks at the socket without
 // waiting, at the cost of one system call. The peer can still close the connection a moment later.
@@ -173,6 +178,7 @@ func (c *Conn) fill() error {
 		n, err := c.nc.Read(c.buf[c.w:])
 		c.w += n
 		if n > 0 {
+			c.answered = true
 			return nil // the next read returns an error that came with data
 		}
 		if err != nil {

@@ -48,7 +48,7 @@ func (c *Conn) Exchange(raw []byte, head *Head, sink io.Writer) error {
 		return &Error{NotSent, errNotReusable}
 	}
 	*head = Head{text: head.text[:0], fields: head.fields[:0]}
-	c.busy = true
+	c.busy, c.answered = true, false
 	c.acquireBuffers()
 	stage, err := c.exchange(raw, head, sink)
 	if err != nil {

@@ -130,6 +130,10 @@ func remarks(s *curve.Step) (all []string) {
 	if s.AchievedMargin > 0 {
 		add("the duration is short compared with the visits: the achieved rate is known to ±%.0f%%", 100*s.AchievedMargin)
 	}
+	if s.Repeated > 0 {
+		add("%s sent again on a new connection: the target closed the kept one before any byte of the response",
+			report.Count(int(s.Repeated), "request"))
+	}
 	if len(s.ErrorKinds) > 0 {
 		add("%s", errorsText(s.ErrorKinds))
 	}
