@@ -24,7 +24,7 @@ func (p *Pool) rebuild() {
 		}
 	}
 	if candidates > 0 && float64(ready) < p.service.Outlier.Panic*float64(candidates) {
-		p.log.Warn("panic: too few nodes pass their probe, using all of them", "passing", ready, "nodes", candidates)
+		p.log.Warn("panic: too few nodes pass their probe, using all of them", "ready", ready, "nodes", candidates)
 		eligible = slices.DeleteFunc(slices.Clone(p.ordered), func(m *member) bool { return m.draining.Load() })
 	}
 	p.view.Store(newView(eligible, p.service.Balance.Picker, p.inFlight.Load))

@@ -130,7 +130,7 @@ func (p *Pool) nodeReady(m *member) {
 	}
 	m.failuresInRow.Store(0)
 	if m.wasReady {
-		p.log.Info("node up again", "node", m.id, "address", m.Node().Address)
+		p.log.Info("node ready again", "node", m.id, "address", m.Node().Address)
 	}
 	m.wasReady = true
 	if p.breaker != nil {
