@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -224,4 +225,66 @@ func TestGRPCConnectionsEndWithTheGateway(t *testing.T) {
 		f.kill()
 	}
 	await(t, "their goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
+// A client of gRPC gets a status of gRPC for what the gateway refuses, as a response without a body (Trailers-Only).
+func TestGRPCRefusals(t *testing.T) {
+	a, top := secure(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and does not respond
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	f := startFile(t, top+fmt.Sprintf(`
+services:
+  shop: {nodes: [%q], probe: off}
+  hung: {nodes: [%q], probe: off, timeout: 100ms, retry: off}
+  none: {nodes: [%[2]q], probe: off}
+routes:
+  - {path: /test.Echo, to: shop}
+  - {path: /limited, to: shop, rate_limit: 1/h}
+  - {path: /none, to: none}
+  - {path: /hung, to: hung}
+`, serveGRPC(t), silent.Addr()))
+	f.Update(setOf("none"))
+	await(t, "there are no nodes", func() bool { return len(f.Nodes("none")) == 0 })
+	ctx, conn := dialGRPC(t, f, a)
+	for _, row := range []struct {
+		method string
+		want   codes.Code
+		text   string
+	}{
+		{"/unknown/Method", codes.Unimplemented, "no_route: no route matches the request"},
+		{"/hung/Method", codes.DeadlineExceeded, "timeout: "},
+		{"/none/Method", codes.Unavailable, "no_node: "},
+		{"/limited/Method", codes.Unimplemented, "unknown service"}, // of the node
+		{"/limited/Method", codes.ResourceExhausted, "rate_limit"},
+		{"/limited;x/../Method", codes.Internal, "path: "},
+	} {
+		err := conn.Invoke(ctx, row.method, &text{}, &text{})
+		if got := status.Convert(err); got.Code() != row.want || !strings.Contains(got.Message(), row.text) {
+			t.Errorf("%s: got %v, want %v %q", row.method, err, row.want, row.text)
+		}
+	}
+
+	c := dialFrames(t, f.addr, a)
+	c.request(t, true, ":method", "POST", ":scheme", "https", ":authority", "a", ":path", "/unknown", "content-type", "application/grpc+proto", "te", "trailers")
+	for {
+		frame, err := c.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, ok := frame.(*http2.MetaHeadersFrame)
+		if !ok {
+			continue
+		}
+		fields := map[string]string{}
+		for _, field := range head.Fields {
+			fields[field.Name] = field.Value
+		}
+		if fields[":status"] != "200" || fields["grpc-status"] != "12" || fields["content-type"] != "application/grpc+proto" || !head.StreamEnded() {
+			t.Errorf("got %v, ended: %v", fields, head.StreamEnded())
+		}
+		break
+	}
 }

@@ -81,6 +81,11 @@ func Abort(r *http.Request, err error) {
 }
 
 func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
+	p.setHeader(w.Header())
+	if exchange.IsGRPC(r) {
+		p.writeGRPC(w, r)
+		return
+	}
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
@@ -94,6 +99,14 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		w.Write(append(body, '\n'))
+	}
+}
+
+// setHeader sets the fields that do not depend on the form of the response.
+func (p *Problem) setHeader(h http.Header) {
 	h.Set("Cache-Control", "no-store") // the response describes this moment, not the resource
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
@@ -103,9 +116,5 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.Challenge != "" {
 		h.Set("WWW-Authenticate", p.Challenge)
-	}
-	w.WriteHeader(p.Status)
-	if r.Method != http.MethodHead {
-		w.Write(append(body, '\n'))
 	}
 }

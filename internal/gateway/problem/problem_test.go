@@ -158,3 +158,22 @@ func TestAbort(t *testing.T) {
 		}
 	}
 }
+
+// Every problem has a code of gRPC, and its message is printable ASCII.
+func TestWriteToGRPC(t *testing.T) {
+	for status, want := range map[int]string{
+		400: "13", 401: "16", 403: "7", 404: "12", 405: "12", 408: "4", 409: "10", 413: "8", 414: "13", 417: "13", 422: "3", 429: "8", 431: "13",
+		500: "2", 501: "2", 502: "14", 503: "14", 504: "4",
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/", nil)
+		r.ProtoMajor = 2
+		r.Header.Set("Content-Type", "application/grpc+json")
+		Write(w, r, &Problem{Status: status, Reason: "word", Detail: "100 % ü\n", RetryAfter: time.Second, Challenge: "Bearer"})
+		h := w.Header()
+		if w.Code != 200 || w.Body.Len() > 0 || h.Get("Grpc-Status") != want || h.Get("Grpc-Message") != "word: 100 %25 %C3%BC%0A" ||
+			h.Get("Content-Type") != "application/grpc+json" || h.Get("Retry-After") != "1" || h.Get("Www-Authenticate") != "Bearer" {
+			t.Errorf("%d: got %d %v %q, want %s", status, w.Code, h, w.Body, want)
+		}
+	}
+}
