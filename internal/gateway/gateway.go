@@ -142,7 +142,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		routes[i] = route{Route: r, handler: o.chain(policies)(&proxy{transport: g.transport(r.To), tunnels: &g.tunnels})}
+		routes[i] = route{Route: r, handler: o.chain(policies)(g.proxy(r.To))}
 	}
 	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"net/http"
 	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -12,15 +11,16 @@ import (
 	"github.com/tenfold-go/tenfold/internal/sample"
 )
 
-// transport returns the transport to a service: the service's pool, and above it the steps that work on the requests to
-// nodes and on their responses.
-func (g *Gateway) transport(service string) http.RoundTripper {
+// proxy returns the proxy to a service. Its transport is the service's pool, and above it the steps that work on the
+// requests to nodes and on their responses.
+func (g *Gateway) proxy(service string) *proxy {
 	pool := g.pools[service]
 	i := slices.IndexFunc(g.cfg.Services, func(s config.Service) bool { return s.Name == service })
+	p := &proxy{transport: pool, tunnels: &g.tunnels, repeats: g.cfg.Services[i].Retry.Tries > 1}
 	if cookie := g.cfg.Services[i].Sticky; cookie != "" {
-		return policy.Sticky(cookie, pool, pool)
+		p.transport = policy.Sticky(cookie, pool, pool)
 	}
-	return pool
+	return p
 }
 
 // Update replaces the set of nodes of a service. It ignores a service that gets no requests.

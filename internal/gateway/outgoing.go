@@ -1,24 +1,18 @@
 package gateway
 
 import (
+	"context"
 	"maps"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
-// outgoing returns the request that the node gets: r without the fields of the client's connection. It changes the
-// header of r, which no step needs any more.
-func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
-	ctx := r.Context()
-	if takesEarlyHints(r) {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			Got1xxResponse: func(status int, h textproto.MIMEHeader) error { return earlyHints(w, status, h) },
-		})
-	}
+// outgoing returns the request that the node gets, with the context: r without the fields of the client's connection. It
+// changes the header of r, which no step needs any more.
+func outgoing(ctx context.Context, r *http.Request) *http.Request {
 	websocket := wantsWebSocket(r)
 	out := r.WithContext(ctx)
 	out.RequestURI = ""
@@ -36,31 +30,21 @@ func outgoing(w http.ResponseWriter, r *http.Request) *http.Request {
 	if trailers {
 		out.Header["Te"] = []string{"trailers"}
 	}
-	delete(out.Header, "Expect") // the engine sends 100 (Continue) when the body is read
+	if len(out.Header["Expect"]) > 0 && !keepsExpect(out) {
+		delete(out.Header, "Expect")
+	}
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // else the HTTP/2 client would add its own
 	}
 	return out
 }
 
-// takesEarlyHints reports whether the client may get status 103. It may not over HTTP/1.0. It may not while the engine
-// might write 100 (Continue) on another goroutine. gRPC has no such status.
-func takesEarlyHints(r *http.Request) bool {
-	return r.ProtoAtLeast(1, 1) && len(r.Header["Expect"]) == 0 && !exchange.IsGRPC(r)
-}
-
-// earlyHints passes status 103 on. The client package has checked its fields; no other step writes before the response.
-func earlyHints(w http.ResponseWriter, status int, h textproto.MIMEHeader) error {
-	if status != http.StatusEarlyHints {
-		return nil
-	}
-	header := w.Header()
-	before := maps.Clone(header)
-	copyHeader(header, http.Header(h))
-	w.WriteHeader(status)
-	clear(header) // else the server would send the fields again with the response
-	maps.Copy(header, before)
-	return nil
+// keepsExpect reports whether the node decides about Expect: 100-continue (RFC 9110 section 10.1.1). The client sends
+// the body when the node has asked for it. A body that is in memory needs no decision any more, and HTTP/1.0 has none.
+// The transport for gRPC does not wait for the node.
+func keepsExpect(r *http.Request) bool {
+	x := exchange.From(r)
+	return r.Body != nil && r.Body != http.NoBody && r.ProtoAtLeast(1, 1) && !exchange.IsGRPC(r) && (x == nil || !x.BodyInMemory)
 }
 
 // hopByHop are the fields that belong to one connection (RFC 9110 section 7.6.1).

@@ -14,10 +14,17 @@ import (
 type proxy struct {
 	transport http.RoundTripper
 	tunnels   *tunnels
+	repeats   bool // the transport may send a request again
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := outgoing(w, r)
+	x := exchange.From(r)
+	hints := earlyHints{w: w, exchange: x, hold: p.repeats}
+	ctx := r.Context()
+	if takesEarlyHints(r) {
+		ctx = hints.observe(ctx)
+	}
+	out := outgoing(ctx, r)
 	wantsTrailers := len(out.Header["Te"]) > 0
 	resp, err := p.transport.RoundTrip(out)
 	if err != nil {
@@ -31,6 +38,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
+	hints.pass()
 	h := w.Header()
 	copyHeader(h, resp.Header)
 	if _, ok := h["Content-Type"]; !ok {
@@ -39,7 +47,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wantsTrailers {
 		announceTrailers(h, resp)
 	}
-	exchange.From(r).RespondEarly()
+	x.RespondEarly()
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, resp); err != nil {
 		problem.Abort(r, err)

@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -159,11 +160,93 @@ func TestEarlyHints(t *testing.T) {
 	}
 }
 
+// The early hints of a try that fails do not reach the client. Those of the try that succeeds do.
+func TestEarlyHintsOfAFailedTry(t *testing.T) {
+	const hint = "HTTP/1.1 103 Early Hints\r\nLink: </%d.css>\r\n\r\n"
+	var tries atomic.Int32
+	node := func() string {
+		return serveRaw(t, func(nc net.Conn, _ *http.Request, _ *bufio.Reader) {
+			n := tries.Add(1)
+			fmt.Fprintf(nc, hint, n)
+			if n > 1 {
+				io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+		})
+	}
+	f := start(t, "", "", node(), node())
+	const want = "HTTP/1.1 103 Early Hints\r\nLink: </2.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	if got := withoutOwn(sendRaw(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")); got != want {
+		t.Errorf("got %q", got)
+	}
+	f = start(t, "", "", serveRaw(t, func(nc net.Conn, _ *http.Request, _ *bufio.Reader) { fmt.Fprintf(nc, hint, 1) }))
+	if got := sendRaw(t, f.addr, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+		t.Errorf("after all tries have failed: %q", got)
+	}
+}
+
+// Without retries, early hints are passed on at once.
+func TestEarlyHintsAreEarly(t *testing.T) {
+	seen := make(chan bool)
+	f := start(t, "", "retry: off", serveRaw(t, func(nc net.Conn, _ *http.Request, _ *bufio.Reader) {
+		io.WriteString(nc, "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n")
+		<-seen
+		io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	}))
+	nc := dial(t, f.addr)
+	io.WriteString(nc, "GET /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	br := bufio.NewReader(nc)
+	for _, want := range []int{103, 200} {
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil || resp.StatusCode != want {
+			t.Fatalf("got %v, %v, want %d", resp, err, want)
+		}
+		if want == 103 {
+			close(seen)
+		}
+	}
+}
+
+// Expect: 100-continue reaches the node. When the node refuses the request, the client does not send its body.
+func TestExpectContinueRefusedByTheNode(t *testing.T) {
+	a, top := secure(t)
+	for _, status := range []int{401, 413, 417} {
+		saw := make(chan string, 2)
+		node := serveRaw(t, func(nc net.Conn, r *http.Request, br *bufio.Reader) {
+			fmt.Fprintf(nc, "HTTP/1.1 %d No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status)
+			rest, _ := io.ReadAll(br)
+			saw <- fmt.Sprintf("%s %d", r.Header.Get("Expect"), len(rest))
+		})
+		for _, length := range []int{5, 100 << 10} {
+			f := start(t, "", "", node)
+			nc := dial(t, f.addr)
+			fmt.Fprintf(nc, "POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", length)
+			br := bufio.NewReader(nc)
+			resp, err := http.ReadResponse(br, nil)
+			if err != nil || resp.StatusCode != status {
+				t.Errorf("%d, %d bytes: got %v, %v", status, length, resp, err)
+			}
+			if got := receive(t, "the end of the request", saw); got != "100-continue 0" {
+				t.Errorf("%d, %d bytes: the node got %s bytes of the body", status, length, got)
+			}
+		}
+
+		f := start(t, top, "", node)
+		c := dialFrames(t, f.addr, a)
+		c.request(t, false, ":method", "POST", ":scheme", "https", ":authority", "a", ":path", "/p", "expect", "100-continue")
+		if got := c.response(); got != fmt.Sprint(status, " ") {
+			t.Errorf("%d over HTTP/2: got %s", status, got)
+		}
+		if got := receive(t, "the end of the request", saw); got != "100-continue 0" {
+			t.Errorf("%d over HTTP/2: the node got %s bytes of the body", status, got)
+		}
+	}
+}
+
 // A client that sends Expect: 100-continue gets 100 when the node reads the body, and not when the request is refused.
 func TestExpectContinue(t *testing.T) {
 	f := start(t, "limits: {body_bytes: 1MiB}", "", address(serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Expect") != "" {
-			t.Error("the node saw Expect")
+		if r.Header.Get("Expect") != "100-continue" {
+			t.Error("the node did not see Expect")
 		}
 		body, err := io.ReadAll(r.Body)
 		fmt.Fprint(w, len(body), " ", err)

@@ -229,6 +229,18 @@ func TestTimeoutEndsWithTheHeader(t *testing.T) {
 	}
 }
 
+// The timeout ends with the header also for a small response, which the gateway reads whole before it passes it on.
+func TestTimeoutDoesNotCoverASmallBody(t *testing.T) {
+	f := start(t, "", "timeout: 50ms\nretry: {try_timeout: 50ms}", serveRaw(t, func(nc net.Conn, _ *http.Request, _ *bufio.Reader) {
+		io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndo")
+		time.Sleep(200 * time.Millisecond) // the node is slow
+		io.WriteString(nc, "ne")
+	}))
+	if resp, body := f.do(t, "GET", "/p", nil); resp.StatusCode != 200 || body != "done" {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+}
+
 // A node that does not read a body runs into the timeout. The time that the client takes does not count.
 func TestNodeThatDoesNotReadTheBody(t *testing.T) {
 	t.Run("never", func(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 
 // replay is the body of a request over all its attempts. keepBody decides before the first attempt whether it can be
 // sent again: a body of known length up to a limit is read whole, and a body in memory stays there. Any other body
-// streams. It can be sent again only as long as nothing has been read from it.
+// streams. It can be sent again only as long as nothing has been read from it. The body of a request with Expect streams,
+// because the client sends it only when the node asks for it.
 type replay struct {
 	kept   []byte        // the whole body, or nil
 	stream io.ReadCloser // the body if it streams, or nil
@@ -31,7 +32,7 @@ func keepBody(req *http.Request, limit int) (*replay, error) {
 	switch {
 	case req.Body == nil || req.Body == http.NoBody:
 		return b, nil
-	case req.ContentLength <= 0 || req.ContentLength > int64(limit):
+	case req.ContentLength <= 0 || req.ContentLength > int64(limit) || len(req.Header["Expect"]) > 0:
 		b.stream = req.Body
 		return b, nil
 	}

@@ -30,6 +30,7 @@ func (a *attempt) deliver(resp *http.Response) error {
 		resp.Body = http.NoBody
 		a.end()
 	case n > 0 && n <= maxBuffered && resp.Request.Method != http.MethodHead:
+		a.stopTimer() // the timeouts end with the header
 		buf := buffers.Get().(*[maxBuffered]byte)
 		_, err := io.ReadFull(resp.Body, buf[:n])
 		resp.Body.Close()
