@@ -17,6 +17,7 @@ type demoCmd struct {
 	Admin  string `default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090."`
 	Nodes  string `default:"3" placeholder:"N" help:"Nodes of the shop; default 3."`
 	State  string `enum:"shared,memory" default:"shared" placeholder:"shared|memory" help:"Where the shop keeps its state; default shared. With memory, visitors lose their carts."`
+	Log    string `enum:"auto,text,json" default:"text" placeholder:"auto|text|json" help:"How to log; default text."`
 	Access string `enum:"on,off" default:"off" placeholder:"on|off" help:"Log a record per request; default off."`
 }
 
@@ -29,6 +30,12 @@ restart all of them: the shop keeps its carts. Start it with --state memory to s
 }
 
 func (cmd demoCmd) Run(ctx context.Context, t *terminal) error {
+	return withDiagnostics(ctx, t, logFlags{format: cmd.Log}, func(ctx context.Context, d *diagnostics) error {
+		return cmd.serve(ctx, t, d)
+	})
+}
+
+func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find the program of this process: %w", err)
@@ -51,9 +58,21 @@ func (cmd demoCmd) Run(ctx context.Context, t *terminal) error {
 	}
 	started := time.Now()
 	return serve(ctx, t, cfg, serveOptions{
-		log: "text", access: cmd.Access == "on",
-		opened: func(*server.Server) { fmt.Fprintf(t.stderr, "starting %s nodes of the shop ...\n", cmd.Nodes) },
-		ready:  func(s *server.Server) { cmd.announce(t.stderr, s, time.Since(started)) },
+		logs: d.Logs, access: cmd.Access == "on",
+		opened: func(s *server.Server) {
+			if d.onlyJSON {
+				d.started(cfg, s)
+			} else {
+				fmt.Fprintf(d.Stderr, "starting %s nodes of the shop ...\n", cmd.Nodes)
+			}
+		},
+		ready: func(s *server.Server) {
+			if d.onlyJSON {
+				d.Record().Info("ready", "urls", s.URLs(), "took_s", time.Since(started).Seconds())
+			} else {
+				cmd.announce(d.Stderr, s, time.Since(started))
+			}
+		},
 	})
 }
 

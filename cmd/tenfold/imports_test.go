@@ -108,6 +108,8 @@ var allowedImports = map[string][]string{
 
 	"internal/queueing": {},
 
+	"internal/output": {},
+
 	"internal/report": {},
 
 	"internal/console": {"internal/config", "internal/status"},
@@ -115,7 +117,7 @@ var allowedImports = map[string][]string{
 	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/upstream", "internal/node"},
 
 	"internal/server": {"internal/config", "internal/console", "internal/fleet", "internal/fleet/process", "internal/gateway",
-		"internal/status", "internal/store"},
+		"internal/output", "internal/status", "internal/store"},
 
 	"internal/kittest": {},
 
@@ -160,6 +162,8 @@ var leafLibraries = map[string][]string{
 	"internal/http1/guard": {},
 
 	"internal/journey": {},
+
+	"internal/output": {},
 
 	"internal/queueing": {"gonum.org/v1/gonum"},
 

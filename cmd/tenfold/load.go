@@ -145,7 +145,7 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, o *load.Options) (*
 		return nil, usageError(err, hintOf(err))
 	}
 	d, err := w.generator.Run(ctx, cmd.test(w.url.Redacted(), t))
-	newProgress(t.stderr).clear()
+	newProgress(t).clear()
 	if err != nil {
 		return nil, usageError(err, "")
 	}
@@ -163,7 +163,7 @@ func (cmd loadCmd) test(target string, t *terminal) load.Test {
 	return load.Test{
 		Target: target, Rate: cmd.Rate.value, Users: cmd.Users.value,
 		Rates:     [2]float64{cmd.Rates.value.low, cmd.Rates.value.high},
-		Objective: cmd.objective(), OnStep: newProgress(t.stderr).step,
+		Objective: cmd.objective(), OnStep: newProgress(t).step,
 	}
 }
 
@@ -224,7 +224,7 @@ func (cmd loadCmd) options(t *terminal) (*load.Options, error) {
 	o := &load.Options{
 		Duration: cmd.Duration.value, Timeout: cmd.Timeout.value, Connections: cmd.Connections.value,
 		Arrivals: cmd.Arrivals, Seed: cmd.Seed,
-		Progress: newProgress(t.stderr).show,
+		Progress: newProgress(t).show,
 	}
 	if cmd.Warmup != "auto" {
 		if err := usertext.CheckNumber(cmd.Warmup); err != nil {

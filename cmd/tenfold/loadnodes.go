@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,11 +92,15 @@ func (cmd loadCmd) measureFleet(
 	running, stop := t.untilKilled(ctx) // so that the fleet still runs while an interrupted step ends
 	defer stop()
 	ready, ended := make(chan string, 1), make(chan error, 1)
-	inner := &terminal{killed: t.killed, stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
-	options := serveOptions{
-		log: "json", opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] },
+	logs, err := server.OpenLogs(&server.LogOptions{}) // they are discarded
+	if err != nil {
+		return nil, err
 	}
-	go func() { ended <- serve(running, inner, cfg, options) }()
+	defer logs.Close()
+	options := serveOptions{
+		logs: logs, opened: func(*server.Server) {}, ready: func(s *server.Server) { ready <- s.URLs()[0] },
+	}
+	go func() { ended <- serve(running, t, cfg, options) }()
 	limit := time.NewTimer(readyTimeout)
 	defer limit.Stop()
 	select {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/curve"
@@ -15,21 +16,31 @@ import (
 // each step of a search.
 type progress struct {
 	w    io.Writer
-	live bool // w is a terminal
+	live bool        // w is a terminal
+	busy *sync.Mutex // held while something is written
 }
 
-func newProgress(w io.Writer) *progress { return &progress{w, isTerminal(w)} }
+func newProgress(t *terminal) *progress {
+	return &progress{t.stderr, isTerminal(t.stderr), &t.progress}
+}
 
-// show overwrites the line with the state of the running step.
+// show overwrites the line with the state of the running step. A terminal that was stopped must not stop the measurement: show
+// does not wait until the line is written, and leaves a line out while the last one is not written.
 func (p *progress) show(s load.Progress) {
-	if p.live {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", progressText(s))
+	if !p.live || !p.busy.TryLock() {
+		return
 	}
+	go func() { // ends with the write, which an interrupt ends
+		defer p.busy.Unlock()
+		fmt.Fprintf(p.w, "\r\x1b[K%s", progressText(s))
+	}()
 }
 
 // clear removes the line that show wrote.
 func (p *progress) clear() {
 	if p.live {
+		p.busy.Lock()
+		defer p.busy.Unlock()
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
 }

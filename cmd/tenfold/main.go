@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -46,7 +47,10 @@ func main() {
 		<-signals
 		close(killed)
 	}()
-	t := &terminal{killed: killed, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	t := &terminal{
+		killed: killed, stdin: os.Stdin,
+		stdout: &interruptibleWriter{os.Stdout, ctx.Done()}, stderr: &interruptibleWriter{os.Stderr, ctx.Done()},
+	}
 	os.Exit(run(ctx, t, os.Args[1:]))
 }
 
@@ -73,7 +77,12 @@ func run(ctx context.Context, t *terminal, args []string) (code int) {
 		return exited
 	}
 	if err != nil {
-		return printError(t.stderr, explainUsage(err))
+		err = explainUsage(err)
+		if wantsJSON(args) {
+			printErrorRecords(slog.New(slog.NewJSONHandler(t.stderr, nil)), err)
+			return exitCode(err)
+		}
+		return printError(t.stderr, err)
 	}
 	return printError(t.stderr, parsed.Run(t))
 }

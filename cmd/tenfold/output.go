@@ -40,7 +40,7 @@ func (o output) isStdout(t *terminal) bool {
 	if o == "-" {
 		return true
 	}
-	f, ok := t.stdout.(*os.File)
+	f, ok := unwrap(t.stdout).(*os.File)
 	if !ok || o == "" {
 		return false
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -14,7 +13,7 @@ import (
 
 // serveOptions are what differs between the verbs that run services.
 type serveOptions struct {
-	log    string               // auto, text, json
+	logs   *server.Logs
 	access bool                 // log a record per request
 	opened func(*server.Server) // called once when all addresses are open
 	ready  func(*server.Server) // called once when every service has all its nodes; nil for no call
@@ -23,9 +22,7 @@ type serveOptions struct {
 // serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
 // error at the start, no process and no file is left.
 func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions) error {
-	logs := server.NewLogs(t.stderr, logFormat(t.stderr, o.log))
-	defer logs.Close()
-	s, err := newServer(t, cfg, logs, o.access)
+	s, err := newServer(cfg, o.logs, o.access)
 	if err != nil {
 		return err
 	}
@@ -53,12 +50,12 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions)
 }
 
 // newServer builds the server. An error in the configuration has the exit code of wrong usage.
-func newServer(t *terminal, cfg *config.Config, logs *server.Logs, access bool) (*server.Server, error) {
+func newServer(cfg *config.Config, logs *server.Logs, access bool) (*server.Server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program of this process: %w", err)
 	}
-	o := &server.Options{Log: logs.Events, Output: t.stdout, Reaper: []string{self, "reaper"}}
+	o := &server.Options{Log: logs.Events, Logs: logs, Reaper: []string{self, "reaper"}}
 	if access {
 		o.Access = logs.Access
 	}
@@ -67,12 +64,4 @@ func newServer(t *terminal, cfg *config.Config, logs *server.Logs, access bool) 
 		return nil, usageError(err, "")
 	}
 	return s, err
-}
-
-// logFormat is the format that --log names. auto is text on a terminal and JSON elsewhere.
-func logFormat(w io.Writer, name string) server.LogFormat {
-	if name == "text" || name == "auto" && isTerminal(w) {
-		return server.Text
-	}
-	return server.JSON
 }

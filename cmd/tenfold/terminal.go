@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // terminal is what a verb uses of the process that it runs in. The context of a verb ends on the first signal.
@@ -14,6 +15,8 @@ type terminal struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	progress sync.Mutex // of the progress line on stderr
 }
 
 // untilKilled returns a context that ends on the second signal, not on the first one. It is for work that may still
@@ -32,7 +35,7 @@ func (t *terminal) untilKilled(ctx context.Context) (context.Context, context.Ca
 
 // isTerminal reports whether w is a terminal, where a person reads.
 func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+	file, ok := unwrap(w).(*os.File)
 	if !ok {
 		return false
 	}
@@ -55,9 +58,22 @@ func printError(w io.Writer, err error) int {
 	if err.Error() != "" {
 		fmt.Fprintf(w, "tenfold: %v\n", err)
 	}
-	if h := (interface{ Hint() string })(nil); errors.As(err, &h) && h.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", h.Hint())
+	if h := hint(err); h != "" {
+		fmt.Fprintf(w, "hint: %s\n", h)
 	}
+	return exitCode(err)
+}
+
+// hint returns the hint of an error, or "".
+func hint(err error) string {
+	if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// exitCode returns the exit code of an error.
+func exitCode(err error) int {
 	if c := (interface{ ExitCode() int })(nil); errors.As(err, &c) {
 		return c.ExitCode()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,7 +18,8 @@ type upCmd struct {
 	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090. Wins over the file."`
 	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Wins over the file."`
 	Nodes   string   `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
-	Log     string   `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere."`
+	Log     string   `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
+	LogFile string   `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation."`
 	Access  string   `enum:"on,off" default:"on" placeholder:"on|off" help:"Log a record per request; default on."`
 	Command []string `arg:"" optional:"" placeholder:"COMMAND" help:"The service to run, after --; it must listen on $$PORT."`
 }
@@ -49,16 +49,16 @@ ends.
 }
 
 func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
-	cfg, err := cmd.config(t)
-	if err != nil {
-		return err
-	}
-	for _, note := range cfg.Notes() {
-		fmt.Fprintf(t.stderr, "note: %s\n", note)
-	}
-	return serve(ctx, t, cfg, serveOptions{
-		log: cmd.Log, access: cmd.Access == "on",
-		opened: func(s *server.Server) { announce(t.stderr, cfg, s) },
+	return withDiagnostics(ctx, t, logFlags{cmd.Log, cmd.LogFile}, func(ctx context.Context, d *diagnostics) error {
+		cfg, err := cmd.config(t)
+		if err != nil {
+			return err
+		}
+		d.notes(cfg.Notes())
+		return serve(ctx, t, cfg, serveOptions{
+			logs: d.Logs, access: cmd.Access == "on",
+			opened: func(s *server.Server) { d.started(cfg, s) },
+		})
 	})
 }
 
@@ -115,17 +115,4 @@ func checkCommand(command []string) error {
 func isFile(argument string) bool {
 	ext := filepath.Ext(argument)
 	return ext == ".yaml" || ext == ".yml"
-}
-
-// announce prints the services and the addresses. It goes to standard error, because standard output has the lines of
-// the nodes.
-func announce(w io.Writer, cfg *config.Config, s *server.Server) {
-	for _, service := range cfg.Services {
-		fmt.Fprintf(w, "%s: %s\n", service.Name, describe(&service))
-	}
-	fmt.Fprintf(w, "listening on %s", strings.Join(s.URLs(), ", "))
-	if a := s.AdminAddr(); a != nil {
-		fmt.Fprintf(w, ", admin on http://%s", a)
-	}
-	fmt.Fprintf(w, ", store: %s\n", s.DescribeStore())
 }

@@ -14,7 +14,7 @@ import (
 // When tenfold ends by a signal that it does not handle, all processes that it started end: the nodes and the private
 // store.
 func TestUpNoProcessOutlivesTenfold(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGHUP} {
+	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGABRT, syscall.SIGTRAP} {
 		var x *running
 		if s == syscall.SIGKILL {
 			x = demo(t)

@@ -14,6 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -28,8 +30,17 @@ type Console struct {
 	listener net.Listener
 }
 
+// Options tune a Console. Zero fields mean their defaults.
+type Options struct {
+	Log *slog.Logger // errors of the HTTP server; default: discard
+}
+
 // New builds a Console. metrics answers GET /metrics. New opens nothing.
-func New(admin config.Admin, reader Reader, operator Operator, metrics http.Handler) *Console {
+func New(admin config.Admin, reader Reader, operator Operator, metrics http.Handler, o *Options) *Console {
+	l := slog.New(slog.DiscardHandler)
+	if o != nil && o.Log != nil {
+		l = o.Log
+	}
 	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
 	routes := http.NewCrossOriginProtection().Handler(newRoutes(reader, operator, metrics))
 	return &Console{admin: admin, server: &http.Server{
@@ -37,6 +48,7 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          log.New(errorLog{l}, "", 0),
 	}}
 }
 

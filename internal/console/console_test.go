@@ -69,7 +69,7 @@ func TestConsole(t *testing.T) {
 		{token: "s3cret", method: "GET", path: "/api/nodes", header: header{"Authorization": "Bearer s3cret", "Host": "admin.example"}, status: 200},
 	} {
 		f := &fake{}
-		console := New(config.Admin{Listen: "127.0.0.1:0", Token: c.token}, f, f, metrics)
+		console := New(config.Admin{Listen: "127.0.0.1:0", Token: c.token}, f, f, metrics, nil)
 		r := httptest.NewRequest(c.method, "http://127.0.0.1:9090"+c.path, strings.NewReader(c.body))
 		for name, value := range c.header {
 			r.Header.Set(name, value)
@@ -90,7 +90,7 @@ func TestConsole(t *testing.T) {
 
 func TestListenRunAndOff(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "off"} {
-		c := New(config.Admin{Listen: address}, &fake{}, &fake{}, http.NotFoundHandler())
+		c := New(config.Admin{Listen: address}, &fake{}, &fake{}, http.NotFoundHandler(), nil)
 		if err := c.Listen(); err != nil {
 			t.Fatal(err)
 		}

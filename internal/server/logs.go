@@ -1,20 +1,17 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/output"
 )
-
-// Logs are the two loggers of a running tenfold. They share one stream and keep the order of the records. Close must be
-// called at the end: it writes the records that still wait.
-type Logs struct {
-	Events *slog.Logger // what happens to services and nodes; each record is written at once
-	Access *slog.Logger // one record per request; records of logDelay are written together
-
-	buffer *logBuffer
-}
 
 // LogFormat is the form of log records.
 type LogFormat uint8
@@ -24,82 +21,174 @@ const (
 	Text                  // for people
 )
 
-// NewLogs returns loggers that write records to w.
-func NewLogs(w io.Writer, format LogFormat) *Logs {
-	b := &logBuffer{out: w}
-	return &Logs{
-		Events: slog.New(format.handler(unbuffered{b})),
-		Access: slog.New(format.handler(b)),
-		buffer: b,
-	}
+// LogOptions say where Logs write. Zero fields mean their defaults.
+type LogOptions struct {
+	Stdout io.Writer // the output of the nodes; default: discard
+	Stderr io.Writer // events, access records, and what the caller writes; default: discard
+	// File is the name of a file for events and access records; default: Stderr.
+	File   string
+	Format LogFormat // of records
+	// OnlyJSON makes a JSON record of each line of a node, too.
+	OnlyJSON bool
 }
 
-func (f LogFormat) handler(w io.Writer) slog.Handler {
-	if f == Text {
-		return slog.NewTextHandler(w, nil)
-	}
-	return slog.NewJSONHandler(w, nil)
-}
+// Logs are the logs of a running tenfold. A reader that is slow or gone blocks none of its methods: see package output.
+// Events and access records share one stream and keep their order. Close must be called at the end.
+type Logs struct {
+	Events *slog.Logger   // what happens to services and nodes; each record is written at once
+	Access *slog.Logger   // one record per request; the records of 100 ms are written together
+	Stderr *output.Stream // for text that is no record
+	Stdout *output.Stream // the output of the nodes
 
-// Close writes the records that still wait.
-func (l *Logs) Close() error { return l.buffer.flush() }
+	format     LogFormat
+	nodeOutput *slog.Logger // nil when a line of a node is written as text
+	nodeText   io.Writer
+	fileStream *output.Stream // nil when there is no file
+	file       *output.File
+}
 
 const (
-	// logDelay is how long an access record may wait for others. A system call per record would cost a tenth of what a
-	// request costs.
-	logDelay = 100 * time.Millisecond
-	logSize  = 32 << 10 // bytes of waiting records that are written before logDelay is over
+	// outputPatience is how long a burst of a node may wait for a slow reader before its lines are dropped.
+	outputPatience = 100 * time.Millisecond
+	// closePatience is how long Close waits for readers that do not read.
+	closePatience = time.Second
 )
 
-// logBuffer collects records and writes many of them at once, each one whole. It is safe for concurrent use.
-type logBuffer struct {
-	out io.Writer
-
-	mu      sync.Mutex
-	waiting []byte
-	due     bool // a timer will flush
-}
-
-// Write adds a record. The record is written within logDelay.
-func (b *logBuffer) Write(record []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, record...)
-	if len(b.waiting) >= logSize {
-		return len(record), b.write()
+// OpenLogs opens the streams of o. It fails when the file cannot be opened.
+func OpenLogs(o *LogOptions) (*Logs, error) {
+	l := &Logs{format: o.Format}
+	if o.File != "" {
+		var err error
+		if l.file, err = output.OpenFile(o.File); err != nil {
+			return nil, fmt.Errorf("open log file: %w", err)
+		}
+		l.fileStream = output.Open("file", l.file, &output.Options{Notice: o.Format.dropped})
 	}
-	if !b.due {
-		b.due = true
-		time.AfterFunc(logDelay, func() { b.flush() })
+	stdout, stderr := apart(o.Stdout, o.Stderr)
+	l.Stderr = output.Open("stderr", stderr, &output.Options{Notice: o.Format.dropped})
+	l.Stdout = output.Open("stdout", stdout, &output.Options{Notice: o.droppedLines})
+	l.nodeText = l.Stdout.Patient(outputPatience)
+	if o.OnlyJSON {
+		l.nodeOutput = JSON.logger(l.nodeText)
 	}
-	return len(record), nil
+	records := l.Stderr
+	if l.fileStream != nil {
+		records = l.fileStream
+	}
+	l.Events, l.Access = o.Format.logger(records), o.Format.logger(records.Batched())
+	return l, nil
 }
 
-// flush writes the records that wait.
-func (b *logBuffer) flush() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.due = false
-	return b.write()
+// NodeOutput writes a line that a node has written. It may wait a moment for a slow reader, but not for one that does not
+// read.
+func (l *Logs) NodeOutput(node string, line []byte) {
+	if l.nodeOutput == nil {
+		l.nodeText.Write(fmt.Appendf(nil, "%s | %s\n", node, line))
+		return
+	}
+	attrs := []any{"node", node, "line", string(line)}
+	if i := strings.LastIndexByte(node, '-'); i > 0 {
+		attrs = append([]any{"service", node[:i]}, attrs...)
+	}
+	l.nodeOutput.Info("output", attrs...)
 }
 
-// write writes the records that wait and drops those that cannot be written. A later record may succeed, for example
-// after a full disk has space again. The lock is held.
-func (b *logBuffer) write() error {
-	if len(b.waiting) == 0 {
+// Record returns a logger for records on standard error that are no events: they are not written to the log file.
+func (l *Logs) Record() *slog.Logger { return l.format.logger(l.Stderr) }
+
+// Dump returns a logger and a writer to standard error for a large amount of text. They wait for a slow reader, but not for
+// one that does not read.
+func (l *Logs) Dump() (*slog.Logger, io.Writer) {
+	w := l.Stderr.Patient(closePatience)
+	return l.format.logger(w), w
+}
+
+// Streams returns all open streams.
+func (l *Logs) Streams() []*output.Stream {
+	streams := []*output.Stream{l.Stderr, l.Stdout}
+	if l.fileStream != nil {
+		streams = append(streams, l.fileStream)
+	}
+	return streams
+}
+
+// Reopen opens the log file again, after it was renamed. Without a log file it does nothing.
+func (l *Logs) Reopen() error {
+	if l.file == nil {
 		return nil
 	}
-	_, err := b.out.Write(b.waiting)
-	b.waiting = b.waiting[:0]
-	return err
+	if err := l.file.Reopen(); err != nil {
+		return fmt.Errorf("reopen log file: %w", err)
+	}
+	return nil
 }
 
-// unbuffered writes each record at once, after the records that wait in the same buffer.
-type unbuffered struct{ *logBuffer }
+// Close writes what still waits. It gives up after a second.
+func (l *Logs) Close() {
+	var all sync.WaitGroup
+	for _, s := range l.Streams() {
+		all.Go(func() { s.Close(closePatience) })
+	}
+	all.Wait() // a blocked write to the file keeps the file open until the process ends
+}
 
-func (u unbuffered) Write(record []byte) (int, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.waiting = append(u.waiting, record...)
-	return len(record), u.write()
+func (f LogFormat) logger(w io.Writer) *slog.Logger {
+	if f == Text {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
+
+// dropped returns the record that says that n records were dropped.
+func (f LogFormat) dropped(n int64) []byte {
+	var b bytes.Buffer
+	f.logger(&b).Warn("records dropped", "dropped", n)
+	return b.Bytes()
+}
+
+// droppedLines returns the notice that n lines of nodes were dropped.
+func (o *LogOptions) droppedLines(n int64) []byte {
+	if o.OnlyJSON {
+		return JSON.dropped(n)
+	}
+	return fmt.Appendf(nil, "tenfold | %d lines of output dropped\n", n)
+}
+
+// apart returns writers that never mix their writes when both are the same pipe or file, as after 2>&1. A long write to a
+// pipe has several parts.
+func apart(stdout, stderr io.Writer) (io.Writer, io.Writer) {
+	if stdout == nil {
+		stdout = io.Discard
+	}
+	if stderr == nil {
+		stderr = io.Discard
+	}
+	if !same(stdout, stderr) {
+		return stdout, stderr
+	}
+	var mu sync.Mutex
+	return &lockedWriter{&mu, stdout}, &lockedWriter{&mu, stderr}
+}
+
+func same(a, b io.Writer) bool {
+	fileA, okA := a.(*os.File)
+	fileB, okB := b.(*os.File)
+	if !okA || !okB {
+		return false
+	}
+	infoA, errA := fileA.Stat()
+	infoB, errB := fileB.Stat()
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// lockedWriter writes under a lock that it shares with another writer.
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

@@ -1,123 +1,173 @@
 package server
 
 import (
-	"errors"
-	"fmt"
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-func TestAccessRecordsAreWrittenTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &writes{}
-		l := NewLogs(w, JSON)
-		for i := range 3 {
-			l.Access.Info("request", "n", i)
-		}
-		if len(w.parts()) != 0 {
-			t.Errorf("written before anything else could come: %q", w.parts())
-		}
-		time.Sleep(logDelay)
-		synctest.Wait()
-		if len(w.parts()) != 1 || strings.Count(w.parts()[0], "\n") != 3 {
-			t.Errorf("want three records in one write, got %q", w.parts())
-		}
-	})
-}
-
-func TestEventsAreWrittenAtOnceBehindWhatCameBefore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &writes{}
-		l := NewLogs(w, Text)
-		l.Access.Info("request")
-		l.Events.Warn("node ejected")
-		if len(w.parts()) != 1 || strings.Index(w.parts()[0], "request") > strings.Index(w.parts()[0], "node ejected") {
-			t.Errorf("want both in their order, got %q", w.parts())
-		}
-		l.Access.Info("last request")
-		l.Close()
-		if len(w.parts()) != 2 || !strings.Contains(w.parts()[1], "last request") {
-			t.Errorf("the last record is not written: %q", w.parts())
-		}
-		time.Sleep(time.Second) // for timers that may still be due
-	})
-}
-
-// A burst must not be held in memory until the delay is over, and no record may come in two parts.
-func TestBurstOfRecords(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &writes{}
-		l := NewLogs(w, JSON)
-		var all sync.WaitGroup
-		for i := range 10 {
-			all.Go(func() {
-				for j := range 1000 {
-					l.Access.Info("request", "n", fmt.Sprint(i, j))
-				}
-			})
-		}
-		all.Wait()
-		if len(w.parts()) < 10 {
-			t.Errorf("10,000 records in %d writes", len(w.parts()))
-		}
-		l.Close()
-		for _, part := range w.parts() {
-			if len(part) > logSize+1000 || !strings.HasPrefix(part, "{") || !strings.HasSuffix(part, "}\n") {
-				t.Errorf("a write of %d bytes: %.40q ... %q", len(part), part, part[max(0, len(part)-40):])
-			}
-		}
-		if n := strings.Count(strings.Join(w.parts(), ""), "\n"); n != 10000 {
-			t.Errorf("%d records of 10,000", n)
-		}
-		time.Sleep(time.Second)
-	})
-}
-
-func TestLogGoesOnAfterAnError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &writes{err: errors.New("no space left on device")}
-		l := NewLogs(w, JSON)
-		l.Access.Info("lost")
-		time.Sleep(time.Second)
-		synctest.Wait()
-		w.fail(nil)
-		l.Access.Info("kept")
-		l.Close()
-		if len(w.parts()) != 1 || !strings.Contains(w.parts()[0], "kept") || strings.Contains(w.parts()[0], "lost") {
-			t.Errorf("got %q", w.parts())
-		}
-		time.Sleep(time.Second)
-	})
-}
-
-// writes keeps each write apart.
-type writes struct {
-	mu  sync.Mutex
-	all []string
-	err error
-}
-
-func (w *writes) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil {
-		return 0, w.err
+// open returns logs and what they write to standard output and standard error.
+func open(t *testing.T, o LogOptions) (l *Logs, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	o.Stdout, o.Stderr = stdout, stderr
+	l, err := OpenLogs(&o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.all = append(w.all, string(p))
-	return len(p), nil
+	return l, stdout, stderr
 }
 
-func (w *writes) fail(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.err = err
+func TestEventsAndAccessRecordsKeepTheirOrder(t *testing.T) {
+	l, _, stderr := open(t, LogOptions{Format: Text})
+	l.Access.Info("request")
+	l.Events.Warn("node ejected")
+	io.WriteString(l.Stderr, "listening\n")
+	l.Access.Info("last request")
+	l.Close()
+	order := `(?s)^[^\n]*msg=request\n[^\n]*level=WARN msg="node ejected"\nlistening\n[^\n]*msg="last request"\n$`
+	if !regexp.MustCompile(order).Match(stderr.Bytes()) {
+		t.Errorf("got %q", stderr)
+	}
 }
 
-func (w *writes) parts() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all
+func TestNodeOutputIsTextWithTheNodeInFront(t *testing.T) {
+	l, stdout, _ := open(t, LogOptions{})
+	l.NodeOutput("shop-1", []byte("started \x1b[1m\xff"))
+	l.NodeOutput("shop-2", nil)
+	l.Close()
+	if want := "shop-1 | started \x1b[1m\xff\nshop-2 | \n"; stdout.String() != want {
+		t.Errorf("got %q, want %q", stdout, want)
+	}
+}
+
+func TestNodeOutputAsJSON(t *testing.T) {
+	l, stdout, _ := open(t, LogOptions{OnlyJSON: true})
+	lines := map[string]string{"shop-eu-1": "a \"line\" \x1b[1m \xff", "store.1": "ready"}
+	for node, line := range lines {
+		l.NodeOutput(node, []byte(line))
+	}
+	l.Close()
+	services := map[string]any{"shop-eu-1": "shop-eu", "store.1": nil}
+	d := json.NewDecoder(stdout)
+	for range lines {
+		var record map[string]any
+		if err := d.Decode(&record); err != nil {
+			t.Fatal(err)
+		}
+		node := record["node"].(string)
+		if record["msg"] != "output" || record["level"] != "INFO" || record["service"] != services[node] ||
+			record["line"] != strings.ToValidUTF8(lines[node], "\uFFFD") || record["time"] == nil {
+			t.Errorf("got %v", record)
+		}
+	}
+}
+
+func TestNoticesHaveTheFormOfTheirStream(t *testing.T) {
+	for name, c := range map[string]struct {
+		o              LogOptions
+		stdout, stderr string
+	}{
+		"text": {LogOptions{Format: Text}, "^tenfold \\| 7 lines of output dropped\n$",
+			"^time=\\S+ level=WARN msg=\"records dropped\" dropped=7\n$"},
+		"JSON on stderr": {LogOptions{}, "^tenfold \\| 7 lines of output dropped\n$",
+			`^{"time":"[^"]+","level":"WARN","msg":"records dropped","dropped":7}` + "\n$"},
+		"only JSON": {LogOptions{OnlyJSON: true}, `^{"time":"[^"]+","level":"WARN","msg":"records dropped","dropped":7}` + "\n$",
+			`^{"time":"[^"]+","level":"WARN","msg":"records dropped","dropped":7}` + "\n$"},
+	} {
+		if got := c.o.droppedLines(7); !regexp.MustCompile(c.stdout).Match(got) {
+			t.Errorf("%s: notice on standard output %q", name, got)
+		}
+		if got := c.o.Format.dropped(7); !regexp.MustCompile(c.stderr).Match(got) {
+			t.Errorf("%s: notice on standard error %q", name, got)
+		}
+	}
+}
+
+func TestRecordsGoToTheLogFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tenfold.log")
+	l, _, stderr := open(t, LogOptions{File: path})
+	l.Access.Info("request")
+	l.Events.Info("node ready")
+	io.WriteString(l.Stderr, "listening\n")
+	l.Record().Info("a record for standard error")
+	l.Close()
+	got, _ := os.ReadFile(path)
+	if strings.Count(string(got), "\n") != 2 || strings.Index(string(got), "request") > strings.Index(string(got), "node ready") {
+		t.Errorf("the file is %q", got)
+	}
+	if s := stderr.String(); !strings.HasPrefix(s, "listening\n{") || strings.Contains(s, "node ready") {
+		t.Errorf("standard error is %q", s)
+	}
+	if _, err := OpenLogs(&LogOptions{File: filepath.Join(path, "no-directory")}); err == nil {
+		t.Error("a log file that cannot be created is accepted")
+	}
+}
+
+func TestDroppedRecordsAreCountedPerStream(t *testing.T) {
+	l, _, _ := open(t, LogOptions{})
+	m := &metrics{registry: prometheus.NewRegistry()}
+	m.registerDropped(l.Streams())
+	l.Close()
+	l.Events.Info("too late")
+	l.NodeOutput("shop-1", []byte("too late"))
+	l.NodeOutput("shop-1", []byte("too late"))
+	families, err := m.registry.Gather()
+	if err != nil || len(families) != 1 || families[0].GetName() != "tenfold_log_dropped_total" {
+		t.Fatalf("got %v, %v", families, err)
+	}
+	got := map[string]float64{}
+	for _, m := range families[0].GetMetric() {
+		got[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+	}
+	if want := map[string]float64{"stderr": 1, "stdout": 2}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Without a common lock, a record could stand inside another one: a long write to a pipe has several parts.
+func TestBothStreamsOnOnePipeDoNotMix(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := OpenLogs(&LogOptions{Stdout: w, Stderr: w, OnlyJSON: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent sync.WaitGroup
+	long := strings.Repeat("x", 300)
+	sent.Go(func() {
+		for range 2000 {
+			l.NodeOutput("shop-1", []byte(long))
+		}
+	})
+	sent.Go(func() {
+		for range 2000 {
+			l.Access.Info("request", "path", long)
+		}
+	})
+	go func() { sent.Wait(); l.Close(); w.Close() }()
+	d := json.NewDecoder(r)
+	n := 0
+	for ; ; n++ {
+		var record map[string]any
+		if err := d.Decode(&record); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("record %d: %v", n, err)
+		}
+	}
+	if n < 4000 {
+		t.Errorf("%d records, want 4000", n)
+	}
 }

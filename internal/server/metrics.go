@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/gateway"
+	"github.com/tenfold-go/tenfold/internal/output"
 )
 
 // metrics are the metrics of all parts, on one registry. They are made once: a second gateway next to the first one, as
@@ -31,4 +32,15 @@ func newMetrics() *metrics {
 // handler answers GET /metrics.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// registerDropped registers the number of dropped records of each stream.
+func (m *metrics) registerDropped(streams []*output.Stream) {
+	for _, s := range streams {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "tenfold_log_dropped_total",
+			Help:        "Log records and lines of nodes that were dropped because the stream was blocked, closed or full.",
+			ConstLabels: prometheus.Labels{"stream": s.Name()},
+		}, func() float64 { return float64(s.Dropped()) }))
+	}
 }

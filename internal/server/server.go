@@ -31,7 +31,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -47,7 +46,7 @@ import (
 type Options struct {
 	Log    *slog.Logger // what happens to services, nodes and listeners; default: discard
 	Access *slog.Logger // one record per request; default: none
-	Output io.Writer    // the output of the nodes, line by line; default: discard
+	Logs   *Logs        // their dropped records become a metric, and they get the output of the nodes; default: none
 	// Reaper is the command line of a program that calls [process.RunReaper]. Default: none, so that only the kernel
 	// ends the nodes of a tenfold that is killed.
 	Reaper []string
@@ -73,7 +72,12 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	var err error
 	m := newMetrics()
 	s := &Server{cfg: cfg, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
-	s.process, err = process.New(&process.Options{Output: o.Output, Log: o.Log, Reaper: o.Reaper})
+	driver := &process.Options{Log: o.Log, Reaper: o.Reaper}
+	if o.Logs != nil {
+		m.registerDropped(o.Logs.Streams())
+		driver.Output = o.Logs.NodeOutput
+	}
+	s.process, err = process.New(driver)
 	if err != nil {
 		return nil, fmt.Errorf("make process driver: %w", err)
 	}
@@ -93,7 +97,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, err
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway)
-	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler())
+	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler(), &console.Options{Log: o.Log})
 	return s, nil
 }
 

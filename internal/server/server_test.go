@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -62,7 +61,7 @@ func TestAWrongStoreIsAConfigError(t *testing.T) {
 
 func TestAServerRunsItsNodesUntilItsContextEnds(t *testing.T) {
 	cfg := configure(t, os.Args[0])
-	s, err := server.New(cfg, &server.Options{Output: io.Discard})
+	s, err := server.New(cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

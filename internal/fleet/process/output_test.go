@@ -4,26 +4,20 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
-	"time"
 )
 
-// copied writes the text of r to the output of a node "n". It returns what the output writes, and the tail.
+// copied copies the text of r as the output of a node "n". It returns the lines that are passed on, and the tail.
 func copied(r io.Reader) (string, []string) {
 	var b bytes.Buffer
-	o := newOutput(&b)
-	go o.run()
-	lines := newTail(o, "n")
+	lines := newTail(func(node string, line []byte) { fmt.Fprintf(&b, "%s | %s\n", node, line) }, "n")
 	lines.copy(r)
-	o.close()
 	return b.String(), lines.last()
 }
 
-func TestEachLineHasThePrefix(t *testing.T) {
+func TestEachLineIsPassedOn(t *testing.T) {
 	long := strings.Repeat("x", lineBytes)
 	for name, c := range map[string]struct{ in, want string }{
 		"nothing":                            {"", ""},
@@ -64,63 +58,11 @@ func TestTailKeepsTheLastLines(t *testing.T) {
 	}
 }
 
-// stuck is a writer that blocks, such as a terminal that was stopped with Ctrl-S.
-type stuck struct {
-	bytes.Buffer
-	resume chan struct{}
-}
-
-func (s *stuck) Write(p []byte) (int, error) {
-	<-s.resume
-	return s.Buffer.Write(p)
-}
-
-func TestBlockedWriterDropsLinesAndDoesNotBlockNodes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &stuck{resume: make(chan struct{})}
-		o := newOutput(w)
-		go o.run()
-		lines := newTail(o, "n")
-		begun := time.Now()
-		const n = 10 * queuedLines
-		lines.copy(strings.NewReader(strings.Repeat("chatter\n", n)))
-		if took := time.Since(begun); took != queuePatience {
-			t.Errorf("the node was blocked for %v, want %v once", took, queuePatience)
-		}
-		close(w.resume)
-		o.close()
-		got := strings.Split(strings.TrimSuffix(w.String(), "\n"), "\n")
-		written := slices.DeleteFunc(slices.Clone(got), func(line string) bool { return line != "n | chatter" })
-		reported := fmt.Sprintf("tenfold | %d lines of output dropped: the reader was too slow", n-len(written))
-		if !slices.Contains(got, reported) || len(got) != len(written)+1 {
-			t.Errorf("%d lines, %d of them written, no line %q: %q", n, len(written), reported, got[:3])
-		}
-	})
-}
-
-func TestCloseDoesNotWaitForABlockedWriter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &stuck{resume: make(chan struct{})}
-		o := newOutput(w)
-		go o.run()
-		o.put([]byte("n | a\n"))
-		begun := time.Now()
-		o.close()
-		if took := time.Since(begun); took != flushPatience {
-			t.Errorf("close took %v, want %v", took, flushPatience)
-		}
-		close(w.resume)
-	})
-}
-
 // FuzzTail checks that the output has every byte that a node writes, except line ends.
 func FuzzTail(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\n\x00\xff"))
 	f.Add(bytes.Repeat([]byte("x"), 2*lineBytes+1))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if bytes.Count(in, []byte("\n")) > queuedLines/2 {
-			return // more at once may be dropped
-		}
 		out, last := copied(bytes.NewReader(in))
 		if len(last) > tailLines {
 			t.Fatalf("%d lines kept", len(last))

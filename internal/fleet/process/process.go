@@ -26,7 +26,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -40,7 +39,9 @@ import (
 
 // Options tune a Driver. Zero fields mean their defaults.
 type Options struct {
-	Output io.Writer    // receives the lines of the nodes, one Write each, never two at once; default: discard
+	// Output receives each line of a node, without the line end. Several nodes may call it at the same time. A node that
+	// writes waits while Output does not return. Output must not keep the line. Default: discard.
+	Output func(node string, line []byte)
 	Log    *slog.Logger // default: discard
 	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input:
 	// this program, with a verb for it. Default: no reaper, only the kernel ends the nodes of a killed tenfold.
@@ -49,10 +50,9 @@ type Options struct {
 
 // Driver starts nodes as processes. It implements [fleet.Driver]. Close must be called when all nodes have stopped.
 type Driver struct {
-	opts   Options
-	log    *slog.Logger
-	tag    string // random; in the environment of every node
-	output *output
+	opts Options
+	log  *slog.Logger
+	tag  string // random; in the environment of every node
 
 	starts chan func()    // calls for the thread that forks
 	ended  chan struct{}  // closed with the driver
@@ -72,8 +72,10 @@ func New(o *Options) (*Driver, error) {
 	}
 	d := &Driver{
 		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tag: rand.Text(),
-		output: newOutput(o.Output), starts: make(chan func()), ended: make(chan struct{}),
-		instances: map[*instance]bool{},
+		starts: make(chan func()), ended: make(chan struct{}), instances: map[*instance]bool{},
+	}
+	if d.opts.Output == nil {
+		d.opts.Output = func(string, []byte) {}
 	}
 	return d, nil
 }
@@ -115,7 +117,6 @@ func (d *Driver) begin() {
 	}
 	d.begun = true
 	d.wg.Go(d.fork)
-	go d.output.run() // until output.close
 }
 
 // fork is the only thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not when
@@ -171,7 +172,7 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 
 // follow waits for the end of a node, and for everything that came out of it. output is the reading end of its output.
 func (d *Driver) follow(i *instance, output *os.File) {
-	lines := newTail(d.output, i.id)
+	lines := newTail(d.opts.Output, i.id)
 	copied := make(chan struct{})
 	go func() { lines.copy(output); close(copied) }()
 
@@ -223,7 +224,6 @@ func (d *Driver) Close() error {
 	d.wg.Wait()
 	if d.begun {
 		errs = append(errs, sweep(d.tag, nil, sweepPatience), d.reaper.close())
-		d.output.close()
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,9 +12,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/fleet/fleettest"
+	"github.com/tenfold-go/tenfold/internal/output"
 )
 
 func TestMain(m *testing.M) {
@@ -82,9 +85,9 @@ func TestExitErrorSaysHowANodeEnded(t *testing.T) {
 	}
 }
 
-func TestBothOutputsHaveTheIDInFront(t *testing.T) {
+func TestBothOutputsAreOfTheNode(t *testing.T) {
 	var out bytes.Buffer
-	d := testDriver(t, Options{Output: &out})
+	d := testDriver(t, Options{Output: func(node string, line []byte) { fmt.Fprintf(&out, "%s | %s\n", node, line) }})
 	i := start(t, d, shell("shop-1", `echo one; echo two >&2; printf 'no end'`))
 	<-i.Done()
 	if err := d.Close(); err != nil {
@@ -97,14 +100,14 @@ func TestBothOutputsHaveTheIDInFront(t *testing.T) {
 
 func TestNodeContinuesWhenItsOutputIsNotRead(t *testing.T) {
 	unread, w := io.Pipe()
-	defer unread.Close() // before the driver closes
-	d := testDriver(t, Options{Output: w})
+	defer unread.Close()
+	to := output.Open("test", w, nil).Patient(100 * time.Millisecond)
+	d := testDriver(t, Options{Output: func(_ string, line []byte) { fmt.Fprintf(to, "%s\n", line) }})
 	i := start(t, d, shell("shop-1", `yes 'a line that is not read' | head -200000; echo end >&2; exit 4`))
 	<-i.Done()
 	if got := i.Err().Error(); got != "exit status 4" {
 		t.Errorf("ended with %s", got)
 	}
-	unread.Close()
 }
 
 func TestNodeStoppedBySIGSTOPCanEnd(t *testing.T) {

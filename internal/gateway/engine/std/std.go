@@ -5,11 +5,9 @@
 package std
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -100,16 +98,4 @@ func (e *Engine) connState(nc net.Conn, s http.ConnState) {
 		e.options.ConnClosed()
 	}
 	e.newConns.connState(nc, s)
-}
-
-// errorLog logs net/http's messages at debug level, because any client can cause them. A panic is our own error.
-type errorLog struct{ *slog.Logger }
-
-func (l errorLog) Write(p []byte) (int, error) {
-	level := slog.LevelDebug
-	if bytes.HasPrefix(p, []byte("http: panic")) || bytes.HasPrefix(p, []byte("http2: panic")) {
-		level = slog.LevelError
-	}
-	l.Log(context.Background(), level, "server", "message", string(p[:max(0, len(p)-1)]))
-	return len(p), nil
 }

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/server"
+)
+
+// logFlags say how a verb that serves logs.
+type logFlags struct {
+	format string // auto, text or json
+	file   string // for events and access records; "" for standard error
+}
+
+// diagnostics are what a verb that serves prints. None of it waits for a reader.
+type diagnostics struct {
+	*server.Logs
+	onlyJSON bool // both streams have JSON records and nothing else
+}
+
+// withDiagnostics runs a verb that serves. It prints the error of the verb, and returns an error with its exit code and
+// without text. The context of the verb ends on the signals that drain, too.
+func withDiagnostics(
+	ctx context.Context, t *terminal, flags logFlags, verb func(context.Context, *diagnostics) error,
+) error {
+	d, err := openDiagnostics(t, flags)
+	defer d.Close()
+	if err != nil {
+		return d.print(err)
+	}
+	slog.SetDefault(d.Events) // messages of libraries, which would go directly to standard error
+	ctx, stop := d.handleSignals(ctx)
+	defer stop()
+	return d.print(verb(ctx, d))
+}
+
+// openDiagnostics opens the streams. When the log file cannot be opened, it returns an error and diagnostics without the
+// file, which can print that error.
+func openDiagnostics(t *terminal, flags logFlags) (d *diagnostics, err error) {
+	d = &diagnostics{onlyJSON: flags.format == "json"}
+	o := &server.LogOptions{
+		Stdout: unwrap(t.stdout), Stderr: unwrap(t.stderr), File: flags.file, OnlyJSON: d.onlyJSON, Format: server.JSON,
+	}
+	if flags.format == "text" || flags.format == "auto" && flags.file == "" && isTerminal(t.stderr) {
+		o.Format = server.Text
+	}
+	if d.Logs, err = server.OpenLogs(o); err == nil {
+		return d, nil
+	}
+	err = usageError(err, "--log-file wants a file in an existing, writable directory")
+	o.File = ""
+	d.Logs, _ = server.OpenLogs(o) // it opens no file, so it cannot fail
+	return d, err
+}
+
+// notes prints what is probably a mistake in the file.
+func (d *diagnostics) notes(notes []config.Problem) {
+	for _, note := range notes {
+		if d.onlyJSON {
+			d.Record().Warn("configuration note", problemAttrs("note", note)...)
+		} else {
+			fmt.Fprintf(d.Stderr, "note: %s\n", note)
+		}
+	}
+}
+
+// started prints the services and the addresses. They go to standard error, because standard output has the lines of the
+// nodes.
+func (d *diagnostics) started(cfg *config.Config, s *server.Server) {
+	admin := ""
+	if a := s.AdminAddr(); a != nil {
+		admin = "http://" + a.String()
+	}
+	if d.onlyJSON {
+		for _, service := range cfg.Services {
+			d.Record().Info("service", "service", service.Name, "nodes", describe(&service))
+		}
+		d.Record().Info("listening", "urls", s.URLs(), "admin", admin, "store", s.DescribeStore())
+		return
+	}
+	var b strings.Builder
+	for _, service := range cfg.Services {
+		fmt.Fprintf(&b, "%s: %s\n", service.Name, describe(&service))
+	}
+	fmt.Fprintf(&b, "listening on %s", strings.Join(s.URLs(), ", "))
+	if admin != "" {
+		fmt.Fprintf(&b, ", admin on %s", admin)
+	}
+	fmt.Fprintf(&b, ", store: %s\n", s.DescribeStore())
+	d.Stderr.Write([]byte(b.String()))
+}
+
+// print prints err and its hint, and returns an error with the exit code of err and without text.
+func (d *diagnostics) print(err error) error {
+	if err == nil {
+		return nil
+	}
+	if d.onlyJSON {
+		printErrorRecords(d.Record(), err)
+	} else {
+		var b strings.Builder
+		printError(&b, err)
+		d.Stderr.Write([]byte(b.String()))
+	}
+	return &failure{errors.New(""), "", exitCode(err)}
+}
+
+// printErrorRecords logs err and its hint as one record, or the problems of a file as one record each.
+func printErrorRecords(log *slog.Logger, err error) {
+	if problems := (config.Problems)(nil); errors.As(err, &problems) {
+		for _, p := range problems {
+			log.Error("configuration problem", problemAttrs("err", p)...)
+		}
+		return
+	}
+	attrs := []any{"err", err.Error()}
+	if h := hint(err); h != "" {
+		attrs = append(attrs, "hint", h)
+	}
+	log.Error("tenfold failed", attrs...)
+}
+
+// problemAttrs are the fields of a problem that are known. textKey is the key of its message.
+func problemAttrs(textKey string, p config.Problem) []any {
+	attrs := []any{textKey, p.Message}
+	if p.Path != "" {
+		attrs = append(attrs, "path", p.Path)
+	}
+	if p.Line > 0 {
+		attrs = append(attrs, "file", p.File, "line", p.Line, "column", p.Column)
+	}
+	if p.Hint != "" {
+		attrs = append(attrs, "hint", p.Hint)
+	}
+	return attrs
+}
+
+// wantsJSON reports whether a command line has --log json. It is for a command line that cannot be parsed.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return false
+		case arg == "--log=json", arg == "--log" && i+1 < len(args) && args[i+1] == "json":
+			return true
+		}
+	}
+	return false
+}
