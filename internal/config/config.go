@@ -86,7 +86,10 @@ type Limits struct {
 	BodyRate      int           // bytes per second that a body must then average; default 500; 0 for no minimum
 	WriteTimeout  time.Duration // how long one write to the downstream may stall; default 60s
 	IdleTimeout   time.Duration // how long a connection may wait for its next request; default 75s
-	Underscores   bool          // accept header names with "_"; default false: they are dropped
+	// Connections is the largest number of open connections from downstreams; more have to wait. Near the limit, connections
+	// without a request are closed. Default 0: half of the open files that the process may have, after a reserve.
+	Connections int
+	Underscores bool // accept header names with "_"; default false: they are dropped
 }
 
 // Service is a named program: one that the fleet runs (Run), or one that runs elsewhere (Addresses). In the file services is
@@ -112,6 +115,7 @@ type Service struct {
 	Limit     Limit         // requests in flight per node and the queue in front; a number alone is InFlight
 	Retry     Retry         // "off" is tries: 1
 	Breaker   Breaker       //
+	Response  Response      // how large the headers of a response may be
 	SlowStart time.Duration // how long a new node takes to get its full share; default 10s; 0 for at once
 	Drain     time.Duration // default: Config.Drain
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
@@ -199,6 +203,12 @@ type Breaker struct {
 	MinRequests int           // tries in the window below which it stays closed; default 20
 	Window      time.Duration // default 10s
 	Open        time.Duration // how long it stays open before it lets a trial through; default 5s
+}
+
+// Response bounds the header of a response. A response above a limit becomes a 502. It counts against no node.
+type Response struct {
+	HeaderBytes int // status line and headers together; default 64KiB
+	HeaderLines int // default 256
 }
 
 // Route leads requests to a service. Of all routes that match, an exact host wins over a wildcard host, and that over

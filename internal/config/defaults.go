@@ -43,6 +43,7 @@ func defaults() (Config, Service) {
 			Limit:     Limit{InFlight: 1024, Queue: 1024, Wait: time.Second},
 			Retry:     Retry{Tries: 3, Budget: 0.1, BodyBytes: 64 << 10},
 			Breaker:   Breaker{FailureRate: 0.5, MinRequests: 20, Window: 10 * time.Second, Open: 5 * time.Second},
+			Response:  Response{HeaderBytes: 64 << 10, HeaderLines: 256},
 			SlowStart: 10 * time.Second,
 			Drain:     unset,
 			Timeout:   60 * time.Second,

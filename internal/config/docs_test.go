@@ -44,21 +44,22 @@ func TestConfigurationPageIsTrue(t *testing.T) {
 	}
 	service, route := &plain.Services[0], &full.Routes[0]
 	sections := map[string][]field{
-		"The top of the file":     plain.fields(),
-		"`forwarded`":             plain.Forwarded.fields(),
-		"`admin`":                 plain.Admin.fields(),
-		"`tls`":                   full.TLS.fields(),
-		"`limits`":                plain.Limits.fields(),
-		"`services.NAME`":         service.fields(),
-		"`services.NAME.probe`":   service.Probe.fields(),
-		"`services.NAME.outlier`": service.Outlier.fields(),
-		"`services.NAME.limit`":   service.Limit.fields(),
-		"`services.NAME.retry`":   service.Retry.fields(),
-		"`services.NAME.breaker`": service.Breaker.fields(),
-		"`routes[]`":              plain.Routes[0].fields(),
-		"`routes[].rate_limit`":   route.RateLimit.fields(),
-		"`routes[].idempotency`":  route.Idempotency.fields(),
-		"`jwt`":                   full.JWT.fields(),
+		"The top of the file":      plain.fields(),
+		"`forwarded`":              plain.Forwarded.fields(),
+		"`admin`":                  plain.Admin.fields(),
+		"`tls`":                    full.TLS.fields(),
+		"`limits`":                 plain.Limits.fields(),
+		"`services.NAME`":          service.fields(),
+		"`services.NAME.probe`":    service.Probe.fields(),
+		"`services.NAME.outlier`":  service.Outlier.fields(),
+		"`services.NAME.limit`":    service.Limit.fields(),
+		"`services.NAME.retry`":    service.Retry.fields(),
+		"`services.NAME.breaker`":  service.Breaker.fields(),
+		"`services.NAME.response`": service.Response.fields(),
+		"`routes[]`":               plain.Routes[0].fields(),
+		"`routes[].rate_limit`":    route.RateLimit.fields(),
+		"`routes[].idempotency`":   route.Idempotency.fields(),
+		"`jwt`":                    full.JWT.fields(),
 	}
 	if len(sections) != len(tables()) {
 		t.Errorf("%d sections for %d tables", len(sections), len(tables()))

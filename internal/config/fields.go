@@ -61,6 +61,7 @@ func (l *Limits) fields() []field {
 		{"body_rate", size(&l.BodyRate, 0, 1<<30)},
 		{"write_timeout", duration(&l.WriteTimeout, time.Millisecond)},
 		{"idle_timeout", duration(&l.IdleTimeout, time.Millisecond)},
+		{"connections", whole(&l.Connections, 0, 10_000_000)},
 		{"underscores", toggle(&l.Underscores)},
 	}
 }
@@ -78,6 +79,7 @@ func (s *Service) fields() []field {
 		{"limit", block{fields: s.Limit.fields(), short: s.Limit.short}},
 		{"retry", block{fields: s.Retry.fields(), short: s.Retry.short}},
 		{"breaker", block{fields: s.Breaker.fields(), off: &s.Breaker.Off}},
+		{"response", block{fields: s.Response.fields()}},
 		{"slow_start", duration(&s.SlowStart, 0)},
 		{"drain", duration(&s.Drain, 0)},
 		{"timeout", duration(&s.Timeout, time.Millisecond)},
@@ -156,6 +158,13 @@ func (b *Breaker) fields() []field {
 	}
 }
 
+func (r *Response) fields() []field {
+	return []field{
+		{"header_bytes", size(&r.HeaderBytes, 1<<10, 16<<20)},
+		{"header_lines", whole(&r.HeaderLines, 8, 100_000)},
+	}
+}
+
 func (r *Route) fields() []field {
 	all := []field{
 		{"host", host{&r.Host}},
@@ -193,6 +202,7 @@ func tables() []table {
 		{"services.NAME.limit", s.Limit.fields()},
 		{"services.NAME.retry", s.Retry.fields()},
 		{"services.NAME.breaker", s.Breaker.fields()},
+		{"services.NAME.response", s.Response.fields()},
 		{"jwt", newJWT().fields()},
 	}
 	for _, p := range routePolicies {

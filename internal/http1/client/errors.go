@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // Stage says how far a request had come when it failed. A retry policy decides by it.
@@ -34,6 +36,41 @@ func (e *Error) Unwrap() error { return e.Err }
 type MalformedError struct{ Reason string }
 
 func (e *MalformedError) Error() string { return "malformed response: " + e.Reason }
+
+// Names of the limits of a LimitError.
+const (
+	LimitHeaderBytes = "header_bytes"
+	LimitHeaderLines = "header_lines"
+	LimitInterim     = "interim responses"
+)
+
+// LimitError is a valid response that is larger than a limit of the connection. The limit is a decision of this side: the
+// error says nothing about the health of the peer.
+type LimitError struct {
+	Limit string // one of the names above
+	Value int    // of the limit
+}
+
+func (e *LimitError) Error() string {
+	switch e.Limit {
+	case LimitHeaderBytes:
+		return fmt.Sprintf("response header too large: more than %d bytes", e.Value)
+	case LimitHeaderLines:
+		return fmt.Sprintf("response has too many header lines: more than %d", e.Value)
+	}
+	return fmt.Sprintf("response has too many %s: more than %d", e.Limit, e.Value)
+}
+
+// violated returns the error of a head or of framing that breaks a rule or a limit.
+func (c *Conn) violated(v *wire.Violation) error {
+	switch v {
+	case wire.HeadTooLarge:
+		return &LimitError{LimitHeaderBytes, c.limits.Bytes}
+	case wire.TooManyLines:
+		return &LimitError{LimitHeaderLines, c.limits.Lines}
+	}
+	return &MalformedError{v.Reason}
+}
 
 // BodyError is a request body that failed to read or that had another length than declared. The cause is the sender of
 // the body, not the peer.

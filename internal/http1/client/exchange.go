@@ -93,7 +93,7 @@ func (c *Conn) exchange(raw []byte, head *Head, sink io.Writer) (Stage, error) {
 func (c *Conn) readBody(head *Head, sink io.Writer) error {
 	for {
 		if v := c.skipFraming(); v != nil {
-			return &MalformedError{v.Reason}
+			return c.violated(v)
 		}
 		if c.body.step == stepDone {
 			return nil

@@ -56,7 +56,7 @@ func (m *message) receive() (*http.Response, error) {
 		case line.status == http.StatusSwitchingProtocols:
 			return m.switchProtocols(line, n)
 		case interim >= maxInterim:
-			return nil, m.fail(Sent, &MalformedError{"too many interim responses"})
+			return nil, m.fail(Sent, &LimitError{LimitInterim, maxInterim})
 		}
 		if err := m.deliverInterim(line.status, n); err != nil {
 			return nil, m.fail(Sent, err)
@@ -91,7 +91,7 @@ func (m *message) Read(p []byte) (int, error) {
 	n := 0
 	for n == 0 && m.err == nil {
 		if v := c.skipFraming(); v != nil {
-			m.err = m.fail(Answered, &MalformedError{v.Reason})
+			m.err = m.fail(Answered, c.violated(v))
 			break
 		}
 		var err error
@@ -117,7 +117,7 @@ func (m *message) Read(p []byte) (int, error) {
 	if n > 0 && c.body.left == 0 {
 		// The framing after the last data may have arrived already.
 		if v := c.skipFraming(); v != nil {
-			m.err = m.fail(Answered, &MalformedError{v.Reason})
+			m.err = m.fail(Answered, c.violated(v))
 			return n, nil // the data is valid; the next call fails
 		}
 		if c.body.step == stepDone {

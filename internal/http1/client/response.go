@@ -37,7 +37,7 @@ func (c *Conn) readHead() (line statusLine, n int, err error) {
 	for {
 		n, v := c.head.Parse(c.buf[c.r:c.w])
 		if v != nil {
-			return line, 0, &MalformedError{v.Reason}
+			return line, 0, c.violated(v)
 		}
 		if n > 0 {
 			line, ok := parseStatusLine(c.head.StartLine(c.buf[c.r:c.w]))
@@ -45,7 +45,7 @@ func (c *Conn) readHead() (line statusLine, n int, err error) {
 				return line, 0, &MalformedError{"invalid status line"}
 			}
 			if v := c.head.CheckFraming(line.minor); v != nil {
-				return line, 0, &MalformedError{v.Reason}
+				return line, 0, c.violated(v)
 			}
 			return line, n, nil
 		}

@@ -81,8 +81,8 @@ var (
 	lengthAndCoding = &Violation{400, "both Content-Length and Transfer-Encoding"}
 	codingInHTTP10  = &Violation{400, "Transfer-Encoding in HTTP/1.0"}
 	TargetTooLong   = &Violation{414, "request target too long"}
-	headTooLarge    = &Violation{431, "header too large"}
-	tooManyLines    = &Violation{431, "too many header lines"}
+	HeadTooLarge    = &Violation{431, "header too large"}
+	TooManyLines    = &Violation{431, "too many header lines"}
 	unknownCoding   = &Violation{501, "unknown transfer coding"}
 )
 
@@ -111,13 +111,13 @@ func (p *HeadParser) Parse(head []byte) (n int, v *Violation) {
 		}
 		if i < 0 {
 			if len(head) >= p.limits.Bytes {
-				return 0, headTooLarge
+				return 0, HeadTooLarge
 			}
 			p.scanned = len(head)
 			return 0, nil
 		}
 		if end+1 > p.limits.Bytes {
-			return 0, headTooLarge
+			return 0, HeadTooLarge
 		}
 		if end == p.pos || head[end-1] != '\r' {
 			return 0, BadLineEnd
@@ -141,7 +141,7 @@ func (p *HeadParser) Parse(head []byte) (n int, v *Violation) {
 
 func (p *HeadParser) addField(head []byte, start, end int) *Violation {
 	if len(p.Fields) >= p.limits.Lines {
-		return tooManyLines
+		return TooManyLines
 	}
 	line := head[start:end]
 	if line[0] == ' ' || line[0] == '\t' {

@@ -36,8 +36,8 @@ func TestHeadLimits(t *testing.T) {
 		want       *Violation
 	}{
 		{"all bytes", "GET / HTTP/1.1\r\nA: b\r\n\r\n", Limits{Bytes: 24, Lines: 1}, nil},
-		{"one byte too many", "GET / HTTP/1.1\r\nA: b\r\n\r\n", Limits{Bytes: 23, Lines: 1}, headTooLarge},
-		{"one line too many", "GET / HTTP/1.1\r\nA: b\r\nC: d\r\n\r\n", Limits{Bytes: 1024, Lines: 1}, tooManyLines},
+		{"one byte too many", "GET / HTTP/1.1\r\nA: b\r\n\r\n", Limits{Bytes: 23, Lines: 1}, HeadTooLarge},
+		{"one line too many", "GET / HTTP/1.1\r\nA: b\r\nC: d\r\n\r\n", Limits{Bytes: 1024, Lines: 1}, TooManyLines},
 		{"long start line", "GET /" + strings.Repeat("a", 100), Limits{Bytes: 1024, Lines: 1, StartLine: 50}, TargetTooLong},
 		{"trailer section", "A: b\r\n\r\n", TrailerLimits, nil},
 		{"empty trailer section", "\r\n", TrailerLimits, nil},
