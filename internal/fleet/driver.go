@@ -54,7 +54,7 @@ type Remote interface {
 	// Scale sets how many nodes the system should run. It returns when the system has accepted the number.
 	Scale(ctx context.Context, nodes int) error
 	// Watch sends the current state at once and a new one after each change. A slow reader may miss states, but never
-	// the newest one. Watch reconnects by itself. It closes the channel after ctx has ended, and not before.
+	// the newest one. Watch reconnects after an error. It closes the channel after ctx has ended, and not before.
 	Watch(ctx context.Context) <-chan RemoteState
 }
 

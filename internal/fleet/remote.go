@@ -26,7 +26,7 @@ func newRemote(c *core, s config.Service, system Remote) *remote {
 // run publishes the nodes of the system and keeps the system at the wanted size, until ctx ends. Then the nodes stay.
 //
 // The first state decides the size to begin with: a fleet that starts again does not end nodes that carry load. After
-// that, the size of the fleet counts: run sets it again when somebody else has changed it in the system.
+// that, the size of the fleet counts: run sets it again when another client of the system has changed it.
 func (r *remote) run(ctx context.Context, _ context.CancelCauseFunc) {
 	var actual, failures int
 	var retry <-chan time.Time

@@ -28,7 +28,7 @@ type service struct {
 	restarts   int
 	lastExit   *Exit
 	looping    int       // slots whose nodes failed crashLoopAt times in a row
-	loopSince  time.Time // start of the crash loop; zero when there is none
+	loopSince  time.Time // start of the crash loop; zero without one
 }
 
 // member is a node that exists.
