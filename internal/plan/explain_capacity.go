@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/queueing"
@@ -15,6 +16,8 @@ func (e *Explanation) capacity(p *Plan) {
 	}
 	switch {
 	case p.capacity == nil:
+	case p.capacity.rise != nil:
+		e.superlinear(p.capacity, p.Inputs)
 	case p.Fit != nil:
 		e.fit(p.Fit, p.Inputs)
 	default:
@@ -60,17 +63,33 @@ func (e *Explanation) measured(in Inputs) {
 
 // fit shows the law and its uncertainty.
 func (e *Explanation) fit(fit *queueing.Fit, in Inputs) {
-	within := func(i queueing.Interval) string {
-		if fit.DF == 0 {
+	bounds := map[string]float64{}
+	for _, b := range fit.AtBounds() {
+		bounds[b.Parameter] = b.Value
+	}
+	within := func(parameter string, i queueing.Interval) string {
+		var parts []string
+		if _, ok := bounds[parameter]; ok {
+			parts = append(parts, "at its bound")
+		}
+		if fit.DF > 0 {
+			parts = append(parts, "95%: "+interval(i))
+		}
+		if len(parts) == 0 {
 			return ""
 		}
-		return fmt.Sprintf(" (95%%: %s)", interval(i))
+		return " (" + strings.Join(parts, "; ") + ")"
 	}
 	e.because(TopicNodes, "the Universal Scalability Law through %s: contention α = %s%s, coherency β = %s%s, one "+
 		"node γ = %s%s",
-		report.Count(len(fit.Points), "point"), report.Number(fit.Alpha), within(fit.Alpha95),
-		report.Number(fit.Beta), within(fit.Beta95),
-		in.rate(fit.Gamma), within(fit.Gamma95))
+		report.Count(len(fit.Points), "point"), report.Number(fit.Alpha), within("alpha", fit.Alpha95),
+		report.Number(fit.Beta), within("beta", fit.Beta95),
+		in.rate(fit.Gamma), within("gamma", fit.Gamma95))
+	e.bounds(bounds)
+	if scatter := fit.Scatter(); scatter > maxScatter {
+		e.warn(TopicNodes, "the points differ from the law by %s: measure again, with longer steps or on a quieter machine",
+			report.Percent(scatter))
+	}
 	if fit.DF == 0 {
 		e.unknown(TopicNodes, "intervals: three points are too few to judge the fit")
 	}
@@ -79,6 +98,55 @@ func (e *Explanation) fit(fit *queueing.Fit, in Inputs) {
 			"2, 4 and 8 nodes predicted 44%% too much for 32 nodes; measure %d sizes or more", sizes,
 			queueing.RecommendedSizes)
 	}
+}
+
+// maxScatter is the scatter of the points above which a plan warns. The search for a knee ends at 5 %.
+const maxScatter = 0.1
+
+// bounds says what it means that the points push parameters to their bounds.
+func (e *Explanation) bounds(at map[string]float64) {
+	alpha, isAlpha := at["alpha"]
+	beta, isBeta := at["beta"]
+	switch {
+	case isAlpha && alpha == 1:
+		e.warn(TopicNodes, "the contention is at its upper bound, α = 1: the points do not rise with the nodes, so look "+
+			"for what all nodes wait for, such as one database or one lock, before you add nodes")
+	case isBeta && beta == 1:
+		e.warn(TopicNodes, "the coherency cost is at its upper bound, β = 1: the points fall faster than the law can describe")
+	case isAlpha && isBeta:
+		e.warn(TopicNodes, "α and β are at their lower bounds, 0: the points show no loss, so the law is a straight line "+
+			"and cannot say where the rise ends; measure larger fleets")
+	}
+}
+
+// superlinear explains a curve whose nodes carry more in some larger fleet.
+func (e *Explanation) superlinear(c *capacity, in Inputs) {
+	var each []string
+	for _, p := range c.fit.Means() {
+		each = append(each, fmt.Sprintf("%s with %s", report.Number(math.Round(10*p.Rate/float64(p.Nodes))/10),
+			report.Count(p.Nodes, "node")))
+	}
+	e.because(TopicNodes, "what each node carries, in %s: %s; the plan reads the rates between the measured sizes from "+
+		"straight lines", in.unit(), strings.Join(each, ", "))
+	from, to, atBound := c.rise.From, c.rise.To, ""
+	if len(c.fit.AtBounds()) > 0 {
+		atBound = " (its fit is at its bound)"
+	}
+	e.warn(TopicNodes, "the curve is %s: each of %s carries %s more than with %s; the Universal Scalability Law knows "+
+		"only losses%s, and the plan does not use it", c.shape(), report.Count(to.Nodes, "node"),
+		report.Percent(c.rise.Ratio-1), report.Count(from.Nodes, "node"), atBound)
+	if c.shape() == "superlinear" {
+		e.warn(TopicNodes, "a superlinear curve has a cause that ends: each node caches a smaller part of the data, until "+
+			"all of it fits; or the measurement of the small fleets was too low, because of a cold start, a short warm-up or "+
+			"a limit of the load generator")
+	} else {
+		e.warn(TopicNodes, "an irregular curve shows a measurement that cannot be relied on: short steps, a busy machine, or "+
+			"fleets that were not measured under the same conditions")
+	}
+	e.warn(TopicNodes, "do not extrapolate it: the plan says nothing about more than %s; measure the fleets again after a "+
+		"longer warm-up, and larger fleets%s", report.Count(c.measured(), "node"),
+		clause{": %s", CommandMeasureCurve})
+	e.unknown(TopicNodes, "intervals: no law describes this curve")
 }
 
 // linear explains a capacity that is the same for each node.

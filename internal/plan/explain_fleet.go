@@ -89,6 +89,8 @@ func (e *Explanation) reachable(f *Fleet, in Inputs) {
 			"with a tenth less, %s", otherFleet(in, lower, f.demand))
 		e.change(TopicNodes, "a measured curve, which shows how the efficiency falls%s",
 			clause{": %s", CommandMeasureCurve})
+	} else if c.rise != nil {
+		e.because(TopicNodes, "%s carry %s", report.Count(f.Carrying, "node"), in.rate(c.at(float64(f.Carrying))))
 	} else {
 		e.fitted(f, in)
 	}
@@ -150,6 +152,11 @@ func (e *Explanation) spares(f *Fleet, in Inputs) {
 func (e *Explanation) extrapolation(f *Fleet, in Inputs) {
 	measured := f.capacity.measured()
 	switch {
+	case f.capacity.rise != nil && f.Nodes > measured:
+		e.warn(TopicNodes, "the spares are not measured: the largest measured fleet has %s", report.Count(measured, "node"))
+		return
+	case f.capacity.rise != nil:
+		return
 	case f.Extrapolated:
 		e.warn(TopicNodes, "%s are more than twice the largest measured fleet (%s): no fit is reliable that far; "+
 			"measure larger fleets before you rely on it", report.Count(f.Nodes, "node"),
@@ -171,6 +178,11 @@ func (e *Explanation) extrapolation(f *Fleet, in Inputs) {
 func (e *Explanation) unreachable(f *Fleet, in Inputs) {
 	c := f.capacity
 	switch f.limit {
+	case limitMeasured:
+		e.because(TopicNodes, "the measured fleets carry at most %s, with %s; %s are needed", in.rate(f.CapacityRPS),
+			report.Count(f.largest, "node"), in.rate(f.RequiredRPS))
+		e.change(TopicNodes, "a measurement of larger fleets%s", clause{": %s", CommandMeasureCurve})
+		return
 	case limitNodes:
 		e.because(TopicNodes, "no fleet of up to %s nodes carries %s", report.Number(queueing.MaxNodes),
 			in.rate(f.RequiredRPS))
@@ -179,8 +191,11 @@ func (e *Explanation) unreachable(f *Fleet, in Inputs) {
 		e.because(TopicNodes, "contention limits the fleet to γ/α = %s for any number of nodes", in.rate(c.fit.Limit()))
 	case limitPeak:
 		nodes, rate := c.fit.Peak()
-		e.because(TopicNodes, "the fitted law peaks at %s nodes with %s: more nodes are slower",
-			report.Number(math.Round(nodes)), in.rate(rate))
+		e.because(TopicNodes, "the fitted law peaks at %s with %s: more nodes are slower",
+			report.Count(max(1, int(math.Round(nodes))), "node"), in.rate(rate))
+		if f.largest == 1 {
+			e.warn(TopicNodes, "a second node makes the fleet slower: find what the nodes share before you add any")
+		}
 	}
 	if f.NodesLow > 0 {
 		e.because(TopicNodes, "at the optimistic end of the fit %s would carry it", report.Count(f.NodesLow, "node"))

@@ -23,6 +23,10 @@ type Fleet struct {
 	Utilisation  float64 `json:"utilisation_at_peak,omitempty"` // PeakRPS over what Carrying nodes carry
 	Extrapolated bool    `json:"extrapolated,omitempty"`        // more than twice the largest measured fleet
 
+	// Undetermined is true if no measured size carries the peak and the curve does not say whether more nodes do.
+	// Reachable is then false.
+	Undetermined bool `json:"undetermined,omitempty"`
+
 	capacity     capacity
 	demand       demand
 	assumedCores bool
@@ -37,6 +41,7 @@ const (
 	limitNodes      fleetLimit = iota // the largest fleet that a plan considers is too small
 	limitContention                   // contention bounds the rate for any number of nodes
 	limitPeak                         // beyond the peak of the curve more nodes are slower
+	limitMeasured                     // a superlinear curve ends at the largest measured fleet
 )
 
 // planFleet returns the smallest fleet that carries the peak, or nil if the peak or the capacity is not known.
@@ -67,7 +72,7 @@ func (f *Fleet) reach(in Inputs) {
 	f.CapacityRPS = c.at(float64(f.Nodes))
 	f.Utilisation = f.PeakRPS / c.at(float64(f.Carrying))
 	f.Extrapolated = c.fit != nil && f.Nodes > 2*c.measured()
-	if c.fit != nil && c.fit.DF == 0 {
+	if c.rise != nil || c.fit != nil && c.fit.DF == 0 {
 		return // the fit has no interval
 	}
 	if low, ok := firstFleet(1, c, d, func(i queueing.Interval) float64 { return i.High }); ok && !c.isLowerBound() {
@@ -84,6 +89,10 @@ func (f *Fleet) reach(in Inputs) {
 func (f *Fleet) fallShort(in Inputs) {
 	c, d := f.capacity, f.demand
 	best := c.rising()
+	if c.rise != nil {
+		best = c.best()
+		f.limit, f.Undetermined = limitMeasured, true
+	}
 	if best < queueing.MaxNodes && c.at(float64(best+1)) > c.at(float64(best)) {
 		best++
 	}
@@ -91,7 +100,7 @@ func (f *Fleet) fallShort(in Inputs) {
 	f.RequiredRPS = d.of(best)
 	f.Margin = f.RequiredRPS/f.PeakRPS - 1
 	f.CapacityRPS = c.at(float64(best))
-	if c.fit == nil || best == queueing.MaxNodes && f.RequiredRPS < c.fit.Limit() {
+	if f.Undetermined || c.fit == nil || best == queueing.MaxNodes && f.RequiredRPS < c.fit.Limit() {
 		return
 	}
 	f.limit = limitPeak
@@ -174,6 +183,14 @@ func (in Inputs) nodeAvailability() float64 {
 func smallestFleet(c capacity, d demand) (n int, ok bool) {
 	meets := func(n int) bool { return reaches(c.at(float64(n)), d.of(n)) }
 	rising := c.rising()
+	if c.rise != nil { // measurements need not rise with every node
+		for n := 1; n <= rising; n++ {
+			if meets(n) {
+				return n, true
+			}
+		}
+		return 0, false
+	}
 	if i := sort.Search(rising, func(i int) bool { return meets(i + 1) }); i < rising {
 		return i + 1, true
 	}

@@ -69,7 +69,7 @@ func newChart(p *Plan) *chart {
 			c.Points = append(c.Points, mark{x(float64(point.Nodes)), y(point.Rate), text})
 		}
 		measured := float64(capacity.measured())
-		c.Measured, c.Trusted = x(measured), x(2*measured)
+		c.Measured, c.Trusted = x(measured), min(x(2*measured), c.Right)
 	}
 	if f := p.Fleet; f != nil {
 		c.Required = mark{0, y(f.RequiredRPS), in.rate(f.RequiredRPS) + " required"}
@@ -90,7 +90,9 @@ func chartExtent(p *Plan) (nodes, rps float64) {
 	if f := p.Fleet; f != nil {
 		nodes, rps = max(nodes, 1.2*float64(f.Carrying)), f.RequiredRPS
 	}
-	if p.Fit != nil {
+	if c.rise != nil {
+		nodes = max(2, float64(c.measured())) // the curve ends there
+	} else if p.Fit != nil {
 		near := 1.5
 		if p.Fleet == nil || !p.Fleet.Reachable {
 			near = 10

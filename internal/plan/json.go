@@ -83,17 +83,21 @@ func newInputDocument(in Inputs) inputDocument {
 // without an end has null there.
 type fitDocument struct {
 	queueing.USL
-	AlphaSE   *float64         `json:"alpha_se,omitempty"`
-	BetaSE    *float64         `json:"beta_se,omitempty"`
-	GammaSE   *float64         `json:"gamma_se,omitempty"`
-	Alpha95   [2]*float64      `json:"alpha_95"`
-	Beta95    [2]*float64      `json:"beta_95"`
-	Gamma95   [2]*float64      `json:"gamma_95"`
-	PeakNodes *float64         `json:"peak_nodes,omitempty"` // absent: the law has no peak
-	PeakRPS   *float64         `json:"peak_rps,omitempty"`   // without a peak: the limit of the law
-	RSE       *float64         `json:"residual_standard_error,omitempty"`
-	DF        int              `json:"degrees_of_freedom"`
-	Points    []queueing.Point `json:"points"`
+	AlphaSE   *float64    `json:"alpha_se,omitempty"`
+	BetaSE    *float64    `json:"beta_se,omitempty"`
+	GammaSE   *float64    `json:"gamma_se,omitempty"`
+	Alpha95   [2]*float64 `json:"alpha_95"`
+	Beta95    [2]*float64 `json:"beta_95"`
+	Gamma95   [2]*float64 `json:"gamma_95"`
+	PeakNodes *float64    `json:"peak_nodes,omitempty"` // absent: the law has no peak
+	PeakRPS   *float64    `json:"peak_rps,omitempty"`   // without a peak: the limit of the law
+	RSE       *float64    `json:"residual_standard_error,omitempty"`
+	DF        int         `json:"degrees_of_freedom"`
+
+	AtBound     []queueing.Bound `json:"at_bound,omitempty"`    // parameters that the points push to an end of their range
+	Superlinear bool             `json:"superlinear,omitempty"` // the points rise more than the law can; the plan does not use it
+
+	Points []queueing.Point `json:"points"`
 }
 
 func newFitDocument(f *queueing.Fit) *fitDocument {
@@ -101,12 +105,13 @@ func newFitDocument(f *queueing.Fit) *fitDocument {
 		return nil
 	}
 	nodes, rate := f.Peak()
+	_, superlinear := f.Superlinear()
 	return &fitDocument{
 		USL:     f.USL,
 		AlphaSE: finite(f.SE.Alpha), BetaSE: finite(f.SE.Beta), GammaSE: finite(f.SE.Gamma),
 		Alpha95: ends(f.Alpha95), Beta95: ends(f.Beta95), Gamma95: ends(f.Gamma95),
 		PeakNodes: finite(nodes), PeakRPS: finite(rate),
-		RSE: finite(f.RSE), DF: f.DF, Points: f.Points,
+		RSE: finite(f.RSE), DF: f.DF, Points: f.Points, AtBound: f.AtBounds(), Superlinear: superlinear,
 	}
 }
 

@@ -32,7 +32,12 @@ type Plan struct {
 // Missed says which goals of the inputs the plan does not reach. It returns "" if the plan reaches all.
 func (p *Plan) Missed() string {
 	var missed []string
-	if f := p.Fleet; f != nil && !f.Reachable {
+	switch f := p.Fleet; {
+	case f == nil || f.Reachable:
+	case f.Undetermined:
+		missed = append(missed, fmt.Sprintf("no measured number of nodes reaches %s, and the %s curve says nothing about "+
+			"more than %d nodes", p.Inputs.rate(f.RequiredRPS), f.capacity.shape(), f.capacity.measured()))
+	default:
 		missed = append(missed, "no number of nodes reaches "+p.Inputs.rate(f.RequiredRPS))
 	}
 	if a := p.Availability; a != nil && a.Met != nil && !*a.Met {

@@ -81,6 +81,9 @@ func (p *Plan) headline(topic Topic) string {
 	case topic == TopicNodes && p.Fleet != nil:
 		return fleetHeadline(p.Fleet, p.Inputs)
 	case topic == TopicNodes && p.Fit != nil:
+		if p.capacity.rise != nil {
+			return fmt.Sprintf("the curve is %s up to %s", p.capacity.shape(), report.Count(p.capacity.measured(), "node"))
+		}
 		return fitHeadline(p.Fit, p.Inputs)
 	case topic == TopicStrategy && p.Strategy != nil:
 		return strategyHeadline(p.Strategy)
@@ -106,6 +109,10 @@ func forecastHeadline(f *Forecast, in Inputs) string {
 }
 
 func fleetHeadline(f *Fleet, in Inputs) string {
+	if f.Undetermined {
+		return fmt.Sprintf("not known: the measured sizes, up to %d nodes, do not reach %s", f.capacity.measured(),
+			in.rate(f.RequiredRPS))
+	}
 	if !f.Reachable {
 		return "no number of nodes reaches " + in.rate(f.RequiredRPS)
 	}

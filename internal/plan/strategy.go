@@ -120,7 +120,7 @@ func (s *Strategy) decide(stateless bool, fleet *Fleet) StrategyKind {
 		return NoChange
 	case !s.redundant && s.ScaleUpTo != "":
 		return ScaleUp
-	case !stateless || fleet != nil && !fleet.Reachable:
+	case !stateless || fleet != nil && !fleet.Reachable && !fleet.Undetermined:
 		return RefactorFirst
 	}
 	return ScaleOut
