@@ -181,6 +181,9 @@ func TestBadInput(t *testing.T) {
 		{name: "dots that are no dot segments", send: get("/...//.well-known/..a/b..;c"), want: "200|next", saw: "GET /...//.well-known/..a/b..;c"},
 		{name: "%252e is not decoded twice", send: get("/a/%252e%252e/p"), want: "200|next", saw: "GET /a/%252e%252e/p"},
 		{name: "odd query stays", send: get("/p?a=%zz;b=/../%00"), want: "200|next", saw: "GET /p?a=%zz;b=/../%00"},
+		{name: "raw octets in the query", send: get("/p?q=\xc3\xbc&a[]=\"<{|}>\"`^\\"), want: "200|next", saw: "GET /p?q=%C3%BC&a%5B%5D=%22%3C%7B%7C%7D%3E%22%60%5E%5C"},
+		{name: "raw octets in the path", send: get("/\xc3\xbc/[a]!%2f|%7c"), want: "200|next", saw: "GET /%C3%BC/%5Ba%5D!%2f%7C%7c"},
+		{name: "octets that RFC 3986 allows", send: get("/-._~!$&'()*+,;=:@?-._~!$&'()*+,;=:@/?"), want: "200|next", saw: "GET /-._~!$&'()*+,;=:@?-._~!$&'()*+,;=:@/?"},
 		{name: "refused path with a body", send: "POST /../p HTTP/1.1\r\n" + h + "Content-Length: 3\r\n\r\nabc", want: "400 path|next"},
 
 		// Sizes.

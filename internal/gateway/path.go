@@ -8,8 +8,7 @@ import (
 
 // routingPath returns the decoded path by which a request is routed. An encoded slash stays encoded: it is part of a
 // segment (npm's "/@scope%2fname") and must not lead to another route. The path is made from the one that the node
-// will get, which may differ from the client's: net/url encodes a path with, for example, a "|" again, and an encoded
-// slash becomes a plain one.
+// will get, which may differ from the client's: policy.Strict encodes octets such as "|".
 func routingPath(r *http.Request) string {
 	if r.URL.RawPath == "" {
 		return r.URL.Path

@@ -35,6 +35,7 @@ func Strict(limits config.Limits) Policy {
 				problem.Write(w, r, p)
 				return
 			}
+			r.URL.RawPath, r.URL.RawQuery = wire.EscapePath(r.URL.RawPath), wire.EscapeQuery(r.URL.RawQuery)
 			if !limits.Underscores {
 				dropUnderscores(r.Header)
 			}

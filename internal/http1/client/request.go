@@ -134,10 +134,13 @@ func appendTarget(b []byte, req *http.Request, method string) []byte {
 	case path[0] != '/':
 		return nil
 	}
-	b = append(b, path...)
+	b = append(b, wire.EscapePath(path)...)
 	if u.ForceQuery || u.RawQuery != "" {
 		b = append(b, '?')
-		b = append(b, u.RawQuery...)
+		if !wire.ValidTarget(u.RawQuery) {
+			return nil
+		}
+		b = append(b, wire.EscapeQuery(u.RawQuery)...)
 	}
 	return b
 }

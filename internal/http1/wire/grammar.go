@@ -13,6 +13,8 @@ const (
 	hostOctet               // RFC 3986 section 3.2.2: reg-name without percent-encoding
 	hexOctet
 	digitOctet
+	pathOctet  // RFC 3986 section 3.3: pchar and "/"
+	queryOctet // RFC 3986 section 3.4: pchar, "/" and "?"
 )
 
 var octets = func() (t [256]uint8) {
@@ -26,6 +28,8 @@ var octets = func() (t [256]uint8) {
 	mark(alnum+"-._~!$&'()*+,;=", hostOctet)
 	mark("0123456789abcdefABCDEF", hexOctet)
 	mark("0123456789", digitOctet)
+	mark(alnum+"-._~!$&'()*+,;=:@/%", pathOctet|queryOctet)
+	mark("?", queryOctet)
 	for c := range 256 {
 		if c == '\t' || c >= ' ' && c != 0x7f {
 			t[c] |= valueOctet
