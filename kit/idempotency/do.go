@@ -12,8 +12,8 @@ import (
 // Response and commits. Later calls with the same fingerprint get the recorded Response, and replayed is true.
 //
 // Everything is rolled back if effect returns an error or panics, or if its Response has a status that is not recorded
-// (see [Response]). Do then returns the error, panics, or returns the Response. If the error of effect says that the
-// database was too busy, it is also ErrUnavailable.
+// (see [Response]). Do then returns the error, panics, or returns the Response. If the database was too busy for effect,
+// or if its connection was lost during effect, the error is also ErrUnavailable.
 //
 // Other errors: ErrInvalidKey, ErrInvalidCaller, ErrMismatch, ErrInFlight, ErrUnavailable, ErrUncertain,
 // ErrUnrecordable, ErrUnrecorded, or the error of ctx. After ErrUncertain or ErrUnrecorded the effect may have
@@ -86,8 +86,11 @@ func (s *Store[T]) transact(ctx context.Context, c *claim, effect Effect[T]) (Re
 		}
 	}
 	res, err := runEffect(ctx, own, effect)
-	if err != nil || !isRecorded(res.Status) {
-		return res, false, err
+	switch {
+	case err != nil:
+		return Response{}, false, rollbackFailed(ctx, tx, err)
+	case !isRecorded(res.Status):
+		return res, false, nil
 	}
 	if c != nil {
 		if err := c.record(ctx, tx, &s.sql, &s.o, res); err != nil {
@@ -105,7 +108,7 @@ func (s *Store[T]) transact(ctx context.Context, c *claim, effect Effect[T]) (Re
 func runEffect[T any](ctx context.Context, tx T, effect Effect[T]) (Response, error) {
 	res, err := effect(ctx, tx)
 	switch {
-	case isBusy(err):
+	case isBusy(err), isConnectionLost(err) && ctx.Err() == nil:
 		return Response{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case err != nil:
 		return Response{}, err
@@ -113,6 +116,15 @@ func runEffect[T any](ctx context.Context, tx T, effect Effect[T]) (Response, er
 		return Response{}, fmt.Errorf("%w: status %d", ErrUnrecordable, res.Status)
 	}
 	return res, nil
+}
+
+// rollbackFailed rolls back after the error of an effect. It marks the error as ErrUnavailable if the connection is
+// lost. An effect may return an error that does not wrap the one of the driver, but the rollback then fails as well.
+func rollbackFailed(ctx context.Context, tx Tx, err error) error {
+	if lost := rollback(ctx, tx); isConnectionLost(lost) && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) {
+		return fmt.Errorf("%w: %w (rollback: %w)", ErrUnavailable, err, lost)
+	}
+	return err
 }
 
 func commit(ctx context.Context, tx Tx) error {
@@ -123,7 +135,7 @@ func commit(ctx context.Context, tx Tx) error {
 	switch {
 	case err == nil:
 		return nil
-	case isBusy(err): // the database refused
+	case isBusy(err), isUnsent(err): // the database refused, or did not get the commit
 		return unavailable("commit", err)
 	}
 	return fmt.Errorf("commit: %w: %w", ErrUncertain, err)

@@ -15,7 +15,8 @@ import (
 //	409  + Retry-After: a request with the key is in flight
 //	413  the body is larger than Options.MaxBody
 //	422  the key was used for another request
-//	503  + Retry-After: the database is busy or unavailable, the outcome of the commit is unknown, or Options.Timeout is over
+//	503  + Retry-After: the database is busy or unavailable, its connection was lost, the outcome of the commit is
+//	     unknown, or Options.Timeout is over
 //	500  anything else
 func ServeError(w http.ResponseWriter, _ *http.Request, err error) {
 	status := statusOf(err)

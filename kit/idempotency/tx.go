@@ -13,14 +13,16 @@ type Begin[T any] func(ctx context.Context) (T, Tx, error)
 // SQLite, "$1" for Postgres.
 //
 // An error of a busy database is recognized by a method SQLState() string, as pgx and lib/pq have it, or Code() int, as
-// modernc.org/sqlite has it. It may be wrapped.
+// modernc.org/sqlite has it. A lost connection is recognized by the SQLSTATE, by the errors of database/sql and net, or
+// by a method SafeToRetry() bool, as pgx has it. Errors may be wrapped.
 type Tx interface {
 	// Exec runs a statement and returns the number of changed rows. After Commit or Rollback it returns sql.ErrTxDone.
 	Exec(ctx context.Context, query string, args ...any) (rows int64, err error)
 	// QueryRow runs a query that returns at most one row.
 	QueryRow(ctx context.Context, query string, args ...any) Row
 	Commit(ctx context.Context) error
-	// Rollback ends the transaction. After Commit it does nothing; its error is ignored.
+	// Rollback ends the transaction. After Commit or Rollback it does nothing. Its error only tells whether the
+	// connection is lost.
 	Rollback(ctx context.Context) error
 }
 
@@ -33,14 +35,13 @@ type Row interface {
 // rollbackTimeout limits a rollback. It is independent of the request, which may have ended.
 const rollbackTimeout = 5 * time.Second
 
-func rollback(ctx context.Context, tx Tx) {
+func rollback(ctx context.Context, tx Tx) error {
 	if t, ok := tx.(sqlTx); ok {
-		t.tx.Rollback() // needs no context, so it saves the cost of one
-		return
+		return t.tx.Rollback() // needs no context, so it saves the cost of one
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 	defer cancel()
-	tx.Rollback(ctx)
+	return tx.Rollback(ctx)
 }
 
 // sqlTx is a transaction of database/sql.

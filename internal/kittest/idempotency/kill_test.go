@@ -71,7 +71,7 @@ func TestConnectionLostAtEveryStep(t *testing.T) {
 					_, _, err = s.Do(t.Context(), key, oneBook, buy)
 					want := map[string]error{
 						"begin": nil, // database/sql tries another connection
-						"claim": idempotency.ErrUnavailable, "effect": driver.ErrBadConn,
+						"claim": idempotency.ErrUnavailable, "effect": idempotency.ErrUnavailable,
 						"record": idempotency.ErrUnavailable, "commit": idempotency.ErrUncertain,
 					}[name]
 					if !errors.Is(err, want) {
