@@ -55,7 +55,7 @@ var allowedImports = map[string][]string{
 
 	"internal/store": {},
 
-	"internal/gateway": {"internal/gateway/...", "internal/node", "internal/sample", "internal/config", "internal/store"},
+	"internal/gateway": {"internal/gateway/...", "internal/http1/wire", "internal/node", "internal/sample", "internal/config", "internal/store"},
 
 	"internal/gateway/balance": {},
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"maps"
 	"net/http"
-	"net/textproto"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // outgoing returns the request that the node gets, with the context: r without the fields of the client's connection. It
@@ -22,7 +22,7 @@ func outgoing(ctx context.Context, r *http.Request) *http.Request {
 		out.Body = http.NoBody // over HTTP/2, a request without a body has a reader, too
 	}
 	trailers := hasToken(r.Header["Te"], "trailers")
-	removeHopByHop(out.Header)
+	wire.RemoveHopByHop(out.Header)
 	if websocket {
 		out.Header["Connection"] = []string{"Upgrade"}
 		out.Header["Upgrade"] = []string{"websocket"}
@@ -47,29 +47,9 @@ func keepsExpect(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ProtoAtLeast(1, 1) && !exchange.IsGRPC(r) && (x == nil || !x.BodyInMemory)
 }
 
-// hopByHop are the fields that belong to one connection (RFC 9110 section 7.6.1).
-var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade", "Http2-Settings",
-}
-
-// removeHopByHop removes the hop-by-hop fields, and the fields that Connection names.
-func removeHopByHop(h http.Header) {
-	for _, list := range h["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			if name = textproto.TrimString(name); name != "" {
-				h.Del(name)
-			}
-		}
-	}
-	for _, name := range hopByHop {
-		delete(h, name)
-	}
-}
-
 // copyHeader copies the end-to-end fields of src to dst. It removes the others from src.
 func copyHeader(dst, src http.Header) {
-	removeHopByHop(src)
+	wire.RemoveHopByHop(src)
 	maps.Copy(dst, src)
 }
 

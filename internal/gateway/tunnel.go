@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // tunnel is an upgraded connection (a WebSocket): the connection of a client and the one to a node.
@@ -62,7 +63,7 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 // writeSwitch writes the response of status 101.
 func writeSwitch(w *bufio.Writer, h http.Header) error {
 	w.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
-	removeHopByHop(h)
+	wire.RemoveHopByHop(h)
 	for name, values := range h {
 		for _, v := range values {
 			w.WriteString(name + ": " + v + "\r\n")
