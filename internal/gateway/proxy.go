@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
@@ -48,12 +49,33 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		announceTrailers(h, resp)
 	}
 	x.RespondEarly()
+	keepStartLine(x, resp)
 	w.WriteHeader(resp.StatusCode)
 	if err := copyBody(w, resp); err != nil {
 		problem.Abort(r, err)
 	}
 	if wantsTrailers {
 		sendTrailers(h, resp)
+	}
+}
+
+// keepStartLine makes the server send the reason phrase of the node, and the fields of a 304 that describe the response
+// to a GET without conditions (RFC 9110 section 15.4.5): net/http's server removes them.
+func keepStartLine(x *exchange.Exchange, resp *http.Response) {
+	_, phrase, _ := strings.Cut(resp.Status, " ")
+	var fields http.Header
+	if resp.StatusCode == http.StatusNotModified {
+		for _, name := range []string{"Content-Length", "Content-Type"} {
+			if values := resp.Header[name]; len(values) > 0 {
+				if fields == nil {
+					fields = http.Header{}
+				}
+				fields[name] = values
+			}
+		}
+	}
+	if usual := http.StatusText(resp.StatusCode); fields != nil || phrase != usual || usual == "" {
+		x.SetReason(resp.StatusCode, phrase, fields)
 	}
 }
 

@@ -35,8 +35,12 @@ func TestResponses(t *testing.T) {
 		{"204", "GET", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"},
 		{"204 with a length", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"},
 		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n"},
-		{"304 with a length", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n"},
-		{"unknown status", "GET", "HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 299 status code 299\r\nContent-Length: 0\r\n\r\n"},
+		{"304 with a length", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\nEtag: \"a\"\r\n\r\n"},
+		{"unknown status", "GET", "HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n"},
+		{"reason phrase", "GET", "HTTP/1.1 404 Not here, \xfc\r\nContent-Length: 4\r\n\r\nbody", "HTTP/1.1 404 Not here, \xfc\r\nContent-Length: 4\r\n\r\nbody"},
+		{"reason phrase of a 304", "GET", "HTTP/1.1 304 Same\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 304 Same\r\nContent-Length: 4\r\n\r\n"},
+		{"empty reason phrase", "GET", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n"},
+		{"no reason phrase", "GET", "HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"},
 		{"103", "GET", "HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\nConnection: X\r\nX: y\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
 			"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n"},
 		{"102 and 100 are not passed on", "GET", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n",
@@ -89,6 +93,31 @@ func TestResponses(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, row.want)
 			}
 		})
+	}
+}
+
+// A 304 keeps its Content-Length over HTTP/2, too, and the reason phrase of one response does not appear in the next.
+func TestNotModifiedKeepsItsLength(t *testing.T) {
+	a, top := secure(t)
+	node := address(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "0")
+	}))
+	f := start(t, top, "", serveRaw(t, responds("HTTP/1.1 304 Same\r\nContent-Length: 1000\r\nContent-Type: text/css\r\n\r\n")))
+	for _, h2 := range []bool{false, true} {
+		resp, err := secureClient(t, a, h2).Get("https://" + f.addr + "/p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 304 || resp.Header.Get("Content-Length") != "1000" || resp.Header.Get("Content-Type") != "text/css" {
+			t.Errorf("%s: got %s %v", resp.Proto, resp.Status, resp.Header)
+		}
+	}
+	f = startFile(t, fmt.Sprintf("services: {odd: {nodes: [%q]}, good: {nodes: [%q]}}\nroutes: [{path: /odd, to: odd}, {path: /, to: good}]",
+		serveRaw(t, responds("HTTP/1.1 200 Odd\r\nContent-Length: 0\r\n\r\n")), node))
+	got := sendRaw(t, f.addr, "GET /odd HTTP/1.1\r\nHost: a\r\n\r\nGET /p HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if !strings.HasPrefix(got, "HTTP/1.1 200 Odd\r\n") || !strings.Contains(got, "\r\n\r\nHTTP/1.1 200 OK\r\n") {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -1,6 +1,9 @@
 package exchange
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Inbound is what the engine knows about a request and its connection, and how the other steps control the reading of
 // the request's body. Its methods are safe for concurrent use.
@@ -18,6 +21,10 @@ type Inbound interface {
 
 	// AbandonBody is RespondEarly for a response after which the body is not read any more.
 	AbandonBody()
+
+	// SetReason sets the reason phrase of the response with a status, and fields of its header that the server would
+	// remove. It is called before the response's header is written.
+	SetReason(status int, phrase string, fields http.Header)
 
 	// ReadBodyBy sets the time by which the whole body must have been read. Reads fail after it.
 	ReadBodyBy(time.Time)
@@ -62,6 +69,14 @@ func (x *Exchange) RespondEarly() {
 func (x *Exchange) AbandonBody() {
 	if x != nil && x.Inbound != nil {
 		x.Inbound.AbandonBody()
+	}
+}
+
+// SetReason is called before the header of a response is written whose reason phrase is not the usual one of its status,
+// or that has fields which a server removes.
+func (x *Exchange) SetReason(status int, phrase string, fields http.Header) {
+	if x != nil && x.Inbound != nil {
+		x.Inbound.SetReason(status, phrase, fields)
 	}
 }
 

@@ -35,6 +35,7 @@ type conn struct {
 	refused       atomic.Bool                    // the server has read a refusal
 	bodyViolation atomic.Pointer[wire.Violation] // why the body of the current request was refused
 	lingered      atomic.Bool
+	start         atomic.Pointer[startLine] // of the response that is next; nil: as net/http writes it
 }
 
 // tlsConn is a guarded connection under TLS. It reports its TLS state to the server.
@@ -218,6 +219,9 @@ func (c *conn) readRefusal(p []byte) (int, error) {
 // serverState follows the server's states of the connection.
 func (c *conn) serverState(state http.ConnState) {
 	f := &c.filter
+	if state == http.StateIdle {
+		c.start.Store(nil) // the response had another status
+	}
 	switch {
 	case state == http.StateHijacked && f.state != stateRefused && f.state != stateBodyRefused:
 		f.state = stateRaw

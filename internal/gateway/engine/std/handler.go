@@ -103,6 +103,11 @@ func (q *request) AbandonBody() {
 	}
 }
 
+// SetReason changes what net/http writes at the start of a response. HTTP/2 has no reason phrase, and keeps all fields.
+func (q *request) SetReason(status int, phrase string, fields http.Header) {
+	guard.SetStartLine(q.original, status, phrase, fields)
+}
+
 // ReadBodyBy sets the time by which the whole body must have been read.
 func (q *request) ReadBodyBy(t time.Time) {
 	if q.body != nil {
