@@ -44,6 +44,32 @@ func (i *interruptibleWriter) Write(p []byte) (int, error) {
 	}
 }
 
+// interruptibleReader is an input that a verb waits for until the first Ctrl-C.
+type interruptibleReader struct {
+	r           io.Reader
+	interrupted <-chan struct{}
+}
+
+// Read reads into p. When nothing has come after an interruption, it fails, and the verb ends.
+func (i *interruptibleReader) Read(p []byte) (int, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() { // ends with the read, or with the process
+		data := make([]byte, len(p))
+		n, err := i.r.Read(data)
+		read <- result{data[:n], err}
+	}()
+	select {
+	case r := <-read:
+		return copy(p, r.data), r.err
+	case <-i.interrupted:
+		return 0, errInterrupted
+	}
+}
+
 // unwrap returns the writer inside an interruptibleWriter, or w itself.
 func unwrap(w io.Writer) io.Writer {
 	if i, ok := w.(*interruptibleWriter); ok {

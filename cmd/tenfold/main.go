@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -35,10 +36,15 @@ type cli struct {
 	Reaper  reaperCmd  `cmd:"" hidden:"" help:"End the processes that tenfold started when tenfold is killed."`
 }
 
-// main ends the context of the verb on the first signal, and closes terminal.killed on the second.
+// main ends the context of the verb on the first signal, and closes terminal.killed on the second. A verb that starts no
+// nodes then has one more second.
 func main() {
 	ctx, stop := context.WithCancel(context.Background())
 	killed := make(chan struct{})
+	t := &terminal{
+		killed: killed, stdin: &interruptibleReader{os.Stdin, ctx.Done()},
+		stdout: &interruptibleWriter{os.Stdout, ctx.Done()}, stderr: &interruptibleWriter{os.Stderr, ctx.Done()},
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() { // ends with the process
@@ -46,11 +52,11 @@ func main() {
 		stop()
 		<-signals
 		close(killed)
+		time.Sleep(interruptPatience)
+		if !t.serving.Load() {
+			os.Exit(exitError)
+		}
 	}()
-	t := &terminal{
-		killed: killed, stdin: os.Stdin,
-		stdout: &interruptibleWriter{os.Stdout, ctx.Done()}, stderr: &interruptibleWriter{os.Stderr, ctx.Done()},
-	}
 	os.Exit(run(ctx, t, os.Args[1:]))
 }
 

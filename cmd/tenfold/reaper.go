@@ -1,8 +1,13 @@
 package main
 
-import "github.com/tenfold-go/tenfold/internal/fleet/process"
+import (
+	"os"
+
+	"github.com/tenfold-go/tenfold/internal/fleet/process"
+)
 
 // reaperCmd is the second process that ends the nodes when tenfold is killed.
 type reaperCmd struct{}
 
-func (reaperCmd) Run(t *terminal) error { return process.RunReaper(t.stdin) }
+// Run reads standard input directly: no signal ends the reaper.
+func (reaperCmd) Run() error { return process.RunReaper(os.Stdin) }

@@ -22,6 +22,7 @@ type serveOptions struct {
 // serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
 // error at the start, no process and no file is left.
 func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions) error {
+	t.serving.Store(true)
 	s, err := newServer(cfg, o.logs, o.access)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // terminal is what a verb uses of the process that it runs in. The context of a verb ends on the first signal.
@@ -16,7 +17,8 @@ type terminal struct {
 	stdout io.Writer
 	stderr io.Writer
 
-	progress sync.Mutex // of the progress line on stderr
+	progress sync.Mutex  // of the progress line on stderr
+	serving  atomic.Bool // nodes were started: the process must end them first
 }
 
 // untilKilled returns a context that ends on the second signal, not on the first one. It is for work that may still

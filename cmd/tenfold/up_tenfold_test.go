@@ -46,7 +46,11 @@ type call struct {
 	dir     string   // working directory; default: that of the test
 	env     []string // added to the environment of the test
 	stdin   string
-	program string // default: this test binary as tenfold
+	program string  // default: this test binary as tenfold
+	stdout  *stream // default: one that is always read
+	stderr  *stream // default: one that is always read
+
+	stdinFile *os.File // instead of stdin
 }
 
 // start calls tenfold. At the end of the test it is killed, if it still runs. The test fails when a process that it
@@ -62,7 +66,16 @@ func start(t testing.TB, c call) *running {
 	}
 	x.cmd.Dir = c.dir
 	x.cmd.Stdin = strings.NewReader(c.stdin)
+	if c.stdinFile != nil {
+		x.cmd.Stdin = c.stdinFile
+	}
 	x.cmd.Stdout, x.cmd.Stderr = x.stdout, x.stderr
+	if c.stdout != nil {
+		x.cmd.Stdout, x.stdout = c.stdout.write, c.stdout.said
+	}
+	if c.stderr != nil {
+		x.cmd.Stderr, x.stderr = c.stderr.write, c.stderr.said
+	}
 	x.cmd.SysProcAttr = endWithTest()
 	x.cmd.WaitDelay = patience
 	x.cmd.Env = slices.Concat(os.Environ(), c.env, []string{raceQuickly, "TMPDIR=" + x.tmp, x.mark})
