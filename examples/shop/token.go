@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
@@ -84,7 +85,7 @@ func readKey(file string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
-	block, _ := pem.Decode(text)
+	block, _ := pem.Decode(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) // some editors write a byte order mark
 	if block == nil || block.Type != "PRIVATE KEY" {
 		return nil, fmt.Errorf("read key %q: not a PEM private key", file)
 	}

@@ -125,6 +125,9 @@ func checkKeyURL(s string) error {
 	const example = "https://issuer.example/.well-known/jwks.json"
 	u, err := url.Parse(s)
 	switch {
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return wrong("percent-encode it; a host outside of ASCII has the form xn--...",
+			"%s has a character that a URL cannot have", quote(s))
 	case err != nil || u.Host == "" || u.Fragment != "":
 		return wrong(example, "%s is not a URL", quote(s))
 	case u.User != nil:

@@ -200,6 +200,17 @@ func TestHostileValuesAreRefused(t *testing.T) {
 	if _, err := v.request(t.Context(), v.Steps[1]); err == nil {
 		t.Error("a header value with a line end was accepted")
 	}
+	j, err = parse(t, `steps: [{path: /, extract: {x: {json: $.x}}}, {path: /, headers: {Host: "${x}.test"}}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, valid := range map[string]bool{"shop": true, "red shoe": false, "\u00fc": false, "": true, "a/b": false} {
+		v := j.Visit(base, 0, rand.New(rand.NewPCG(1, 1)))
+		v.values["x"] = value
+		if _, err := v.request(t.Context(), v.Steps[1]); (err == nil) != valid {
+			t.Errorf("host %q: got %v", value, err)
+		}
+	}
 }
 
 // A value of a CSV file or of a response is encoded where the URL cannot contain it.

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
 // Visit is one visit in progress, with its cookies and extracted values. It is for one goroutine at a time.
@@ -95,7 +97,7 @@ func (v *Visit) request(ctx context.Context, s *Step) (*http.Request, error) {
 	}
 	for _, f := range s.header {
 		text, err := f.value.expand(v.value)
-		if err == nil && !validHeaderValue(text) {
+		if err == nil && (!validHeaderValue(text) || f.name == "Host" && !wire.ValidHost(text)) {
 			err = fmt.Errorf("header %s cannot contain %s", f.name, quote(text))
 		}
 		if err != nil {

@@ -41,7 +41,7 @@ type Rise struct {
 // for a knee ends at 5 %.
 const (
 	clearRise = 1.15 // between any two sizes
-	trendRise = 1.05 // from the smallest size to the largest, if the trend over all points is significant
+	trendRise = 1.08 // from the smallest size to the largest, if the trend over four or more points is significant
 )
 
 // Superlinear returns the largest rise if the points are superlinear: each node of a larger fleet carries clearly more
@@ -78,8 +78,11 @@ func (f *Fit) Means() (means []Point) {
 }
 
 // risesSignificantly reports whether the slope of the logarithm of the throughput over that of the nodes is above 1
-// beyond its 95 % interval.
+// beyond its 95 % interval. Three points are too few to tell.
 func (f *Fit) risesSignificantly() bool {
+	if len(f.Points) < 4 {
+		return false
+	}
 	n, sx, sy := float64(len(f.Points)), 0.0, 0.0
 	for _, p := range f.Points {
 		sx, sy = sx+math.Log(float64(p.Nodes)), sy+math.Log(p.Rate)
