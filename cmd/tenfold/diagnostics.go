@@ -39,8 +39,8 @@ func withDiagnostics(
 	return d.print(verb(ctx, d))
 }
 
-// openDiagnostics opens the streams. When the log file cannot be opened, it returns an error and diagnostics without the
-// file, which can print that error.
+// openDiagnostics opens the streams. When the log file cannot be opened, it returns an error and diagnostics without
+// the file, which can print that error.
 func openDiagnostics(t *terminal, flags logFlags) (d *diagnostics, err error) {
 	d = &diagnostics{onlyJSON: flags.format == "json"}
 	o := &server.LogOptions{
@@ -69,8 +69,8 @@ func (d *diagnostics) notes(notes []config.Problem) {
 	}
 }
 
-// started prints the services and the addresses. They go to standard error, because standard output has the lines of the
-// nodes.
+// started prints the services and the addresses. They go to standard error, because standard output has the lines of
+// the nodes.
 func (d *diagnostics) started(cfg *config.Config, s *server.Server) {
 	admin := ""
 	if a := s.AdminAddr(); a != nil {

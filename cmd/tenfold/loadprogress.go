@@ -24,8 +24,8 @@ func newProgress(t *terminal) *progress {
 	return &progress{t.stderr, isTerminal(t.stderr), &t.progress}
 }
 
-// show overwrites the line with the state of the running step. A terminal that was stopped must not stop the measurement: show
-// does not wait until the line is written, and leaves a line out while the last one is not written.
+// show overwrites the line with the state of the running step. A terminal that was stopped must not stop the
+// measurement: show does not wait until the line is written, and leaves a line out while the last one is not written.
 func (p *progress) show(s load.Progress) {
 	if !p.live || !p.busy.TryLock() {
 		return

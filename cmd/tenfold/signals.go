@@ -19,8 +19,9 @@ import (
 //	SIGPIPE  does nothing: without this, a closed standard output or standard error would end the process
 func (d *diagnostics) handleSignals(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, drain := context.WithCancel(ctx)
-	// Each write to a closed connection sends SIGPIPE, too. It has its own channel, which is not read, so that it displaces
-	// no other signal. The processes that tenfold starts get the default action, as they would not with signal.Ignore.
+	// Each write to a closed connection sends SIGPIPE, too. It has its own channel, which is not read, so that it
+	// displaces no other signal. The processes that tenfold starts get the default action, as they would not with
+	// signal.Ignore.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGQUIT, syscall.SIGUSR1)

@@ -202,7 +202,7 @@ func TestUpLogJSONPrintsNothingElse(t *testing.T) {
 		"a missing command":    {[]string{"--store", "none", "--", "no-such-command"}, "", 1, "tenfold failed"},
 		"a command that ends":  {[]string{"--store", "none", "--", "sh", "-c", "echo out; exit 3"}, "", 1, "tenfold failed"},
 		"an unknown flag":      {[]string{"--no-such-flag"}, "", 2, "tenfold failed"},
-		"a log file in no dir": {[]string{"--log-file", "/no-such-directory/log", "--", "sleep", "1"}, "", 2, "tenfold failed"},
+		"a log file in no dir": {[]string{"--log-file", "/no-such-dir/log", "--", "sleep", "1"}, "", 2, "tenfold failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"up", "--log", "json", "--listen", "127.0.0.1:0", "--admin", "off"}, c.args...)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// File is a log file. After a program such as logrotate has renamed it, Reopen continues in a new file with the old name.
-// Its methods are safe for concurrent use.
+// File is a log file. After a program such as logrotate has renamed it, Reopen continues in a new file with the old
+// name. Its methods are safe for concurrent use.
 type File struct {
 	path string
 

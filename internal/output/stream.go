@@ -1,8 +1,9 @@
-// Package output writes records to a stream that may block, be closed or be full. Its callers never wait for the reader of
-// the stream.
+// Package output writes records to a stream that may block, be closed or be full. Its callers never wait for the
+// reader of the stream.
 //
-// A [Stream] is a bounded queue with one goroutine that writes. A record that does not fit into the queue, or that cannot be
-// written, is dropped and counted. When the stream can be written again, one record says how many were dropped.
+// A [Stream] is a bounded queue with one goroutine that writes. A record that does not fit into the queue, or that
+// cannot be written, is dropped and counted. When the stream can be written again, one record says how many were
+// dropped.
 package output
 
 import (
@@ -28,8 +29,8 @@ const (
 	defaultLimit = 1 << 20
 )
 
-// Stream writes records to a writer, each one whole and in their order. Its methods are safe for concurrent use. Close must
-// be called at the end.
+// Stream writes records to a writer, each one whole and in their order. Its methods are safe for concurrent use.
+// Close must be called at the end.
 type Stream struct {
 	name    string
 	w       io.Writer
@@ -47,7 +48,7 @@ type Stream struct {
 	timed      bool          // a timer will make the rest of the queue due
 	spare      *batch        // to be used again; nil when there is none
 	unreported int64         // dropped records that no notice has reported yet
-	freed      chan struct{} // closed and replaced when the queue has more space; nil when nobody waits for it
+	freed      chan struct{} // closed and replaced when the queue has more space; nil when no caller waits for it
 	closed     bool
 }
 
@@ -73,8 +74,8 @@ func (s *Stream) Name() string { return s.name }
 // Dropped returns the number of records that were dropped since Open.
 func (s *Stream) Dropped() int64 { return s.dropped.Load() }
 
-// Write queues a record that is written as soon as the stream accepts it. It never blocks and never fails: a record that does
-// not fit into the queue is dropped and counted.
+// Write queues a record that is written as soon as the stream accepts it. It never blocks and never fails: a record
+// that does not fit into the queue is dropped and counted.
 func (s *Stream) Write(record []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,9 +116,9 @@ func (s *Stream) batchIsDue() {
 	s.wakeUp(len(s.queue))
 }
 
-// Patient returns a writer that is like s, but that waits up to patience for space in a full queue. After a record was
-// dropped, it waits only when a later record was accepted. So a blocked reader delays a caller once. It is for callers that
-// serve no requests.
+// Patient returns a writer that is like s, but that waits up to patience for space in a full queue. After a record
+// was dropped, it waits only when a later record was accepted. So a blocked reader delays a caller once. It is for
+// callers that serve no requests.
 func (s *Stream) Patient(patience time.Duration) io.Writer { return patient{s, patience} }
 
 type patient struct {
@@ -178,8 +179,8 @@ func (s *Stream) Close(timeout time.Duration) bool {
 	}
 }
 
-// enqueue adds a record to the last batch, after the notice of records that were dropped before it. It reports false when
-// the record does not fit. The lock is held.
+// enqueue adds a record to the last batch, after the notice of records that were dropped before it. It reports false
+// when the record does not fit. The lock is held.
 func (s *Stream) enqueue(record []byte) bool {
 	if s.closed || s.size+len(record) > s.limit {
 		return false

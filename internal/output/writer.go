@@ -19,14 +19,15 @@ type batch struct {
 
 func (b *batch) size() int { return len(b.data) }
 
-// lost returns how many records were not written when only the first n bytes were. The notices are in front of the records.
+// lost returns how many records were not written when only the first n bytes were. The notices are in front of the
+// records.
 func (b *batch) lost(n int) int64 {
 	lines := int64(bytes.Count(b.data[:n], []byte("\n")))
 	return b.records - max(0, lines-b.notices)
 }
 
-// busyPause is how long to wait before a writer is tried again that is not ready. A pipe or terminal has this state when
-// another program has made it non-blocking.
+// busyPause is how long to wait before a writer is tried again that is not ready. A pipe or terminal has this state
+// when another program has made it non-blocking.
 const busyPause = 10 * time.Millisecond
 
 // run writes the queue whenever it is due, until Close.
@@ -65,8 +66,8 @@ func (s *Stream) next() *batch {
 	return b
 }
 
-// write writes the whole batch. It waits while the writer is not ready. After a torn record it begins a new line. It returns
-// how many bytes of data were written.
+// write writes the whole batch. It waits while the writer is not ready. After a torn record it begins a new line. It
+// returns how many bytes of data were written.
 func (s *Stream) write(data []byte, torn bool) (n int, err error) {
 	if torn {
 		if _, err := s.w.Write([]byte("\n")); err != nil {

@@ -79,8 +79,8 @@ func OpenLogs(o *LogOptions) (*Logs, error) {
 	return l, nil
 }
 
-// NodeOutput writes a line that a node has written. It may wait a moment for a slow reader, but not for one that does not
-// read.
+// NodeOutput writes a line that a node has written. It may wait a moment for a slow reader, but not for one that does
+// not read.
 func (l *Logs) NodeOutput(node string, line []byte) {
 	if l.nodeOutput == nil {
 		l.nodeText.Write(fmt.Appendf(nil, "%s | %s\n", node, line))
@@ -96,8 +96,8 @@ func (l *Logs) NodeOutput(node string, line []byte) {
 // Record returns a logger for records on standard error that are no events: they are not written to the log file.
 func (l *Logs) Record() *slog.Logger { return l.format.logger(l.Stderr) }
 
-// Dump returns a logger and a writer to standard error for a large amount of text. They wait for a slow reader, but not for
-// one that does not read.
+// Dump returns a logger and a writer to standard error for a large amount of text. They wait for a slow reader, but
+// not for one that does not read.
 func (l *Logs) Dump() (*slog.Logger, io.Writer) {
 	w := l.Stderr.Patient(closePatience)
 	return l.format.logger(w), w
@@ -154,8 +154,8 @@ func (o *LogOptions) droppedLines(n int64) []byte {
 	return fmt.Appendf(nil, "tenfold | %d lines of output dropped\n", n)
 }
 
-// apart returns writers that never mix their writes when both are the same pipe or file, as after 2>&1. A long write to a
-// pipe has several parts.
+// apart returns writers that never mix their writes when both are the same pipe or file, as after 2>&1. A long write
+// to a pipe has several parts.
 func apart(stdout, stderr io.Writer) (io.Writer, io.Writer) {
 	if stdout == nil {
 		stdout = io.Discard

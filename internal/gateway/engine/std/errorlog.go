@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// errorLog makes records of net/http's messages. They are debug records, because any client can cause them. A panic is an
-// own error, and so is a connection that cannot be accepted, for example because the process has too many open files.
+// errorLog makes records of net/http's messages. They are debug records, because any client can cause them. A panic
+// is an own error, and so is a connection that cannot be accepted, for example because the process has too many open
+// files.
 type errorLog struct{ *slog.Logger }
 
 func (l errorLog) Write(p []byte) (int, error) {

@@ -16,8 +16,8 @@ import (
 
 func TestMessagesOfTheServerAreRecords(t *testing.T) {
 	for message, want := range map[string]string{
-		"http: Accept error: accept tcp: too many open files; retrying in 5ms\n": `level=ERROR msg="listener does not accept connections" ` +
-			`err="accept tcp: too many open files; retrying in 5ms"`,
+		"http: Accept error: accept tcp: too many open files; retrying in 5ms\n": `level=ERROR ` +
+			`msg="listener does not accept connections" err="accept tcp: too many open files; retrying in 5ms"`,
 		"http: panic serving 127.0.0.1:1: oops\n":           `level=ERROR msg=server message="http: panic serving 127.0.0.1:1: oops"`,
 		"http: TLS handshake error from 127.0.0.1:1: EOF\n": `level=DEBUG msg=server message="http: TLS handshake error from 127.0.0.1:1: EOF"`,
 	} {
@@ -52,7 +52,8 @@ func TestAcceptErrorIsARecord(t *testing.T) {
 	}
 	defer l.Close()
 	e.Serve(&failing{Listener: l})
-	if want := `"level":"ERROR","msg":"listener does not accept connections","err":"accept tcp: too many open files`; !strings.Contains(b.String(), want) {
+	want := `"level":"ERROR","msg":"listener does not accept connections","err":"accept tcp: too many open files`
+	if !strings.Contains(b.String(), want) {
 		t.Errorf("got %q, want %s", &b, want)
 	}
 	e.Shutdown(context.Background())
