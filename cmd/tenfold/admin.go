@@ -16,7 +16,7 @@ import (
 // adminFlags say how a verb reaches the running tenfold.
 type adminFlags struct {
 	Admin string `env:"TENFOLD_ADMIN" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address of the running tenfold, default 127.0.0.1:9090."`
-	Token string `env:"TENFOLD_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin address, if it wants one."`
+	Token string `env:"TENFOLD_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin address, if it needs one."`
 }
 
 // get reads a JSON document of the admin API into result.

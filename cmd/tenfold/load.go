@@ -74,7 +74,7 @@ func (r *rateRange) UnmarshalText(text []byte) error {
 // Help returns examples.
 func (loadCmd) Help() string {
 	return `
-Where does a service break? The load is open: requests are sent at the times of a schedule, whether or not earlier ones
+The load is open: requests are sent at the times of a schedule, whether or not earlier ones
 have been answered. A latency counts from the scheduled time, so it includes the wait during a stall.
 
     tenfold load http://localhost:8080/ --rate 200

@@ -1,4 +1,4 @@
-// Command tenfold takes an HTTP service from one node to a fleet, and proves that it holds.
+// Command tenfold runs an HTTP service on many nodes behind one address, measures it, and plans its size.
 //
 // This package is the command line: one file per verb, the texts that a person reads, and the exit codes. The running
 // system is package server.
@@ -29,8 +29,8 @@ type cli struct {
 	Scale   scaleCmd   `cmd:"" help:"Set the number of nodes of a service."`
 	Drain   drainCmd   `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
 	Check   checkCmd   `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
-	Load    loadCmd    `cmd:"" help:"Find where a service breaks: open load, honest latencies, the knee."`
-	Plan    planCmd    `cmd:"" help:"Say what to scale, how far, and what it takes."`
+	Load    loadCmd    `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
+	Plan    planCmd    `cmd:"" help:"Compute what to scale, how far, and what it needs."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
 	Reaper  reaperCmd  `cmd:"" hidden:"" help:"End the processes that tenfold started when tenfold is killed."`
@@ -66,7 +66,7 @@ func run(ctx context.Context, t *terminal, args []string) (code int) {
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("tenfold"),
-		kong.Description("Takes an HTTP service from one node to a fleet, and proves that it holds."),
+		kong.Description("Runs an HTTP service on many nodes behind one address, measures it, and plans its size."),
 		kong.Writers(t.stdout, t.stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),

@@ -14,9 +14,9 @@ import (
 
 type upCmd struct {
 	File    string   `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
-	Listen  []string `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Wins over the file."`
-	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090. Wins over the file."`
-	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Wins over the file."`
+	Listen  []string `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Overrides the file."`
+	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090. Overrides the file."`
+	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Overrides the file."`
 	Nodes   string   `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
 	Log     string   `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
 	LogFile string   `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation."`

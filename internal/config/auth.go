@@ -95,7 +95,7 @@ func parseAlgorithm(s string) (string, error) {
 	case strings.HasPrefix(strings.ToUpper(s), "HS"):
 		hint = "let the issuer sign with EdDSA or ES256: a secret that checks tokens can also make them"
 	case strings.EqualFold(s, "none"):
-		hint = "anybody can make a token without a signature"
+		hint = "every client can make a token without a signature"
 	}
 	return "", wrong(hint, "%s is not an algorithm that can be checked with a public key", quote(s))
 }

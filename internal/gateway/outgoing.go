@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
@@ -61,14 +62,7 @@ func wantsWebSocket(r *http.Request) bool {
 		hasToken(r.Header["Connection"], "upgrade")
 }
 
-// hasToken reports whether comma-separated lists contain a token.
+// hasToken reports whether comma-separated lists contain a token, which is in lower case.
 func hasToken(lists []string, token string) bool {
-	for _, list := range lists {
-		for t := range strings.SplitSeq(list, ",") {
-			if strings.EqualFold(strings.TrimSpace(t), token) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(lists, func(list string) bool { return wire.HasToken(list, token) })
 }

@@ -97,7 +97,7 @@ routes:
 	for _, row := range []struct{ path, want string }{
 		{"/api.json", "200"}, {"/api.json/x", "200"}, {"/API/x", "200"}, {"/API/x.json", "200"}, {"/v1.1/x", "200"}, {"/grosse", "200"},
 		{"/tasks;all", "200"}, {"/tasks;all/1", "200"},
-		{"/api.json/v1", "200"}, {"/api.json/v1", "429"}, {"/API/v1", "400"}, // read as /api/v1, which has policies of its own
+		{"/api.json/v1", "200"}, {"/api.json/v1", "429"}, {"/API/v1", "400"}, // read as /api/v1, which has other policies
 		{"/api.json/%252e%252e/v1", "400"}, {"/free/%00", "400"}, // leads out of the path
 		{"/API/%252e%252e/api", "400"},                               // the same
 		{"/aPi", "400"}, {"/Api.Json", "400"}, {"/tasks;one", "400"}, // other spellings
