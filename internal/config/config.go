@@ -140,7 +140,7 @@ type StatusRange struct{ From, To int }
 // Outlier is the passive check: nodes that fail live requests are ejected for a growing time. "off" switches it off.
 type Outlier struct {
 	Off         bool
-	Failures    int           // consecutive failures (no answer, or 502, 503, 504) that eject a node; default 5
+	Failures    int           // consecutive failures that eject a node, unless the other nodes fail as well; default 5
 	SuccessRate float64       // standard deviations under the fleet's mean success rate that eject a node; default 1.9; 0 is off
 	Interval    time.Duration // over which the success rate is measured; default 10s
 	MinRequests int           // requests per node and interval below which the success rate is ignored; default 100
@@ -190,13 +190,17 @@ type Limit struct {
 
 // Retry says when a request is sent again.
 type Retry struct {
-	Tries      int           // at most this many tries per request, the first included; default 3; 1 switches retries off
+	// Tries is how often a request is tried at most, the first try included; default 3; 1 switches retries off. A try that reached
+	// no node counts neither here nor for Budget, once per node.
+	Tries      int
 	Budget     float64       // retries as a share of the requests of the last ten seconds; default 0.1 ("10%")
 	TryTimeout time.Duration // for the response header of one try; default 0: only Service.Timeout
 	BodyBytes  int           // a body up to this size is kept for a replay; default 64KiB
 }
 
-// Breaker opens when too many responses of a service fail. While it is open, requests get an error at once. "off" switches it off.
+// Breaker opens when too many requests to a service fail. While it is open, requests get an error at once. "off" switches it
+// off. Failed connections, timeouts and broken responses count. A 502, 503 or 504 of the service counts while such statuses are
+// spread over its URLs.
 type Breaker struct {
 	Off         bool
 	FailureRate float64       // share of tries that must fail; default 0.5 ("50%")

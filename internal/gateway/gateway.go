@@ -76,7 +76,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	for _, s := range cfg.Services {
 		if !s.Worker {
 			g.pools[s.Name] = upstream.New(s, &upstream.Options{
-				Log: o.Log, Metrics: o.Metrics.pools, OnChange: g.nodeChanges.report, OnSample: o.OnSample,
+				Log: o.Log, Metrics: o.Metrics.pools, Routes: routesTo(cfg, s.Name), OnChange: g.nodeChanges.report, OnSample: o.OnSample,
 			})
 		}
 	}
@@ -142,7 +142,7 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		routes[i] = route{Route: r, handler: o.chain(policies)(g.proxy(r.To))}
+		routes[i] = route{Route: r, number: i, handler: o.chain(policies)(g.proxy(r.To))}
 	}
 	router := newRouter(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -155,9 +155,20 @@ func (g *Gateway) routes(o *Options) (http.Handler, error) {
 			problem.Write(w, r, m.refusal)
 			return
 		}
-		exchange.From(r).Service = m.route.To
+		x := exchange.From(r)
+		x.Service, x.Route = m.route.To, m.route.number
 		m.route.handler.ServeHTTP(w, r)
 	}), nil
+}
+
+// routesTo returns how many routes lead to a service.
+func routesTo(cfg *config.Config, service string) (n int) {
+	for i := range cfg.Routes {
+		if cfg.Routes[i].To == service {
+			n++
+		}
+	}
+	return n
 }
 
 // chain joins policies, with the policy of tests behind each of them.

@@ -85,8 +85,8 @@ func TestProblems(t *testing.T) {
 	})
 	t.Run("breaker_open", func(t *testing.T) {
 		f := start(t, "", "retry: off\nbreaker: {min_requests: 2, open: 1m}", address(serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) })))
-		for range 2 {
-			f.get(t, "/p")
+		for i := range 4 {
+			f.get(t, fmt.Sprint("/p", i))
 		}
 		resp, body := f.get(t, "/p")
 		if reason := problemOf(t, resp, body); resp.StatusCode != 503 || reason != "breaker_open" || resp.Header.Get("Retry-After") == "" {

@@ -67,7 +67,7 @@ func TestResponses(t *testing.T) {
 		{"nothing", "GET", "", "502 node_failed"},
 		{"half a header", "GET", ok + "Content-", "502 node_failed"},
 		{"half a body", "GET", ok + "Content-Length: 4\r\n\r\nbo", "502 node_failed"},
-		{"header of 65 KiB", "GET", ok + "X: " + strings.Repeat("x", 65<<10) + "\r\n\r\n", "502 node_failed"},
+		{"header of 65 KiB", "GET", ok + "X: " + strings.Repeat("x", 65<<10) + "\r\n\r\n", "502 response_limit"},
 		{"upgrade without a request for it", "GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "502 node_failed"},
 		{"endless 103", "GET", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 20), "502 node_failed"},
 	} {

@@ -31,6 +31,7 @@ type paths struct {
 // route is a route of the configuration, and the handler of its requests: its policies and the proxy to its service.
 type route struct {
 	*config.Route
+	number  int // its place in the file, from 0
 	handler http.Handler
 
 	checked bool // a route of the same service has policies: no spelling of a path may avoid them

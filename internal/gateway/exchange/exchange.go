@@ -16,6 +16,7 @@ import (
 // The goroutine of the handler owns the fields. The methods that control the body may be called from any goroutine.
 type Exchange struct {
 	Service string     // the route's service; "" when no route matched
+	Route   int        // the number of the route in the file, from 0
 	Client  netip.Addr // the peer, or the client that trusted proxies report; invalid when it has no IP address
 	Subject string     // issuer and subject of the accepted token, or an identifier of the token; "" without a token
 	Secure  bool       // the request came over TLS to this gateway or to a trusted proxy

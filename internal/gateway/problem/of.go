@@ -68,7 +68,12 @@ func ofBody(err error) *Problem {
 // ofPool is the problem of a request that no node answered.
 func ofPool(err error) *Problem {
 	var open *upstream.OpenError
+	var limit *upstream.ResponseLimitError
 	switch {
+	case errors.As(err, &limit):
+		return &Problem{Status: http.StatusBadGateway, Reason: "response_limit", Detail: limit.Error()}
+	case errors.As(err, new(*upstream.ShortageError)):
+		return Shortage
 	case errors.As(err, &open):
 		p := *BreakerOpen
 		p.RetryAfter = max(time.Second, open.RetryAfter)

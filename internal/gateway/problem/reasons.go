@@ -43,6 +43,8 @@ var (
 		Detail: "the node was removed before it responded; the request may or may not have taken effect"}
 	Unreachable = &Problem{Status: 503, Reason: "unreachable", RetryAfter: time.Second,
 		Detail: "no node of this service could be reached"}
+	Shortage = &Problem{Status: 503, Reason: "gateway_shortage", RetryAfter: time.Second,
+		Detail: "the gateway is short of open files, ports or memory; the service is not the cause"}
 	NodeFailed = &Problem{Status: 502, Reason: "node_failed",
 		Detail: "the node failed before it responded; the request may or may not have taken effect"}
 )

@@ -126,7 +126,7 @@ func (a *attempt) end() {
 }
 
 // fail ends the attempt, and returns what its error means. It counts the failure against the node when the node is the
-// cause.
+// cause: see fault.
 func (a *attempt) fail(err error) error {
 	stage := client.Sent
 	if e := (*client.Error)(nil); errors.As(err, &e) {
@@ -137,9 +137,16 @@ func (a *attempt) fail(err error) error {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		if ctx.Err() == nil || errors.Is(err, ErrTimeout) || errors.Is(err, ErrTryTimeout) || errors.Is(err, ErrNodeDown) {
-			a.pool.nodeFailed(a.member)
-		}
+	}
+	switch faultOf(err, ctx.Err() != nil) {
+	case faultShortage:
+		err = a.pool.shortage(err)
+	case faultLimit:
+		err = a.pool.aboveLimit(err)
+	case faultRefused:
+		a.pool.nodeRefused(a.member)
+	case faultUnreached, faultNode:
+		a.pool.nodeFailed(a.member)
 	}
 	a.end()
 	return &Error{Node: a.member.id, Stage: stage, Err: err}

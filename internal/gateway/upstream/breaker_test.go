@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -24,8 +25,8 @@ func TestBreakerOpensAndAReadyNodeClosesIt(t *testing.T) {
 	t.Cleanup(s.Close)
 	p := newPool(t, "probe: {interval: 20ms, timeout: 20ms, fall: 1}\nbreaker: {open: 1h}", s.Listener.Addr().String())
 	var open *OpenError
-	for range 40 {
-		_, _, err := send(t.Context(), p, "POST", "x")
+	for i := range 40 {
+		_, _, err := sendTo(t.Context(), p, fmt.Sprint("/", i%4), "POST", "x")
 		if errors.As(err, &open) {
 			break
 		}

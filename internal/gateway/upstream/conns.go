@@ -24,7 +24,9 @@ const (
 // conns has the idle connections to one node. The connection that was used last is used next, so that surplus
 // connections become old and are closed.
 type conns struct {
-	address string
+	address         string
+	limits          client.Options
+	freeDescriptors func() // closes idle connections of all nodes; nil for none
 
 	mu     sync.Mutex
 	idle   []idleConn // oldest first
@@ -69,10 +71,14 @@ func (c *conns) get(ctx context.Context, repeatable bool) (*client.Conn, error) 
 	}
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	nc, err := d.DialContext(ctx, "tcp", c.address)
+	if err != nil && shortageOf(err) == "descriptors" && c.freeDescriptors != nil {
+		c.freeDescriptors()
+		nc, err = d.DialContext(ctx, "tcp", c.address)
+	}
 	if err != nil {
 		return nil, &client.Error{Stage: client.NotSent, Err: err}
 	}
-	return client.NewConn(nc, nil), nil
+	return client.NewConn(nc, &c.limits), nil
 }
 
 // pop takes the newest idle connection. For a request that is not repeatable, it takes a fresh connection or none.
@@ -120,8 +126,16 @@ func (c *conns) put(k *client.Conn) {
 // close closes the idle connections. Later calls of put close their connections, too.
 func (c *conns) close() {
 	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.closeIdle()
+}
+
+// closeIdle closes the idle connections.
+func (c *conns) closeIdle() {
+	c.mu.Lock()
 	idle := c.idle
-	c.idle, c.closed = nil, true
+	c.idle = nil
 	c.mu.Unlock()
 	for _, k := range idle {
 		k.Close()

@@ -4,18 +4,21 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 
+	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
 // newGRPCTransport returns a transport that speaks HTTP/2 without TLS. gRPC needs it, for trailers and for streams in
 // both directions. All other requests use HTTP/1.1, which costs less per request.
-func newGRPCTransport() *http.Transport {
+func newGRPCTransport(limits config.Response) *http.Transport {
 	t := &http.Transport{
-		DisableCompression: true,
-		DialContext:        (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		IdleConnTimeout:    maxIdleTime,
-		Protocols:          new(http.Protocols),
+		DisableCompression:     true,
+		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		IdleConnTimeout:        maxIdleTime,
+		MaxResponseHeaderBytes: int64(limits.HeaderBytes),
+		Protocols:              new(http.Protocols),
 	}
 	t.Protocols.SetUnencryptedHTTP2(true)
 	return t
@@ -31,6 +34,9 @@ func roundTripGRPC(t *http.Transport, address string, req *http.Request) (*http.
 		stage := client.Sent
 		if e := (*net.OpError)(nil); errors.As(err, &e) && e.Op == "dial" {
 			stage = client.NotSent
+		}
+		if strings.Contains(err.Error(), "response header list larger") { // net/http does not export this error
+			err = &client.LimitError{Limit: client.LimitHeaderBytes, Value: int(t.MaxResponseHeaderBytes)}
 		}
 		return nil, &client.Error{Stage: stage, Err: err}
 	}

@@ -164,11 +164,16 @@ func (n *hangingNode) serve(t *testing.T) string {
 
 // send makes a request and returns the status and the body of the response.
 func send(ctx context.Context, p *Pool, method, body string, header ...string) (int, string, error) {
+	return sendTo(ctx, p, "/x", method, body, header...)
+}
+
+// sendTo is send with the path of the request.
+func sendTo(ctx context.Context, p *Pool, path, method, body string, header ...string) (int, string, error) {
 	var r io.Reader
 	if body != "" {
 		r = strings.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://shop.example/x", r)
+	req, err := http.NewRequestWithContext(ctx, method, "http://shop.example"+path, r)
 	if err != nil {
 		return 0, "", err
 	}

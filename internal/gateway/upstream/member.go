@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
+	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
@@ -37,6 +38,7 @@ type member struct {
 	slowStart time.Duration
 	warmFrom  atomic.Int64 // since epoch; negative when the node gets its full share
 
+	recheck   chan struct{} // capacity 1: tells the probe that the node refused a connection
 	running   runningSet
 	stopProbe context.CancelFunc // set by Run before the probe starts
 
@@ -48,6 +50,7 @@ type member struct {
 	probeErr     error     // of the last probe
 	ejectedUntil time.Time // when the last ejection ends or ended; zero before the first one
 	ejections    int       // in a row; each one is longer than the one before
+	lastInterval struct{ ok, failed int64 }
 }
 
 // members counts the members of all pools, for member.order.
@@ -56,10 +59,12 @@ var members atomic.Uint64
 func newMember(n node.Node, s config.Service) *member {
 	m := &member{
 		id: n.ID, token: nodeToken(n.ID), order: members.Add(1), idle: make(chan struct{}), slowStart: s.SlowStart,
+		recheck: make(chan struct{}, 1),
 	}
 	m.warmFrom.Store(-1)
 	m.node.Store(&n)
 	m.conns.address = n.Address
+	m.conns.limits = client.Options{MaxHeaderBytes: s.Response.HeaderBytes, MaxHeaderLines: s.Response.HeaderLines}
 	return m
 }
 

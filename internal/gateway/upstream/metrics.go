@@ -18,6 +18,7 @@ type Metrics struct {
 	refused       *prometheus.CounterVec   // by service and reason
 	ejections     *prometheus.CounterVec   // by service
 	probeFailures *prometheus.CounterVec   // by service
+	localErrors   *prometheus.CounterVec   // by service and reason
 	queueWait     *prometheus.HistogramVec // by service
 	gauges        gauges
 }
@@ -38,6 +39,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		ejections: counter("tenfold_upstream_ejections_total",
 			"Nodes taken out because live requests failed on them.", "service"),
 		probeFailures: counter("tenfold_upstream_probe_failures_total", "Probes that failed.", "service"),
+		localErrors: counter("tenfold_upstream_local_errors_total",
+			"Tries and probes that failed for a reason that lies with tenfold: it was short of descriptors, ports or memory, "+
+				"or the response was above a limit (response_limit). They count against no node.", "service", "reason"),
 		queueWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tenfold_upstream_queue_wait_seconds", Help: "How long queued requests waited for a free node.",
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3},
@@ -45,7 +49,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		gauges: newGauges(),
 	}
 	if r != nil {
-		r.MustRegister(m.retries, m.notRetried, m.refused, m.ejections, m.probeFailures, m.queueWait, &m.gauges)
+		r.MustRegister(m.retries, m.notRetried, m.refused, m.ejections, m.probeFailures, m.localErrors, m.queueWait, &m.gauges)
 	}
 	return m
 }
@@ -64,9 +68,14 @@ type serviceMetrics struct {
 	breakerOpen   prometheus.Counter
 	ejections     prometheus.Counter
 	probeFailures prometheus.Counter
+	localErrors   map[string]prometheus.Counter // by reason
 }
 
 func (m *Metrics) of(service string) *serviceMetrics {
+	localErrors := make(map[string]prometheus.Counter)
+	for _, reason := range []string{"descriptors", "ports", "memory", "response_limit"} {
+		localErrors[reason] = m.localErrors.WithLabelValues(service, reason)
+	}
 	return &serviceMetrics{
 		retries:       m.retries.WithLabelValues(service),
 		unsafe:        m.notRetried.WithLabelValues(service, "unsafe"),
@@ -80,6 +89,7 @@ func (m *Metrics) of(service string) *serviceMetrics {
 		breakerOpen:   m.refused.WithLabelValues(service, "breaker"),
 		ejections:     m.ejections.WithLabelValues(service),
 		probeFailures: m.probeFailures.WithLabelValues(service),
+		localErrors:   localErrors,
 	}
 }
 

@@ -7,16 +7,28 @@ import (
 )
 
 // observe records what the head of a response says about its node. The attempt began at start, since epoch.
-func (p *Pool) observe(m *member, resp *http.Response, start time.Duration) {
-	if unavailable(resp) {
+//
+// A 502, 503 or 504 may be the fault of the URL. It counts against the node only when another node answered the same URL
+// well: this request when it is repeated, or another request during Outlier.Interval.
+func (p *Pool) observe(r *request, m *member, resp *http.Response, start time.Duration) {
+	now := sinceEpoch()
+	switch {
+	case unavailable(resp) && p.answers.byAnother(r.url, m.order, now-p.service.Outlier.Interval):
 		p.nodeFailed(m)
 		return
+	case unavailable(resp):
+		r.suspects = append(r.suspects, m)
+		m.failures.Add(1)
+		return
+	}
+	if resp.StatusCode < http.StatusInternalServerError {
+		p.answers.add(r.url, m.order, now)
+		p.convict(r.suspects, m)
 	}
 	if resp.StatusCode == http.StatusServiceUnavailable {
 		// It counts against the node where other nodes respond better. Its speed is no reason to prefer the node.
 		m.interval.failed.Add(1)
 	} else {
-		now := sinceEpoch()
 		m.latency.Observe(now, now-start)
 		m.interval.ok.Add(1)
 	}
@@ -25,9 +37,23 @@ func (p *Pool) observe(m *member, resp *http.Response, start time.Duration) {
 	}
 }
 
-// nodeFailed counts a failed attempt against its node, and ejects the node after too many failures in a row.
+// convict counts the 502, 503 and 504 of a request against the nodes that sent them, because another node answered well.
+func (p *Pool) convict(suspects []*member, answered *member) {
+	for _, m := range suspects {
+		if m != answered {
+			p.countFailure(m)
+		}
+	}
+}
+
+// nodeFailed counts a failed attempt against its node.
 func (p *Pool) nodeFailed(m *member) {
 	m.failures.Add(1)
+	p.countFailure(m)
+}
+
+// countFailure ejects a node after too many failures in a row, unless the other nodes fail as well.
+func (p *Pool) countFailure(m *member) {
 	m.interval.failed.Add(1)
 	row := m.failuresInRow.Add(1)
 	if p.service.Outlier.Off || row < int64(p.service.Outlier.Failures) {
@@ -35,8 +61,30 @@ func (p *Pool) nodeFailed(m *member) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.eject(m, time.Now(), "consecutive failures")
+	if unlikelyRow(row, p.siblingFailures(m)) {
+		p.eject(m, time.Now(), "consecutive failures")
+	}
 }
+
+// siblingFailures returns the share of failures among the attempts on the other nodes, in the current interval and the
+// one before. It returns 1 when there was none. mu is held.
+func (p *Pool) siblingFailures(m *member) float64 {
+	ok, failed := int64(0), int64(0)
+	for _, other := range p.ordered {
+		if other != m && other.eligible.Load() {
+			ok += other.interval.ok.Load() + other.lastInterval.ok
+			failed += other.interval.failed.Load() + other.lastInterval.failed
+		}
+	}
+	if ok+failed == 0 {
+		return 1
+	}
+	return float64(failed) / float64(ok+failed)
+}
+
+// unlikelyRow reports whether a row of failures shows that a node is worse than its siblings: a node that fails as often
+// as they do would have such a row with a probability below one in a million.
+func unlikelyRow(row int64, siblings float64) bool { return math.Pow(siblings, float64(row)) < 1e-6 }
 
 // ejectByRate ejects nodes whose success rate over the last interval is far below that of the other nodes, and starts
 // the next interval. It finds nodes that consecutive failures do not find, for example one that fails every third
@@ -49,6 +97,7 @@ func (p *Pool) ejectByRate(now time.Time) {
 	var rates []float64
 	for _, m := range p.ordered {
 		ok, failed := m.interval.ok.Swap(0), m.interval.failed.Swap(0)
+		m.lastInterval.ok, m.lastInterval.failed = ok, failed
 		if n := ok + failed; m.eligible.Load() && n >= int64(o.MinRequests) {
 			members = append(members, m)
 			rates = append(rates, float64(ok)/float64(n))

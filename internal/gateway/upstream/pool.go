@@ -14,10 +14,12 @@
 package upstream
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -29,6 +31,7 @@ import (
 type Options struct {
 	Log     *slog.Logger // default: discard
 	Metrics *Metrics     // default: metrics that are not exported
+	Routes  int          // how many routes lead to the service; default 1
 
 	// OnChange is called after each change of the state of a node or of the breaker, as Nodes and Breaker report them. The
 	// pool may hold its lock during the call: OnChange must return at once and must not call the pool. Default: none.
@@ -45,6 +48,11 @@ type Pool struct {
 	log     *slog.Logger
 	metrics *serviceMetrics
 	breaker *breaker.Breaker // nil when switched off
+
+	statuses       *statuses // nil without a breaker
+	answers        answers
+	shortageLogged atomic.Int64 // when a shortage was last logged, since epoch; 0 for never
+
 	budget  *breaker.RetryBudget
 	queue   queue
 	traffic traffic
@@ -68,7 +76,7 @@ func New(service config.Service, o *Options) *Pool {
 		service: service,
 		budget:  breaker.NewRetryBudget(service.Retry.Budget, nil),
 		traffic: newTraffic(),
-		grpc:    newGRPCTransport(),
+		grpc:    newGRPCTransport(service.Response),
 		sets:    make(chan node.Set, 1),
 		ejected: make(chan struct{}, 1),
 		members: make(map[string]*member),
@@ -89,6 +97,7 @@ func New(service config.Service, o *Options) *Pool {
 		p.breaker = breaker.New(&breaker.Options{
 			FailureRate: b.FailureRate, MinCalls: b.MinRequests, Window: b.Window, Cooldown: b.Open, OnChange: p.breakerChanged,
 		})
+		p.statuses = newStatuses(b.Window, b.FailureRate, p.options.Routes)
 	}
 	p.view.Store(&view{})
 	return p
@@ -96,6 +105,9 @@ func New(service config.Service, o *Options) *Pool {
 
 func (p *Pool) breakerChanged(from, to breaker.State) {
 	p.log.Warn("circuit breaker changed", "from", from.String(), "to", to.String())
+	if to == breaker.Closed {
+		p.statuses.reset()
+	}
 	p.notify()
 }
 
@@ -104,4 +116,37 @@ func (p *Pool) notify() {
 	if p.options.OnChange != nil {
 		p.options.OnChange()
 	}
+}
+
+// shortageLogPause is the least time between two log records of a shortage.
+const shortageLogPause = 10 * time.Second
+
+// shortage counts and logs a try or a probe that failed because this machine lacks something, and returns its error.
+func (p *Pool) shortage(err error) error {
+	e := &ShortageError{shortageOf(err), err}
+	p.metrics.localErrors[e.Resource].Inc()
+	now, last := int64(sinceEpoch()), p.shortageLogged.Load()
+	if (last == 0 || now-last > int64(shortageLogPause)) && p.shortageLogged.CompareAndSwap(last, now) {
+		p.log.Error("tenfold is short of a resource of this machine", "resource", e.Resource, "err", err)
+	}
+	return e
+}
+
+// aboveLimit counts a response above a limit, and returns its error.
+func (p *Pool) aboveLimit(err error) error {
+	p.metrics.localErrors["response_limit"].Inc()
+	e := &ResponseLimitError{Service: p.service.Name}
+	errors.As(err, &e.LimitError)
+	return e
+}
+
+// closeIdle closes the idle connections to all nodes, to free descriptors.
+func (p *Pool) closeIdle() {
+	p.mu.Lock()
+	ordered := p.ordered
+	p.mu.Unlock()
+	for _, m := range ordered {
+		m.conns.closeIdle()
+	}
+	p.grpc.CloseIdleConnections()
 }

@@ -27,6 +27,7 @@ const (
 func (p *Pool) probe(ctx context.Context, m *member) {
 	start := time.Now()
 	successes, failures, wasReady := 0, 0, false // successes and failures are in a row
+	reset := func() { start, successes, failures, wasReady = time.Now(), 0, 0, false }
 	for {
 		err := checkNode(ctx, p.service.Probe, m.Node().Address)
 		if ctx.Err() != nil {
@@ -35,7 +36,9 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 		p.mu.Lock()
 		m.probeErr = err
 		p.mu.Unlock()
-		if err == nil {
+		if shortageOf(err) != "" {
+			p.shortage(err) // this probe says nothing about the node
+		} else if err == nil {
 			successes, failures = successes+1, 0
 			if successes == p.service.Probe.Rise {
 				wasReady = true
@@ -52,9 +55,27 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 		if !wasReady && time.Since(start) < startPhase || err == nil && successes < p.service.Probe.Rise {
 			pause = min(pause, startInterval)
 		}
-		if !sleep(ctx, jitter(pause)) {
+		switch refused, ok := pauseProbe(ctx, jitter(pause), m.recheck); {
+		case !ok:
 			return
+		case refused:
+			reset() // the next probe is at once, and decides like the first one
 		}
+	}
+}
+
+// pauseProbe waits for the next probe. refused says that it ended early because the node refused a connection. ok is
+// false when ctx has ended.
+func pauseProbe(ctx context.Context, d time.Duration, recheck <-chan struct{}) (refused, ok bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false, false
+	case <-t.C:
+		return false, true
+	case <-recheck:
+		return true, true
 	}
 }
 
@@ -157,19 +178,27 @@ func (p *Pool) nodeDown(m *member, err error) {
 	p.log.Warn("node down", "node", m.id, "address", m.Node().Address, "err", err, "moved", moved)
 }
 
+// nodeRefused takes the requests away from a node that refused a connection, until its next good probe, and has it
+// probed at once. Requests that run on the node stay there.
+func (p *Pool) nodeRefused(m *member) {
+	m.failures.Add(1)
+	p.mu.Lock()
+	wasReady := m.ready
+	if m.ready = false; wasReady {
+		p.rebuild()
+	}
+	p.mu.Unlock()
+	if !wasReady {
+		return
+	}
+	p.log.Warn("node refuses connections", "node", m.id, "address", m.Node().Address)
+	select {
+	case m.recheck <- struct{}{}:
+	default:
+	}
+}
+
 // jitter changes d by up to 10 % either way, so that many gateways or nodes are not probed at the same moment.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
-}
-
-// sleep returns false when ctx ends before d has passed.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

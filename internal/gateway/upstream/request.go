@@ -20,7 +20,12 @@ type request struct {
 	deadline time.Duration // since epoch; 0 when the service has no timeout
 	key      uint64        // for the consistent hash
 	limit    int64         // slots per node; 0 for no limit
-	attempts int           // how many attempts have begun
+	url      uint64        // tells URLs apart, see urlKey
+	nodes    int           // eligible nodes when the request arrived
+
+	attempts  int       // how many attempts have begun
+	unreached int       // attempts among them that reached no node and are free
+	suspects  []*member // nodes that answered 502, 503 or 504; see observe
 
 	view     *view // what the last pick used
 	tried    []*member
@@ -44,6 +49,11 @@ func (r *request) Skip(i int) bool {
 // retryable reports whether the request may be sent to another node while an attempt waits for its response.
 func (r *request) retryable() bool {
 	return !r.body.streams() && (idempotent(r.Method) || hasKey(r.Request))
+}
+
+// urlKey returns a number that tells the URLs of a service apart. The query does not count.
+func urlKey(req *http.Request, x *exchange.Exchange) uint64 {
+	return balance.Key(req.URL.Path) ^ uint64(x.Route)*0x9e3779b97f4a7c15
 }
 
 // hashKey returns the key of a request for the consistent hash. It is random for a request that lacks what the service

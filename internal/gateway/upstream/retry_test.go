@@ -193,8 +193,8 @@ func TestRetryAmplification(t *testing.T) {
 	}
 	tries.Store(0)
 	p = newPool(t, "outlier: off", fails(), fails(), fails())
-	for range 500 {
-		send(t.Context(), p, "GET", "")
+	for i := range 500 {
+		sendTo(t.Context(), p, fmt.Sprint("/", i%4), "GET", "")
 	}
 	t.Logf("figure: amplification-pool-breaker requests=500 tries=%d", tries.Load())
 	if tries.Load() > 40 {

@@ -24,9 +24,10 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r := &request{
 		Request: req, exchange: x, traffic: p.traffic.shard(), start: sinceEpoch(), limit: int64(p.service.Limit.InFlight),
+		url: urlKey(req, x), nodes: len(p.view.Load().members),
 	}
 	r.traffic.offered.Add(1)
-	if len(p.view.Load().members) == 0 {
+	if r.nodes == 0 {
 		// This comes before the breaker: no node was tried, so that there is no result to count.
 		p.metrics.noNode.Inc()
 		r.traffic.rejected.Add(1)
@@ -71,9 +72,13 @@ func (p *Pool) respond(r *request) (resp *http.Response, err error) {
 		r.deadline = sinceEpoch() + p.service.Timeout
 	}
 	p.budget.CountRequest()
+	var last error // of the last attempt
 	for {
 		m, err := p.acquire(r.Context(), r)
-		if err != nil {
+		switch {
+		case err == ErrNoNode && last != nil:
+			return nil, last // it says why no node is left
+		case err != nil:
 			return nil, err
 		}
 		if r.attempts == 0 {
@@ -89,7 +94,7 @@ func (p *Pool) respond(r *request) (resp *http.Response, err error) {
 			return resp, err
 		}
 		p.metrics.retries.Inc()
-		if resp != nil {
+		if last = err; resp != nil {
 			resp.Body.Close()
 		}
 	}
@@ -100,7 +105,7 @@ func (p *Pool) attempt(r *request, m *member) (*http.Response, error) {
 	a := p.begin(r, m)
 	resp, err := p.send(a)
 	if err == nil {
-		p.observe(m, resp, a.start)
+		p.observe(r, m, resp, a.start)
 		err = a.deliver(resp)
 	}
 	if err != nil {
@@ -119,13 +124,14 @@ func (p *Pool) send(a *attempt) (*http.Response, error) {
 	return a.member.conns.roundTrip(a.req)
 }
 
-// judge decides whether a request is sent again. It returns a reason for the metric when the attempt failed and the
+// judge decides whether a request is sent again. A try that reached no node costs the service nothing: it counts neither
+// as a try nor for the budget, once per node. judge returns a reason for the metric when the attempt failed and the
 // request is not sent again, unless the client caused the failure or the time is over.
 func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, reason string) {
 	if err == nil && !unavailable(resp) {
 		return false, ""
 	}
-	if r.Context().Err() != nil || isBodyError(err) || errors.Is(err, ErrTimeout) {
+	if r.Context().Err() != nil || isBodyError(err) || errors.Is(err, ErrTimeout) || errors.As(err, new(*ResponseLimitError)) {
 		return false, ""
 	}
 	failed := result{method: r.Method, keyed: hasKey(r.Request), replayable: r.body.reclaim()}
@@ -137,7 +143,10 @@ func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, re
 	switch ok, reason := failed.repeatable(); {
 	case !ok:
 		return false, reason
-	case r.attempts >= p.service.Retry.Tries:
+	case p.service.Retry.Tries > 1 && r.unreached < r.nodes && err != nil && reachedNoNode(err):
+		r.unreached++
+		return true, ""
+	case r.attempts-r.unreached >= p.service.Retry.Tries:
 		return false, "tries"
 	case !p.budget.TryRetry():
 		return false, "budget"
@@ -145,8 +154,7 @@ func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, re
 	return true, ""
 }
 
-// finish counts how an admitted request ended, for the samples and for the breaker. The breaker does not count what
-// says nothing about the nodes.
+// finish counts how an admitted request ended, for the samples and for the breaker.
 func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err error) {
 	if err == nil {
 		r.traffic.latency[sample.BucketOf(sinceEpoch()-r.start)].Add(1)
@@ -165,9 +173,27 @@ func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err er
 	}
 	switch {
 	case p.breaker == nil:
-	case canceled || noSlot:
+	case canceled || noSlot || blameless(err):
 		call.Cancel()
+	case err != nil:
+		call.Done(false)
 	default:
-		call.Done(err == nil && !unavailable(resp))
+		p.countStatus(r, call, unavailable(resp))
+	}
+}
+
+// countStatus counts a response for the breaker: see statuses.
+func (p *Pool) countStatus(r *request, call breaker.Call, failed bool) {
+	closed := p.breaker.State() == breaker.Closed
+	switch {
+	case !failed:
+		p.statuses.ok(r.url, r.exchange.Route, sinceEpoch())
+		call.Done(true)
+	case closed && p.statuses.failed(r.url, r.exchange.Route, sinceEpoch()):
+		call.Done(false)
+	case closed:
+		call.Cancel() // it may be the fault of this URL
+	default:
+		call.Done(!p.statuses.wasSpread()) // a trial: the node has answered, which is enough if that was what failed
 	}
 }

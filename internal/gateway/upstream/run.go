@@ -103,6 +103,7 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 		m := p.members[n.ID]
 		if m == nil {
 			m = newMember(n, p.service)
+			m.conns.freeDescriptors = p.closeIdle
 			p.members[n.ID] = m
 			added = append(added, m)
 		}

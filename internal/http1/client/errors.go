@@ -41,7 +41,6 @@ func (e *MalformedError) Error() string { return "malformed response: " + e.Reas
 const (
 	LimitHeaderBytes = "header_bytes"
 	LimitHeaderLines = "header_lines"
-	LimitInterim     = "interim responses"
 )
 
 // LimitError is a valid response that is larger than a limit of the connection. The limit is a decision of this side: the
@@ -52,13 +51,10 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	switch e.Limit {
-	case LimitHeaderBytes:
+	if e.Limit == LimitHeaderBytes {
 		return fmt.Sprintf("response header too large: more than %d bytes", e.Value)
-	case LimitHeaderLines:
-		return fmt.Sprintf("response has too many header lines: more than %d", e.Value)
 	}
-	return fmt.Sprintf("response has too many %s: more than %d", e.Limit, e.Value)
+	return fmt.Sprintf("response has too many header lines: more than %d", e.Value)
 }
 
 // violated returns the error of a head or of framing that breaks a rule or a limit.

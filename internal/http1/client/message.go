@@ -56,7 +56,7 @@ func (m *message) receive() (*http.Response, error) {
 		case line.status == http.StatusSwitchingProtocols:
 			return m.switchProtocols(line, n)
 		case interim >= maxInterim:
-			return nil, m.fail(Sent, &LimitError{LimitInterim, maxInterim})
+			return nil, m.fail(Sent, &MalformedError{"too many interim responses"})
 		}
 		if err := m.deliverInterim(line.status, n); err != nil {
 			return nil, m.fail(Sent, err)

@@ -1,0 +1,96 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/tenfold-go/tenfold/internal/http1/client"
+)
+
+// fault says who caused a failed attempt. Only faultNode and faultRefused count against the node, and only faultNode,
+// faultRefused and faultUnreached count for the circuit breaker.
+//
+// A response is not a failed attempt, whatever its status is. [Pool.observe] and [statuses] say what counts there.
+type fault uint8
+
+const (
+	faultClient    fault = iota // the client left, or its body could not be read
+	faultShortage               // this machine lacks descriptors, ports or memory
+	faultLimit                  // the response is above a limit of the gateway
+	faultRefused                // the node refused the connection
+	faultUnreached              // there was no connection for another reason: no route, an unknown name, a timeout
+	faultNode                   // the node closed the connection, was too slow, or its response was malformed
+)
+
+// faultOf returns who caused err. ended says that the context of the attempt has ended; err is then its cause.
+func faultOf(err error, ended bool) fault {
+	var limit *client.LimitError
+	var op *net.OpError
+	switch {
+	case isBodyError(err):
+		return faultClient
+	case errors.Is(err, ErrTimeout), errors.Is(err, ErrTryTimeout), errors.Is(err, ErrNodeDown):
+		return faultNode
+	case ended:
+		return faultClient
+	case shortageOf(err) != "":
+		return faultShortage
+	case errors.As(err, &limit):
+		return faultLimit
+	case !errors.As(err, &op) || op.Op != "dial":
+		return faultNode
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return faultRefused
+	}
+	return faultUnreached
+}
+
+// shortageOf returns what this machine lacks according to err, or "" when err is no shortage.
+func shortageOf(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "descriptors"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "ports"
+	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+		return "memory"
+	}
+	return ""
+}
+
+// ShortageError is a try or a probe that failed because this machine lacks something. It counts against nobody.
+type ShortageError struct {
+	Resource string // "descriptors", "ports" or "memory"
+	Err      error
+}
+
+func (e *ShortageError) Error() string {
+	return fmt.Sprintf("tenfold is short of %s: %v", e.Resource, e.Err)
+}
+func (e *ShortageError) Unwrap() error { return e.Err }
+
+// ResponseLimitError is a response above a limit of its service. It counts against nobody.
+type ResponseLimitError struct {
+	Service string
+	*client.LimitError
+}
+
+func (e *ResponseLimitError) Error() string {
+	return fmt.Sprintf("%v (services.%s.response.%s)", e.LimitError, e.Service, e.Limit)
+}
+func (e *ResponseLimitError) Unwrap() error { return e.LimitError }
+
+// blameless reports whether err is a fault of the gateway. It counts against nobody.
+func blameless(err error) bool {
+	var shortage *ShortageError
+	var limit *ResponseLimitError
+	return errors.As(err, &shortage) || errors.As(err, &limit)
+}
+
+// reachedNoNode reports whether a try ended before the node got anything: a repetition costs the service nothing.
+func reachedNoNode(err error) bool {
+	var op *net.OpError
+	return stageOf(err) == client.NotSent && errors.As(err, &op)
+}
