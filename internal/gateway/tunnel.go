@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
@@ -21,9 +20,6 @@ type tunnel struct {
 	up   exchange.Tunnel
 	once sync.Once
 }
-
-// drainTimeout limits how long one direction of a tunnel may go on after the other has ended.
-const drainTimeout = time.Second
 
 // serve passes bytes in both directions until either side ends, the node is drained, or the gateway stops. It returns
 // an error when it has sent no response.
@@ -73,15 +69,14 @@ func writeSwitch(w *bufio.Writer, h http.Header) error {
 	return w.Flush()
 }
 
-// pass copies one direction. When src ends, it ends the same direction of dst.
+// pass copies one direction. When src ends, it ends the same direction of dst. The other direction goes on until it
+// ends as well.
 func (t *tunnel) pass(dst io.Writer, src io.Reader) {
 	_, err := io.Copy(dst, src)
 	half, ok := dst.(interface{ CloseWrite() error })
 	if err != nil || !ok || half.CloseWrite() != nil {
 		t.close()
-		return
 	}
-	time.AfterFunc(drainTimeout, t.close)
 }
 
 func (t *tunnel) close() {

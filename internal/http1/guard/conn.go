@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,10 @@ type conn struct {
 	refused       atomic.Bool                    // the server has read a refusal
 	bodyViolation atomic.Pointer[wire.Violation] // why the body of the current request was refused
 	lingered      atomic.Bool
-	start         atomic.Pointer[startLine] // of the response that is next; nil: as net/http writes it
+
+	writing sync.Mutex // held during a write
+	responseState
+	start atomic.Pointer[startLine] // of the response that is next; nil: as net/http writes it
 }
 
 // tlsConn is a guarded connection under TLS. It reports its TLS state to the server.
@@ -82,7 +86,7 @@ func (c *conn) readFiltered(p []byte) (int, error) {
 	if c.in == c.inEnd {
 		n, err := c.Conn.Read(p)
 		if n == 0 {
-			return 0, err
+			return 0, c.peerEnded(err)
 		}
 		out, used := c.pass(p[:n])
 		if used < n {
@@ -97,6 +101,15 @@ func (c *conn) readFiltered(p []byte) (int, error) {
 		return 0, nil
 	}
 	return 0, c.fill()
+}
+
+// peerEnded returns the error of a read between two requests. While a request is handled, the end of what the peer sends
+// is not yet the end of the peer.
+func (c *conn) peerEnded(err error) error {
+	if err == io.EOF && c.handling.Load() && (c.filter.state == stateHead || c.filter.state == stateUpgrade) {
+		return c.awaitEnd()
+	}
+	return err
 }
 
 // pass runs the filter over b. It ends the time limit of a head when the head is complete.
@@ -193,7 +206,7 @@ func (c *conn) readBeforeUpgrade(p []byte) (int, error) {
 		}
 		n, err := c.Conn.Read(p)
 		if n == 0 {
-			return 0, err
+			return 0, c.peerEnded(err)
 		}
 		c.store(p[:n])
 	}
@@ -219,6 +232,7 @@ func (c *conn) readRefusal(p []byte) (int, error) {
 // serverState follows the server's states of the connection.
 func (c *conn) serverState(state http.ConnState) {
 	f := &c.filter
+	c.responseState.serverState(state)
 	if state == http.StateIdle {
 		c.start.Store(nil) // the response had another status
 	}
@@ -232,6 +246,7 @@ func (c *conn) serverState(state http.ConnState) {
 
 // ReadFrom writes a response. The kernel moves the bytes if the connection below supports that.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	c.noteWrite(nil)
 	if to, ok := c.Conn.(io.ReaderFrom); ok {
 		return to.ReadFrom(r)
 	}
@@ -264,13 +279,19 @@ func (c *conn) Close() error {
 		}
 		wire.PutBuffer(dropped)
 	}
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.wakeHalfClosed()
+	return err
 }
 
 // SetReadDeadline limits the next reads. The time limit of an incomplete head applies as well.
-func (c *conn) SetReadDeadline(t time.Time) error { return c.deadline.set(c.Conn, t) }
+func (c *conn) SetReadDeadline(t time.Time) error {
+	err := c.deadline.set(c.Conn, t)
+	c.wakeHalfClosed()
+	return err
+}
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.
 func (c *conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.deadline.set(c.Conn, t), c.Conn.SetWriteDeadline(t))
+	return errors.Join(c.SetReadDeadline(t), c.Conn.SetWriteDeadline(t))
 }

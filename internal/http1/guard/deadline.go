@@ -48,6 +48,13 @@ func (d *headDeadline) passed() bool {
 	return d.headApplies() && !time.Now().Before(d.head)
 }
 
+// serverPassed reports whether the server's deadline is over.
+func (d *headDeadline) serverPassed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.server.IsZero() && !time.Now().Before(d.server)
+}
+
 func (d *headDeadline) headApplies() bool {
 	return !d.head.IsZero() && (d.server.IsZero() || d.head.Before(d.server))
 }

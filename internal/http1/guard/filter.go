@@ -7,6 +7,7 @@ type filter struct {
 	o          *Options
 	state      state
 	upgrade    bool  // the server may switch protocols after this message
+	minor      int   // of the version of the last request, HTTP/1.minor
 	emptyLine  bool  // an empty line before the head was dropped
 	started    bool  // a head has passed, so the preface of HTTP/2 is no longer allowed
 	left       int64 // octets of the body or the chunk that are still to come
@@ -122,7 +123,7 @@ func (f *filter) stepHead(b []byte) (took, kept int, v *wire.Violation) {
 		f.refuse(r, v)
 		return 0, 0, v
 	}
-	f.started, f.upgrade = true, r.upgrade
+	f.started, f.upgrade, f.minor = true, r.upgrade, r.minor
 	f.extensions = 0
 	switch {
 	case r.preface:

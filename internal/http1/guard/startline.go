@@ -38,6 +38,9 @@ func SetStartLine(r *http.Request, status int, phrase string, extra http.Header)
 // Write writes to the connection. The start line of a response is at the front of a write, because net/http flushes the
 // previous response, and each interim one, to its end.
 func (c *conn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.noteWrite(p)
 	s := c.start.Load()
 	if s == nil || !bytes.HasPrefix(p, s.prefix) {
 		return c.Conn.Write(p)

@@ -52,6 +52,9 @@ func (c *stallConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
+// NetConn returns the connection below.
+func (c *stallConn) NetConn() net.Conn { return c.Conn }
+
 // CloseWrite ends the writing half, if the connection has halves.
 func (c *stallConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
