@@ -14,7 +14,7 @@ import (
 
 // TestAdminTokenIsAskedFor calls a verb without the token that the admin address wants, and with a wrong one.
 func TestAdminTokenIsAskedFor(t *testing.T) {
-	c := console.New(config.Admin{Listen: "127.0.0.1:0", Token: "s3cret"}, status.New(&config.Config{}, nil, nil), nil, http.NotFoundHandler(), nil)
+	c := console.New(config.Admin{Listen: "127.0.0.1:0", Token: "s3cret"}, status.New(&config.Config{}, nil, nil, nil), nil, http.NotFoundHandler(), nil)
 	if err := c.Listen(); err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,14 @@ import (
 
 type statusCmd struct {
 	adminFlags
-	JSON bool `name:"json" help:"Print one JSON document with services, nodes and routes."`
+	JSON bool `name:"json" help:"Print one JSON document with services, nodes, routes and the store."`
 }
 
 func (cmd statusCmd) Run(ctx context.Context, t *terminal) error {
 	var d statusDocument
-	for path, result := range map[string]any{"/api/services": &d.Services, "/api/nodes": &d.Nodes, "/api/routes": &d.Routes} {
+	for path, result := range map[string]any{
+		"/api/services": &d.Services, "/api/nodes": &d.Nodes, "/api/routes": &d.Routes, "/api/store": &d.Store,
+	} {
 		if err := cmd.get(ctx, path, result); err != nil {
 			return err
 		}
@@ -35,12 +37,13 @@ func (cmd statusCmd) Run(ctx context.Context, t *terminal) error {
 
 // statusDocument is what the admin API knows of a running tenfold.
 type statusDocument struct {
+	Store    status.Store     `json:"store"`
 	Services []status.Service `json:"services"`
 	Nodes    []status.Node    `json:"nodes"`
 	Routes   []status.Route   `json:"routes"`
 }
 
-// print writes each service with its nodes below it.
+// print writes each service with its nodes below it, and the store if it does not answer.
 func (d statusDocument) print(w io.Writer, now time.Time) error {
 	for i, s := range d.Services {
 		if i > 0 {
@@ -58,6 +61,10 @@ func (d statusDocument) print(w io.Writer, now time.Time) error {
 		if err := tw.Flush(); err != nil {
 			return err
 		}
+	}
+	if s := d.Store; !s.Up {
+		_, err := fmt.Fprintf(w, "\nstore %s: DOES NOT ANSWER, for %s: %s\n", s.Description, age(s.Since, now), s.Err)
+		return err
 	}
 	return nil
 }

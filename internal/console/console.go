@@ -5,6 +5,7 @@
 //	GET  /api/services                     every service: wanted and running nodes
 //	GET  /api/nodes                        every node
 //	GET  /api/routes                       every route
+//	GET  /api/store                        the store, and whether it answers
 //	POST /api/services/{name}/restart      rolling restart; answers when it is done
 //	POST /api/services/{name}/scale        {"nodes": 5}; answers at once
 //	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone

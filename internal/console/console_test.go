@@ -23,6 +23,9 @@ func (f *fake) Nodes() []status.Node {
 	return []status.Node{{Service: "shop", ID: "shop-1", Address: "127.0.0.1:4711", State: "ready", PID: 42}}
 }
 func (f *fake) Routes() []status.Route { return nil }
+func (f *fake) Store() status.Store {
+	return status.Store{Description: "redis://db:6379", Err: "connection refused"}
+}
 func (f *fake) Restart(_ context.Context, service string) error {
 	if service != "shop" {
 		return fmt.Errorf("restart %q: %w", service, ErrUnknown)
@@ -52,6 +55,7 @@ func TestConsole(t *testing.T) {
 		{method: "GET", path: "/api/nodes", status: 200, want: `"pid": 42`},
 		{method: "GET", path: "/api/services", status: 200, want: `"wanted": 3`},
 		{method: "GET", path: "/api/routes", status: 200, want: "[]"},
+		{method: "GET", path: "/api/store", status: 200, want: `"up": false,` + "\n" + `  "error": "connection refused"`},
 		{method: "GET", path: "/nothing", status: 404},
 		{method: "GET", path: "/api/services/shop/restart", status: 405},
 		{method: "POST", path: "/api/services/shop/restart", status: 200, want: `"done": true`},

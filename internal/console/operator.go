@@ -12,6 +12,7 @@ type Reader interface {
 	Services() []status.Service
 	Nodes() []status.Node
 	Routes() []status.Route
+	Store() status.Store
 }
 
 // Operator changes a running tenfold. Its methods may be called concurrently. An error that wraps [ErrUnknown] or

@@ -18,6 +18,9 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler) *http.Ser
 	})
 	mux.HandleFunc("GET /api/nodes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Nodes()) })
 	mux.HandleFunc("GET /api/routes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Routes()) })
+	mux.HandleFunc("GET /api/store", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, reader.Store())
+	})
 	mux.HandleFunc("POST /api/services/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
 		// A restart runs to its end even if the client disconnects.
 		writeResult(w, operator.Restart(context.WithoutCancel(r.Context()), r.PathValue("name")))

@@ -1,6 +1,10 @@
 package server
 
-import "net"
+import (
+	"net"
+
+	"github.com/tenfold-go/tenfold/internal/status"
+)
 
 // URLs returns the addresses of the gateway as URLs that a browser on this machine can open. They are known after Open.
 func (s *Server) URLs() (all []string) {
@@ -21,5 +25,20 @@ func (s *Server) URLs() (all []string) {
 // AdminAddr returns the admin address. It is known after Open, and nil when the console is off.
 func (s *Server) AdminAddr() net.Addr { return s.console.Addr() }
 
-// DescribeStore names the kind of store in a few words, without secrets.
-func (s *Server) DescribeStore() string { return s.store.Describe() }
+// DescribeStore names the kind of store in a few words, without secrets. It says so when the store does not answer.
+func (s *Server) DescribeStore() string {
+	if s.store.Health().Up {
+		return s.store.Describe()
+	}
+	return s.store.Describe() + " (does not answer yet)"
+}
+
+// storeStatus translates the state of the store for the console.
+func (s *Server) storeStatus() status.Store {
+	h := s.store.Health()
+	shown := status.Store{Description: s.store.Describe(), Up: h.Up, Since: h.Since}
+	if h.Err != nil {
+		shown.Err = h.Err.Error()
+	}
+	return shown
+}

@@ -44,3 +44,16 @@ func (m *metrics) registerDropped(streams []*output.Stream) {
 		}, func() float64 { return float64(s.Dropped()) }))
 	}
 }
+
+// registerStore registers whether the store answers.
+func (m *metrics) registerStore(up func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tenfold_store_up",
+		Help: "1 while the store answers, and without a store; 0 while it does not answer.",
+	}, func() float64 {
+		if up() {
+			return 1
+		}
+		return 0
+	}))
+}

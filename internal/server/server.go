@@ -9,7 +9,7 @@
 //	New     builds the parts; nothing is opened or started
 //	Open    1. finds the command of each service
 //	        2. opens the admin address, then the addresses of the gateway
-//	        3. opens the store, which may start a private redis-server
+//	        3. opens the store, which may start a private redis-server; one at a URL may be away
 //	Run     starts all parts together: their addresses are open already, so their order does not matter
 //
 // # Stop
@@ -84,6 +84,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if s.store, err = store.New(cfg.Store, &store.Options{Log: o.Log, Start: s.startStore}); err != nil {
 		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
 	}
+	m.registerStore(func() bool { return s.store.Health().Up })
 	s.gateway, err = gateway.New(cfg, &gateway.Options{
 		Log: o.Log, Access: o.Access, Metrics: m.gateway, Store: s.store,
 	})
@@ -96,7 +97,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.status = status.New(cfg, s.fleet, s.gateway)
+	s.status = status.New(cfg, s.fleet, s.gateway, s.storeStatus)
 	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler(), &console.Options{Log: o.Log})
 	return s, nil
 }

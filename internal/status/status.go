@@ -47,6 +47,14 @@ type Node struct {
 	Started   time.Time `json:"started,omitzero"`
 }
 
+// Store is the state that all nodes and gateways share, at one instant.
+type Store struct {
+	Description string    `json:"description"` // URL without user and password, or the kind of store
+	Up          bool      `json:"up"`          // it answers; true without a store
+	Err         string    `json:"error,omitempty"`
+	Since       time.Time `json:"since,omitzero"` // when up had another value last
+}
+
 // Route is one route of the configuration.
 type Route struct {
 	Host    string            `json:"host,omitempty"`

@@ -28,12 +28,16 @@ type View struct {
 	cfg     *config.Config
 	fleet   Fleet
 	gateway Gateway
+	store   func() Store
 }
 
-// New returns a View of the services and routes of cfg.
-func New(cfg *config.Config, fleet Fleet, gateway Gateway) *View {
-	return &View{cfg: cfg, fleet: fleet, gateway: gateway}
+// New returns a View of the services and routes of cfg. store returns the current state of the store.
+func New(cfg *config.Config, fleet Fleet, gateway Gateway, store func() Store) *View {
+	return &View{cfg: cfg, fleet: fleet, gateway: gateway, store: store}
 }
+
+// Store returns the state of the store that all nodes and gateways share.
+func (v *View) Store() Store { return v.store() }
 
 // Services returns all services in the order of the configuration.
 func (v *View) Services() []Service {

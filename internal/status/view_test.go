@@ -76,7 +76,7 @@ func TestServiceReadinessIsThatOfTheGateway(t *testing.T) {
 		"shop": {{Node: node.Node{State: node.Ready}}, {Node: node.Node{State: node.Warming}}, {Node: node.Node{State: node.Starting}}},
 		"old":  {{Node: node.Node{State: node.Draining}}},
 	}
-	got := status.New(&config.Config{}, f, g).Services()
+	got := status.New(&config.Config{}, f, g, nil).Services()
 	want := []status.Service{
 		{Name: "shop", Kind: "process", Min: 2, Max: 4, Wanted: 3, Running: 3, Ready: 2, CrashLoop: true, Restarts: 7, Breaker: "closed",
 			LastExit: &status.LastExit{Node: "shop-2", Reason: "exit status 1", Output: []string{"no disk"}}},
@@ -104,7 +104,7 @@ func TestNodesAreThoseOfTheFleetWithTheFiguresOfTheGateway(t *testing.T) {
 		{Node: node.Node{ID: "shop-0", State: node.Ready}}, // the fleet has removed it already
 	}}
 	cfg := &config.Config{Services: []config.Service{{Name: "shop"}, {Name: "mail"}}}
-	got := status.New(cfg, f, g).Nodes()
+	got := status.New(cfg, f, g, nil).Nodes()
 	want := []status.Node{
 		{Service: "shop", ID: "shop-1", Address: "127.0.0.1:1", State: "warming", Ejected: true, ProbeErr: "probe answered 503",
 			InFlight: 1, Requests: 20, Failures: 3, LatencyMS: 1.5, PID: 11, Started: started},
@@ -120,7 +120,7 @@ func TestAwaitReadyReturnsWhenTheLastNodeIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeFleet{changed: make(chan struct{})}
 		f.set(fleet.Status{Service: "mail", Worker: true, Wanted: 2, Ready: 1})
-		v := status.New(&config.Config{}, f, fakeGateway{})
+		v := status.New(&config.Config{}, f, fakeGateway{}, nil)
 		result := make(chan error, 1)
 		go func() { result <- v.AwaitReady(t.Context()) }()
 		synctest.Wait()
@@ -170,7 +170,7 @@ func TestAwaitReadyReturnsWhenTheGatewayReportsTheLastNodeReady(t *testing.T) {
 		f := &fakeFleet{services: []fleet.Status{{Service: "shop", Kind: config.Owned, Wanted: 1}}}
 		g := &changingGateway{state: node.Starting, changed: make(chan struct{})}
 		result := make(chan error, 1)
-		go func() { result <- status.New(&config.Config{}, f, g).AwaitReady(t.Context()) }()
+		go func() { result <- status.New(&config.Config{}, f, g, nil).AwaitReady(t.Context()) }()
 		synctest.Wait()
 		begun := time.Now()
 		g.set(node.Starting) // a change that does not matter
@@ -191,7 +191,7 @@ func TestAwaitReadyEndsWithItsContext(t *testing.T) {
 		f.set(fleet.Status{Service: "mail", Worker: true, Wanted: 1})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := status.New(&config.Config{}, f, fakeGateway{}).AwaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := status.New(&config.Config{}, f, fakeGateway{}, nil).AwaitReady(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("returned %v", err)
 		}
 	})

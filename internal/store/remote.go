@@ -15,32 +15,44 @@ type remote struct {
 	option  rueidis.ClientOption
 }
 
+// open fails with a [*RefusedError] when the server refuses this client, and with an unreachableError when it does not
+// answer.
 func (r remote) open(ctx context.Context) error {
-	if err := ping(ctx, r.option); err != nil {
-		return &UnreachableError{URL: redacted(r.address), Err: err}
+	err := ping(ctx, r.option)
+	switch {
+	case err == nil:
+		return nil
+	case isRefusal(err):
+		return &RefusedError{URL: redacted(r.address), Err: err}
 	}
-	return nil
+	return &unreachableError{err}
 }
 
 func (remote) run(ctx context.Context) error { <-ctx.Done(); return nil }
 func (r remote) url() string                 { return r.address }
 func (r remote) describe() string            { return redacted(r.address) }
 
-// UnreachableError says that a store does not answer.
-type UnreachableError struct {
+// unreachableError says that a store does not answer, or not yet.
+type unreachableError struct{ err error }
+
+func (e *unreachableError) Error() string { return e.err.Error() }
+func (e *unreachableError) Unwrap() error { return e.err }
+
+// RefusedError says that a store answers, but refuses this client.
+type RefusedError struct {
 	URL string // without its password
 	Err error
 }
 
-func (e *UnreachableError) Error() string { return fmt.Sprintf("reach store %s: %v", e.URL, e.Err) }
-func (e *UnreachableError) Unwrap() error { return e.Err }
+func (e *RefusedError) Error() string { return fmt.Sprintf("use store %s: %v", e.URL, e.Err) }
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Hint says what to look at.
-func (e *UnreachableError) Hint() string {
+func (e *RefusedError) Hint() string {
 	if strings.Contains(e.Err.Error(), "WRONGPASS") || strings.Contains(e.Err.Error(), "NOAUTH") {
 		return "the server wants another password: redis://:PASSWORD@host:6379"
 	}
-	return "is the server running, and is the port right? store: auto starts a private server, store: none uses no store"
+	return "is that a Redis or Valkey server, with this database and these rights? store: auto starts a private server"
 }
 
 // redacted replaces the user and the password of a URL.

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os/exec"
+	"sync"
 
 	"github.com/redis/rueidis"
 )
@@ -33,6 +34,7 @@ type Store struct {
 	log     *slog.Logger
 	backend backend
 	client  connection
+	health  health
 }
 
 // backend is one way to have a Redis server.
@@ -84,13 +86,27 @@ func auto(o *Options, log *slog.Logger) backend {
 	return &embedded{}
 }
 
-// Open makes the store ready. It fails with an [*UnreachableError] when the server at a URL does not answer, and when a
-// private server does not start.
-func (s *Store) Open(ctx context.Context) error { return s.backend.open(ctx) }
+// Open makes the store ready. It fails with a [*RefusedError] when the server at a URL refuses this client, and when a
+// private server does not start. A server at a URL that does not answer is no error: Open logs it, and Run and Client
+// connect when it answers.
+func (s *Store) Open(ctx context.Context) error {
+	err := s.backend.open(ctx)
+	if err != nil && !errors.As(err, new(*unreachableError)) {
+		return err
+	}
+	s.health.set(err)
+	if err != nil {
+		s.log.Warn("store does not answer: tenfold starts without it", "store", s.Describe(), "err", err)
+	}
+	return nil
+}
 
 // Run keeps the store working until ctx ends. Then it closes the shared client and ends what Open has started.
 func (s *Store) Run(ctx context.Context) error {
 	defer s.client.close()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { s.watch(ctx) })
 	return s.backend.run(ctx)
 }
 

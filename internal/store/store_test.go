@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -332,22 +333,90 @@ func TestClientOfAnUnreachableStore(t *testing.T) {
 	}
 }
 
-func TestUnreachableError(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// logged collects what a store logs.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) count(message string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), message)
+}
+
+// A store opens while its server is away. It says so, and connects when the server is there. It logs each change once.
+func TestServerThatStartsLater(t *testing.T) {
+	log := &logged{}
+	address := redistest.FreeAddr(t)
+	s := open(t, "redis://:secret@"+address+"/0", &Options{Log: slog.New(slog.NewTextHandler(log, nil))})
+	if h := s.Health(); h.Up || h.Err == nil || !strings.Contains(h.Err.Error(), "connection refused") || h.Since.IsZero() {
+		t.Errorf("before the server starts: %+v", h)
+	}
+	if n := log.count("tenfold starts without it"); n != 1 {
+		t.Errorf("the start without the store was logged %d times", n)
+	}
+	if _, err := s.Client(); err == nil {
+		t.Error("Client connected to a server that does not run")
+	}
+	server := exec.Command("redis-server", "--port", port(address), "--bind", "127.0.0.1", "--requirepass", "secret", "--save", "")
+	server.Dir = t.TempDir()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop := sync.OnceFunc(func() {
+		server.Process.Kill()
+		server.Wait()
+	})
+	t.Cleanup(stop)
+	await(t, "connection", func() bool { return s.Health().Up })
+	c, err := s.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	s, err := New("redis://:secret@"+l.Addr().String()+"/0", nil)
+	if err := c.Do(t.Context(), c.B().Ping().Build()).Error(); err != nil {
+		t.Error(err)
+	}
+	if n := log.count("store answers"); n != 1 {
+		t.Errorf("the connection was logged %d times", n)
+	}
+	stop()
+	await(t, "loss", func() bool { return !s.Health().Up })
+	time.Sleep(2 * checkPause)
+	if n := log.count("store does not answer\""); n != 1 || log.count("secret") > 0 {
+		t.Errorf("the loss was logged %d times: %s", n, log.text.String())
+	}
+}
+
+func port(address string) string { _, port, _ := net.SplitHostPort(address); return port }
+
+// A name that DNS does not know is a store that does not answer.
+func TestStoreWithoutAnAddress(t *testing.T) {
+	s := open(t, "redis://store.invalid:6379", nil)
+	if h := s.Health(); h.Up || h.Err == nil {
+		t.Errorf("%+v", h)
+	}
+}
+
+// A wrong password does not become right by waiting: Open fails.
+func TestRefusedError(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "right")
+	s, err := New("redis://:secret@"+server.Addr()+"/0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var unreachable *UnreachableError
-	if err := s.Open(t.Context()); !errors.As(err, &unreachable) || strings.Contains(err.Error(), "secret") {
+	var refused *RefusedError
+	if err := s.Open(t.Context()); !errors.As(err, &refused) || strings.Contains(err.Error(), "secret") {
 		t.Fatalf("open: %v", err)
 	}
-	if !strings.Contains(unreachable.Error(), "connection refused") || unreachable.Hint() == "" {
-		t.Errorf("message %q, hint %q", unreachable, unreachable.Hint())
+	if !strings.Contains(refused.Error(), "WRONGPASS") || !strings.Contains(refused.Hint(), "password") {
+		t.Errorf("message %q, hint %q", refused, refused.Hint())
 	}
 }
 
