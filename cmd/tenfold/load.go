@@ -198,7 +198,7 @@ func (cmd loadCmd) checkMode() error {
 	}
 	const hint = "--rate 100 measures one rate, --rates 50..5000 searches for the knee, --users 20 is closed load"
 	switch {
-	case len(cmd.Nodes) > 0 && (strings.Contains(cmd.Target, "://") || strings.HasPrefix(cmd.Target, "unix:")), len(cmd.Nodes) > 0 && cmd.Base != "":
+	case len(cmd.Nodes) > 0 && isAddress(cmd.Target), len(cmd.Nodes) > 0 && cmd.Base != "":
 		return usageError(errors.New("--nodes starts the service itself"),
 			"give a path of the service or a journey, not an address")
 	case len(cmd.Nodes) > 0 && cmd.Target != "" && !isJourney(cmd.Target) && !strings.HasPrefix(cmd.Target, "/"):

@@ -63,10 +63,12 @@ func TestLoadOneRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	var d curve.Document
-	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors < 0.4 || d.Steps[0].Errors > 0.6 || d.Steps[0].Offered != 100 {
+	if err := json.Unmarshal(data, &d); err != nil || len(d.Steps) != 1 || d.Steps[0].Errors < 0.4 ||
+		d.Steps[0].Errors > 0.6 || d.Steps[0].Offered != 100 {
 		t.Errorf("%v: %s", err, data)
 	}
-	for _, field := range []string{"offered", "achieved", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "errors", "valid"} {
+	for _, field := range []string{"offered", "achieved", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms", "errors",
+		"valid"} {
 		if !strings.Contains(string(data), `"`+field+`": `) {
 			t.Errorf("the document lacks %s", field)
 		}
@@ -148,7 +150,8 @@ func TestLoadSearchBecomesAPlan(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rates", "10..160", "--duration", "1s", "--warmup", "0s",
+	code, stdout, stderr := tenfoldLoad(t.Context(), server.URL, "--rates", "10..160", "--duration", "1s", "--warmup",
+		"0s",
 		"--arrivals", "even", "--objective", "errors=20%", "--json", "-")
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
@@ -169,15 +172,18 @@ func TestLoadMeasuresAFleetAtEachSize(t *testing.T) {
 	const capacity, file = 20, `
 store: none
 services:
-  shop: {run: [service], nodes: 1, probe: /, outlier: off, retry: off, breaker: off, limit: {in_flight: 2, queue: 100, wait: 100ms}}
+  shop:
+    {run: [service], nodes: 1, probe: /, outlier: off, retry: off, breaker: off,
+     limit: {in_flight: 2, queue: 100, wait: 100ms}}
 routes: [{path: /, to: shop}]
 `
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "tenfold.yaml"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x := start(t, call{dir: dir, args: []string{"load", "/small?ms=100", "-f", "tenfold.yaml", "--nodes", "1,2,3", "--rates", "25..400",
-		"--duration", "600ms", "--warmup", "0s", "--arrivals", "even", "--objective", "errors=25%", "--json", "scaling.json", "--html", "scaling.html"}})
+	x := start(t, call{dir: dir, args: []string{"load", "/small?ms=100", "-f", "tenfold.yaml", "--nodes", "1,2,3",
+		"--rates", "25..400", "--duration", "600ms", "--warmup", "0s", "--arrivals", "even", "--objective", "errors=25%",
+		"--json", "scaling.json", "--html", "scaling.html"}})
 	<-x.exited
 	if code := x.wait(); code != 0 {
 		t.Fatalf("exit code %d", code)
@@ -191,14 +197,17 @@ routes: [{path: /, to: shop}]
 	if err := json.Unmarshal(data, &d); err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Scaling) != 3 || !d.SharedCores || d.Knee != nil || d.Unit != "requests/s" || d.Target != "/small?ms=100 of tenfold.yaml" {
-		t.Fatalf("sizes %d, shared cores %v, knee %v, unit %s, target %s", len(d.Scaling), d.SharedCores, d.Knee, d.Unit, d.Target)
+	if len(d.Scaling) != 3 || !d.SharedCores || d.Knee != nil || d.Unit != "requests/s" ||
+		d.Target != "/small?ms=100 of tenfold.yaml" {
+		t.Fatalf("sizes %d, shared cores %v, knee %v, unit %s, target %s", len(d.Scaling), d.SharedCores, d.Knee, d.Unit,
+			d.Target)
 	}
 	for i, s := range d.Scaling {
 		figure(t, "scaling", "nodes", s.Nodes, "knee", s.Knee.Rate, "steps", len(s.Steps))
 		// The step is so short that the slots that were free at its beginning count. A quarter of the requests may be
 		// refused.
-		if least, most := 0.5*capacity*float64(i+1), 2.2*capacity*float64(i+1); s.Nodes != i+1 || s.Knee.Rate < least || s.Knee.Rate > most || s.Knee.High == 0 {
+		if least, most := 0.5*capacity*float64(i+1), 2.2*capacity*float64(i+1); s.Nodes != i+1 || s.Knee.Rate < least ||
+			s.Knee.Rate > most || s.Knee.High == 0 {
 			t.Errorf("%d nodes: knee %+v, want %v to %v", s.Nodes, s.Knee, least, most)
 		}
 	}
@@ -208,8 +217,10 @@ routes: [{path: /, to: shop}]
 		}
 	}
 
-	code, stdout, stderr := runPlan(t, "", filepath.Join(dir, "scaling.json"), "--peak-rps", "100", "--margin", "0.2", "--html", filepath.Join(dir, "plan.html"))
-	if code != 0 || !strings.Contains(stdout, "NODES") || !strings.Contains(stdout, "through 3 points") || !strings.Contains(stdout, "shared the cores") {
+	code, stdout, stderr := runPlan(t, "", filepath.Join(dir, "scaling.json"), "--peak-rps", "100", "--margin", "0.2",
+		"--html", filepath.Join(dir, "plan.html"))
+	if code != 0 || !strings.Contains(stdout, "NODES") || !strings.Contains(stdout, "through 3 points") ||
+		!strings.Contains(stdout, "shared the cores") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
@@ -244,7 +255,8 @@ func TestLoadKeepsTheMeasurement(t *testing.T) {
 	if code != exitError || !strings.Contains(stderr, "write document: ") || !strings.Contains(stdout, "achieved") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
-	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "</html>") && !strings.Contains(string(text), "</table>") {
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "</html>") &&
+		!strings.Contains(string(text), "</table>") {
 		t.Errorf("%v: %s", err, text)
 	}
 }
@@ -260,7 +272,8 @@ routes: [{path: /, to: shop}]
 	if err := os.WriteFile(filepath.Join(dir, "tenfold.yaml"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x := start(t, call{dir: dir, args: []string{"load", "/small", "--nodes", "1,2,3,4,5,6,7,8", "--rates", "5..10", "--duration", "1s", "--warmup", "0s",
+	x := start(t, call{dir: dir, args: []string{"load", "/small", "--nodes", "1,2,3,4,5,6,7,8", "--rates", "5..10",
+		"--duration", "1s", "--warmup", "0s",
 		"--arrivals", "even", "--objective", "errors=90%", "--json", "scaling.json"}})
 	x.stderr.await(x, "\n2 nodes:")
 	x.signal(os.Interrupt)
@@ -273,10 +286,12 @@ routes: [{path: /, to: shop}]
 	if err == nil {
 		err = json.Unmarshal(data, &d)
 	}
-	if err != nil || !d.Incomplete || len(d.Scaling) == 0 || len(d.Scaling) == 8 || d.Scaling[0].Nodes != 1 || len(d.Scaling[0].Steps) == 0 {
+	if err != nil || !d.Incomplete || len(d.Scaling) == 0 || len(d.Scaling) == 8 || d.Scaling[0].Nodes != 1 ||
+		len(d.Scaling[0].Steps) == 0 {
 		t.Fatalf("%v: %s", err, data)
 	}
-	if table := x.stdout.String(); !strings.Contains(table, "nodes") || !strings.Contains(table, "1 node: ") || !strings.Contains(table, "achieved") {
+	if table := x.stdout.String(); !strings.Contains(table, "nodes") || !strings.Contains(table, "1 node: ") ||
+		!strings.Contains(table, "achieved") {
 		t.Errorf("the table lacks the first size:\n%s", table)
 	}
 }
@@ -295,7 +310,8 @@ func TestLoadInterruptedInWarmup(t *testing.T) {
 		code, stdout, stderr := tenfoldLoad(ctx, append([]string{server.URL, "--warmup", "1h", "--json", "-"}, kind...)...)
 		var d curve.Document
 		err := json.Unmarshal([]byte(stdout), &d)
-		if err != nil || code != exitError || len(d.Steps) != 0 || !d.Incomplete || !strings.Contains(stderr, "nothing was measured") {
+		if err != nil || code != exitError || len(d.Steps) != 0 || !d.Incomplete ||
+			!strings.Contains(stderr, "nothing was measured") {
 			t.Errorf("%v: exit code %d, %v\n%s%s", kind, code, err, stdout, stderr)
 		}
 	}
@@ -318,7 +334,9 @@ func writeShown(t *testing.T, name string) {
 func TestLoadDocumentationIsValid(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeShown(t, "docs/load.md")
-	for file, kinds := range map[string]int{"journey.yaml": 2, "checkout.yaml": 1, filepath.Join(repository, "examples/shop/journey.yaml"): 3} {
+	for file, kinds := range map[string]int{
+		"journey.yaml": 2, "checkout.yaml": 1, filepath.Join(repository, "examples/shop/journey.yaml"): 3,
+	} {
 		if j, err := journey.Load(file); err != nil || len(j.Visitors) != kinds {
 			t.Errorf("%s: %v", file, err)
 		}
@@ -348,10 +366,12 @@ func TestLoadJourneyWorksInTheDemo(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeShown(t, "docs/load.md")
 	x := demo(t, "--nodes", "1")
-	code, stdout, stderr := tenfoldLoad(t.Context(), "journey.yaml", "--target", x.url, "--rate", "4", "--duration", "2s", "--warmup", "0s",
+	code, stdout, stderr := tenfoldLoad(t.Context(), "journey.yaml", "--target", x.url, "--rate", "4",
+		"--duration", "2s", "--warmup", "0s",
 		"--timeout", "1m", "--json", "-")
 	var d curve.Document
-	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 || len(d.Steps) != 1 || d.Steps[0].Requests == 0 || d.Steps[0].Errors > 0 {
+	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 || len(d.Steps) != 1 ||
+		d.Steps[0].Requests == 0 || d.Steps[0].Errors > 0 {
 		t.Errorf("exit code %d, %v\n%s%s", code, err, stderr, stdout)
 	}
 	x.stop()
@@ -367,7 +387,8 @@ func TestLoadSessionOfTheShop(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	shop := up(t, call{dir: dir, args: []string{"-f", "tenfold.yaml"}})
-	code, stdout, stderr := tenfoldLoad(t.Context(), "checkout.yaml", "--target", shop.url, "--rate", "4", "--duration", "3s", "--warmup", "0s",
+	code, stdout, stderr := tenfoldLoad(t.Context(), "checkout.yaml", "--target", shop.url, "--rate", "4",
+		"--duration", "3s", "--warmup", "0s",
 		"--arrivals", "even", "--timeout", "1m", "--json", "-")
 	var d curve.Document
 	if err := json.Unmarshal([]byte(stdout), &d); err != nil || code != 0 {
@@ -383,7 +404,8 @@ func TestLoadSessionOfTheShop(t *testing.T) {
 	for _, block := range strings.Split(text, "```console\n$ tenfold plan scaling.json ")[1:] {
 		block, _, _ = strings.Cut(block, "```")
 		args, want, _ := strings.Cut(block, "\n")
-		if _, stdout, stderr := runPlan(t, "", append([]string{"scaling.json"}, strings.Fields(args)...)...); want != "" && stdout != want {
+		_, stdout, stderr := runPlan(t, "", append([]string{"scaling.json"}, strings.Fields(args)...)...)
+		if want != "" && stdout != want {
 			t.Errorf("plan %s: %s\n%s\nthe page shows\n%s", args, stderr, stdout, want)
 		} else if want != "" {
 			planned++

@@ -48,9 +48,14 @@ func (cmd loadCmd) workload(o *load.Options) (*loadWork, error) {
 	return &loadWork{u, g, check}, err
 }
 
+// isAddress reports whether the target is a URL or a unix socket.
+func isAddress(target string) bool {
+	return strings.Contains(target, "://") || strings.HasPrefix(target, "unix:")
+}
+
 // isJourney reports whether the target is a journey file.
 func isJourney(target string) bool {
-	return !strings.Contains(target, "://") && !strings.HasPrefix(target, "unix:") && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
+	return !isAddress(target) && (strings.HasSuffix(target, ".yaml") || strings.HasSuffix(target, ".yml"))
 }
 
 func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {

@@ -107,13 +107,15 @@ func (r *fileReader) target(v strictyaml.Value) {
 	if !ok {
 		return
 	}
-	if strings.HasPrefix(text, "unix:") || strings.HasPrefix(text, "http+unix:") || strings.HasPrefix(text, "http://unix:") {
+	isSocket := func(prefix string) bool { return strings.HasPrefix(text, prefix) }
+	if slices.ContainsFunc([]string{"unix:", "http+unix:", "http://unix:"}, isSocket) {
 		r.j.Target = text // a socket; the caller that connects checks the rest
 		return
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		r.Problem(v, wrong("for example http://localhost:8080 or unix:/run/shop.sock", "%s is not the URL of a service", quote(text)))
+		r.Problem(v, wrong("for example http://localhost:8080 or unix:/run/shop.sock",
+			"%s is not the URL of a service", quote(text)))
 		return
 	}
 	r.j.Target = text

@@ -38,7 +38,8 @@ func TestUnreachableTargets(t *testing.T) {
 
 // A common mistake is an http URL of a port that expects TLS.
 func TestCheckRecognizesTLS(t *testing.T) {
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, io.EOF }})
+	noCertificate := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, io.EOF }
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: noCertificate})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,13 +82,16 @@ func TestCheckJourneyFindsAStepThatCannotWork(t *testing.T) {
 }
 
 func TestCheckJourneyShowsTheResponse(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "no order was made") }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "no order was made")
+	}))
 	defer server.Close()
 	j, err := journey.Parse("j.yaml", []byte("steps: [{path: /, expect: {status: 201}}]"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckJourney(t.Context(), j, server.URL, nil); err == nil || !strings.Contains(err.Error(), `status 200, want 201; the response begins "no order was made"`) {
+	if err := CheckJourney(t.Context(), j, server.URL, nil); err == nil ||
+		!strings.Contains(err.Error(), `status 200, want 201; the response begins "no order was made"`) {
 		t.Error(err)
 	}
 }

@@ -111,7 +111,8 @@ func TestFailedVisits(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	defer server.Close()
-	g, err := NewJourney(parseJourney(t, "steps: [{name: a, path: /a}, {path: /b}]"), server.URL, &Options{Duration: time.Second, Warmup: noWarmup()})
+	g, err := NewJourney(parseJourney(t, "steps: [{name: a, path: /a}, {path: /b}]"), server.URL,
+		&Options{Duration: time.Second, Warmup: noWarmup()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,8 +159,10 @@ func TestThinkTimeIsNotBehind(t *testing.T) {
 
 // Each step of a journey has its own results, which show the slow and the failing step.
 func TestJourneyResultsByStep(t *testing.T) {
-	const text = "visitors: [{name: buyer, steps: [{name: look, path: /}, {name: pay, path: /}, {name: thank, path: /}]}, {name: looker, steps: [{path: /}]}]"
-	j, err := journey.Parse("j.yaml", []byte("steps: [{name: look, path: /}, {name: pay, path: /}, {name: thank, path: /}]"), "")
+	const text = "visitors: [{name: buyer, steps: [{name: look, path: /}, {name: pay, path: /}, {name: thank, path: /}]}, " +
+		"{name: looker, steps: [{path: /}]}]"
+	j, err := journey.Parse("j.yaml",
+		[]byte("steps: [{name: look, path: /}, {name: pay, path: /}, {name: thank, path: /}]"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +170,8 @@ func TestJourneyResultsByStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names, numbers := numberSteps(two); !slices.Equal(names, []string{"buyer: look", "buyer: pay", "buyer: thank", "looker: GET /"}) || len(numbers) != 4 {
+	want := []string{"buyer: look", "buyer: pay", "buyer: thank", "looker: GET /"}
+	if names, numbers := numberSteps(two); !slices.Equal(names, want) || len(numbers) != 4 {
 		t.Errorf("%q, %d numbers", names, len(numbers))
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -180,7 +184,8 @@ func TestJourneyResultsByStep(t *testing.T) {
 			}
 			return 10 * time.Millisecond, 200
 		})
-		o := &Options{Duration: 4 * time.Second, Warmup: noWarmup(), Arrivals: arrivals.Even, Dial: f.dial, newTimer: sleepTimer}
+		o := &Options{Duration: 4 * time.Second, Warmup: noWarmup(), Arrivals: arrivals.Even, Dial: f.dial,
+			newTimer: sleepTimer}
 		g, err := NewJourney(j, "http://fake.test/", o)
 		if err != nil {
 			t.Fatal(err)

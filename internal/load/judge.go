@@ -109,7 +109,8 @@ func judgeLatency(l curve.LatencyLimit, latency *histogram, final bool) curve.Ve
 	return curve.Verdict{Outcome: curve.Pass}
 }
 
-// everyRequestFailed reports whether the target answered no request as it should. Failures of the generator do not count.
+// everyRequestFailed reports whether the target answered no request as it should. Failures of the generator do not
+// count.
 func everyRequestFailed(steps []*Step) bool {
 	var failed, requests int64
 	for _, s := range steps {

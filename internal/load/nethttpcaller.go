@@ -47,8 +47,8 @@ func (c *netHTTPCaller) exchange(ctx context.Context, timeout time.Duration) res
 const maxSentAgain = 10
 
 // repeatClosed sends a request over a pool of connections. It sends it again if the target closed a connection that had
-// carried requests before any byte of the response. net/http does so itself for a GET. repeatClosed also does it for the
-// other methods, and adds all repetitions to repeated.
+// carried requests before any byte of the response. net/http does so itself for a GET. repeatClosed also does it for
+// the other methods, and adds all repetitions to repeated.
 func repeatClosed(transport *http.Transport, req *http.Request, repeated *int) (*http.Response, error) {
 	for n := 0; ; n++ {
 		var tries, used, answered atomic.Int64

@@ -19,7 +19,10 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 
 // pathology measures a fake with open load and calls check with the step. It also logs what closed load reports of the
 // same target.
-func pathology(t *testing.T, o Options, rate float64, users int, answer func() func(int, time.Duration) (time.Duration, int), check func(*Step)) {
+func pathology(
+	t *testing.T, o Options, rate float64, users int,
+	answer func() func(int, time.Duration) (time.Duration, int), check func(*Step),
+) {
 	t.Helper()
 	var s, closed *Step
 	synctest.Test(t, func(t *testing.T) {
@@ -76,7 +79,8 @@ func TestPauseEvery500Requests(t *testing.T) {
 	}
 	o := Options{Duration: 20 * time.Second, Arrivals: arrivals.Even, Warmup: noWarmup()}
 	pathology(t, o, 450, 1, pause, func(s *Step) {
-		near(t, "p99", s.P99, 190, 0.03) // 90 of 500 visits fall into the pause, and the slowest 5 of them wait at least 189 ms
+		// 90 of 500 visits fall into the pause, and the slowest 5 of them wait at least 189 ms.
+		near(t, "p99", s.P99, 190, 0.03)
 		near(t, "max", s.Max, 201, 0.01)
 		near(t, "p50", s.P50, 1, 0.01)
 		if !s.Valid {

@@ -59,12 +59,14 @@ func TestTargetDoesNotRecover(t *testing.T) {
 					return usual, 200
 				}).generator(t, Options{Duration: 5 * time.Second, Warmup: noWarmup(), Arrivals: arrivals.Even})
 				var steps []*curve.Step
-				c, err := g.Search(t.Context(), 100, 200, objective(t, "p99=500ms,errors=1%"), func(s *curve.Step) { steps = append(steps, s) })
+				c, err := g.Search(t.Context(), 100, 200, objective(t, "p99=500ms,errors=1%"),
+					func(s *curve.Step) { steps = append(steps, s) })
 				if err != nil {
 					t.Fatal(err)
 				}
 				last := steps[len(steps)-1]
-				if waited := time.Duration(last.RecoverySeconds * float64(time.Second)); waited < test.waited || waited > test.waited+5*time.Second {
+				if waited := time.Duration(last.RecoverySeconds * float64(time.Second)); waited < test.waited ||
+					waited > test.waited+5*time.Second {
 					t.Errorf("waited %v, want %v", waited, test.waited)
 				}
 				distrusted := strings.Contains(last.InvalidReason, "the target was still slower than usual")
@@ -78,7 +80,8 @@ func TestTargetDoesNotRecover(t *testing.T) {
 
 func TestRecoveryEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newFake(func(int, time.Duration) (time.Duration, int) { return time.Hour, 200 }).generator(t, Options{Timeout: time.Hour})
+		g := newFake(func(int, time.Duration) (time.Duration, int) { return time.Hour, 200 }).generator(t,
+			Options{Timeout: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		begin := time.Now()

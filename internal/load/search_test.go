@@ -26,7 +26,8 @@ func objective(t testing.TB, text string) curve.Objective {
 func TestSearchFindsAKnownKnee(t *testing.T) {
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
-			g := newFake(gate(8, 50*time.Millisecond)).generator(t, Options{Duration: 4 * time.Second, Arrivals: arrivals.Even, Seed: seed})
+			o := Options{Duration: 4 * time.Second, Arrivals: arrivals.Even, Seed: seed}
+			g := newFake(gate(8, 50*time.Millisecond)).generator(t, o)
 			c, err := g.Search(t.Context(), 20, 5000, objective(t, "p99=100ms,errors=0.1%"), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -53,7 +54,8 @@ func TestSearchWithRandomArrivals(t *testing.T) {
 	}
 	for seed := range runs {
 		synctest.Test(t, func(t *testing.T) {
-			g := newFake(gate(8, 50*time.Millisecond)).generator(t, Options{Duration: 2 * time.Minute, Warmup: noWarmup(), Seed: seed})
+			o := Options{Duration: 2 * time.Minute, Warmup: noWarmup(), Seed: seed}
+			g := newFake(gate(8, 50*time.Millisecond)).generator(t, o)
 			c, err := g.Search(t.Context(), 50, 200, objective(t, "p99=120ms"), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -61,7 +63,8 @@ func TestSearchWithRandomArrivals(t *testing.T) {
 			if c.Knee == nil {
 				t.Fatalf("no knee: %s", c.End)
 			}
-			t.Logf("knee %.1f (%.1f to %.1f), simulated %.1f, %d steps", c.Knee.Rate, c.Knee.Low, c.Knee.High, want, len(c.Steps))
+			t.Logf("knee %.1f (%.1f to %.1f), simulated %.1f, %d steps", c.Knee.Rate, c.Knee.Low, c.Knee.High, want,
+				len(c.Steps))
 			near(t, "knee", c.Knee.Rate, want, 0.05)
 		})
 	}
@@ -134,7 +137,8 @@ func TestInterruptedSearchKeepsItsSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := c.Steps[len(c.Steps)-1]
-		if len(c.Steps) != 2 || !last.Incomplete || last.Valid || last.Requests == 0 || !strings.HasPrefix(c.End, "interrupted: ") {
+		if len(c.Steps) != 2 || !last.Incomplete || last.Valid || last.Requests == 0 ||
+			!strings.HasPrefix(c.End, "interrupted: ") {
 			t.Errorf("%d steps, last %+v, end %q", len(c.Steps), last, c.End)
 		}
 	})
@@ -156,7 +160,8 @@ func TestInterruptedSearchHasNoEmptyStep(t *testing.T) {
 			t.Errorf("%d steps, last %+v, incomplete %v", len(d.Steps), d.Steps[len(d.Steps)-1], d.Incomplete)
 		}
 		s := Scaling([]SizeResult{{2, d}}).Scaling[0]
-		if s.Knee == nil || *s.Knee != (curve.Knee{Rate: 10, Low: 10}) || !strings.HasPrefix(s.End, "interrupted: the objective passed up to 10") {
+		if s.Knee == nil || *s.Knee != (curve.Knee{Rate: 10, Low: 10}) ||
+			!strings.HasPrefix(s.End, "interrupted: the objective passed up to 10") {
 			t.Errorf("%+v, knee %+v", s, s.Knee)
 		}
 	})
@@ -182,7 +187,8 @@ func TestScalingDocument(t *testing.T) {
 	pass, fail := &curve.Verdict{Outcome: curve.Pass}, &curve.Verdict{Outcome: curve.Fail}
 	d := Scaling([]SizeResult{
 		{1, &curve.Document{Target: "/", Unit: curve.Visits, Knee: &curve.Knee{Rate: 10, High: 11}, End: "found"}},
-		{2, &curve.Document{Steps: []curve.Step{{Offered: 20, Verdict: pass}, {Offered: 40, Verdict: fail}, {Offered: 30, Verdict: fail},
+		{2, &curve.Document{Steps: []curve.Step{{Offered: 20, Verdict: pass}, {Offered: 40, Verdict: fail},
+			{Offered: 30, Verdict: fail},
 			{Offered: 30, Verdict: pass}, {Offered: 35, Verdict: pass}, {Offered: 34, Verdict: fail}}, End: "late"}},
 		{3, &curve.Document{Steps: []curve.Step{{Offered: 20, Verdict: fail}}, End: "failed"}},
 	})
@@ -193,7 +199,8 @@ func TestScalingDocument(t *testing.T) {
 		t.Errorf("knees %+v, %+v", k, d.Scaling[2].Knee)
 	}
 	notes := strings.Join(d.Notes, "\n")
-	for _, want := range []string{"2 nodes: the knee is a lower bound: late", "3 nodes: no knee: failed", "shared the cores"} {
+	for _, want := range []string{"2 nodes: the knee is a lower bound: late", "3 nodes: no knee: failed",
+		"shared the cores"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}
@@ -218,7 +225,8 @@ func TestRepeatedStepsAreMerged(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := c.Steps[len(c.Steps)-1]
-		if len(c.Steps) != 3 || last.Merged == nil || last.Merged.Steps != 3 || last.Merged.Of != 3 || last.Merged.Requests != 1500 {
+		if len(c.Steps) != 3 || last.Merged == nil || last.Merged.Steps != 3 || last.Merged.Of != 3 ||
+			last.Merged.Requests != 1500 {
 			t.Fatalf("%d steps, last %+v, merged %+v", len(c.Steps), last, last.Merged)
 		}
 		if first := c.Steps[0]; first.Outcome() != curve.Inconclusive || first.Merged != nil {

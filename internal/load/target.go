@@ -21,7 +21,8 @@ type Target struct {
 	raw    []byte // the whole request as HTTP/1.1 sends it
 }
 
-// NewTarget returns the target with a URL as ParseURL reads it. If method is empty, it is POST with a body and GET without.
+// NewTarget returns the target with a URL as ParseURL reads it. If method is empty, it is POST with a body and GET
+// without.
 // It fails if the URL, the method or a header is not valid.
 func NewTarget(rawURL, method string, header http.Header, body []byte) (*Target, error) {
 	u, err := ParseURL(rawURL)

@@ -39,22 +39,28 @@ func TestInvalidTargets(t *testing.T) {
 
 // Both callers send exactly the request of the target.
 func TestRequestsArriveAsGiven(t *testing.T) {
-	for name, start := range map[string]func(*httptest.Server){"http": (*httptest.Server).Start, "https": (*httptest.Server).StartTLS} {
+	for name, start := range map[string]func(*httptest.Server){
+		"http": (*httptest.Server).Start, "https": (*httptest.Server).StartTLS,
+	} {
 		t.Run(name, func(t *testing.T) {
 			var wrong atomic.Value
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				if r.Method != "PUT" || r.RequestURI != "/a%20b?c=d" || r.Header.Get("X") != "y" || r.Host != "shop.test" || string(body) != "text" {
+				if r.Method != "PUT" || r.RequestURI != "/a%20b?c=d" || r.Header.Get("X") != "y" || r.Host != "shop.test" ||
+					string(body) != "text" {
 					wrong.Store(fmt.Sprint(r.Method, r.RequestURI, r.Header, r.Host, string(body)))
 				}
 			}))
 			start(server)
 			defer server.Close()
-			target, err := NewTarget(server.URL+"/a%20b?c=d", "PUT", http.Header{"X": {"y"}, "Host": {"shop.test"}}, []byte("text"))
+			target, err := NewTarget(server.URL+"/a%20b?c=d", "PUT", http.Header{"X": {"y"}, "Host": {"shop.test"}},
+				[]byte("text"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, err := New(target, &Options{Duration: 200 * time.Millisecond, Warmup: noWarmup(), TLS: &tls.Config{InsecureSkipVerify: true}})
+			g, err := New(target, &Options{
+				Duration: 200 * time.Millisecond, Warmup: noWarmup(), TLS: &tls.Config{InsecureSkipVerify: true},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

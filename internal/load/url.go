@@ -33,7 +33,7 @@ func (u URL) Redacted() string {
 //	http+unix://%2Frun%2Fshop.sock/PATH                                               as in Docker's clients
 //
 // It percent-encodes what a path and a query cannot contain, as browsers do, and drops a fragment, which is never sent.
-// A host outside of ASCII becomes its IDNA form. ParseURL fails if the URL is none of these forms, has no host, or has
+// A host outside of ASCII becomes its IDNA form. ParseURL fails if the URL has another form, no host, or has
 // a user or a password.
 func ParseURL(raw string) (URL, error) {
 	raw = strings.TrimSpace(raw)

@@ -29,7 +29,8 @@ func TestSuperlinearCurve(t *testing.T) {
 		{521, 5, "", nil},
 		{100, 1, "", nil},
 		{1150, 8, "", nil},
-		{1151, 0, "no measured number of nodes reaches 1,151 rps, and the superlinear curve says nothing about more than 8 nodes",
+		{1151, 0, "no measured number of nodes reaches 1,151 rps, and the superlinear curve says nothing about more than " +
+			"8 nodes",
 			[]string{"NODES         not known: the measured sizes, up to 8 nodes, do not reach 1,151 rps"}},
 	} {
 		p := mustDecide(t, curveInputs(test.peak, 100, 230, 520, 1150))
@@ -41,13 +42,14 @@ func TestSuperlinearCurve(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := strings.Join(strings.Fields(text.String()), " ")
-		for _, want := range append(test.answers, "the curve is superlinear: each of 8 nodes carries 43.75% more than with 1 node",
-			"each node caches a smaller part of the data", "a short warm-up", "do not extrapolate it", "at its bound") {
+		for _, want := range append(test.answers,
+			"the curve is superlinear: each of 8 nodes carries 43.75% more than with 1 node", "each node caches a smaller part of the data", "a short warm-up", "do not extrapolate it", "at its bound") {
 			if !strings.Contains(got, strings.Join(strings.Fields(want), " ")) {
 				t.Errorf("peak %g: the text lacks %q:\n%s", test.peak, want, text.String())
 			}
 		}
-		if err := p.WriteHTML(&text, Terms{}); err != nil || strings.Contains(text.String(), "NaN") || strings.Contains(text.String(), "Inf") {
+		if err := p.WriteHTML(&text, Terms{}); err != nil || strings.Contains(text.String(), "NaN") ||
+			strings.Contains(text.String(), "Inf") {
 			t.Errorf("page: %v", err)
 		}
 	}

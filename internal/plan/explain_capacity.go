@@ -112,7 +112,8 @@ func (e *Explanation) bounds(at map[string]float64) {
 		e.warn(TopicNodes, "the contention is at its upper bound, α = 1: the points do not rise with the nodes, so look "+
 			"for what all nodes wait for, such as one database or one lock, before you add nodes")
 	case isBeta && beta == 1:
-		e.warn(TopicNodes, "the coherency cost is at its upper bound, β = 1: the points fall faster than the law can describe")
+		e.warn(TopicNodes, "the coherency cost is at its upper bound, β = 1: the points fall faster "+
+			"than the law can describe")
 	case isAlpha && isBeta:
 		e.warn(TopicNodes, "α and β are at their lower bounds, 0: the points show no loss, so the law is a straight line "+
 			"and cannot say where the rise ends; measure larger fleets")
@@ -140,11 +141,11 @@ func (e *Explanation) superlinear(c *capacity, in Inputs) {
 			"all of it fits; or the measurement of the small fleets was too low, because of a cold start, a short warm-up or "+
 			"a limit of the load generator")
 	} else {
-		e.warn(TopicNodes, "an irregular curve shows a measurement that cannot be relied on: short steps, a busy machine, or "+
-			"fleets that were not measured under the same conditions")
+		e.warn(TopicNodes, "an irregular curve shows a measurement that cannot be relied on: short steps, a busy "+
+			"machine, or fleets that were not measured under the same conditions")
 	}
-	e.warn(TopicNodes, "do not extrapolate it: the plan says nothing about more than %s; measure the fleets again after a "+
-		"longer warm-up, and larger fleets%s", report.Count(c.measured(), "node"),
+	e.warn(TopicNodes, "do not extrapolate it: the plan says nothing about more than %s; measure the fleets again "+
+		"after a longer warm-up, and larger fleets%s", report.Count(c.measured(), "node"),
 		clause{": %s", CommandMeasureCurve})
 	e.unknown(TopicNodes, "intervals: no law describes this curve")
 }

@@ -95,7 +95,7 @@ type fitDocument struct {
 	DF        int         `json:"degrees_of_freedom"`
 
 	AtBound     []queueing.Bound `json:"at_bound,omitempty"`    // parameters that the points push to an end of their range
-	Superlinear bool             `json:"superlinear,omitempty"` // the points rise more than the law can; the plan does not use it
+	Superlinear bool             `json:"superlinear,omitempty"` // the points rise more than the law can
 
 	Points []queueing.Point `json:"points"`
 }

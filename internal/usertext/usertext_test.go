@@ -164,8 +164,10 @@ func TestCheckNumberRefusesWhatCanMeanTwoNumbers(t *testing.T) {
 			t.Errorf("%q: got %v with the hint %q, want the hint %q", text, err, HintOf(err), hint)
 		}
 	}
-	for _, text := range []string{"", "1", "1000", "0.500", "0.125", "1.5", "1.0000", "1.00", "1234.567", "1,000", "a.000", "1e3",
-		"127.0.0.1", "10.000.1"} {
+	for _, text := range []string{
+		"", "1", "1000", "0.500", "0.125", "1.5", "1.0000", "1.00", "1234.567", "1,000", "a.000", "1e3", "127.0.0.1",
+		"10.000.1",
+	} {
 		if err := CheckNumber(text); err != nil {
 			t.Errorf("%q: got %v, want no error", text, err)
 		}

@@ -46,7 +46,8 @@ func TestPageLoadsNothing(t *testing.T) {
 			t.Errorf("the page has %q", bad)
 		}
 	}
-	for _, want := range []string{"p99 limit", "FAIL", "190 requests/s (passed at 190, failed at 200)", "prefers-color-scheme: dark",
+	for _, want := range []string{"p99 limit", "FAIL", "190 requests/s (passed at 190, failed at 200)",
+		"prefers-color-scheme: dark",
 		"late &lt;here&gt;", `<tr class="fail">`, `<tr class="invalid">`, `<tr class="pass">`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
@@ -84,7 +85,9 @@ func TestPlotsHaveOnePointPerRate(t *testing.T) {
 func TestPageOfFleetSizes(t *testing.T) {
 	d := &curve.Document{
 		Target: "/ of tenfold.yaml", Unit: curve.Visits, SharedCores: true,
-		Scaling: []curve.Size{{Nodes: 1, Knee: &curve.Knee{Rate: 2, Low: 2, High: 2.1}}, {Nodes: 2, Knee: &curve.Knee{Rate: 3.9, High: 4}}},
+		Scaling: []curve.Size{
+			{Nodes: 1, Knee: &curve.Knee{Rate: 2, Low: 2, High: 2.1}}, {Nodes: 2, Knee: &curve.Knee{Rate: 3.9, High: 4}},
+		},
 	}
 	text := html(t, d)
 	for _, want := range []string{"Knee by nodes, in visits/s", "<td>1.95</td>", "<td>-</td>"} {
@@ -97,7 +100,8 @@ func TestPageOfFleetSizes(t *testing.T) {
 			t.Errorf("a tick at %s nodes", x.Text)
 		}
 	}
-	if text := html(t, &curve.Document{Unit: curve.Requests}); strings.Contains(text, "<svg") || strings.Contains(text, "<table") {
+	if text := html(t, &curve.Document{Unit: curve.Requests}); strings.Contains(text, "<svg") ||
+		strings.Contains(text, "<table") {
 		t.Errorf("an empty document has a plot or a table: %s", text)
 	}
 }

@@ -46,12 +46,14 @@ func TestSizesWithoutAnExactKneeShowTheirSteps(t *testing.T) {
 	d := &curve.Document{Unit: curve.Requests, Objective: objective, Scaling: []curve.Size{
 		{Nodes: 1, Knee: &curve.Knee{Rate: 10, Low: 10, High: 11}, Steps: []curve.Step{{Offered: 11}}},
 		{Nodes: 2, Knee: &curve.Knee{Rate: 20, Low: 20}, End: "passed at 20; at 25: " + late,
-			Steps: []curve.Step{{Offered: 25, Verdict: &curve.Verdict{Outcome: curve.Invalid, Reason: late}, InvalidReason: "the generator was late"}}},
+			Steps: []curve.Step{{Offered: 25, Verdict: &curve.Verdict{Outcome: curve.Invalid, Reason: late},
+				InvalidReason: "the generator was late"}}},
 		{Nodes: 3, End: "the objective failed at the lowest rate, 12",
 			Steps: []curve.Step{{Offered: 12, Verdict: &curve.Verdict{Outcome: curve.Fail, Reason: "p99 2s, limit 1s"}}}},
 	}}
 	got := text(t, d)
-	wantText(t, got, "≥ 20", "2 nodes: passed at 20", "at 25: "+late+"\n", "3 nodes: the objective failed", "at 12: p99 2s, limit 1s")
+	wantText(t, got, "≥ 20", "2 nodes: passed at 20", "at 25: "+late+"\n", "3 nodes: the objective failed",
+		"at 12: p99 2s, limit 1s")
 	if strings.Contains(got, "1 node:") {
 		t.Errorf("the text shows the steps of an exact knee:\n%s", got)
 	}
@@ -65,7 +67,8 @@ func TestMergedStepsHaveOneVerdict(t *testing.T) {
 	s := curve.Step{Offered: 50, P99: 120, Valid: true, Steady: true, Verdict: &curve.Verdict{Outcome: curve.Pass},
 		Merged: &curve.Merged{Steps: 2, Of: 3, P99: 99}}
 	rows := stepRows([]curve.Step{s})
-	if len(rows) != 2 || rows[0].State != noState || rows[1].State != state(curve.Pass) || rows[1].Remark != "pass, 2 of 3 merged" {
+	if len(rows) != 2 || rows[0].State != noState || rows[1].State != state(curve.Pass) ||
+		rows[1].Remark != "pass, 2 of 3 merged" {
 		t.Errorf("%+v", rows)
 	}
 	s.Merged.Steps = 3
@@ -83,7 +86,8 @@ func TestStepStates(t *testing.T) {
 		{"pass", curve.Step{Valid: true, Verdict: &curve.Verdict{Outcome: curve.Pass}}, state(curve.Pass)},
 		{"pass in an invalid step", curve.Step{Verdict: &curve.Verdict{Outcome: curve.Pass}}, invalid},
 		{"fail in an invalid step", curve.Step{Verdict: &curve.Verdict{Outcome: curve.Fail}}, state(curve.Fail)},
-		{"fail of a merged result", curve.Step{Valid: true, Verdict: &curve.Verdict{Outcome: curve.Fail}, Merged: &curve.Merged{}}, noState},
+		{"fail of a merged result", curve.Step{Valid: true, Verdict: &curve.Verdict{Outcome: curve.Fail},
+			Merged: &curve.Merged{}}, noState},
 		{"interrupted", curve.Step{Incomplete: true, Verdict: &curve.Verdict{Outcome: curve.Fail}}, incomplete},
 	} {
 		if got := stepState(&test.step); got != test.want {
@@ -94,7 +98,9 @@ func TestStepStates(t *testing.T) {
 
 func TestJourneyShowsItsSlowestStep(t *testing.T) {
 	d := &curve.Document{Unit: curve.Visits, Knee: &curve.Knee{Rate: 1}, Steps: []curve.Step{
-		{Offered: 1, Journey: []curve.StepStats{{Name: "look", Requests: 4, P99: 10}, {Name: "pay", Requests: 4, P99: 100, Errors: 0.25}}},
+		{Offered: 1, Journey: []curve.StepStats{
+			{Name: "look", Requests: 4, P99: 10}, {Name: "pay", Requests: 4, P99: 100, Errors: 0.25},
+		}},
 		{Offered: 2, Journey: []curve.StepStats{{Name: "look", Requests: 8, P99: 900}, {Name: "pay", Requests: 8, P99: 100}}},
 	}}
 	wantText(t, text(t, d), "the journey at 1/s:", "25%  pay  <- slowest")
@@ -109,8 +115,10 @@ func TestStepInOneLine(t *testing.T) {
 		want string
 	}{
 		{curve.Step{Offered: 1200, P99: 12.34, Errors: 0.001}, "1,200/s: p99 12.3 ms, 0.1% errors"},
-		{curve.Step{Users: 20, P99: 12, Verdict: &curve.Verdict{Outcome: curve.Pass, Reason: "all limits were met"}}, "20 users: p99 12 ms, 0% errors: pass"},
-		{curve.Step{Offered: 5, Verdict: &curve.Verdict{Outcome: curve.Fail, Reason: "p99 2s, limit 1s"}}, "5/s: p99 0 ms, 0% errors: fail: p99 2s, limit 1s"},
+		{curve.Step{Users: 20, P99: 12, Verdict: &curve.Verdict{Outcome: curve.Pass, Reason: "all limits were met"}},
+			"20 users: p99 12 ms, 0% errors: pass"},
+		{curve.Step{Offered: 5, Verdict: &curve.Verdict{Outcome: curve.Fail, Reason: "p99 2s, limit 1s"}},
+			"5/s: p99 0 ms, 0% errors: fail: p99 2s, limit 1s"},
 	} {
 		if got := Step(&test.step); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
