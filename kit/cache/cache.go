@@ -13,6 +13,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/tenfold-go/tenfold/kit/position"
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // Loader reads the value of a key from its source, usually a database. It returns ErrNotFound, wrapped or not, if the
@@ -84,7 +85,7 @@ func NewReplicated[K comparable, V any](
 	if !validName.MatchString(name) {
 		return nil, fmt.Errorf("create cache %q: the name is not 1 to 64 letters, digits, dots, dashes, underscores", name)
 	}
-	if err := checkClient(client); err != nil {
+	if err := redisscript.CheckClient(client); err != nil {
 		return nil, fmt.Errorf("create cache %q: %w", name, err)
 	}
 	prefix := name + "/" + options.Version

@@ -3,12 +3,9 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
-
-	"github.com/redis/rueidis"
 )
 
 // maxSettingsBytes limits the text of the settings in the store. A longer text is replaced by a hash.
@@ -43,30 +40,4 @@ func resultOf(call func() any) (text string) {
 		}
 	}()
 	return fmt.Sprintf("function (%q for the zero key)", call())
-}
-
-// checkClient returns an error if the client sends commands to replicas. The cache has to read what the master knows.
-// rueidis does not expose its options, so the check reads the clients' unexported fields. It finds nothing in a client
-// that another package has wrapped.
-func checkClient(client rueidis.Client) error {
-	v := reflect.ValueOf(client)
-	for v.Kind() == reflect.Pointer && !v.IsNil() {
-		v = v.Elem()
-	}
-	if v.Kind() != reflect.Struct {
-		return nil
-	}
-	for _, name := range []string{"opt", "mOpt"} {
-		o := v.FieldByName(name)
-		if !o.IsValid() || o.Kind() != reflect.Pointer || o.IsNil() || o.Type() != reflect.TypeFor[*rueidis.ClientOption]() {
-			continue
-		}
-		if o.Elem().FieldByName("ReplicaOnly").Bool() {
-			return errors.New("the client has ReplicaOnly set: use a client that talks to the master")
-		}
-		if !o.Elem().FieldByName("SendToReplicas").IsNil() {
-			return errors.New("the client has SendToReplicas set: use a client that sends all commands to the master")
-		}
-	}
-	return nil
 }

@@ -45,6 +45,14 @@ func holds(t *testing.T, c *Cart, want map[string]int) {
 	}
 }
 
+// TestNewRefusesAClientThatReadsFromReplicas: a replica may not have the latest writes.
+func TestNewRefusesAClientThatReadsFromReplicas(t *testing.T) {
+	client := redistest.StartCluster(t).Client(redistest.Cluster, func(o *rueidis.ClientOption) { o.ReplicaOnly = true })
+	if _, err := New(client, nil); err == nil {
+		t.Error("the client was accepted")
+	}
+}
+
 func TestRemoveOrderedRemembersTheLastOrders(t *testing.T) {
 	client := redistest.Start(t).Client()
 	cart := open(t, client, Options{}).Of("user:1")

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // Options configure Carts. A zero field means its default.
@@ -45,7 +47,7 @@ type Carts struct {
 }
 
 // New returns the carts that client stores. The caller closes client. New does no I/O. If o is nil, all options have
-// their defaults. New fails if client is nil or if an option is invalid.
+// their defaults. New fails if client is nil or reads from replicas, or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Carts, error) {
 	c := &Carts{client: client}
 	if o != nil {
@@ -53,6 +55,9 @@ func New(client rueidis.Client, o *Options) (*Carts, error) {
 	}
 	if client == nil {
 		return nil, errors.New("open carts: no redis client")
+	}
+	if err := redisscript.CheckClient(client); err != nil {
+		return nil, fmt.Errorf("open carts: %w", err)
 	}
 	c.o.setDefaults()
 	if err := c.o.check(); err != nil {

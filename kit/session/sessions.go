@@ -37,6 +37,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/tenfold-go/tenfold/kit/redisscript"
 )
 
 // Options configure Sessions. A zero field means its default.
@@ -82,7 +84,7 @@ type Sessions struct {
 }
 
 // New returns the sessions that client stores. The caller closes client. New does no I/O. If o is nil, all options have
-// their defaults. New fails if client is nil or if an option is invalid.
+// their defaults. New fails if client is nil or reads from replicas, or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Sessions, error) {
 	all := &Sessions{client: client}
 	if o != nil {
@@ -91,6 +93,9 @@ func New(client rueidis.Client, o *Options) (*Sessions, error) {
 	all.o.setDefaults()
 	if client == nil {
 		return nil, errors.New("open sessions: no redis client")
+	}
+	if err := redisscript.CheckClient(client); err != nil {
+		return nil, fmt.Errorf("open sessions: %w", err)
 	}
 	if err := all.o.check(); err != nil {
 		return nil, fmt.Errorf("open sessions: %w", err)

@@ -5,9 +5,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/tenfold-go/tenfold/kit/redistest"
 	"github.com/tenfold-go/tenfold/kit/session"
+	"github.com/tenfold-go/tenfold/kit/session/scsstore"
 )
+
+// TestNewRefusesAClientThatReadsFromReplicas: a replica may not know of a logout yet.
+func TestNewRefusesAClientThatReadsFromReplicas(t *testing.T) {
+	client := redistest.StartCluster(t).Client(redistest.Cluster, func(o *rueidis.ClientOption) { o.ReplicaOnly = true })
+	if _, err := session.New(client, nil); err == nil {
+		t.Error("session accepted the client")
+	}
+	if _, err := scsstore.New(client, nil); err == nil {
+		t.Error("scsstore accepted the client")
+	}
+}
 
 // TestRedisCluster runs every script on a server in cluster mode, which refuses a script whose keys have different
 // slots.

@@ -44,10 +44,13 @@ type Store struct {
 }
 
 // New returns a Store in client's Redis. The caller closes client. New does no I/O. If o is nil, all options have their
-// defaults. New fails if client is nil or if an option is invalid.
+// defaults. New fails if client is nil or reads from replicas, or if an option is invalid.
 func New(client rueidis.Client, o *Options) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("open scs store: no redis client")
+	}
+	if err := redisscript.CheckClient(client); err != nil {
+		return nil, fmt.Errorf("open scs store: %w", err)
 	}
 	s := &Store{client: client}
 	if o != nil {
