@@ -306,6 +306,15 @@ func TestUpReopensItsLogFileOnSIGUSR1(t *testing.T) {
 	}
 }
 
+// A log file on a full disk drops records, like every other stream.
+func TestUpServesWithALogFileOnAFullDisk(t *testing.T) {
+	full(t)
+	x := up(t, call{args: []string{"--store", "none", "--log-file", "/dev/full", "--", "service"}})
+	noneFailed(t, some(x, 20))
+	x.await("records of the file are dropped", func() bool { return x.metric(`tenfold_log_dropped_total{stream="file"}`) >= 20 })
+	x.stop()
+}
+
 // Without a log file, SIGUSR1 does nothing.
 func TestUpServesAfterSIGUSR1(t *testing.T) {
 	x := upQuietly(t, "", "--", "service")

@@ -3,6 +3,7 @@ package output
 import (
 	"os"
 	"sync"
+	"syscall"
 )
 
 // File is a log file. After a program such as logrotate has renamed it, Reopen continues in a new file with the old
@@ -23,8 +24,9 @@ func OpenFile(path string) (*File, error) {
 	return &File{path: path, file: file}, nil
 }
 
+// openAppend does not wait for the reader of a named pipe: without a reader, it fails.
 func openAppend(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o640)
 }
 
 // Write appends p. It may block, like every write to a file.

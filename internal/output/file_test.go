@@ -1,9 +1,11 @@
 package output
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -53,6 +55,16 @@ func TestReopenThatFailsKeepsTheOldFile(t *testing.T) {
 	io.WriteString(f, "kept\n")
 	if got, _ := os.ReadFile(filepath.Join(moved, "tenfold.log")); string(got) != "kept\n" {
 		t.Errorf("the old file is %q", got)
+	}
+}
+
+func TestOpenFileDoesNotWaitForAReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFile(path); !errors.Is(err, syscall.ENXIO) {
+		t.Errorf("OpenFile of a pipe without a reader returned %v", err)
 	}
 }
 
