@@ -93,11 +93,18 @@ const raceQuickly = "GORACE=atexit_sleep_ms=0"
 // up runs "tenfold up" on free ports, with the arguments of c. It returns when all nodes are ready.
 func up(t testing.TB, c call) *running {
 	t.Helper()
+	x := upAnyhow(t, c)
+	x.awaitReady()
+	return x
+}
+
+// upAnyhow is up without waiting for the nodes.
+func upAnyhow(t testing.TB, c call) *running {
+	t.Helper()
 	c.args = slices.Concat([]string{"up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, c.args)
 	x := start(t, c)
 	found := x.stderr.await(x, `listening on (http://\S+), admin on http://(\S+),`)
 	x.url, x.admin = found[1], found[2]
-	x.awaitReady()
 	return x
 }
 

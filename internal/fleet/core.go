@@ -13,6 +13,8 @@ type core struct {
 	backoff backoff
 	killed  chan struct{} // closed by Kill
 
+	services []*service // fixed, in the order they were given
+
 	mu      sync.Mutex    // guards changed, and the fields of other types that say so
 	changed chan struct{} // closed and replaced at each change that Watch, Services or Nodes show
 }

@@ -18,6 +18,26 @@ func (s *service) noteExit(exit *Exit) (everReady bool) {
 	return s.everReady
 }
 
+// cannotStart records that the service cannot start. It returns err when that is true of all services of the fleet, and
+// nil while another service works or may still start: the service is then tried again and again, with growing pauses.
+func (s *service) cannotStart(err *StartError) error {
+	s.mu.Lock()
+	first := s.startErr == nil
+	s.startErr = err
+	others := false
+	for _, other := range s.core.services {
+		others = others || other.startErr == nil || other.everReady
+	}
+	s.mu.Unlock()
+	if !others {
+		return err
+	}
+	if first {
+		s.Log.Error("service cannot start; the other services go on", "service", s.Name, "err", err, "hint", err.Hint())
+	}
+	return nil
+}
+
 // updateCrashLoop logs once that a crash loop begins, and once that it ends.
 func (s *service) updateCrashLoop() {
 	s.mu.Lock()

@@ -23,8 +23,8 @@ var (
 	ErrNotRunning = errors.New("the fleet is not running")
 )
 
-// StartError is returned by Run when a service cannot start at all: its command cannot be run, or none of its nodes
-// became ready and they ended again and again.
+// StartError says that a service cannot start at all: its command cannot be run, or none of its nodes
+// became ready and they ended again and again. Run returns it when this is true of all services.
 type StartError struct {
 	Service string
 	Command []string

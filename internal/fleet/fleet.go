@@ -44,6 +44,7 @@ func New(services []Service, traffic Traffic, o *Options) (*Fleet, error) {
 			return nil, fmt.Errorf("make fleet: service %q: %w", s.Name, err)
 		}
 		f.services = append(f.services, k)
+		c.services = append(c.services, k.record())
 	}
 	f.core.mu.Lock()
 	defer f.core.mu.Unlock()
@@ -54,8 +55,8 @@ func New(services []Service, traffic Traffic, o *Options) (*Fleet, error) {
 }
 
 // Run starts the least number of nodes of every service and keeps each service at its wanted size until ctx ends. Then
-// it drains and stops all owned nodes at once, and returns nil after the last one is gone. When a service cannot start
-// at all, Run stops everything and returns a [*StartError]. Run may be called once.
+// it drains and stops all owned nodes at once, and returns nil after the last one is gone. When no service can start at
+// all, Run stops everything and returns a [*StartError]. Run may be called once.
 func (f *Fleet) Run(ctx context.Context) error {
 	if f.ran.Swap(true) {
 		return errors.New("run fleet: Run was called before")

@@ -128,7 +128,7 @@ func TestCommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
 		}
 		bad := shop(3)
 		bad.Name, bad.Run = "bad", []string{"bad", "serve", "it's"}
-		err := newFleet(t, sim, fleet.Options{}, shop(2), bad).Run(t.Context())
+		err := newFleet(t, sim, fleet.Options{}, bad).Run(t.Context())
 		var start *fleet.StartError
 		if !errors.As(err, &start) {
 			t.Fatalf("Run returned %v", err)
@@ -142,6 +142,64 @@ func TestCommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
 		}
 		if left := sim.alive(); len(left) > 0 {
 			t.Errorf("nodes %v are left", left)
+		}
+	})
+}
+
+// One of two services cannot start: its command ends at once, or does not exist. The other one serves, and the first one
+// is tried again with growing pauses until its command works.
+func TestServiceThatCannotStartBacksOffWhileOthersServe(t *testing.T) {
+	for _, missing := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newSimulation()
+			var broken atomic.Bool
+			broken.Store(true)
+			isBroken := func(id string) bool { return broken.Load() && strings.HasPrefix(id, "bad") }
+			sim.life = func(id string) time.Duration {
+				if isBroken(id) {
+					return 10 * time.Millisecond
+				}
+				return 0
+			}
+			sim.startErr = func(id string) error {
+				if missing && isBroken(id) {
+					return fmt.Errorf("start node %q: exec: \"bad\": not found: %w", id, fleet.ErrNotRunnable)
+				}
+				return nil
+			}
+			bad := shop(1)
+			bad.Name, bad.Run = "bad", []string{"bad"}
+			r := startFleet(t, newFleet(t, sim, fleet.Options{}, shop(2), bad))
+			time.Sleep(10 * time.Minute)
+			good, st := r.Services()[0], r.Services()[1]
+			if good.Ready != 2 || good.Restarts > 0 {
+				t.Errorf("the other service is %+v", good)
+			}
+			if st.Ready != 0 || !st.CrashLoop || st.LastExit == nil || st.Restarts < 20 || st.Restarts > 100 {
+				t.Errorf("the service that cannot start is %+v", st)
+			}
+			if n := sim.logCount("cannot start"); n != 1 {
+				t.Errorf("it was logged %d times, want once", n)
+			}
+			broken.Store(false)
+			time.Sleep(time.Minute)
+			if st := r.Services()[1]; st.Ready != 1 {
+				t.Errorf("after its repair the service is %+v", st)
+			}
+			r.stop(t, sim)
+		})
+	}
+}
+
+// When none of several services can start, the fleet ends.
+func TestFleetEndsWhenNoServiceCanStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		sim.life = func(string) time.Duration { return 10 * time.Millisecond }
+		mail := config.Service{Name: "mail", Run: []string{"mail"}, MinNodes: 1, MaxNodes: 1, Worker: true}
+		var start *fleet.StartError
+		if err := newFleet(t, sim, fleet.Options{}, shop(2), mail).Run(t.Context()); !errors.As(err, &start) {
+			t.Errorf("Run returned %v", err)
 		}
 	})
 }

@@ -27,7 +27,7 @@ func newOwned(c *core, s config.Service, driver Driver) *owned {
 }
 
 // run keeps the service at its wanted size until ctx ends. Then all nodes drain and stop at once. It calls giveUp with
-// a *StartError when the service cannot start at all.
+// a *StartError when no service of the fleet can start.
 func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	o.setRunning()
 	var slots sync.WaitGroup

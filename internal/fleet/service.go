@@ -23,8 +23,9 @@ type service struct {
 	version    uint64    // of set
 	ids        int       // how many ids were given out; an id is never reused
 	restarting bool
-	everReady  bool // one of its nodes became ready in this run
-	warned     bool // a slow start of one of its nodes was logged
+	everReady  bool        // one of its nodes became ready in this run
+	warned     bool        // a slow start of one of its nodes was logged
+	startErr   *StartError // why the service could not start; nil when it was not found out
 	restarts   int
 	lastExit   *Exit
 	looping    int       // slots whose nodes failed crashLoopAt times in a row

@@ -39,7 +39,7 @@ func (s *slot) nextRunner() *runner {
 }
 
 // run keeps a node in the slot until ctx ends. Then it drains and stops the node. It calls giveUp with a *StartError
-// when the service cannot start at all.
+// when no service of the fleet can start.
 func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	s.mu.Lock()
 	r := s.runner
@@ -50,9 +50,9 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 			return
 		}
 		s.report(err)
-		pause, hopeless := s.nodeFailed(r.id, err)
-		if hopeless != nil {
-			giveUp(hopeless)
+		pause, fatal := s.nodeFailed(r.id, err)
+		if fatal != nil {
+			giveUp(fatal)
 		}
 		select {
 		case <-time.After(pause):
@@ -82,9 +82,9 @@ func (s *slot) nodeStable() {
 	s.updateCrashLoop()
 }
 
-// nodeFailed records how the node of the slot failed. It returns the pause before the next node, or a *StartError when
-// another try makes no sense.
-func (s *slot) nodeFailed(id string, err error) (pause time.Duration, hopeless error) {
+// nodeFailed records how the node of the slot failed. It returns the pause before the next node. fatal is a *StartError
+// when no service of the fleet can start, so that the fleet is of no use.
+func (s *slot) nodeFailed(id string, err error) (pause time.Duration, fatal error) {
 	exit := &Exit{Node: id, Reason: err.Error(), At: time.Now()}
 	if e := (*ExitError)(nil); errors.As(err, &e) {
 		exit.Output = e.Output
@@ -102,10 +102,10 @@ func (s *slot) nodeFailed(id string, err error) (pause time.Duration, hopeless e
 	if everReady || errors.Is(err, errNotReady) || failures < startTries && !errors.Is(err, ErrNotRunnable) {
 		return pause, nil
 	}
-	return 0, &StartError{
+	return pause, s.cannotStart(&StartError{
 		Service: s.Name, Command: s.Run, Dir: s.Dir,
 		Tries: failures, Output: exit.Output, Err: err,
-	}
+	})
 }
 
 // countLooping counts the slot in service.looping while its nodes fail too often in a row. The lock is held.

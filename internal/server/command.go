@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,8 +12,10 @@ import (
 )
 
 // findCommands looks for the command of each service, so that a misspelt one is reported before anything is started. It
-// fails with a [*CommandError].
-func findCommands(services []config.Service) error {
+// fails with a [*CommandError] when no service can work. When other services can, it logs the error: the fleet goes on to
+// look for the command.
+func findCommands(services []config.Service, log *slog.Logger) error {
+	var missing []*CommandError
 	for _, s := range services {
 		if s.Kind() != config.Owned {
 			continue
@@ -25,8 +28,14 @@ func findCommands(services []config.Service) error {
 			if e := (*exec.Error)(nil); errors.As(err, &e) {
 				err = e.Err
 			}
-			return &CommandError{Service: s.Name, Command: command, Dir: s.Dir, Err: err}
+			missing = append(missing, &CommandError{Service: s.Name, Command: command, Dir: s.Dir, Err: err})
 		}
+	}
+	if len(missing) > 0 && len(missing) == len(services) {
+		return missing[0]
+	}
+	for _, e := range missing {
+		log.Error("command not found; the other services start", "service", e.Service, "err", e, "hint", e.Hint())
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func (s *Server) env() []string {
 // Open opens everything that can fail before a node is started: see the start order of the package. After an error,
 // Close closes what is open.
 func (s *Server) Open(ctx context.Context) error {
-	if err := findCommands(s.cfg.Services); err != nil {
+	if err := findCommands(s.cfg.Services, s.log); err != nil {
 		return err
 	}
 	if err := s.console.Listen(); err != nil {
