@@ -119,6 +119,8 @@ type Service struct {
 	SlowStart time.Duration // how long a new node takes to get its full share; default 10s; 0 for at once
 	Drain     time.Duration // default: Config.Drain
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
+
+	IdleTimeout time.Duration // how long a connection to a node may wait for its next request; default 60s
 }
 
 // Probe is the active check: GET Path on each node. "off" means that a node counts as ready while it accepts connections; a

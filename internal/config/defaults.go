@@ -47,6 +47,8 @@ func defaults() (Config, Service) {
 			SlowStart: 10 * time.Second,
 			Drain:     unset,
 			Timeout:   60 * time.Second,
+
+			IdleTimeout: 60 * time.Second,
 		}
 }
 

@@ -83,6 +83,7 @@ func (s *Service) fields() []field {
 		{"slow_start", duration(&s.SlowStart, 0)},
 		{"drain", duration(&s.Drain, 0)},
 		{"timeout", duration(&s.Timeout, time.Millisecond)},
+		{"idle_timeout", duration(&s.IdleTimeout, 10*time.Millisecond)},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,7 @@ import (
 
 const (
 	dialTimeout = 2 * time.Second
-	maxIdle     = 256              // idle connections per node
-	maxIdleTime = 60 * time.Second // the pool closes a connection that was idle for longer
+	maxIdle     = 256 // idle connections per node
 	// freshIdle is the longest idle time of a connection that may carry a request that must not be sent twice. Servers
 	// close idle connections, for example Node.js after five seconds. When such a close crosses the request, the pool
 	// cannot tell it from a lost response.
@@ -22,19 +22,25 @@ const (
 )
 
 // conns has the idle connections to one node. The connection that was used last is used next, so that surplus
-// connections become old and are closed.
+// connections become old. The pool then closes them.
 type conns struct {
-	address         string
-	limits          client.Options
-	freeDescriptors func() // closes idle connections of all nodes; nil for none
+	dial   func(context.Context) (net.Conn, error)
+	limits client.Options
 
 	mu     sync.Mutex
 	idle   []idleConn // oldest first
+	age    int        // grows with each call of renew
 	closed bool
 }
 
-type idleConn struct {
+// openConn is a connection to the node.
+type openConn struct {
 	*client.Conn
+	age int // conns.age when it was dialed
+}
+
+type idleConn struct {
+	openConn
 	since time.Duration // since epoch
 }
 
@@ -52,33 +58,31 @@ func (c *conns) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Request = req
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		resp.Body = &connBody{resp.Body, k, c}
+		resp.Body = &connBody{ReadCloser: resp.Body, conn: k, conns: c}
 	}
 	return resp, nil
 }
 
 // get returns an idle connection that is still open, or dials. An error of dialing has the stage NotSent.
-func (c *conns) get(ctx context.Context, repeatable bool) (*client.Conn, error) {
+func (c *conns) get(ctx context.Context, repeatable bool) (openConn, error) {
 	for {
 		k, ok := c.pop(repeatable)
 		if !ok {
 			break
 		}
 		if !k.Stale() {
-			return k.Conn, nil
+			return k.openConn, nil
 		}
 		k.Close()
 	}
-	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	nc, err := d.DialContext(ctx, "tcp", c.address)
-	if err != nil && shortageOf(err) == "descriptors" && c.freeDescriptors != nil {
-		c.freeDescriptors()
-		nc, err = d.DialContext(ctx, "tcp", c.address)
-	}
+	c.mu.Lock()
+	age := c.age
+	c.mu.Unlock()
+	nc, err := c.dial(ctx)
 	if err != nil {
-		return nil, &client.Error{Stage: client.NotSent, Err: err}
+		return openConn{}, &client.Error{Stage: client.NotSent, Err: err}
 	}
-	return client.NewConn(nc, &c.limits), nil
+	return openConn{client.NewConn(nc, &c.limits), age}, nil
 }
 
 // pop takes the newest idle connection. For a request that is not repeatable, it takes a fresh connection or none.
@@ -97,9 +101,9 @@ func (c *conns) pop(repeatable bool) (k idleConn, ok bool) {
 	return k, true
 }
 
-// put keeps a connection that can carry another request, and closes any other one. It also closes the oldest idle
-// connection when that was idle for too long or there are too many.
-func (c *conns) put(k *client.Conn) {
+// put keeps a connection that can carry another request, and closes any other one. When there are too many, it closes the
+// oldest one.
+func (c *conns) put(k openConn) {
 	if !k.Reusable() {
 		k.Close()
 		return
@@ -108,9 +112,9 @@ func (c *conns) put(k *client.Conn) {
 	var surplus *client.Conn
 	c.mu.Lock()
 	switch {
-	case c.closed:
-		surplus = k
-	case len(c.idle) > 0 && (len(c.idle) >= maxIdle || now-c.idle[0].since > maxIdleTime):
+	case c.closed || k.age != c.age:
+		surplus = k.Conn
+	case len(c.idle) >= maxIdle:
 		surplus = c.idle[0].Conn
 		copy(c.idle, c.idle[1:])
 		c.idle[len(c.idle)-1] = idleConn{k, now}
@@ -123,7 +127,32 @@ func (c *conns) put(k *client.Conn) {
 	}
 }
 
-// close closes the idle connections. Later calls of put close their connections, too.
+// closeOlder closes the connections that were idle for longer than limit.
+func (c *conns) closeOlder(limit time.Duration) {
+	now := sinceEpoch()
+	c.mu.Lock()
+	n := 0
+	for n < len(c.idle) && now-c.idle[n].since > limit {
+		n++
+	}
+	old := slices.Clone(c.idle[:n])
+	c.idle = slices.Delete(c.idle, 0, n)
+	c.mu.Unlock()
+	closeAll(old)
+}
+
+// closeIdle closes the idle connections.
+func (c *conns) closeIdle() { c.closeOlder(-1) }
+
+// renew closes the idle connections. A connection that carries a request now is closed after that request.
+func (c *conns) renew() {
+	c.mu.Lock()
+	c.age++
+	c.mu.Unlock()
+	c.closeIdle()
+}
+
+// close is closeIdle for a node that gets no more requests. Later calls of put close their connections, too.
 func (c *conns) close() {
 	c.mu.Lock()
 	c.closed = true
@@ -131,12 +160,7 @@ func (c *conns) close() {
 	c.closeIdle()
 }
 
-// closeIdle closes the idle connections.
-func (c *conns) closeIdle() {
-	c.mu.Lock()
-	idle := c.idle
-	c.idle = nil
-	c.mu.Unlock()
+func closeAll(idle []idleConn) {
 	for _, k := range idle {
 		k.Close()
 	}
@@ -145,15 +169,16 @@ func (c *conns) closeIdle() {
 // connBody is the body of a response. Close gives its connection back.
 type connBody struct {
 	io.ReadCloser
-	conn  *client.Conn // nil after Close
-	conns *conns
+	conn   openConn
+	conns  *conns
+	closed bool
 }
 
 func (b *connBody) Close() error {
 	err := b.ReadCloser.Close()
-	if b.conn != nil {
+	if !b.closed {
 		b.conns.put(b.conn)
-		b.conn = nil
+		b.closed = true
 	}
 	return err
 }

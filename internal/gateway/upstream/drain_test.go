@@ -96,7 +96,7 @@ func TestConcurrentDrainsAllReturn(t *testing.T) {
 // The published state alone keeps requests away from a node that the pool learns of too late for a call of Drain.
 func TestNodeThatArrivesDrainingGetsNoRequests(t *testing.T) {
 	p := newPool(t, "", serve(t, respondWith("ready")))
-	set := setOf(p.members["shop-1"].conns.address, serve(t, respondWith("draining")))
+	set := setOf(p.members["shop-1"].Node().Address, serve(t, respondWith("draining")))
 	set.Nodes[1].State = node.Draining
 	if err := p.Drain(t.Context(), "shop-2"); err != nil { // it finds no such node
 		t.Fatal(err)

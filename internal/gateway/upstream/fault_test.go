@@ -326,7 +326,8 @@ func TestTriesThatReachedNoNodeAreFree(t *testing.T) {
 func TestFreeTriesAreBoundedByTheNumberOfNodes(t *testing.T) {
 	p := newPool(t, "balance: round-robin\noutlier: {panic: 100%}\nprobe: {interval: 1h}", serve(t, respondWith("")), serve(t, respondWith("")), serve(t, respondWith("")))
 	for _, m := range p.ordered {
-		m.conns.address = refusingAddress(t)
+		address := refusingAddress(t)
+		m.conns.dial = func(ctx context.Context) (net.Conn, error) { return m.dialer.connect(ctx, address) }
 	}
 	_, _, err := send(t.Context(), p, "GET", "")
 	if !errors.Is(err, syscall.ECONNREFUSED) {

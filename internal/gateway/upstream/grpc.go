@@ -1,44 +1,96 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// newGRPCTransport returns a transport that speaks HTTP/2 without TLS. gRPC needs it, for trailers and for streams in
-// both directions. All other requests use HTTP/1.1, which costs less per request.
-func newGRPCTransport(limits config.Response) *http.Transport {
-	t := &http.Transport{
-		DisableCompression:     true,
-		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		IdleConnTimeout:        maxIdleTime,
-		MaxResponseHeaderBytes: int64(limits.HeaderBytes),
-		Protocols:              new(http.Protocols),
-	}
-	t.Protocols.SetUnencryptedHTTP2(true)
-	return t
+// grpcConns has the connections to one node for gRPC. They use HTTP/2 without TLS. gRPC needs it, for trailers and for
+// streams in both directions. All other requests use HTTP/1.1, which costs less per request.
+type grpcConns struct {
+	transport *http.Transport
+
+	mu   sync.Mutex
+	open map[*grpcConn]struct{}
 }
 
-// roundTripGRPC sends req to the node at address. Errors are *[client.Error].
-func roundTripGRPC(t *http.Transport, address string, req *http.Request) (*http.Response, error) {
+// grpcConn is a connection that is in grpcConns.open until it is closed.
+type grpcConn struct {
+	net.Conn
+	conns *grpcConns
+}
+
+func newGRPCConns(d *dialer, s config.Service) *grpcConns {
+	c := &grpcConns{open: make(map[*grpcConn]struct{})}
+	c.transport = &http.Transport{
+		DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			nc, err := d.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return c.add(nc), nil
+		},
+		IdleConnTimeout:        s.IdleTimeout,
+		MaxResponseHeaderBytes: int64(s.Response.HeaderBytes),
+		Protocols:              new(http.Protocols),
+	}
+	c.transport.Protocols.SetUnencryptedHTTP2(true)
+	return c
+}
+
+// roundTrip sends req to the node. Errors are *[client.Error].
+func (c *grpcConns) roundTrip(req *http.Request) (*http.Response, error) {
 	u := *req.URL
-	u.Scheme, u.Host = "http", address
+	u.Scheme, u.Host = "http", "node"
 	req.URL = &u
-	resp, err := t.RoundTrip(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		stage := client.Sent
 		if e := (*net.OpError)(nil); errors.As(err, &e) && e.Op == "dial" {
 			stage = client.NotSent
 		}
 		if strings.Contains(err.Error(), "response header list larger") { // net/http does not export this error
-			err = &client.LimitError{Limit: client.LimitHeaderBytes, Value: int(t.MaxResponseHeaderBytes)}
+			err = &client.LimitError{Limit: client.LimitHeaderBytes, Value: int(c.transport.MaxResponseHeaderBytes)}
 		}
 		return nil, &client.Error{Stage: stage, Err: err}
 	}
 	return resp, nil
+}
+
+func (c *grpcConns) add(nc net.Conn) *grpcConn {
+	k := &grpcConn{nc, c}
+	c.mu.Lock()
+	c.open[k] = struct{}{}
+	c.mu.Unlock()
+	return k
+}
+
+func (k *grpcConn) Close() error {
+	k.conns.mu.Lock()
+	delete(k.conns.open, k)
+	k.conns.mu.Unlock()
+	return k.Conn.Close()
+}
+
+// closeIdle closes the connections without a stream.
+func (c *grpcConns) closeIdle() { c.transport.CloseIdleConnections() }
+
+// close closes all connections. The transport learns late that a stream has ended, so that it may still regard a
+// connection as busy when the last request of the node has ended.
+func (c *grpcConns) close() {
+	c.closeIdle()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := range c.open {
+		k.Conn.Close()
+	}
+	clear(c.open)
 }

@@ -19,7 +19,10 @@ type member struct {
 	token string // see NodeToken
 	order uint64 // grows with each new member of any pool
 	node  atomic.Pointer[node.Node]
-	conns conns
+
+	dialer dialer
+	conns  conns
+	grpc   *grpcConns
 
 	inFlight atomic.Int64 // requests that hold one of the node's slots
 	tunnels  atomic.Int64 // upgraded connections; they live long and hold no slot
@@ -63,7 +66,13 @@ func newMember(n node.Node, s config.Service) *member {
 	}
 	m.warmFrom.Store(-1)
 	m.node.Store(&n)
-	m.conns.address = n.Address
+	m.dialer.endpoint = parseEndpoint(n.Address)
+	m.dialer.onMove = func() {
+		m.conns.renew()
+		m.grpc.closeIdle()
+	}
+	m.conns.dial = m.dialer.dial
+	m.grpc = newGRPCConns(&m.dialer, s)
 	m.conns.limits = client.Options{MaxHeaderBytes: s.Response.HeaderBytes, MaxHeaderLines: s.Response.HeaderLines}
 	return m
 }
@@ -119,16 +128,22 @@ func (m *member) release() {
 // held returns the number of requests and upgraded connections that the node holds.
 func (m *member) held() int64 { return m.inFlight.Load() + m.tunnels.Load() }
 
-// drain stops new requests to the node.
+// drain stops new requests to the node, and closes its idle connections. Many servers wait at their end until their
+// peers have closed their connections.
 func (m *member) drain() {
 	m.draining.Store(true)
+	m.conns.close()
+	m.grpc.closeIdle()
 	m.reportIdle()
 }
 
 // reportIdle closes m.idle when the node drains and holds nothing. That is final: a draining node gets no new request.
 func (m *member) reportIdle() {
 	if m.draining.Load() && m.held() == 0 {
-		m.idleOnce.Do(func() { close(m.idle) })
+		m.idleOnce.Do(func() {
+			m.grpc.close()
+			close(m.idle)
+		})
 	}
 }
 
@@ -138,7 +153,6 @@ func (m *member) leave() {
 		m.stopProbe()
 	}
 	m.drain()
-	m.conns.close()
 }
 
 // state returns the state of the node. It is called with Pool.mu held.

@@ -14,9 +14,10 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"log/slog"
-	"net/http"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type Options struct {
 	// OnChange is called after each change of the state of a node or of the breaker, as Nodes and Breaker report them. The
 	// pool may hold its lock during the call: OnChange must return at once and must not call the pool. Default: none.
 	OnChange func()
+	// LookupHost returns the IP addresses of a node that is given by its name. Default: the system's resolver.
+	LookupHost func(ctx context.Context, host string) ([]string, error)
 	// OnSample is called by Run with each sample, about once per second. It must not block. Default: none.
 	OnSample func(sample.Sample)
 }
@@ -56,9 +59,8 @@ type Pool struct {
 	budget  *breaker.RetryBudget
 	queue   queue
 	traffic traffic
-	grpc    *http.Transport // HTTP/2 to the nodes, for gRPC only
-	sets    chan node.Set   // capacity 1: the newest set that Run has not applied yet
-	ejected chan struct{}   // capacity 1: tells Run that a node was ejected
+	sets    chan node.Set // capacity 1: the newest set that Run has not applied yet
+	ejected chan struct{} // capacity 1: tells Run that a node was ejected
 
 	inFlight atomic.Int64                  // on all nodes
 	view     atomic.Pointer[view]          // never nil
@@ -76,7 +78,6 @@ func New(service config.Service, o *Options) *Pool {
 		service: service,
 		budget:  breaker.NewRetryBudget(service.Retry.Budget, nil),
 		traffic: newTraffic(),
-		grpc:    newGRPCTransport(service.Response),
 		sets:    make(chan node.Set, 1),
 		ejected: make(chan struct{}, 1),
 		members: make(map[string]*member),
@@ -87,6 +88,9 @@ func New(service config.Service, o *Options) *Pool {
 	}
 	if p.options.Log == nil {
 		p.options.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.options.LookupHost == nil {
+		p.options.LookupHost = net.DefaultResolver.LookupHost
 	}
 	if p.options.Metrics == nil {
 		p.options.Metrics = NewMetrics(nil)
@@ -147,6 +151,6 @@ func (p *Pool) closeIdle() {
 	p.mu.Unlock()
 	for _, m := range ordered {
 		m.conns.closeIdle()
+		m.grpc.closeIdle()
 	}
-	p.grpc.CloseIdleConnections()
 }

@@ -29,7 +29,7 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 	successes, failures, wasReady := 0, 0, false // successes and failures are in a row
 	reset := func() { start, successes, failures, wasReady = time.Now(), 0, 0, false }
 	for {
-		err := checkNode(ctx, p.service.Probe, m.Node().Address)
+		err := checkNode(ctx, p.service.Probe, &m.dialer)
 		if ctx.Err() != nil {
 			return
 		}
@@ -80,14 +80,23 @@ func pauseProbe(ctx context.Context, d time.Duration, recheck <-chan struct{}) (
 }
 
 // checkNode sends one probe. Each probe opens a new connection, so that it also tests whether the node accepts
-// connections.
-func checkNode(ctx context.Context, c config.Probe, address string) error {
+// connections. After a probe that passes, requests go to the address of the probe.
+func checkNode(ctx context.Context, c config.Probe, d *dialer) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	nc, address, err := d.dialProbe(ctx)
 	if err != nil {
 		return err
 	}
+	if err := checkConn(ctx, c, nc, d.host()); err != nil {
+		return err
+	}
+	d.use(address)
+	return nil
+}
+
+// checkConn sends a probe over a new connection, and closes it.
+func checkConn(ctx context.Context, c config.Probe, nc net.Conn, host string) error {
 	conn := client.NewConn(nc, nil)
 	defer conn.Close()
 	if c.Off {
@@ -98,7 +107,7 @@ func checkNode(ctx context.Context, c config.Probe, address string) error {
 		return err
 	}
 	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: address, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodGet, URL: u, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"User-Agent": {"tenfold-probe"}, "Accept": {"*/*"}}, Close: true,
 	}
 	resp, err := conn.RoundTrip(req.WithContext(ctx))

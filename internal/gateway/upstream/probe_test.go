@@ -23,7 +23,7 @@ func TestProbeClosesItsConnectionWithoutReset(t *testing.T) {
 	probed := make(chan error, 1)
 	go func() {
 		c := config.Probe{Path: "/", Timeout: 10 * time.Second, Status: []config.StatusRange{{From: 200, To: 299}}}
-		probed <- checkNode(t.Context(), c, l.Addr().String())
+		probed <- checkNode(t.Context(), c, &dialer{endpoint: parseEndpoint(l.Addr().String())})
 	}()
 	nc, err := l.Accept()
 	if err != nil {

@@ -88,9 +88,7 @@ func TestRefusedConnectionIsAlwaysRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPool(t, "balance: round-robin", serve(t, respondWith("ok")), serve(t, respondWith("ok")))
-	p.mu.Lock()
-	p.members["shop-1"].conns.address = l.Addr().String()
-	p.mu.Unlock()
+	p.members["shop-1"].dialer.use(l.Addr().String())
 	l.Close()
 	for range 4 {
 		if status, body, err := send(t.Context(), p, "POST", "order"); status != 200 || body != "ok" || err != nil {

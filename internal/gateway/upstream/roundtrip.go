@@ -119,7 +119,7 @@ func (p *Pool) attempt(r *request, m *member) (*http.Response, error) {
 
 func (p *Pool) send(a *attempt) (*http.Response, error) {
 	if exchange.IsGRPC(a.req) {
-		return roundTripGRPC(p.grpc, a.member.conns.address, a.req)
+		return a.member.grpc.roundTrip(a.req)
 	}
 	return a.member.conns.roundTrip(a.req)
 }

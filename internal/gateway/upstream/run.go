@@ -22,7 +22,12 @@ func (p *Pool) Update(set node.Set) {
 	}
 }
 
-const sampleInterval = time.Second
+const (
+	sampleInterval = time.Second
+	// Run closes connections that were idle for too long. It looks for them at intervals between these two.
+	minExpiry = 10 * time.Millisecond
+	maxExpiry = time.Second
+)
 
 // Run applies the sets of nodes, probes the nodes, ejects outliers and takes samples. It returns nil after ctx has
 // ended and all its goroutines have returned.
@@ -37,6 +42,8 @@ func (p *Pool) Run(ctx context.Context) error {
 	samples := time.NewTicker(sampleInterval)
 	defer samples.Stop()
 	sampled := time.Now()
+	expiry := time.NewTicker(min(max(p.service.IdleTimeout/4, minExpiry), maxExpiry))
+	defer expiry.Stop()
 	ejections := time.NewTimer(0) // fires when the next ejection ends
 	ejections.Stop()
 	defer ejections.Stop()
@@ -56,6 +63,8 @@ func (p *Pool) Run(ctx context.Context) error {
 			now := time.Now()
 			p.takeSample(now, now.Sub(sampled))
 			sampled = now
+		case <-expiry.C:
+			p.closeIdleConns()
 		case <-p.ejected:
 			p.scheduleReturn(ejections)
 		case <-ejections.C:
@@ -103,7 +112,8 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 		m := p.members[n.ID]
 		if m == nil {
 			m = newMember(n, p.service)
-			m.conns.freeDescriptors = p.closeIdle
+			m.dialer.freeDescriptors = p.closeIdle
+			m.dialer.lookup = p.options.LookupHost
 			p.members[n.ID] = m
 			added = append(added, m)
 		}
@@ -117,9 +127,18 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 	return added
 }
 
+// closeIdleConns closes the connections that were idle for longer than the service's idle timeout.
+func (p *Pool) closeIdleConns() {
+	p.mu.Lock()
+	all := p.ordered
+	p.mu.Unlock()
+	for _, m := range all {
+		m.conns.closeOlder(p.service.IdleTimeout)
+	}
+}
+
 // leaveAll ends the pool's work for all nodes.
 func (p *Pool) leaveAll() {
-	p.grpc.CloseIdleConnections()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.ordered {
