@@ -15,6 +15,11 @@ func parseListen(s string) (string, error) {
 	if unitless.MatchString(s) {
 		return "", wrong("write :"+s, "%s is not an address", quote(s))
 	}
+	if rest, ok := strings.CutPrefix(s, tlsScheme); ok {
+		address, _, _ := cutAny(rest, "/?#")
+		return "", wrong("write "+address+", and name the certificate: tls: {cert: shop.crt, key: shop.key}",
+			"%s is a URL, want an address", quote(s))
+	}
 	host, port, err := splitAddress(s)
 	if err == nil && host != "" {
 		err = checkHost(host, s)
@@ -29,22 +34,82 @@ func parseAdminListen(s string) (string, error) {
 	if s == "off" {
 		return s, nil
 	}
+	if strings.HasPrefix(s, tlsScheme) {
+		return "", wrong("listen on 127.0.0.1, or put a proxy with TLS in front", "%s: the admin address does not speak TLS", quote(s))
+	}
 	return parseListen(s)
 }
 
-// parseNodeAddress accepts what a connection goes to: a host and a port.
+const (
+	tlsScheme  = "https://"
+	unixScheme = "unix:"
+)
+
+// parseNodeAddress accepts what a connection goes to: host:port, https://host:port or unix:/path.
 func parseNodeAddress(s string) (string, error) {
-	host, port, err := splitAddress(s)
+	if path, ok := strings.CutPrefix(s, unixScheme); ok {
+		return s, checkSocketPath(path, s)
+	}
+	rest, secure := strings.CutPrefix(s, tlsScheme)
+	if secure {
+		if err := checkTLSAddress(rest, s); err != nil {
+			return "", err
+		}
+	}
+	host, port, err := splitAddress(rest)
 	switch {
 	case err != nil:
 		return "", err
 	case host == "":
-		return "", wrong("write 127.0.0.1"+s+" for this machine", "%s names no host", quote(s))
+		scheme := strings.TrimSuffix(s, rest)
+		return "", wrong("write "+scheme+"127.0.0.1"+rest+" for this machine", "%s names no host", quote(s))
 	}
 	if err := checkHost(host, s); err != nil {
 		return "", err
 	}
 	return s, checkPort(port, 1, s)
+}
+
+// checkTLSAddress checks what follows https://. Its hints keep the scheme.
+func checkTLSAddress(rest, whole string) error {
+	authority, _, more := cutAny(rest, "/?#")
+	switch _, _, err := net.SplitHostPort(authority); {
+	case strings.Contains(authority, "@"):
+		return wrong("a client certificate is services.NAME.tls", "%s has a user name in it", quote(maskUser(whole)))
+	case more && err == nil:
+		return wrong("write "+tlsScheme+authority, "%s has a path, and an address has none", quote(whole))
+	case err != nil && authority != "" && !strings.Contains(strings.Trim(authority, "[]"), ":"):
+		return wrong("write "+tlsScheme+authority+":443", "%s has no port", quote(whole))
+	case err != nil:
+		return wrong(tlsScheme+"host:port, such as "+tlsScheme+"10.0.0.1:8443", "%s is not an address", quote(whole))
+	}
+	return nil
+}
+
+func cutAny(s, chars string) (before, after string, found bool) {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i], s[i:], true
+	}
+	return s, "", false
+}
+
+// maskUser hides the user name and the password of a URL.
+func maskUser(s string) string {
+	scheme, rest, _ := strings.Cut(s, "://")
+	return scheme + "://" + mask + rest[strings.LastIndex(rest, "@"):]
+}
+
+// maxSocketPath is the length of a socket's path that every system accepts.
+const maxSocketPath = 103
+
+func checkSocketPath(path, whole string) error {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return wrong("such as unix:/run/app.sock", "%s has no absolute path", quote(whole))
+	case len(path) > maxSocketPath || strings.ContainsRune(path, 0):
+		return wrong("", "%s has a path that a socket cannot have: at most %d bytes", quote(whole), maxSocketPath)
+	}
+	return nil
 }
 
 func splitAddress(s string) (host, port string, err error) {

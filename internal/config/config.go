@@ -104,10 +104,11 @@ type Service struct {
 	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own; not PORT, HOST, TENFOLD_*; never shown
 	MinNodes  int               // nodes: N or MIN..MAX, up to 1000; default 2; 0 with Addresses
 	MaxNodes  int               // equals MinNodes for a plain N
-	Addresses []string          // nodes: [host:port, ...]; excludes Run
+	Addresses []string          // nodes: [host:port, https://host:port, unix:/path, ...]; excludes Run
 	Weights   []int             // nodes: [{address: host:port, weight: 3}, ...]; only with Addresses; nil means equal weights
 	Worker    bool              // set when no route leads to a service with Run: it gets no PORT and is ready when it runs
 
+	TLS       *NodeTLS // how nodes with an https:// address are verified; nil for the defaults
 	Probe     Probe
 	Outlier   Outlier
 	Balance   Balance
@@ -121,6 +122,16 @@ type Service struct {
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
 
 	IdleTimeout time.Duration // how long a connection to a node may wait for its next request; default 60s
+}
+
+// NodeTLS says how the gateway connects to nodes with an https:// address, for requests and probes. A connection fails when the
+// certificate of the node is not valid for the node's host, or is not issued by a trusted authority.
+type NodeTLS struct {
+	ServerName string // the name in SNI and in the certificate; default: the host of the address
+	CA         string // PEM file of trusted authorities; default: those of the system; an absolute path once read
+	Cert       string // PEM file of a client certificate, leaf first; an absolute path once read
+	Key        string // PEM file of its private key, unencrypted; an absolute path once read
+	Verify     bool   // default true; false accepts every certificate, also that of an attacker
 }
 
 // Probe is the active check: GET Path on each node. "off" means that a node counts as ready while it accepts connections; a

@@ -50,6 +50,7 @@ func TestConfigurationPageIsTrue(t *testing.T) {
 		"`tls`":                    full.TLS.fields(),
 		"`limits`":                 plain.Limits.fields(),
 		"`services.NAME`":          service.fields(),
+		"`services.NAME.tls`":      newNodeTLS().fields(),
 		"`services.NAME.probe`":    service.Probe.fields(),
 		"`services.NAME.outlier`":  service.Outlier.fields(),
 		"`services.NAME.limit`":    service.Limit.fields(),

@@ -72,6 +72,7 @@ func (s *Service) fields() []field {
 		{"dir", directory{&s.Dir}},
 		{"env", environment{&s.Env}},
 		{"nodes", nodes{s}},
+		{"tls", nodeTLS{&s.TLS}},
 		{"probe", block{fields: s.Probe.fields(), off: &s.Probe.Off, short: s.Probe.short}},
 		{"outlier", block{fields: s.Outlier.fields(), off: &s.Outlier.Off}},
 		{"balance", scalar[Balance]{&s.Balance, parseBalance, Balance.String}},
@@ -84,6 +85,16 @@ func (s *Service) fields() []field {
 		{"drain", duration(&s.Drain, 0)},
 		{"timeout", duration(&s.Timeout, time.Millisecond)},
 		{"idle_timeout", duration(&s.IdleTimeout, 10*time.Millisecond)},
+	}
+}
+
+func (t *NodeTLS) fields() []field {
+	return []field{
+		{"server_name", optionalText{&t.ServerName, checkServerName}},
+		{"ca", optionalFile{&t.CA}},
+		{"cert", optionalFile{&t.Cert}},
+		{"key", optionalFile{&t.Key}},
+		{"verify", toggle(&t.Verify)},
 	}
 }
 
@@ -198,6 +209,7 @@ func tables() []table {
 		{"admin", c.Admin.fields()},
 		{"tls", (&TLS{}).fields()},
 		{"limits", c.Limits.fields()},
+		{"services.NAME.tls", newNodeTLS().fields()},
 		{"services.NAME.probe", s.Probe.fields()},
 		{"services.NAME.outlier", s.Outlier.fields()},
 		{"services.NAME.limit", s.Limit.fields()},

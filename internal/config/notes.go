@@ -52,6 +52,10 @@ func (n *notes) service(s *Service) {
 			}
 		}
 	}
+	if s.TLS != nil && !s.TLS.Verify {
+		n.add(path+".tls.verify", "ca: ca.pem accepts the certificates of your own authority; server_name if the name differs",
+			"accepts every certificate: an attacker on the network can read and change all requests")
+	}
 	if s.Worker {
 		return // nothing below applies: no request reaches it
 	}

@@ -83,6 +83,9 @@ func (v *validation) service(s *Service) {
 	if listed && !runs && len(s.Env) > 0 {
 		v.problem(path+".env", "remove it", "is for run only")
 	}
+	if s.TLS != nil && !s.usesTLS() && !v.broken(path+".nodes") {
+		v.problem(path+".tls", `nodes: ["https://10.0.0.1:8443"]`, "has no effect: no node has an https:// address")
+	}
 	if len(s.Probe.Status) == 0 {
 		v.problem(path+".probe.status", "2xx", "the list is empty: no response would count as success")
 	}

@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -15,14 +17,30 @@ type dialer struct {
 	lookup          func(ctx context.Context, host string) ([]string, error) // see Options.LookupHost
 	onMove          func()                                                   // called when requests have to go to another address
 	freeDescriptors func()                                                   // closes idle connections of all nodes; nil for none
+	tls             *tls.Config                                              // for nodes that speak TLS
 
 	current atomic.Pointer[string] // the address of the last successful probe; nil before the first one
 }
 
-// dial connects to the node for requests.
+// Protocols for ALPN.
+const (
+	protocolHTTP1 = "http/1.1"
+	protocolHTTP2 = "h2"
+)
+
+// dial connects to the node for requests over HTTP/1.1.
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	nc, err := d.dialPlain(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.handshake(ctx, nc, protocolHTTP1)
+}
+
+// dialPlain connects to the node, and leaves the TLS handshake to the caller.
+func (d *dialer) dialPlain(ctx context.Context) (net.Conn, error) {
 	address := d.address
 	if current := d.current.Load(); current != nil {
 		address = *current
@@ -33,6 +51,28 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 		nc, err = d.connect(ctx, address)
 	}
 	return nc, err
+}
+
+// handshake returns a connection that speaks TLS over nc if the node does, or else nc. It closes nc when it fails.
+func (d *dialer) handshake(ctx context.Context, nc net.Conn, protocol string) (net.Conn, error) {
+	if !d.secure {
+		return nc, nil
+	}
+	c := d.tls.Clone()
+	c.NextProtos = []string{protocol}
+	if c.ServerName == "" {
+		c.ServerName = d.hostname()
+	}
+	secured := tls.Client(nc, c)
+	err := secured.HandshakeContext(ctx)
+	if got := secured.ConnectionState().NegotiatedProtocol; err == nil && protocol == protocolHTTP2 && got != protocol {
+		err = errors.New("the node does not offer HTTP/2 in its TLS handshake (ALPN)")
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("TLS handshake: %w", err)
+	}
+	return secured, nil
 }
 
 func (d *dialer) connect(ctx context.Context, address string) (net.Conn, error) {
@@ -49,6 +89,9 @@ func (d *dialer) dialProbe(ctx context.Context) (nc net.Conn, address string, er
 	var errs []error
 	for i, address := range addresses {
 		nc, err := d.connectWithin(ctx, address, len(addresses)-i)
+		if err == nil {
+			nc, err = d.handshake(ctx, nc, protocolHTTP1)
+		}
 		if err == nil {
 			return nc, address, nil
 		}

@@ -12,9 +12,10 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// grpcConns has the connections to one node for gRPC. They use HTTP/2 without TLS. gRPC needs it, for trailers and for
+// grpcConns has the connections to one node for gRPC. They use HTTP/2. gRPC needs it, for trailers and for
 // streams in both directions. All other requests use HTTP/1.1, which costs less per request.
 type grpcConns struct {
+	scheme    string
 	transport *http.Transport
 
 	mu   sync.Mutex
@@ -28,28 +29,37 @@ type grpcConn struct {
 }
 
 func newGRPCConns(d *dialer, s config.Service) *grpcConns {
-	c := &grpcConns{open: make(map[*grpcConn]struct{})}
+	c := &grpcConns{scheme: "http", open: make(map[*grpcConn]struct{})}
 	c.transport = &http.Transport{
-		DisableCompression: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			nc, err := d.dial(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return c.add(nc), nil
-		},
+		DisableCompression:     true,
 		IdleConnTimeout:        s.IdleTimeout,
 		MaxResponseHeaderBytes: int64(s.Response.HeaderBytes),
 		Protocols:              new(http.Protocols),
 	}
-	c.transport.Protocols.SetUnencryptedHTTP2(true)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		nc, err := d.dialPlain(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return d.handshake(ctx, c.add(nc), protocolHTTP2)
+	}
+	if d.secure {
+		c.scheme = "https"
+		c.transport.DialTLSContext = dial
+		c.transport.Protocols.SetHTTP2(true)
+	} else {
+		c.transport.DialContext = dial
+		c.transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	return c
 }
 
 // roundTrip sends req to the node. Errors are *[client.Error].
 func (c *grpcConns) roundTrip(req *http.Request) (*http.Response, error) {
 	u := *req.URL
-	u.Scheme, u.Host = "http", "node"
+	u.Scheme, u.Host = c.scheme, "node"
 	req.URL = &u
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {

@@ -15,6 +15,8 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -59,6 +61,7 @@ type Pool struct {
 	budget  *breaker.RetryBudget
 	queue   queue
 	traffic traffic
+	tls     *tls.Config   // for nodes that speak TLS
 	sets    chan node.Set // capacity 1: the newest set that Run has not applied yet
 	ejected chan struct{} // capacity 1: tells Run that a node was ejected
 
@@ -103,6 +106,7 @@ func New(service config.Service, o *Options) *Pool {
 		})
 		p.statuses = newStatuses(b.Window, b.FailureRate, p.options.Routes)
 	}
+	p.loadTLS()
 	p.view.Store(&view{})
 	return p
 }
@@ -113,6 +117,18 @@ func (p *Pool) breakerChanged(from, to breaker.State) {
 		p.statuses.reset()
 	}
 	p.notify()
+}
+
+// loadTLS reads the certificates for connections to nodes. The configuration has read the same files before. When they
+// cannot be read any more, every handshake fails: no authority is trusted.
+func (p *Pool) loadTLS() {
+	c, err := p.service.TLS.Load()
+	if err != nil {
+		p.log.Error("cannot read the certificates for connections to nodes", "err", err)
+		c = &tls.Config{RootCAs: x509.NewCertPool()}
+	}
+	c.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	p.tls = c
 }
 
 // notify reports a change to the owner of the pool.

@@ -88,7 +88,7 @@ func checkNode(ctx context.Context, c config.Probe, d *dialer) error {
 	if err != nil {
 		return err
 	}
-	if err := checkConn(ctx, c, nc, d.host()); err != nil {
+	if err := checkConn(ctx, c, nc, d.authority()); err != nil {
 		return err
 	}
 	d.use(address)

@@ -113,7 +113,7 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 		if m == nil {
 			m = newMember(n, p.service)
 			m.dialer.freeDescriptors = p.closeIdle
-			m.dialer.lookup = p.options.LookupHost
+			m.dialer.lookup, m.dialer.tls = p.options.LookupHost, p.tls
 			p.members[n.ID] = m
 			added = append(added, m)
 		}
