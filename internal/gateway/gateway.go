@@ -88,6 +88,8 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	g.handler = o.chain(g.common(o))(routes)
 	g.engine = std.New(g, &engine.Options{
 		Limits: cfg.Limits, TLS: certificates, H2C: cfg.H2C, Log: o.Log,
+		MaxConnections: maxConnections(cfg, o.Log, o.Metrics),
+		ConnWaited:     o.Metrics.connectionsWaited.Inc, ConnEvicted: o.Metrics.connectionsEvicted.Inc,
 		ConnOpened: o.Metrics.connections.Inc, ConnClosed: o.Metrics.connections.Dec,
 	})
 	return g, nil

@@ -22,7 +22,12 @@ type Metrics struct {
 	requests    *prometheus.CounterVec   // by service, method and code
 	duration    *prometheus.HistogramVec // by service
 	connections prometheus.Gauge         // open connections of clients
-	pools       *upstream.Metrics
+
+	connectionLimit    prometheus.Gauge   // the largest number of them; 0 for no limit
+	connectionsWaited  prometheus.Counter // those that had to wait for the limit
+	connectionsEvicted prometheus.Counter // idle ones that were closed for others
+
+	pools *upstream.Metrics
 
 	// The metrics of a policy are made for the first route with it, so that the output has no metrics without meaning.
 	jwt        func() *jwt.Metrics
@@ -42,13 +47,19 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"service"}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "active_connections", Help: "Open connections of clients."}),
+		connectionLimit: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenfold_connections_limit",
+			Help: "The largest number of open connections of clients; 0 for no limit."}),
+		connectionsWaited: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenfold_connections_waited_total",
+			Help: "Connections of clients that had to wait because the limit was reached."}),
+		connectionsEvicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenfold_connections_idle_closed_total",
+			Help: "Idle connections of clients that were closed because the limit was reached."}),
 		pools:      upstream.NewMetrics(r),
 		jwt:        sync.OnceValue(func() *jwt.Metrics { return jwt.NewMetrics(r) }),
 		rateLimit:  sync.OnceValue(func() *ratelimit.Metrics { return ratelimit.NewMetrics(r) }),
 		idempotent: sync.OnceValue(func() *idempotent.Metrics { return idempotent.NewMetrics(r) }),
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.duration, m.connections)
+		r.MustRegister(m.requests, m.duration, m.connections, m.connectionLimit, m.connectionsWaited, m.connectionsEvicted)
 	}
 	return m
 }

@@ -42,6 +42,9 @@ type conn struct {
 	start atomic.Pointer[startLine] // of the response that is next; nil: as net/http writes it
 }
 
+// NetConn returns the connection below.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // tlsConn is a guarded connection under TLS. It reports its TLS state to the server.
 type tlsConn struct {
 	*conn

@@ -1,7 +1,7 @@
 // Package std is the engine on net/http's server. Everything that works around that server is here: the strict filter
 // in front of it, the control of request bodies, and the limits that it does not have.
 //
-//	connection -> stallConn -> guard -> http.Server -> handler: exchange, stall writer, body -> the gateway
+//	connection -> limitedConn -> stallConn -> guard -> http.Server -> handler: exchange, stall writer, body -> the gateway
 package std
 
 import (
@@ -21,12 +21,15 @@ type Engine struct {
 	options  engine.Options
 	server   *http.Server
 	newConns newConns
+	limit    *connLimit
 }
 
 // New returns an engine that hands requests to h.
 func New(h http.Handler, o *engine.Options) *Engine {
 	e := &Engine{options: *o, server: newServer(&handler{h, o.Limits.WriteTimeout}, o)}
 	e.server.ConnState = e.connState
+	e.server.ConnContext = connContext
+	e.limit = newConnLimit(&e.options)
 	guard.Attach(e.server)
 	return e
 }
@@ -63,7 +66,7 @@ func (e *Engine) Serve(l net.Listener) error {
 // guarded puts everything that stands between the socket and net/http around a listener.
 func (e *Engine) guarded(l net.Listener) net.Listener {
 	limits := e.options.Limits
-	l = &stallListener{l, limits.WriteTimeout}
+	l = &stallListener{e.limit.listener(l), limits.WriteTimeout}
 	o := &guard.Options{
 		MaxHeaderBytes: limits.HeaderBytes, MaxHeaderLines: limits.HeaderLines, MaxTarget: limits.URIBytes,
 		HeaderTimeout: limits.HeaderTimeout, KeepUnderscores: limits.Underscores, AllowH2C: e.options.H2C,

@@ -22,10 +22,18 @@ type served struct {
 	engine.Engine
 	listener net.Listener
 	open     atomic.Int64 // connections
-	ended    chan error   // has the result of Serve
+	waited   atomic.Int64
+	evicted  atomic.Int64
+	ended    chan error // has the result of Serve
 }
 
 func serve(t *testing.T, h http.HandlerFunc) *served {
+	t.Helper()
+	return serveLimited(t, h, 0)
+}
+
+// serveLimited is serve with a limit of connections.
+func serveLimited(t *testing.T, h http.HandlerFunc, most int) *served {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,6 +44,8 @@ func serve(t *testing.T, h http.HandlerFunc) *served {
 		Limits:     config.Limits{HeaderTimeout: time.Minute, HeaderBytes: 8 << 10, HeaderLines: 100, URIBytes: 1 << 10},
 		Log:        slog.New(slog.DiscardHandler),
 		ConnOpened: func() { s.open.Add(1) },
+
+		MaxConnections: most, ConnWaited: func() { s.waited.Add(1) }, ConnEvicted: func() { s.evicted.Add(1) },
 		ConnClosed: func() { s.open.Add(-1) },
 	})
 	go func() { s.ended <- s.Serve(l) }()
@@ -174,5 +184,15 @@ func TestRefusedRequestReachesTheHandler(t *testing.T) {
 	}
 	if reason := <-refused; reason == "" {
 		t.Error("no reason")
+	}
+}
+
+// await waits until ok returns true. what completes the sentence "waited in vain until ...".
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
 	}
 }

@@ -1,0 +1,266 @@
+package std
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/engine"
+)
+
+// connLimit bounds the open connections of an engine, over all its listeners. At the limit, a new connection waits, and
+// each one that waits makes the limit close the longest idle connection: one on which nothing has arrived, or one that
+// waits for its next request. Connections with a request are never closed.
+type connLimit struct {
+	slots   chan struct{} // one for each open connection; nil for no limit
+	options *engine.Options
+
+	mu   sync.Mutex
+	open map[*limitedConn]struct{}
+
+	shortageLogged time.Time // when an error of Accept was last logged; guarded by mu
+}
+
+const (
+	// silentAtLeast and idleAtLeast are how long a connection must be without a request before the limit may close it. A new
+	// connection needs some time until its first byte arrives. The end of a response may still be on its way.
+	silentAtLeast = 500 * time.Millisecond
+	idleAtLeast   = 100 * time.Millisecond
+	idleSample    = 1000 // how many connections are looked at to find the longest idle one
+	limitPoll     = 50 * time.Millisecond
+	acceptLogging = 10 * time.Second // the least time between two records of an error of Accept
+)
+
+func newConnLimit(o *engine.Options) *connLimit {
+	l := &connLimit{options: o, open: make(map[*limitedConn]struct{})}
+	if o.MaxConnections > 0 {
+		l.slots = make(chan struct{}, o.MaxConnections)
+	}
+	return l
+}
+
+// listener returns a listener whose connections count.
+func (l *connLimit) listener(inner net.Listener) net.Listener {
+	return &limitListener{Listener: inner, limit: l, closed: make(chan struct{})}
+}
+
+type limitListener struct {
+	net.Listener
+	limit     *connLimit
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+// Accept waits for the next connection, and then for a slot for it. It handles a shortage of descriptors or memory itself:
+// it closes the longest idle connection and tries again after a pause.
+func (l *limitListener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		switch {
+		case err == nil && l.limit.acquire(l.closed):
+			return l.limit.add(nc), nil
+		case err == nil:
+			nc.Close()
+			return nil, net.ErrClosed
+		case !isShortage(err):
+			return nil, err
+		}
+		l.limit.shortage(err)
+		select {
+		case <-time.After(limitPoll):
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+func (l *limitListener) Close() error {
+	l.closeOnce.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// isShortage reports whether err says that the process or the machine lacks descriptors or memory.
+func isShortage(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// shortage logs an error of Accept, and closes the longest idle connection.
+func (l *connLimit) shortage(err error) {
+	l.mu.Lock()
+	quiet := !l.shortageLogged.IsZero() && time.Since(l.shortageLogged) < acceptLogging
+	if !quiet {
+		l.shortageLogged = time.Now()
+	}
+	l.mu.Unlock()
+	if !quiet {
+		l.options.Log.LogAttrs(context.Background(), slog.LevelError, "listener does not accept connections", slog.Any("err", err))
+	}
+	l.closeIdlest()
+}
+
+// acquire takes a slot. It returns false when closed is closed first.
+func (l *connLimit) acquire(closed <-chan struct{}) bool {
+	if l.slots == nil {
+		return true
+	}
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	default:
+	}
+	l.options.ConnWaited()
+	poll := time.NewTicker(limitPoll)
+	defer poll.Stop()
+	for {
+		l.closeIdlest()
+		select {
+		case l.slots <- struct{}{}:
+			return true
+		case <-poll.C:
+		case <-closed:
+			return false
+		}
+	}
+}
+
+func (l *connLimit) add(nc net.Conn) net.Conn {
+	c := &limitedConn{Conn: nc, limit: l}
+	c.idleSince.Store(time.Now().UnixNano())
+	l.mu.Lock()
+	l.open[c] = struct{}{}
+	l.mu.Unlock()
+	return c
+}
+
+func (l *connLimit) remove(c *limitedConn) {
+	l.mu.Lock()
+	delete(l.open, c)
+	l.mu.Unlock()
+	if l.slots != nil {
+		<-l.slots
+	}
+}
+
+// closeIdlest closes the connection that has been idle for the longest time, if there is an idle one.
+func (l *connLimit) closeIdlest() {
+	now := time.Now()
+	var idlest *limitedConn
+	longest := time.Duration(0)
+	l.mu.Lock()
+	left := idleSample
+	for c := range l.open { // in random order
+		if d := c.idle(now); d > longest {
+			idlest, longest = c, d
+		}
+		if left--; left == 0 {
+			break
+		}
+	}
+	l.mu.Unlock()
+	if idlest != nil {
+		l.options.ConnEvicted()
+		idlest.Close()
+	}
+}
+
+// limitedConn is a connection that counts. It knows whether it is idle: the handler tells it about requests, and it sees
+// itself whether a byte has arrived since.
+type limitedConn struct {
+	net.Conn
+	limit  *connLimit
+	closed atomic.Bool
+
+	requests  atomic.Int32 // that the handler works on
+	served    atomic.Bool  // the first request has begun
+	idleSince atomic.Int64 // when it was accepted or its last request ended, in Unix nanoseconds
+	received  atomic.Bool  // something has arrived since then
+}
+
+// idle returns for how long the connection has been idle, or 0 when it is not or not for long enough.
+func (c *limitedConn) idle(now time.Time) time.Duration {
+	if c.requests.Load() > 0 || c.received.Load() {
+		return 0
+	}
+	atLeast := silentAtLeast
+	if c.served.Load() {
+		atLeast = idleAtLeast
+	}
+	if d := time.Duration(now.UnixNano() - c.idleSince.Load()); d >= atLeast {
+		return d
+	}
+	return 0
+}
+
+// beginRequest and endRequest are called by the handler. On an HTTP/2 connection, requests overlap.
+func (c *limitedConn) beginRequest() {
+	c.requests.Add(1)
+	c.served.Store(true)
+}
+
+func (c *limitedConn) endRequest() {
+	c.idleSince.Store(time.Now().UnixNano())
+	c.received.Store(false)
+	c.requests.Add(-1)
+}
+
+func (c *limitedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.received.Load() {
+		c.received.Store(true)
+	}
+	return n, err
+}
+
+// Close closes the connection and gives its slot back.
+func (c *limitedConn) Close() error {
+	err := c.Conn.Close()
+	if !c.closed.Swap(true) {
+		c.limit.remove(c)
+	}
+	return err
+}
+
+// CloseWrite ends the writing half, if the connection has halves.
+func (c *limitedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// NetConn returns the connection below.
+func (c *limitedConn) NetConn() net.Conn { return c.Conn }
+
+// limitedKey is the key of a request's limitedConn in its context.
+type limitedKey struct{}
+
+// connContext is http.Server.ConnContext.
+func connContext(ctx context.Context, nc net.Conn) context.Context {
+	for {
+		switch c := nc.(type) {
+		case *limitedConn:
+			return context.WithValue(ctx, limitedKey{}, c)
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return ctx
+		}
+	}
+}
+
+// limitedConnOf returns the connection of a request, or nil in a test without one.
+func limitedConnOf(r *http.Request) *limitedConn {
+	c, _ := r.Context().Value(limitedKey{}).(*limitedConn)
+	return c
+}
