@@ -56,6 +56,7 @@ func (j *JWT) fields() []field {
 	return []field{
 		{"algorithms", list[string]{p: &j.Algorithms, parse: parseAlgorithm, print: word, most: len(algorithms)}},
 		{"keys", keySource{&j.Keys}},
+		{"secret", optionalSecret{&j.Secret}},
 		{"issuer", text(&j.Issuer, checkClaim)},
 		{"audience", list[string]{p: &j.Audience, parse: parseClaim, print: word, most: 32}},
 		{"leeway", duration(&j.Leeway, 0)},
@@ -64,14 +65,22 @@ func (j *JWT) fields() []field {
 	}
 }
 
+// hmacAlgorithm is the only algorithm for tokens with a shared secret.
+const hmacAlgorithm = "HS256"
+
+// minSecret is the shortest secret, in bytes: RFC 7518 section 3.2 wants as many bits as the hash has.
+const minSecret = 32
+
 // jwt checks that everything that makes a token trustworthy is given.
 func (v *validation) jwt(j *JWT) {
+	v.jwtSecret(j)
+	bySecret := j.Secret != "" || v.broken("jwt.secret")
 	for _, required := range []struct {
 		missing   bool
 		key, hint string
 	}{
-		{len(j.Algorithms) == 0, "algorithms", "algorithms: [EdDSA]"},
-		{j.Keys == "", "keys", "keys: https://issuer.example/.well-known/jwks.json"},
+		{len(j.Algorithms) == 0 && !bySecret, "algorithms", "algorithms: [EdDSA]"},
+		{j.Keys == "" && !bySecret, "keys", "keys: https://issuer.example/.well-known/jwks.json"},
 		{j.Issuer == "", "issuer", "issuer: https://issuer.example/"},
 		{len(j.Audience) == 0, "audience", "audience: shop, or any if tokens of this issuer have none"},
 	} {
@@ -84,16 +93,34 @@ func (v *validation) jwt(j *JWT) {
 	}
 }
 
+// jwtSecret checks that a secret is long enough, and that it is never used together with public keys. A public key could
+// otherwise be taken for a secret, and everybody knows public keys.
+func (v *validation) jwtSecret(j *JWT) {
+	others := slices.ContainsFunc(j.Algorithms, func(a string) bool { return a != hmacAlgorithm })
+	switch {
+	case j.Secret == "" && slices.Contains(j.Algorithms, hmacAlgorithm) && !v.broken("jwt.secret"):
+		v.problem("jwt.algorithms", "EdDSA or ES256 with keys, or secret: \"${JWT_SECRET}\" and no keys",
+			"HS256 needs a secret, and is never used with public keys")
+	case j.Secret == "":
+	case len(j.Secret) < minSecret:
+		v.problem("jwt.secret", "openssl rand -hex 32", "is too short: HS256 needs at least %d bytes", minSecret)
+	case j.Keys != "":
+		v.problem("jwt.keys", "remove one of them", "keys and secret exclude each other")
+	case others:
+		v.problem("jwt.algorithms", "remove it: with a secret it is HS256", "a secret is for HS256 only")
+	}
+}
+
 var algorithms = []string{"EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
 func parseAlgorithm(s string) (string, error) {
-	if slices.Contains(algorithms, s) {
+	if slices.Contains(algorithms, s) || s == hmacAlgorithm {
 		return s, nil
 	}
 	hint := strings.Join(algorithms, ", ")
 	switch {
 	case strings.HasPrefix(strings.ToUpper(s), "HS"):
-		hint = "let the issuer sign with EdDSA or ES256: a secret that checks tokens can also make them"
+		hint = "let the issuer sign with EdDSA or ES256; with a shared secret, HS256 is the only algorithm"
 	case strings.EqualFold(s, "none"):
 		hint = "every client can make a token without a signature"
 	}
@@ -119,7 +146,12 @@ func (k keySource) read(r *reader, n strictyaml.Value) {
 	*k.p = s
 }
 
-func (k keySource) show() any { return *k.p }
+func (k keySource) show() any {
+	if *k.p == "" {
+		return nil
+	}
+	return *k.p
+}
 
 func checkKeyURL(s string) error {
 	const example = "https://issuer.example/.well-known/jwks.json"

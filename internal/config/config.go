@@ -17,7 +17,7 @@
 //	rate       100/s, 600/m, 1000/h
 //	path       relative to the directory of the file
 //
-// In admin.token and in the values of env, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
+// In admin.token, jwt.secret and the values of env, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
 // that is not set is a problem. No other value is read from the environment.
 package config
 
@@ -253,10 +253,11 @@ const (
 )
 
 // JWT says which bearer tokens (RFC 7519) are accepted. Algorithms, Keys, Issuer and Audience have no default and
-// must be given. Shared secrets (HS256) are not supported: a service that can check such a token can also make one.
+// must be given. Secret takes the place of Algorithms and Keys: everybody who can check such a token can also make one.
 type JWT struct {
 	Algorithms []string      // of EdDSA, ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512; a token with another is refused
 	Keys       string        // a JWKS (RFC 7517): an https:// URL (http:// on loopback only), or a file; or a file of PEM public keys
+	Secret     string        // at least 32 bytes, for HS256 alone; excludes Keys; may be "${NAME}"; never shown
 	Issuer     string        // "iss", compared byte by byte
 	Audience   []string      // one of them must be in "aud"; "any" alone accepts every audience
 	Leeway     time.Duration // how far the clocks of issuer and gateway may be apart; default 30s

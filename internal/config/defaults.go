@@ -59,6 +59,9 @@ const (
 
 // fillDependent fills in the defaults that depend on the rest of the file.
 func (c *Config) fillDependent(dir string) {
+	if c.JWT != nil && c.JWT.Secret != "" && len(c.JWT.Algorithms) == 0 {
+		c.JWT.Algorithms = []string{hmacAlgorithm}
+	}
 	for i := range c.Services {
 		s := &c.Services[i]
 		if s.Drain == unset {

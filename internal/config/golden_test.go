@@ -26,6 +26,8 @@ var environ = map[string]string{
 	"DATABASE_URL": "hidden://database",
 	"HOME_TOWN":    "hidden ${town}",
 	"EMPTY":        "",
+	"JWT_SECRET":   "hidden-secret-of-thirty-two-byte",
+	"JWT_SHORT":    "hidden-secret-of-thirty-one-byt",
 }
 
 // testDir makes a directory with the files that golden files refer to.

@@ -20,6 +20,10 @@ func (c *Config) Notes() []Problem {
 			n.add("trusted_proxies", "name the networks of your own proxies", "trusts every peer: any client can claim any address")
 		}
 	}
+	if c.JWT != nil && c.JWT.Secret != "" {
+		n.add("jwt.secret", "where you can, let the issuer sign with EdDSA or ES256, and give keys",
+			"everybody who can check tokens can also make them: each service that knows the secret can act as every user")
+	}
 	for i := range c.Services {
 		n.service(&c.Services[i])
 	}

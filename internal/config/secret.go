@@ -30,6 +30,23 @@ func (s secret) read(r *reader, n strictyaml.Value) {
 
 func (s secret) show() any { return strings.ReplaceAll(*s.p, "${", "$${") }
 
+// optionalSecret is a secret that is omitted from the effective file when it is empty. An empty one in the file is a problem:
+// it usually comes from an empty variable.
+type optionalSecret struct{ p *string }
+
+func (s optionalSecret) read(r *reader, n strictyaml.Value) {
+	if (secret{s.p}).read(r, n); *s.p == "" && !r.Broken(n.Path) {
+		r.Problem(n, wrong("", "is empty"))
+	}
+}
+
+func (s optionalSecret) show() any {
+	if *s.p == "" {
+		return nil
+	}
+	return secret{s.p}.show()
+}
+
 var (
 	reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
 	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

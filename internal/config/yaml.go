@@ -26,6 +26,11 @@ func (c *Config) masked() *Config {
 		m.Admin.Token = mask
 	}
 	m.Store = maskStore(m.Store)
+	if m.JWT != nil && m.JWT.Secret != "" {
+		jwt := *m.JWT
+		jwt.Secret = mask
+		m.JWT = &jwt
+	}
 	m.Services = slices.Clone(m.Services)
 	for i := range m.Services {
 		s := &m.Services[i]

@@ -20,6 +20,19 @@ var methods = map[string]jwt.SigningMethod{
 	"ES256": jwt.SigningMethodES256, "ES384": jwt.SigningMethodES384, "ES512": jwt.SigningMethodES512,
 	"RS256": jwt.SigningMethodRS256, "RS384": jwt.SigningMethodRS384, "RS512": jwt.SigningMethodRS512,
 	"PS256": jwt.SigningMethodPS256, "PS384": jwt.SigningMethodPS384, "PS512": jwt.SigningMethodPS512,
+	hmacAlgorithm: jwt.SigningMethodHS256,
+}
+
+// hmacAlgorithm is the algorithm for a shared secret. It is never accepted together with another one. No key of a set matches it, so
+// that nobody can sign with a public key as the secret.
+const hmacAlgorithm = "HS256"
+
+// minSecret is the least length of a secret in bytes (RFC 7518, section 3.2).
+const minSecret = 32
+
+// secretSet returns the set whose only key is the secret.
+func secretSet(secret string) *keySet {
+	return &keySet{keys: []key{{algorithms: []string{hmacAlgorithm}, public: []byte(secret)}}}
 }
 
 // key is a public key and the accepted algorithms that it may verify: all of its type, or only the one that its set
@@ -27,7 +40,7 @@ var methods = map[string]jwt.SigningMethod{
 type key struct {
 	id         string // the kid; "" without one
 	algorithms []string
-	public     any // ed25519.PublicKey, *ecdsa.PublicKey or *rsa.PublicKey
+	public     any // ed25519.PublicKey, *ecdsa.PublicKey or *rsa.PublicKey; []byte for a secret
 }
 
 func (k *key) supports(algorithm string) bool { return slices.Contains(k.algorithms, algorithm) }

@@ -13,8 +13,13 @@ const (
 )
 
 // Run reads the keys at once, then after each Refresh or up to a fifth earlier, and when a token with an unknown key
-// triggers it. After a failure it retries with growing pauses; the last keys stay in use. It returns nil when ctx ends.
+// triggers it. After a failure it retries with growing pauses; the last keys stay in use. With a secret there is nothing
+// to read. It returns nil when ctx ends.
 func (v *Verifier) Run(ctx context.Context) error {
+	if v.cfg.Secret != "" {
+		<-ctx.Done()
+		return nil
+	}
 	failures := 0 // consecutive
 	for {
 		v.refresher.begin()

@@ -41,12 +41,15 @@ func New(cfg *config.JWT, o *Options) (*Verifier, error) {
 		o = &Options{}
 	}
 	for _, a := range cfg.Algorithms {
-		if methods[a] == nil {
+		if methods[a] == nil || a == hmacAlgorithm && cfg.Secret == "" {
 			return nil, fmt.Errorf("verify tokens: algorithm %q does not use public keys or is unknown", a)
 		}
 	}
 	if len(cfg.Algorithms) == 0 || cfg.Issuer == "" || len(cfg.Audience) == 0 {
 		return nil, errors.New("verify tokens: algorithms, issuer and audience are required")
+	}
+	if err := checkSecret(cfg); err != nil {
+		return nil, err
 	}
 	v := &Verifier{
 		cfg:       *cfg,
@@ -61,12 +64,31 @@ func New(cfg *config.JWT, o *Options) (*Verifier, error) {
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Secret != "" {
+		v.keys.Store(secretSet(cfg.Secret))
+		v.metrics.keys.Set(1)
+		return v, nil
+	}
 	if !v.source.isURL() {
 		if err := v.loadFile(); err != nil {
 			return nil, &KeysError{Source: cfg.Keys, Err: err}
 		}
 	}
 	return v, nil
+}
+
+// checkSecret fails for a secret that is too short, or that is combined with public keys or their algorithms. Its error never
+// has the secret.
+func checkSecret(cfg *config.JWT) error {
+	switch {
+	case cfg.Secret == "":
+		return nil
+	case len(cfg.Secret) < minSecret:
+		return fmt.Errorf("verify tokens: the secret is shorter than %d bytes", minSecret)
+	case cfg.Keys != "" || len(cfg.Algorithms) != 1 || cfg.Algorithms[0] != hmacAlgorithm:
+		return errors.New("verify tokens: a secret is for HS256 alone, without keys")
+	}
+	return nil
 }
 
 // loadFile reads the key file for the first time. It fails if the file has no usable key, because the operator is
