@@ -281,15 +281,17 @@ func aborts(t testing.TB, f func()) {
 }
 
 func TestGRPCIsRefusedWithAKey(t *testing.T) {
-	for mode, want := range map[config.Mode][2]int{config.KeyRequired: {415, 415}, config.KeyOptional: {201, 415}} {
+	const refused = "200, gRPC 12" // UNIMPLEMENTED
+	for mode, want := range map[config.Mode][2]string{config.KeyRequired: {refused, refused}, config.KeyOptional: {"201, gRPC ", refused}} {
 		k := newKeyed(t, created)
 		k.config.Mode = mode
 		for i, key := range []string{"", "key"} {
 			r := order(key, "{}")
 			r.ProtoMajor = 2
 			r.Header.Set("Content-Type", "application/grpc+proto")
-			if w := k.do(r); w.Code != want[i] || len(k.store.Keys()) > 0 {
-				t.Errorf("%s, key %q: %d", mode, key, w.Code)
+			w := k.do(r)
+			if got := fmt.Sprintf("%d, gRPC %s", w.Code, w.Header().Get("Grpc-Status")); got != want[i] || len(k.store.Keys()) > 0 {
+				t.Errorf("%s, key %q: %s, want %s", mode, key, got, want[i])
 			}
 		}
 	}

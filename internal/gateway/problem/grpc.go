@@ -19,6 +19,7 @@ var grpcCodes = map[int]int{
 	http.StatusRequestTimeout:        4,  // DEADLINE_EXCEEDED
 	http.StatusConflict:              10, // ABORTED
 	http.StatusRequestEntityTooLarge: 8,  // RESOURCE_EXHAUSTED
+	http.StatusUnsupportedMediaType:  12, // the method has another form only
 	http.StatusUnprocessableEntity:   3,  // INVALID_ARGUMENT
 	http.StatusTooManyRequests:       8,
 	http.StatusBadGateway:            14, // UNAVAILABLE
