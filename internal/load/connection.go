@@ -67,8 +67,8 @@ func (c *connection) close() {
 }
 
 // mayRepeat reports whether a request that failed with err may be sent again on a new connection: the connection
-// carried requests before, and the target closed it before any byte of the response. Servers close connections that they have
-// kept, and a request can cross that close on its way. The first request on a connection is never repeated.
+// carried requests before, and the target closed it before any byte of the response. Servers close connections that
+// they have kept, and a request can cross that close on its way. The first request on a connection is never repeated.
 func (c *connection) mayRepeat(err error) bool {
 	return c.requests > 1 && !c.conn.Answered() && isClosed(err)
 }
