@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +187,34 @@ func TestServiceThatCannotStartBacksOffWhileOthersServe(t *testing.T) {
 			time.Sleep(time.Minute)
 			if st := r.Services()[1]; st.Ready != 1 {
 				t.Errorf("after its repair the service is %+v", st)
+			}
+			r.stop(t, sim)
+		})
+	}
+}
+
+// A start that fails because the machine lacks descriptors or processes is tried again, however often it fails.
+func TestShortageIsNoFailureOfTheService(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newSimulation()
+			var short atomic.Bool
+			short.Store(true)
+			sim.startErr = func(id string) error {
+				if short.Load() {
+					return fmt.Errorf("start node %q: %w", id, os.NewSyscallError("pipe2", errno))
+				}
+				return nil
+			}
+			r := startFleet(t, newFleet(t, sim, fleet.Options{}, shop(1)))
+			time.Sleep(time.Minute)
+			if st := r.Services()[0]; st.CrashLoop || st.LastExit == nil || !strings.Contains(st.LastExit.Reason, errno.Error()) {
+				t.Errorf("%v: status is %+v", errno, st)
+			}
+			short.Store(false)
+			time.Sleep(time.Minute)
+			if st := r.Services()[0]; st.Ready != 1 {
+				t.Errorf("%v: after the shortage the status is %+v", errno, st)
 			}
 			r.stop(t, sim)
 		})

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"syscall"
 	"time"
 )
 
@@ -14,13 +15,14 @@ type slot struct {
 	gone   chan struct{} // closed when the slot and its last node have ended
 
 	// Guarded by core.mu.
-	runner   *runner            // of its node, or of the next one
-	cancel   context.CancelFunc // ends run; nil until the slot is launched
-	leaving  bool               // it ends, or has ended
-	spare    bool               // it is going to replace another slot and does not count yet
-	pinned   bool               // it is being replaced
-	failures int                // in a row
-	counted  bool               // it counts in service.looping
+	runner    *runner            // of its node, or of the next one
+	cancel    context.CancelFunc // ends run; nil until the slot is launched
+	leaving   bool               // it ends, or has ended
+	spare     bool               // it is going to replace another slot and does not count yet
+	pinned    bool               // it is being replaced
+	failures  int                // in a row
+	shortages int                // starts in a row that failed because this machine lacks something
+	counted   bool               // it counts in service.looping
 }
 
 // newSlot makes a slot. The lock is held.
@@ -70,6 +72,7 @@ func (s *slot) nodeReady() (stableAfter time.Duration) {
 	s.report(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.shortages = 0
 	return s.backoff.stableAfter(s.failures)
 }
 
@@ -89,6 +92,9 @@ func (s *slot) nodeFailed(id string, err error) (pause time.Duration, fatal erro
 	if e := (*ExitError)(nil); errors.As(err, &e) {
 		exit.Output = e.Output
 	}
+	if isShortage(err) {
+		return s.startedShort(exit), nil
+	}
 	s.mu.Lock()
 	s.failures++
 	failures := s.failures
@@ -106,6 +112,29 @@ func (s *slot) nodeFailed(id string, err error) (pause time.Duration, fatal erro
 		Service: s.Name, Command: s.Run, Dir: s.Dir,
 		Tries: failures, Output: exit.Output, Err: err,
 	})
+}
+
+// startedShort records a start that failed because this machine lacks something. It returns the pause before the next
+// try. This is no failure of the service: it begins no crash loop and ends no fleet.
+func (s *slot) startedShort(exit *Exit) (pause time.Duration) {
+	s.mu.Lock()
+	s.shortages++
+	pause = s.backoff.pause(max(2, s.shortages))
+	s.mu.Unlock()
+	s.noteExit(exit)
+	s.Log.Error("node not started: tenfold is short of a resource of this machine", "service", s.Name, "node", exit.Node,
+		"err", exit.Reason, "next_ms", pause.Milliseconds())
+	return pause
+}
+
+// isShortage reports whether err says that this machine lacks descriptors, memory or processes.
+func isShortage(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EAGAIN} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // countLooping counts the slot in service.looping while its nodes fail too often in a row. The lock is held.

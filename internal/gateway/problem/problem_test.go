@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,9 +83,13 @@ func TestOf(t *testing.T) {
 		"a slow service":              {err: upstream.ErrTimeout, status: 504, reason: "timeout"},
 		"a slow try":                  {err: upstream.ErrTryTimeout, status: 504, reason: "timeout"},
 		"a drained node":              {err: upstream.ErrDrained, status: 503, reason: "drained"},
-		"no connection":               {err: &net.OpError{Op: "dial", Err: io.EOF}, status: 503, reason: "unreachable"},
-		"a broken connection":         {err: &net.OpError{Op: "read", Err: io.EOF}, status: 502, reason: "node_failed"},
-		"any other error":             {err: errors.New("x"), status: 502, reason: "node_failed"},
+		"a shortage": {err: &upstream.Error{Err: &upstream.ShortageError{Resource: "ports", Err: &net.OpError{Op: "dial", Err: syscall.EADDRNOTAVAIL}}},
+			status: 503, reason: "gateway_shortage"},
+		"a large response header": {err: &upstream.Error{Err: &upstream.ResponseLimitError{Service: "shop", LimitError: &client.LimitError{Limit: client.LimitHeaderLines, Value: 256}}},
+			status: 502, reason: "response_limit"},
+		"no connection":       {err: &net.OpError{Op: "dial", Err: io.EOF}, status: 503, reason: "unreachable"},
+		"a broken connection": {err: &net.OpError{Op: "read", Err: io.EOF}, status: 502, reason: "node_failed"},
+		"any other error":     {err: errors.New("x"), status: 502, reason: "node_failed"},
 	} {
 		x := &exchange.Exchange{Inbound: &c.inbound}
 		r := x.Attach(httptest.NewRequest("POST", "/", nil))

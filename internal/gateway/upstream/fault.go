@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/tenfold-go/tenfold/internal/http1/client"
@@ -49,15 +50,26 @@ func faultOf(err error, ended bool) fault {
 
 // shortageOf returns what this machine lacks according to err, or "" when err is no shortage.
 func shortageOf(err error) string {
-	switch {
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "descriptors"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "ports"
-	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
-		return "memory"
+	if err == nil {
+		return ""
+	}
+	var dns *net.DNSError // it has only the text of its cause
+	isDNS := errors.As(err, &dns)
+	for _, s := range shortages {
+		if errors.Is(err, s.errno) || isDNS && strings.Contains(dns.Err, s.errno.Error()) {
+			return s.resource
+		}
 	}
 	return ""
+}
+
+var shortages = []struct {
+	errno    syscall.Errno
+	resource string
+}{
+	{syscall.EMFILE, "descriptors"}, {syscall.ENFILE, "descriptors"},
+	{syscall.EADDRNOTAVAIL, "ports"},
+	{syscall.ENOBUFS, "memory"}, {syscall.ENOMEM, "memory"},
 }
 
 // ShortageError is a try or a probe that failed because this machine lacks something. It counts against nobody.

@@ -45,6 +45,7 @@ func TestFaultOf(t *testing.T) {
 		"slow dial":                      {err: dial(os.ErrDeadlineExceeded), want: faultUnreached},
 		"no descriptor":                  {err: dial(call("socket", syscall.EMFILE)), want: faultShortage},
 		"no descriptor on the machine":   {err: dial(call("socket", syscall.ENFILE)), want: faultShortage},
+		"no descriptor for a look-up":    {err: dial(&net.DNSError{Err: "dial udp 10.0.0.2:53: socket: too many open files", Name: "shop"}), want: faultShortage},
 		"no port":                        {err: dial(call("connect", syscall.EADDRNOTAVAIL)), want: faultShortage},
 		"no buffer":                      {err: dial(call("connect", syscall.ENOBUFS)), want: faultShortage},
 		"no memory":                      {err: dial(call("socket", syscall.ENOMEM)), want: faultShortage},
