@@ -177,11 +177,7 @@ func freeAddress(t *testing.T) string {
 
 func TestUpLogJSONPrintsNothingElse(t *testing.T) {
 	t.Run("a run", func(t *testing.T) {
-		x := start(t, call{args: []string{"up", "--log", "json", "-f", "-", "--store", "none",
-			"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, stdin: chatting})
-		found := x.stderr.await(x, `"msg":"listening","urls":\["(http://[^"]+)"\],"admin":"http://([^"]+)","store":"none"}`)
-		x.url, x.admin = found[1], found[2]
-		x.awaitReady()
+		x := up(t, call{args: []string{"--log", "json", "-f", "-", "--store", "none"}, stdin: chatting})
 		l := offer(x, 50, longPath)
 		x.stdout.await(x, `"msg":"output","service":"chat","node":"chat-1","line":"a line that somebody may read"}`)
 		x.stderr.await(x, `"msg":"request","method":"GET"`)

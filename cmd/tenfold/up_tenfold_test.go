@@ -103,9 +103,15 @@ func upAnyhow(t testing.TB, c call) *running {
 	t.Helper()
 	c.args = slices.Concat([]string{"up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, c.args)
 	x := start(t, c)
-	found := x.stderr.await(x, `listening on (http://\S+), admin on http://(\S+),`)
-	x.url, x.admin = found[1], found[2]
+	x.awaitListening()
 	return x
+}
+
+// awaitListening reads the addresses from the start lines, which are text or, with --log json, records.
+func (x *running) awaitListening() {
+	x.t.Helper()
+	found := x.stderr.await(x, `listening(?: on |","urls":\[")(http://[^"\s,]+)(?:"\],"admin":"|, admin on )http://([^"\s,]+)`)
+	x.url, x.admin = found[1], found[2]
 }
 
 // quiet are the flags of tests that need no store and no access log.
