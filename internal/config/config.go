@@ -17,7 +17,7 @@
 //	rate       100/s, 600/m, 1000/h
 //	path       relative to the directory of the file
 //
-// In admin.token, jwt.secret and the values of env, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
+// In admin.token, jwt.secret and the values of env and of probe.headers, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
 // that is not set is a problem. No other value is read from the environment.
 package config
 
@@ -134,7 +134,7 @@ type NodeTLS struct {
 	Verify     bool   // default true; false accepts every certificate, also that of an attacker
 }
 
-// Probe is the active check: GET Path on each node. "off" means that a node counts as ready while it accepts connections; a
+// Probe is the active check: a request for Path on each node. "off" means that a node counts as ready while it accepts connections; a
 // path alone, probe: /readyz, is Path.
 type Probe struct {
 	Off      bool
@@ -145,6 +145,10 @@ type Probe struct {
 	Fall     int           // failures in a row that make it not ready; default 3
 	Status   []StatusRange // what counts as success; default 200..399
 	Body     string        // a substring that the first 64 KiB of the body must have; default none
+
+	Method  string            // default GET
+	Host    string            // the Host field; without it, the address of the node is sent
+	Headers map[string]string // by canonical name; "${NAME}" reads an environment variable; never shown
 }
 
 // StatusRange is an inclusive range of HTTP status codes: 200, 200..299 or 2xx in the file.

@@ -29,6 +29,7 @@ func defaults() (Config, Service) {
 				Rise:     1,
 				Fall:     3,
 				Status:   []StatusRange{{200, 399}},
+				Method:   "GET",
 			},
 			Outlier: Outlier{
 				Failures:    5,

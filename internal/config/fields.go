@@ -107,6 +107,9 @@ func (p *Probe) fields() []field {
 		{"fall", whole(&p.Fall, 1, 100)},
 		{"status", list[StatusRange]{p: &p.Status, parse: parseStatus, print: StatusRange.String, most: 100}},
 		{"body", text(&p.Body, checkProbeBody)},
+		{"method", scalar[string]{&p.Method, parseMethod, word}},
+		{"host", optionalText{&p.Host, checkProbeHost}},
+		{"headers", probeHeaders{&p.Headers}},
 	}
 }
 

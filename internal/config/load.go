@@ -12,7 +12,7 @@ import (
 
 // Options are the things outside of the file that it may refer to.
 type Options struct {
-	// Getenv looks up ${NAME} in admin.token, jwt.secret and env of a service; nil means os.LookupEnv.
+	// Getenv looks up ${NAME} in admin.token, jwt.secret, and in env and probe.headers of a service; nil means os.LookupEnv.
 	Getenv func(name string) (value string, set bool)
 	// Dir is the directory that the paths of the file are relative to; "" means the working directory.
 	Dir string
@@ -76,7 +76,7 @@ type reader struct {
 // refused reports a value that cannot be used.
 func (r *reader) refused(n strictyaml.Value, text string, err error) {
 	if strings.Contains(text, "${") {
-		err = wrong("only admin.token, jwt.secret and the env of a service are", "is not read from the environment here")
+		err = wrong("only admin.token, jwt.secret and env and probe.headers of a service are", "is not read from the environment here")
 	}
 	r.Problem(n, err)
 }

@@ -86,6 +86,9 @@ func (v *validation) service(s *Service) {
 	if s.TLS != nil && !s.usesTLS() && !v.broken(path+".nodes") {
 		v.problem(path+".tls", `nodes: ["https://10.0.0.1:8443"]`, "has no effect: no node has an https:// address")
 	}
+	if s.Probe.Method == "HEAD" && s.Probe.Body != "" {
+		v.problem(path+".probe.body", "method: GET", "never passes: the response to HEAD has no body")
+	}
 	if len(s.Probe.Status) == 0 {
 		v.problem(path+".probe.status", "2xx", "the list is empty: no response would count as success")
 	}

@@ -38,6 +38,10 @@ func (c *Config) masked() *Config {
 		for name := range s.Env {
 			s.Env[name] = mask
 		}
+		s.Probe.Headers = maps.Clone(s.Probe.Headers)
+		for name := range s.Probe.Headers {
+			s.Probe.Headers[name] = mask
+		}
 	}
 	return &m
 }

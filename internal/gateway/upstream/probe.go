@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,8 +108,11 @@ func checkConn(ctx context.Context, c config.Probe, nc net.Conn, host string) er
 		return err
 	}
 	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: cmp.Or(c.Method, http.MethodGet), URL: u, Host: cmp.Or(c.Host, host), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"User-Agent": {"tenfold-probe"}, "Accept": {"*/*"}}, Close: true,
+	}
+	for name, value := range c.Headers {
+		req.Header[name] = []string{value}
 	}
 	resp, err := conn.RoundTrip(req.WithContext(ctx))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -48,5 +49,34 @@ func TestProbeClosesItsConnectionWithoutReset(t *testing.T) {
 	}
 	if err := <-probed; err != nil {
 		t.Errorf("the probe failed: %v", err)
+	}
+}
+
+// A probe has the method, the host and the headers of the configuration.
+func TestProbeRequest(t *testing.T) {
+	for extra, want := range map[string]string{
+		"": "GET  tenfold-probe",
+		"probe: {method: HEAD, host: \"shop.example:81\", headers: {X-Token: secret, User-Agent: mine}}": "HEAD shop.example:81 secret mine",
+		"probe: {method: OPTIONS, host: shop.example}":                                                   "OPTIONS shop.example tenfold-probe",
+		"probe: {method: POST, host: shop.example}":                                                      "POST shop.example tenfold-probe",
+	} {
+		requests := make(chan string, 1)
+		s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			host := r.Host
+			if host == r.Context().Value(http.LocalAddrContextKey).(net.Addr).String() {
+				host = ""
+			}
+			line := r.Method + " " + host + " " + r.Header.Get("X-Token") + " " + r.UserAgent()
+			select {
+			case requests <- line:
+			default:
+			}
+		}))
+		p := newPool(t, extra, s.Listener.Addr().String())
+		if got := <-requests; strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
+			t.Errorf("with %q: %q, want %q", extra, got, want)
+		}
+		p.Drain(t.Context(), "shop-1")
+		s.Close()
 	}
 }
