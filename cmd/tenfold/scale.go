@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/tenfold-go/tenfold/internal/report"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 type scaleCmd struct {
@@ -40,6 +41,9 @@ func (cmd scaleCmd) Run(ctx context.Context, t *terminal) error {
 type number int
 
 func (n *number) UnmarshalText(text []byte) error {
+	if err := usertext.CheckNumber(string(text)); err != nil {
+		return err
+	}
 	v, err := strconv.Atoi(string(text))
 	if err != nil {
 		return fmt.Errorf("%q is not a number", text)

@@ -109,7 +109,7 @@ func (d *Domains) UnmarshalText(text []byte) error {
 	for part := range strings.SplitSeq(string(text), ",") {
 		name, size, sized := strings.Cut(part, "=")
 		one := Domain{Name: strings.TrimSpace(name)}
-		if _, err := parseNumber(one.Name); one.Name == "" || err == nil || seen[one.Name] || len(all) == maxDomains {
+		if _, err := parseDecimal(one.Name); one.Name == "" || err == nil || seen[one.Name] || len(all) == maxDomains {
 			return fmt.Errorf("%q is not a domain: want a number of domains, or distinct names, for example "+
 				"orders=30TB,users", part)
 		}

@@ -57,7 +57,7 @@ func TestInvalidQuantities(t *testing.T) {
 		{new(Points), "", "not a point"}, {new(Points), "1=1,", "not a point"}, {new(Points), "1", "not a point"}, {new(Points), "1.5=3", "not a point"},
 		{new(Points), "0=3", "fleet size 0: want 1 to 1,000,000"}, {new(Points), "1=-3", "not a rate"}, {new(Points), "1=NaN", "not a number"},
 		{new(Points), strings.Repeat("1=1,", 5000) + "1=1", "more than"},
-		{new(Domains), "0", "want 1 to"}, {new(Domains), "-2", "want 1 to"}, {new(Domains), "1.5", "not a domain"}, {new(Domains), "a,a", "not a domain"},
+		{new(Domains), "0", "want 1 to"}, {new(Domains), "-2", "want 1 to"}, {new(Domains), "1.5", "not a domain"}, {new(Domains), "1.000", "not a domain"}, {new(Domains), "a,a", "not a domain"},
 		{new(Domains), "a=x", "not a size"}, {new(Domains), "", "not a domain"},
 		{new(Dependencies), "db", "not a dependency"}, {new(Dependencies), "=99%", "not a dependency"}, {new(Dependencies), "db=2e9", "not an availability"},
 	} {
