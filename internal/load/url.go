@@ -82,9 +82,7 @@ func cutSocket(raw string) (socket, rest string, err error) {
 	if !ok {
 		return "", raw, nil
 	}
-	if strings.HasPrefix(path, "//") { // unix:///run/shop.sock
-		path = path[2:]
-	}
+	path = strings.TrimPrefix(path, "//") // unix:///run/shop.sock
 	socket, rest, _ = strings.Cut(path, ":")
 	if socket == "" || rest != "" && rest[0] != '/' {
 		return "", "", errors.New("want unix:/run/shop.sock or unix:/run/shop.sock:/path")
