@@ -67,8 +67,10 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/problem": {"internal/gateway/exchange", "internal/gateway/upstream", "internal/http1/client"},
 
-	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "kit/breaker", "internal/http1/client", "internal/node",
+	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "internal/gateway/upstream/urlstatus", "kit/breaker", "internal/http1/client", "internal/node",
 		"internal/sample", "internal/config"},
+
+	"internal/gateway/upstream/urlstatus": {},
 
 	"internal/gateway/caller": {"internal/config", "internal/gateway/exchange"},
 
@@ -172,6 +174,8 @@ var leafLibraries = map[string][]string{
 	"internal/gateway/balance": {},
 
 	"internal/gateway/exchange": {},
+
+	"internal/gateway/upstream/urlstatus": {},
 
 	"kit/breaker": {},
 

@@ -13,7 +13,7 @@ import (
 // fault says who caused a failed attempt. Only faultNode and faultRefused count against the node, and only faultNode,
 // faultRefused and faultUnreached count for the circuit breaker.
 //
-// A response is not a failed attempt, whatever its status is. [Pool.observe] and [statuses] say what counts there.
+// A response is not a failed attempt, whatever its status is. [Pool.observe] and [urlstatus.Failures] say what counts there.
 type fault uint8
 
 const (

@@ -170,3 +170,9 @@ func (m *member) state() node.State {
 
 // ejected reports whether the node is an outlier at the moment. It is called with Pool.mu held.
 func (m *member) ejected(now time.Time) bool { return now.Before(m.ejectedUntil) }
+
+// epoch is the zero of the monotonic clock of this package. A duration since the epoch fits into an atomic integer
+// and is cheaper to read than a time.Time.
+var epoch = time.Now()
+
+func sinceEpoch() time.Duration { return time.Since(epoch) }

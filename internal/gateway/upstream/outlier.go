@@ -13,7 +13,7 @@ import (
 func (p *Pool) observe(r *request, m *member, resp *http.Response, start time.Duration) {
 	now := sinceEpoch()
 	switch {
-	case unavailable(resp) && p.answers.byAnother(r.url, m.order, now-p.service.Outlier.Interval):
+	case unavailable(resp) && p.successes.ByAnother(r.url, m.order, now-p.service.Outlier.Interval):
 		p.nodeFailed(m)
 		return
 	case unavailable(resp):
@@ -22,7 +22,7 @@ func (p *Pool) observe(r *request, m *member, resp *http.Response, start time.Du
 		return
 	}
 	if resp.StatusCode < http.StatusInternalServerError {
-		p.answers.add(r.url, m.order, now)
+		p.successes.Add(r.url, m.order, now)
 		p.convict(r.suspects, m)
 	}
 	if resp.StatusCode == http.StatusServiceUnavailable {

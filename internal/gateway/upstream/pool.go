@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream/urlstatus"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/sample"
 	"github.com/tenfold-go/tenfold/kit/breaker"
@@ -54,8 +55,8 @@ type Pool struct {
 	metrics *serviceMetrics
 	breaker *breaker.Breaker // nil when switched off
 
-	statuses       *statuses // nil without a breaker
-	answers        answers
+	statuses       *urlstatus.Failures // nil without a breaker
+	successes      urlstatus.Successes
 	shortageLogged atomic.Int64 // when a shortage was last logged, since epoch; 0 for never
 
 	budget  *breaker.RetryBudget
@@ -104,7 +105,7 @@ func New(service config.Service, o *Options) *Pool {
 		p.breaker = breaker.New(&breaker.Options{
 			FailureRate: b.FailureRate, MinCalls: b.MinRequests, Window: b.Window, Cooldown: b.Open, OnChange: p.breakerChanged,
 		})
-		p.statuses = newStatuses(b.Window, b.FailureRate, p.options.Routes)
+		p.statuses = urlstatus.NewFailures(b.Window, b.FailureRate, p.options.Routes, sinceEpoch())
 	}
 	p.loadTLS()
 	p.view.Store(&view{})
@@ -114,7 +115,7 @@ func New(service config.Service, o *Options) *Pool {
 func (p *Pool) breakerChanged(from, to breaker.State) {
 	p.log.Warn("circuit breaker changed", "from", from.String(), "to", to.String())
 	if to == breaker.Closed {
-		p.statuses.reset()
+		p.statuses.Reset(sinceEpoch())
 	}
 	p.notify()
 }

@@ -182,18 +182,18 @@ func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err er
 	}
 }
 
-// countStatus counts a response for the breaker: see statuses.
+// countStatus counts a response for the breaker: see [urlstatus.Failures].
 func (p *Pool) countStatus(r *request, call breaker.Call, failed bool) {
 	closed := p.breaker.State() == breaker.Closed
 	switch {
 	case !failed:
-		p.statuses.ok(r.url, r.exchange.Route, sinceEpoch())
+		p.statuses.OK(r.url, r.exchange.Route, sinceEpoch())
 		call.Done(true)
-	case closed && p.statuses.failed(r.url, r.exchange.Route, sinceEpoch()):
+	case closed && p.statuses.Failed(r.url, r.exchange.Route, sinceEpoch()):
 		call.Done(false)
 	case closed:
 		call.Cancel() // it may be the fault of this URL
 	default:
-		call.Done(!p.statuses.wasSpread()) // a trial: the node has answered, which is enough if that was what failed
+		call.Done(!p.statuses.WasSpread()) // a trial: the node has answered, which is enough if that was what failed
 	}
 }
