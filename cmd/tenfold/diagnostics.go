@@ -29,7 +29,7 @@ func withDiagnostics(
 	ctx context.Context, t *terminal, flags logFlags, verb func(context.Context, *diagnostics) error,
 ) error {
 	d, err := openDiagnostics(t, flags)
-	defer d.Close()
+	defer func() { d.Close() }() // d exists after an error, too
 	if err != nil {
 		return d.print(err)
 	}
