@@ -32,10 +32,10 @@ func decodeSegment(s string) string {
 	return strings.ReplaceAll(decoded, "/", "%2F")
 }
 
-// hostName returns a Host without port and trailing dot, in lower case. An IPv6 address keeps its brackets.
+// hostName returns a Host without port and trailing dots, in lower case. An IPv6 address keeps its brackets.
 func hostName(host string) string {
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		host = host[:i]
 	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
+	return strings.TrimRight(strings.ToLower(host), ".")
 }
