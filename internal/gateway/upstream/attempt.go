@@ -125,6 +125,10 @@ func (a *attempt) end() {
 	a.pool.release(a.member)
 }
 
+// hadTime reports whether the node had at least half of the service's timeout. The queue, or an earlier attempt on another
+// node, may have used up the rest: then the timeout is not the fault of this node.
+func (a *attempt) hadTime() bool { return sinceEpoch()-a.start >= a.pool.service.Timeout/2 }
+
 // fail ends the attempt, and returns what its error means. It counts the failure against the node when the node is the
 // cause: see fault.
 func (a *attempt) fail(err error) error {
@@ -146,7 +150,9 @@ func (a *attempt) fail(err error) error {
 	case faultRefused:
 		a.pool.nodeRefused(a.member)
 	case faultUnreached, faultNode:
-		a.pool.nodeFailed(a.member)
+		if !errors.Is(err, ErrTimeout) || a.hadTime() {
+			a.pool.nodeFailed(a.member)
+		}
 	}
 	a.end()
 	return &Error{Node: a.member.id, Stage: stage, Err: err}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestTimeouts(t *testing.T) {
@@ -66,5 +67,38 @@ func TestHangingNodeGoesDownAndItsRequestsMove(t *testing.T) {
 	n.hangs.Store(false)
 	if err := p.AwaitReady(t.Context(), "shop-1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A request waits in the queue for most of its time. The timeout that follows is not the fault of the node that got it
+// last.
+func TestTimeoutCountsAgainstTheNodeThatHadTheTime(t *testing.T) {
+	slow, arrived, release := serveGated(t)
+	p := newPool(t, "timeout: 400ms\nlimit: {in_flight: 1, wait: 10s}\nretry: off", slow)
+	first := make(chan error)
+	go func() {
+		_, _, err := send(t.Context(), p, "GET", "")
+		first <- err
+	}()
+	<-arrived
+	second := make(chan error)
+	go func() {
+		_, _, err := send(t.Context(), p, "GET", "")
+		second <- err
+	}()
+	await(t, "the second request waits", func() bool { return p.queue.waiting.Load() == 1 })
+	time.Sleep(250 * time.Millisecond)
+	release <- struct{}{}
+	if err := <-first; err != nil {
+		t.Skip("the machine is too slow: ", err)
+	}
+	if err := <-second; !errors.Is(err, ErrTimeout) {
+		t.Errorf("the second request: %v", err)
+	}
+	if n := p.Nodes()[0].Failures; n != 0 {
+		t.Errorf("%d failures of the node, want none", n)
+	}
+	if _, _, err := send(t.Context(), p, "GET", ""); !errors.Is(err, ErrTimeout) || p.Nodes()[0].Failures != 1 {
+		t.Errorf("a timeout of its own: %v, %d failures", err, p.Nodes()[0].Failures)
 	}
 }

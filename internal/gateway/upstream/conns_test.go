@@ -164,7 +164,10 @@ func TestIdleConnectionsExpireWithoutTraffic(t *testing.T) {
 		t.Errorf("%d connections are open after 20 requests at the same time", n)
 	}
 	await(t, "the idle connections are closed", func() bool { return s.open.Load() == 0 })
-	if n := len(p.members["shop-1"].conns.idle); n != 0 {
+	c := &p.members["shop-1"].conns
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.idle); n != 0 {
 		t.Errorf("%d connections are still idle", n)
 	}
 }

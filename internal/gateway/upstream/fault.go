@@ -42,7 +42,7 @@ func faultOf(err error, ended bool) fault {
 		return faultLimit
 	case !errors.As(err, &op) || op.Op != "dial":
 		return faultNode
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED), op.Net == "unix" && errors.Is(err, syscall.ENOENT):
 		return faultRefused
 	}
 	return faultUnreached

@@ -38,6 +38,7 @@ func TestFaultOf(t *testing.T) {
 		"malformed response":             {err: &client.MalformedError{Reason: "x"}, want: faultNode},
 		"large response header":          {err: &client.LimitError{Limit: client.LimitHeaderLines, Value: 256}, want: faultLimit},
 		"refused connection":             {err: dial(call("connect", syscall.ECONNREFUSED)), want: faultRefused},
+		"missing socket":                 {err: &net.OpError{Op: "dial", Net: "unix", Err: call("connect", syscall.ENOENT)}, want: faultRefused},
 		"no route":                       {err: dial(call("connect", syscall.EHOSTUNREACH)), want: faultUnreached},
 		"unknown name":                   {err: dial(&net.DNSError{Err: "no such host", Name: "shop", IsNotFound: true}), want: faultUnreached},
 		"slow dial":                      {err: dial(os.ErrDeadlineExceeded), want: faultUnreached},
