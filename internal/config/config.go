@@ -106,6 +106,7 @@ type Service struct {
 	MaxNodes  int               // equals MinNodes for a plain N
 	Addresses []string          // nodes: [host:port, https://host:port, unix:/path, ...]; excludes Run
 	Weights   []int             // nodes: [{address: host:port, weight: 3}, ...]; only with Addresses; nil means equal weights
+	Backups   []bool            // nodes: [{address: host:port, backup: true}, ...]; only with Addresses; nil means none
 	Worker    bool              // set when no route leads to a service with Run: it gets no PORT and is ready when it runs
 
 	TLS       *NodeTLS // how nodes with an https:// address are verified; nil for the defaults

@@ -33,7 +33,7 @@ func TestCommentsNameTheDefaults(t *testing.T) {
 	// Fields without a key, or with a default in words.
 	other := map[string]string{
 		"Service.Name": "the key", "Service.MinNodes": "nodes", "Service.MaxNodes": "nodes", "Service.Addresses": "nodes",
-		"Service.Weights": "nodes", "Service.Worker": "found out", "Probe.Off": "off", "Outlier.Off": "off", "Breaker.Off": "off",
+		"Service.Weights": "nodes", "Service.Backups": "nodes", "Service.Worker": "found out", "Probe.Off": "off", "Outlier.Off": "off", "Breaker.Off": "off",
 		"Service.Dir": "the directory of the file", "Service.Drain": "Config.Drain", "Config.Routes": `"/"`,
 		"Config.ProxyProtocol": "none", "Config.TrustedProxies": "none", "Probe.Body": "none", "Route.Methods": "all",
 		"Route.Headers": "none", "Service.Balance": "",

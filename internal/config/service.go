@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -168,12 +169,11 @@ func (v nodes) readAddresses(r *reader, n strictyaml.Value) {
 		return
 	}
 	seen := map[string]int{}
-	weighted := false
 	for i, item := range items {
-		address, weight := "", 1
+		address, weight, backup := "", 1, false
 		at := scalar[string]{&address, parseNodeAddress, word}
 		if item.IsMapping() {
-			r.readFields(item, []field{{"address", at}, {"weight", whole(&weight, 1, maxWeight)}})
+			r.readFields(item, []field{{"address", at}, {"weight", whole(&weight, 1, maxWeight)}, {"backup", toggle(&backup)}})
 			if address == "" && !r.Broken(item.Path) {
 				r.Problem(item, wrong("{address: 10.0.0.1:8080, weight: 3}", "has no address"))
 			}
@@ -185,21 +185,32 @@ func (v nodes) readAddresses(r *reader, n strictyaml.Value) {
 		} else {
 			seen[address] = i
 		}
-		weighted = weighted || weight != 1
 		v.s.Addresses = append(v.s.Addresses, address)
 		v.s.Weights = append(v.s.Weights, weight)
+		v.s.Backups = append(v.s.Backups, backup)
 	}
-	if !weighted {
+	if !slices.ContainsFunc(v.s.Weights, func(weight int) bool { return weight != 1 }) {
 		v.s.Weights = nil
+	}
+	if !slices.Contains(v.s.Backups, true) {
+		v.s.Backups = nil
+	} else if !slices.Contains(v.s.Backups, false) {
+		r.Problem(n, wrong("remove backup from some of them", "all nodes are backups"))
 	}
 }
 
 func (v nodes) show() any {
 	switch s := v.s; {
-	case len(s.Weights) > 0:
+	case len(s.Weights) > 0 || len(s.Backups) > 0:
 		all := make([][]shown, len(s.Addresses))
 		for i, address := range s.Addresses {
-			all[i] = []shown{{"address", address}, {"weight", strconv.Itoa(s.Weights[i])}}
+			all[i] = []shown{{"address", address}}
+			if s.Weights != nil {
+				all[i] = append(all[i], shown{"weight", strconv.Itoa(s.Weights[i])})
+			}
+			if s.Backups != nil {
+				all[i] = append(all[i], shown{"backup", strconv.FormatBool(s.Backups[i])})
+			}
 		}
 		return all
 	case s.Kind() == Listed:

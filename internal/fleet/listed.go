@@ -18,6 +18,7 @@ func newListed(c *core, s config.Service) *listed {
 		if s.Weights != nil {
 			n.Weight = s.Weights[i]
 		}
+		n.Backup = s.Backups != nil && s.Backups[i]
 		l.members = append(l.members, &member{Node: n, age: i + 1})
 	}
 	l.set = l.snapshot()

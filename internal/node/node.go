@@ -56,6 +56,7 @@ type Node struct {
 	PID     int       // its process on this machine; 0 when tenfold did not start it
 	Started time.Time // when it was started; zero when tenfold did not start it
 	Weight  int       // its share compared with the other nodes; 0 means 1
+	Backup  bool      // it gets requests only while no other node is ready
 }
 
 // Set has all nodes of one service at one instant. It is immutable: a change of the nodes makes a new Set. Any number

@@ -73,6 +73,7 @@ type Pool struct {
 	mu      sync.Mutex
 	members map[string]*member // by node id
 	ordered []*member          // the same members by their order; a change makes a new slice
+	backups bool               // the view has backup nodes
 	changed chan struct{}      // closed and replaced with each new view
 }
 

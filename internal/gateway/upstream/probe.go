@@ -155,7 +155,8 @@ func (p *Pool) nodeReady(m *member) {
 	now := time.Now()
 	otherWarm := false
 	for _, other := range p.ordered {
-		otherWarm = otherWarm || other != m && other.eligible.Load() && now.Sub(other.readySince) >= m.slowStart
+		sameKind := other != m && other.Node().Backup == m.Node().Backup // a backup leaves when another node is ready
+		otherWarm = otherWarm || sameKind && other.eligible.Load() && now.Sub(other.readySince) >= m.slowStart
 	}
 	m.ready, m.readySince = true, now
 	m.warmFrom.Store(-1)

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"slices"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -75,30 +74,63 @@ func (v *view) byToken(token string) *member {
 // after every change of what decides whether a node is eligible.
 func (p *Pool) rebuild() {
 	now := time.Now()
-	var eligible []*member
-	ready, candidates := 0, 0
-	for _, m := range p.ordered {
-		if m.draining.Load() {
-			continue
-		}
-		candidates++
-		if m.ready {
-			ready++
-		}
-		if m.ready && !m.ejected(now) {
-			eligible = append(eligible, m)
-		}
+	nodes := p.candidates(false)
+	eligible := eligibleOf(nodes, now)
+	backups := eligibleOf(p.candidates(true), now)
+	switch ready := countReady(nodes); {
+	case len(eligible) == 0 && len(backups) > 0:
+		eligible = backups
+	case len(nodes) > 0 && float64(ready) < p.service.Outlier.Panic*float64(len(nodes)):
+		p.log.Warn("panic: too few nodes pass their probe, using all of them", "ready", ready, "nodes", len(nodes))
+		eligible = nodes
 	}
-	if candidates > 0 && float64(ready) < p.service.Outlier.Panic*float64(candidates) {
-		p.log.Warn("panic: too few nodes pass their probe, using all of them", "ready", ready, "nodes", candidates)
-		eligible = slices.DeleteFunc(slices.Clone(p.ordered), func(m *member) bool { return m.draining.Load() })
-	}
+	p.logBackups(eligible)
 	p.view.Store(newView(eligible, p.service.Balance.Picker, p.inFlight.Load))
 	markEligible(p.ordered, eligible)
 	close(p.changed)
 	p.changed = make(chan struct{})
 	p.notify()
 	p.dispatch()
+}
+
+// candidates returns the nodes that do not drain: the backups or the others.
+func (p *Pool) candidates(backup bool) (all []*member) {
+	for _, m := range p.ordered {
+		if !m.draining.Load() && m.Node().Backup == backup {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+func eligibleOf(nodes []*member, now time.Time) (eligible []*member) {
+	for _, m := range nodes {
+		if m.ready && !m.ejected(now) {
+			eligible = append(eligible, m)
+		}
+	}
+	return eligible
+}
+
+func countReady(nodes []*member) (n int) {
+	for _, m := range nodes {
+		if m.ready {
+			n++
+		}
+	}
+	return n
+}
+
+// logBackups logs when the backups begin or cease to get the requests.
+func (p *Pool) logBackups(eligible []*member) {
+	used := len(eligible) > 0 && eligible[0].Node().Backup
+	switch {
+	case used && !p.backups:
+		p.log.Warn("no other node is ready: backup nodes get the requests", "backups", len(eligible))
+	case !used && p.backups:
+		p.log.Info("backup nodes get no more requests", "ready", len(eligible))
+	}
+	p.backups = used
 }
 
 // markEligible sets the eligible mark of all members. eligible is a part of all, in the same order.
