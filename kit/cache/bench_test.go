@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/maypok86/otter/v2"
 	"github.com/redis/rueidis"
@@ -155,4 +157,52 @@ func invalidateLoop(b *testing.B, c *Cache[string, int]) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkServerCPU measures what one read costs the server, by its own account of CPU time: a hit in level 2, and a
+// plain GET. 64 readers share the connection, as in a busy node.
+func BenchmarkServerCPU(b *testing.B) {
+	client := startServer(b).Client()
+	c := benchCache(b, client) // without Run every read asks the store
+	warm(b, c)
+	for i := range readers {
+		set := client.B().Set().Key(strconv.Itoa(i)).Value("1").Build()
+		if err := client.Do(context.Background(), set).Error(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	measure := func(b *testing.B, read func(key string) error) {
+		begin := serverCPU(b, client)
+		many(b, read)
+		b.StopTimer()
+		b.ReportMetric(float64((serverCPU(b, client)-begin).Nanoseconds())/float64(b.N)/1e3, "server-µs/op")
+	}
+	b.Run("ours", func(b *testing.B) {
+		measure(b, func(key string) error { _, err := c.Get(context.Background(), key); return err })
+	})
+	b.Run("GET", func(b *testing.B) {
+		measure(b, func(key string) error {
+			return client.Do(context.Background(), client.B().Get().Key(key).Build()).Error()
+		})
+	})
+}
+
+// serverCPU returns the CPU time that a server has used.
+func serverCPU(b *testing.B, client rueidis.Client) (total time.Duration) {
+	info, err := client.Do(context.Background(), client.B().Info().Section("cpu").Build()).ToString()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		for _, name := range []string{"used_cpu_sys:", "used_cpu_user:"} {
+			if _, text, ok := strings.Cut(line, name); ok {
+				seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				total += time.Duration(seconds * 1e9)
+			}
+		}
+	}
+	return total
 }

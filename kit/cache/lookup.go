@@ -10,13 +10,13 @@ import (
 )
 
 // lookupCommands are the commands that all lookups share.
-type lookupCommands struct{ begin, clock, process, term, end rueidis.Completed }
+type lookupCommands struct{ begin, clock, term, end rueidis.Completed }
 
 func newLookupCommands(b rueidis.Builder) lookupCommands {
 	command := func(words ...string) rueidis.Completed { return b.Arbitrary(words...).Build().Pin() }
 	return lookupCommands{
 		begin: b.Multi().Build().Pin(), clock: command("TIME"),
-		process: command("INFO", "server"), term: command("INFO", "replication"), end: b.Exec().Build().Pin(),
+		term: command("INFO", "replication"), end: b.Exec().Build().Pin(),
 	}
 }
 
@@ -38,12 +38,12 @@ func (s *redisStore) lookup(ctx context.Context, name string, early float64) (en
 	replies := s.client.DoMulti(ctx, s.fixed.begin,
 		b.Arbitrary("HMGET").Keys(keys[0]).Args(metaFields...).Build().Pin(),
 		b.Arbitrary("HMGET").Keys(keys[1]).Args(entryFields...).Build().Pin(),
-		s.fixed.clock, s.fixed.process, s.fixed.term, s.fixed.end)
-	r, err := transactionReply(replies, 5)
+		s.fixed.clock, s.fixed.term, s.fixed.end)
+	r, err := transactionReply(replies, 4)
 	if r == nil {
 		return entry{}, err
 	}
-	server := identity(r[3], r[4])
+	server := identity(r[3])
 	return parseLookup(r[0], r[1], r[2], server, early), nil
 }
 
@@ -92,7 +92,7 @@ func (s *redisStore) lookupGroup(
 	ctx context.Context, names []string, group []int, early float64, entries []entry,
 ) error {
 	b := s.client.B()
-	commands := make([]rueidis.Completed, 0, 2*len(group)+5)
+	commands := make([]rueidis.Completed, 0, 2*len(group)+4)
 	commands = append(commands, s.fixed.begin)
 	for _, i := range group {
 		keys := s.keys(object{'k', names[i]})
@@ -100,13 +100,13 @@ func (s *redisStore) lookupGroup(
 			b.Arbitrary("HMGET").Keys(keys[0]).Args(metaFields...).Build().Pin(),
 			b.Arbitrary("HMGET").Keys(keys[1]).Args(entryFields...).Build().Pin())
 	}
-	commands = append(commands, s.fixed.clock, s.fixed.process, s.fixed.term, s.fixed.end)
+	commands = append(commands, s.fixed.clock, s.fixed.term, s.fixed.end)
 	n := 2 * len(group)
-	r, err := transactionReply(s.client.DoMulti(ctx, commands...), n+3)
+	r, err := transactionReply(s.client.DoMulti(ctx, commands...), n+2)
 	if r == nil {
 		return err
 	}
-	server := identity(r[n+1], r[n+2])
+	server := identity(r[n+1])
 	for j, i := range group {
 		entries[i] = parseLookup(r[2*j], r[2*j+1], r[n], server, early)
 	}
@@ -158,20 +158,16 @@ func list(m rueidis.RedisMessage) []rueidis.RedisMessage {
 	return l
 }
 
-// identity returns what server() in meta.lua makes of the same two sections of INFO.
-func identity(process, term rueidis.RedisMessage) string {
-	p, err := process.ToString()
-	if err != nil {
-		return ""
-	}
+// identity returns what server() in meta.lua makes of the same section of INFO.
+func identity(term rueidis.RedisMessage) string {
 	t, err := term.ToString()
 	switch {
 	case err != nil:
 		return ""
 	case infoField(t, "role") != "master":
-		return infoField(p, "run_id") + "replica"
+		return "replica"
 	}
-	return infoField(p, "run_id") + infoField(t, "master_replid")
+	return infoField(t, "master_replid")
 }
 
 func infoField(info, name string) string {

@@ -14,14 +14,15 @@ local function field(info, name)
   return i and string.match(info, '^%w+', i + 1) or ''
 end
 
--- server returns the identity of the process that answers and of its term as a master. run_id changes with a restart,
--- and master_replid with a promotion. So a master that was demoted and promoted again, with the data of another, is
--- noticed too. No data counts as written by a replica. identity in lookup.go does the same in Go.
+-- server returns the identity of the term of the master that answers. A server takes a new master_replid when it starts
+-- as a master and when it is promoted. So while it is a master, no other process and no other term has this ID: a
+-- restart, a failover, and a master that was demoted and promoted again with the data of another are noticed. A replica
+-- has the ID of its master: no data counts as written by a replica. identity in lookup.go does the same in Go.
 local function server()
-  local process, term = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
-  if type(process) ~= 'string' or type(term) ~= 'string' then return '' end
-  if field(term, 'role') ~= 'master' then return field(process, 'run_id') .. 'replica' end
-  return field(process, 'run_id') .. field(term, 'master_replid')
+  local term = redis.pcall('INFO', 'replication')
+  if type(term) ~= 'string' then return '' end
+  if field(term, 'role') ~= 'master' then return 'replica' end
+  return field(term, 'master_replid')
 end
 
 -- meta returns epoch, sequence, highest position and birth (in microseconds). It begins a new epoch if the last one is
