@@ -12,8 +12,8 @@ const interruptPatience = time.Second
 
 var errInterrupted = errors.New("interrupted")
 
-// interruptibleWriter is an output of a verb that ends by itself. Such a verb waits for a slow reader, but the first
-// Ctrl-C ends it even if its output is not read at all.
+// interruptibleWriter is an output of a verb that ends when its work is done. Such a verb waits for a slow reader, but the
+// first Ctrl-C ends it even if its output is not read at all.
 type interruptibleWriter struct {
 	w           io.Writer
 	interrupted <-chan struct{}

@@ -334,7 +334,7 @@ func TestInterruptEndsAVerbWhoseInputDoesNotCome(t *testing.T) {
 	}
 }
 
-// A verb that ends by itself waits for its reader, but Ctrl-C ends it.
+// A verb that ends when its work is done waits for its reader, but Ctrl-C ends it.
 func TestInterruptEndsAVerbWhoseOutputIsNotRead(t *testing.T) {
 	out := pipe(t)
 	out.block()

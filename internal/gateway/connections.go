@@ -29,8 +29,8 @@ const (
 	leastConnections     = 8
 )
 
-// connectionsFor returns how many connections of clients a process may have that may have so many open files; 0 for no
-// limit. A request needs two connections: one from the client and one to a node.
+// connectionsFor returns how many connections of clients a process may have. files is the limit of its open files. The
+// result 0 means no limit. A request needs two connections: one from the client and one to a node.
 func connectionsFor(files, nodes int) int {
 	if files == 0 {
 		return 0

@@ -46,7 +46,7 @@ type Stream struct {
 	size       int           // bytes in the queue and in the batch that is being written
 	due        int           // batches that must be written now
 	timed      bool          // a timer will make the rest of the queue due
-	spare      *batch        // to be used again; nil when there is none
+	spare      *batch        // to be used again; nil while there is no such batch
 	unreported int64         // dropped records that no notice has reported yet
 	freed      chan struct{} // closed and replaced when the queue has more space; nil when no caller waits for it
 	closed     bool

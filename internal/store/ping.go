@@ -52,7 +52,7 @@ func withoutAddress(err error) error {
 // passing are the error replies of a server that will work later, for example while it loads its data.
 var passing = []string{"LOADING", "BUSY", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "ERR max number of clients"}
 
-// isRefusal reports whether a server has answered with an error that does not pass by itself, such as a wrong password.
+// isRefusal reports whether a server has answered with an error that does not go away, such as a wrong password.
 func isRefusal(err error) bool {
 	reply, ok := rueidis.IsRedisErr(err)
 	return ok && !slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(reply.Error(), p) })
