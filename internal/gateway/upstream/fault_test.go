@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -303,4 +304,33 @@ func TestRefusedConnectionTakesTheNodeOutUntilItsNextGoodProbe(t *testing.T) {
 		_, body, _ := send(t.Context(), p, "GET", "")
 		return body == "restarted"
 	})
+}
+
+// The limits of response headers apply to gRPC, too.
+func TestGRPCResponseAboveALimit(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		for i := range 300 {
+			w.Header().Add("X-Line", strings.Repeat("x", i))
+		}
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	for limits, want := range map[string]string{
+		"{header_lines: 200, header_bytes: 1MiB}": "more than 200 (services.shop.response.header_lines)",
+		"{header_lines: 400, header_bytes: 8KiB}": "more than 8192 bytes (services.shop.response.header_bytes)",
+		"{header_lines: 400, header_bytes: 1MiB}": "",
+	} {
+		p := newPool(t, "response: "+limits, s.Listener.Addr().String())
+		_, _, err := send(t.Context(), p, "POST", "x", "Content-Type", "application/grpc")
+		if want == "" && err != nil || want != "" && (!blameless(err) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", limits, err, want)
+		}
+		if n := p.Nodes()[0]; n.Failures > 0 {
+			t.Errorf("%s: %+v", limits, n)
+		}
+	}
 }

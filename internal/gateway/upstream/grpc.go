@@ -17,6 +17,7 @@ import (
 type grpcConns struct {
 	scheme    string
 	transport *http.Transport
+	maxLines  int // of a response header
 
 	mu   sync.Mutex
 	open map[*grpcConn]struct{}
@@ -29,7 +30,7 @@ type grpcConn struct {
 }
 
 func newGRPCConns(d *dialer, s config.Service) *grpcConns {
-	c := &grpcConns{scheme: "http", open: make(map[*grpcConn]struct{})}
+	c := &grpcConns{scheme: "http", maxLines: s.Response.HeaderLines, open: make(map[*grpcConn]struct{})}
 	c.transport = &http.Transport{
 		DisableCompression:     true,
 		IdleConnTimeout:        s.IdleTimeout,
@@ -72,7 +73,18 @@ func (c *grpcConns) roundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, &client.Error{Stage: stage, Err: err}
 	}
+	if headerLines(resp.Header) > c.maxLines {
+		resp.Body.Close()
+		return nil, &client.Error{Stage: client.Sent, Err: &client.LimitError{Limit: client.LimitHeaderLines, Value: c.maxLines}}
+	}
 	return resp, nil
+}
+
+func headerLines(h http.Header) (n int) {
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
 }
 
 func (c *grpcConns) add(nc net.Conn) *grpcConn {

@@ -11,6 +11,19 @@
 //
 // The nodes come in through Update. Run probes them. A node that passes its probe, is not ejected and does not drain is
 // eligible: it is in the view, from which requests pick their nodes. Each change of what is eligible makes a new view.
+//
+// # Who is responsible for a failure
+//
+// A node or a service is held responsible only for what it did:
+//
+//   - A refused connection takes the node out until its next good probe, which is at once.
+//   - Other failed connections, timeouts and broken responses count against the node (outlier) and the service (breaker).
+//   - A node is ejected only when its failures are improbable for a node that is like the other nodes (unlikelyRow,
+//     successLimit). What fails on every node alike ejects none.
+//   - A 502, 503 or 504 of the service may be the fault of one URL. It counts against the node when another node answered
+//     the same URL well (answers), and for the breaker while such statuses are spread over the URLs (statuses).
+//   - A shortage of this machine and a response above a limit of the gateway count against nobody (fault).
+//   - A try that reached no node is free of the retry budget, once per node (judge).
 package upstream
 
 import (

@@ -17,6 +17,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
+// probeLimits are above any limit of a service: the header of the response does not matter for a probe.
+var probeLimits = client.Options{MaxHeaderBytes: 16 << 20, MaxHeaderLines: 100_000}
+
 const (
 	startInterval = 50 * time.Millisecond // between probes of a node that was not ready yet
 	startPhase    = 30 * time.Second      // how long a new node is probed that often
@@ -98,7 +101,7 @@ func checkNode(ctx context.Context, c config.Probe, d *dialer) error {
 
 // checkConn sends a probe over a new connection, and closes it.
 func checkConn(ctx context.Context, c config.Probe, nc net.Conn, host string) error {
-	conn := client.NewConn(nc, nil)
+	conn := client.NewConn(nc, &probeLimits)
 	defer conn.Close()
 	if c.Off {
 		return nil

@@ -80,3 +80,14 @@ func TestProbeRequest(t *testing.T) {
 		s.Close()
 	}
 }
+
+// A probe's response may have a header above the limits of the service: the node is ready all the same.
+func TestProbeResponseAboveALimit(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range 300 {
+			w.Header().Add("Set-Cookie", strings.Repeat("x", 300))
+		}
+	}))
+	t.Cleanup(s.Close)
+	newPool(t, "response: {header_lines: 8, header_bytes: 1KiB}", s.Listener.Addr().String())
+}
