@@ -175,7 +175,7 @@ func hintOf(err error) string {
 	}
 	switch unreachable.Cause() {
 	case load.NotTLS:
-		return "the server does not use TLS: try http:// instead of https://"
+		return "the server does not speak TLS at this address: check the host and the port"
 	case load.NotPlain:
 		return "the server seems to expect TLS: try https:// instead of http://"
 	case load.UnknownCertificate:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ func (r *reader) readFields(n strictyaml.Value, fields []field) {
 	for _, k := range r.Mapping(n, "a mapping") {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k.Key })
 		if i < 0 {
-			r.ProblemAt(k.Value.Path, k.At, unknownField(k.Key, fields))
+			r.ProblemAt(k.Value.Path, k.At, unknownField(n.Path, k.Key, fields))
 			continue
 		}
 		fields[i].value.read(r, k.Value)
@@ -129,21 +130,39 @@ var foreignNames = map[string]string{
 	"circuit_breaker": "breaker", "redis": "store", "certificate": "cert", "address": "listen", "bind": "listen",
 }
 
-// mappingOf returns for every key the mapping that it belongs to.
-var mappingOf = sync.OnceValue(func() map[string]string {
-	m := map[string]string{}
-	for _, t := range tables() {
+// homes returns for every key the mappings that have it, in the order of tables.
+var homes = sync.OnceValue(func() map[string][]table {
+	m := map[string][]table{}
+	var address nodeAddress
+	addresses := table{servicePath + ".nodes", "an address in " + servicePath + ".nodes", address.fields()}
+	for _, t := range append(tables(), addresses) {
 		for _, f := range t.fields {
-			if _, known := m[f.key]; !known {
-				m[f.key] = t.name
-			}
+			m[f.key] = append(m[f.key], t)
 		}
 	}
 	return m
 })
 
+var (
+	listIndex     = regexp.MustCompile(`\[[0-9]+\]`)
+	servicePrefix = regexp.MustCompile(`^services\.[^.]*`)
+)
+
+// homesOf returns the names of the mappings that a key in the mapping at path may belong to. In a mapping of details, such as
+// probe, these are only the mappings around it: a key of the same name elsewhere usually has another meaning.
+func homesOf(path, key string) (names []string) {
+	path = servicePrefix.ReplaceAllString(listIndex.ReplaceAllString(path, ""), servicePath)
+	details := path != "" && path != servicePath && path != "routes"
+	for _, t := range homes()[key] {
+		if !details || t.path == "" || strings.HasPrefix(path, t.path+".") {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
+
 // unknownField returns the error for a key that is not among fields, with a hint at the key that was probably meant.
-func unknownField(key string, fields []field) error {
+func unknownField(path, key string, fields []field) error {
 	if slices.Contains(unsupported, key) {
 		return wrong("remove it", "is not supported by this version")
 	}
@@ -158,8 +177,8 @@ func unknownField(key string, fields []field) error {
 	if near := closest(name, known); near != "" {
 		return wrong("did you mean "+near+"?", "unknown field")
 	}
-	if home := mappingOf()[name]; home != "" {
-		return wrong(name+" belongs to "+home, "unknown field")
+	if homes := homesOf(path, name); len(homes) > 0 {
+		return wrong(name+" belongs to "+strings.Join(homes, " or "), "unknown field")
 	}
 	return wrong("known here: "+strings.Join(known, ", "), "unknown field")
 }

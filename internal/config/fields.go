@@ -196,35 +196,39 @@ func (r *Route) fields() []field {
 
 // table is one mapping of the file.
 type table struct {
-	name   string
+	path   string // without the names of services and the indexes of lists: "services.NAME.probe", "routes"
+	name   string // in hints
 	fields []field
 }
 
-// tables lists the mappings of the file. When a key exists in several, the first is named in the hint for a misplaced key.
+// tables lists the mappings of the file.
 func tables() []table {
 	var c Config
 	var s Service
+	named := func(path string, fields []field) table { return table{path, path, fields} }
 	all := []table{
-		{"the top of the file", c.fields()},
-		{"services.NAME", s.fields()},
-		{"a route", (&Route{}).fields()},
-		{"forwarded", c.Forwarded.fields()},
-		{"admin", c.Admin.fields()},
-		{"tls", (&TLS{}).fields()},
-		{"limits", c.Limits.fields()},
-		{"services.NAME.tls", newNodeTLS().fields()},
-		{"services.NAME.probe", s.Probe.fields()},
-		{"services.NAME.outlier", s.Outlier.fields()},
-		{"services.NAME.limit", s.Limit.fields()},
-		{"services.NAME.retry", s.Retry.fields()},
-		{"services.NAME.breaker", s.Breaker.fields()},
-		{"services.NAME.response", s.Response.fields()},
-		{"jwt", newJWT().fields()},
+		{"", "the top of the file", c.fields()},
+		named(servicePath, s.fields()),
+		{"routes", "a route", (&Route{}).fields()},
+		named("forwarded", c.Forwarded.fields()),
+		named("admin", c.Admin.fields()),
+		named("tls", (&TLS{}).fields()),
+		named("limits", c.Limits.fields()),
+		named(servicePath+".tls", newNodeTLS().fields()),
+		named(servicePath+".probe", s.Probe.fields()),
+		named(servicePath+".outlier", s.Outlier.fields()),
+		named(servicePath+".limit", s.Limit.fields()),
+		named(servicePath+".retry", s.Retry.fields()),
+		named(servicePath+".breaker", s.Breaker.fields()),
+		named(servicePath+".response", s.Response.fields()),
+		named("jwt", newJWT().fields()),
 	}
 	for _, p := range routePolicies {
 		if p.fields != nil {
-			all = append(all, table{p.key + " of a route", p.fields()})
+			all = append(all, table{"routes." + p.key, p.key + " of a route", p.fields()})
 		}
 	}
 	return all
 }
+
+const servicePath = "services.NAME"

@@ -170,24 +170,23 @@ func (v nodes) readAddresses(r *reader, n strictyaml.Value) {
 	}
 	seen := map[string]int{}
 	for i, item := range items {
-		address, weight, backup := "", 1, false
-		at := scalar[string]{&address, parseNodeAddress, word}
+		a := nodeAddress{weight: 1}
 		if item.IsMapping() {
-			r.readFields(item, []field{{"address", at}, {"weight", whole(&weight, 1, maxWeight)}, {"backup", toggle(&backup)}})
-			if address == "" && !r.Broken(item.Path) {
+			r.readFields(item, a.fields())
+			if a.address == "" && !r.Broken(item.Path) {
 				r.Problem(item, wrong("{address: 10.0.0.1:8080, weight: 3}", "has no address"))
 			}
 		} else {
-			at.read(r, item)
+			a.fields()[0].value.read(r, item)
 		}
-		if first, twice := seen[address]; twice && address != "" {
-			r.Problem(item, wrong("", "%s is the same address as %s[%d]", quote(address), n.Path, first))
+		if first, twice := seen[a.address]; twice && a.address != "" {
+			r.Problem(item, wrong("", "%s is the same address as %s[%d]", quote(a.address), n.Path, first))
 		} else {
-			seen[address] = i
+			seen[a.address] = i
 		}
-		v.s.Addresses = append(v.s.Addresses, address)
-		v.s.Weights = append(v.s.Weights, weight)
-		v.s.Backups = append(v.s.Backups, backup)
+		v.s.Addresses = append(v.s.Addresses, a.address)
+		v.s.Weights = append(v.s.Weights, a.weight)
+		v.s.Backups = append(v.s.Backups, a.backup)
 	}
 	if !slices.ContainsFunc(v.s.Weights, func(weight int) bool { return weight != 1 }) {
 		v.s.Weights = nil
@@ -196,6 +195,21 @@ func (v nodes) readAddresses(r *reader, n strictyaml.Value) {
 		v.s.Backups = nil
 	} else if !slices.Contains(v.s.Backups, false) {
 		r.Problem(n, wrong("remove backup from some of them", "all nodes are backups"))
+	}
+}
+
+// nodeAddress is one address of nodes: a text, or a mapping.
+type nodeAddress struct {
+	address string
+	weight  int
+	backup  bool
+}
+
+func (a *nodeAddress) fields() []field {
+	return []field{
+		{"address", scalar[string]{&a.address, parseNodeAddress, word}},
+		{"weight", whole(&a.weight, 1, maxWeight)},
+		{"backup", toggle(&a.backup)},
 	}
 }
 
