@@ -2,9 +2,13 @@ package gateway
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/kit/redistest"
 )
 
 // Of 110 healthy requests, none fails while another URL breaks a limit of the gateway, or another route always answers
@@ -55,5 +59,36 @@ func TestFailingURLLeavesHealthyRequestsAlone(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A response above a limit shows that the service has done its work. A repetition with the same key has no second effect.
+func TestResponseAboveALimitUnderAKey(t *testing.T) {
+	effects := atomic.Int64{}
+	node := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		effects.Add(1)
+		for range 300 {
+			w.Header().Add("Set-Cookie", "a=b")
+		}
+	})
+	f := startOn(t, sharedStore(t, redistest.Start(t).Addr()), orders(address(node)))
+	for _, want := range []string{"502 response_limit", "410 answer_not_kept"} {
+		req, err := http.NewRequest("POST", f.url("/orders"), strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Idempotency-Key", "k1")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if got := fmt.Sprint(resp.StatusCode, " ", problemOf(t, resp, string(body))); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if n := effects.Load(); n != 1 {
+		t.Errorf("%d effects, want 1", n)
 	}
 }

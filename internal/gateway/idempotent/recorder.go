@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 	"github.com/tenfold-go/tenfold/internal/gateway/response"
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 	"github.com/tenfold-go/tenfold/kit/idempotency"
@@ -56,7 +57,13 @@ func (k *responseRecorder) WriteHeader(status int) {
 		return
 	}
 	k.status = status
-	own := exchange.From(k.request).Reason != "" // the gateway made the response: it says nothing about the service
+	reason := exchange.From(k.request).Reason
+	own := reason != "" // the gateway made the response: it says nothing about the service
+	if reason == problem.ReasonResponseLimit {
+		k.recordUnkept()
+		k.sendHeader()
+		return
+	}
 	if own || !k.hold.recordable(status) {
 		k.mode = passing
 		k.hold.release(k.storeContext())

@@ -71,7 +71,7 @@ func ofPool(err error) *Problem {
 	var limit *upstream.ResponseLimitError
 	switch {
 	case errors.As(err, &limit):
-		return &Problem{Status: http.StatusBadGateway, Reason: "response_limit", Detail: limit.Error()}
+		return &Problem{Status: http.StatusBadGateway, Reason: ReasonResponseLimit, Detail: limit.Error()}
 	case errors.As(err, new(*upstream.ShortageError)):
 		return Shortage
 	case errors.As(err, &open):

@@ -28,6 +28,9 @@ var (
 	BodyUnreadable = &Problem{Status: 400, Reason: "body", Detail: "the request body could not be read"}
 )
 
+// ReasonResponseLimit is the reason of a response above a limit of its service. The service has done its work.
+const ReasonResponseLimit = "response_limit"
+
 // Why no node answered.
 var (
 	BreakerOpen = &Problem{Status: 503, Reason: "breaker_open", RetryAfter: time.Second,
