@@ -18,7 +18,8 @@ var (
 	ErrMismatch = errors.New("idempotency key was used for another request")
 	// ErrInFlight: another request with the key is being processed. Nothing has happened. Retry with the same key.
 	ErrInFlight = errors.New("a request with this idempotency key is in flight")
-	// ErrUnavailable: the database did not respond, was too busy, or lost its connection before the commit. Nothing has happened. Retry with the same key.
+	// ErrUnavailable: the database did not respond, was too busy, or lost its connection before the commit. Nothing has
+	// happened. Retry with the same key.
 	ErrUnavailable = errors.New("idempotency store is unavailable")
 	// ErrUncertain: the commit failed, and it is unknown whether the database received it. Retry with the same key: the
 	// effect happens once in either case.
