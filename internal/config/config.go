@@ -89,7 +89,10 @@ type Limits struct {
 	// Connections is the largest number of open connections from downstreams; more have to wait. Near the limit, connections
 	// without a request are closed. Default 0: half of the open files that the process may have, after a reserve.
 	Connections int
-	Underscores bool // accept header names with "_"; default false: they are dropped
+	// ConnectionsPerClient is the largest number of open connections from one client address; more are closed. An IPv6 network
+	// /64 is one client. Proxies (TrustedProxies, ProxyProtocol) have no such limit. Default 0: no limit.
+	ConnectionsPerClient int
+	Underscores          bool // accept header names with "_"; default false: they are dropped
 }
 
 // Service is a named program: one that the fleet runs (Run), or one that runs elsewhere (Addresses). In the file services is

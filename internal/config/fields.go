@@ -62,6 +62,7 @@ func (l *Limits) fields() []field {
 		{"write_timeout", duration(&l.WriteTimeout, time.Millisecond)},
 		{"idle_timeout", duration(&l.IdleTimeout, time.Millisecond)},
 		{"connections", whole(&l.Connections, 0, 10_000_000)},
+		{"connections_per_client", whole(&l.ConnectionsPerClient, 0, 1_000_000)},
 		{"underscores", toggle(&l.Underscores)},
 	}
 }

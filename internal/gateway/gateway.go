@@ -56,6 +56,7 @@ type Gateway struct {
 	handler     http.Handler
 	engine      engine.Engine
 	listeners   []net.Listener
+	perClient   *clientLimit // nil for no limit
 	tunnels     tunnels
 	requests    requests
 	nodeChanges changes
@@ -86,6 +87,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.handler = o.chain(g.common(o))(routes)
+	g.perClient = newClientLimit(cfg, o.Metrics.connectionsRefused.Inc)
 	g.engine = std.New(g, &engine.Options{
 		Limits: cfg.Limits, TLS: certificates, H2C: cfg.H2C, Log: o.Log,
 		MaxConnections: maxConnections(cfg, o.Log, o.Metrics),

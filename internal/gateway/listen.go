@@ -45,8 +45,8 @@ func unwrapped(err error) error {
 }
 
 // listen opens one address. Its connections have the client's address from the PROXY protocol, if the peers must send
-// it.
-func listen(address string, cfg *config.Config, log *slog.Logger) (net.Listener, error) {
+// it. limit bounds the connections of each client; nil for no limit.
+func listen(address string, cfg *config.Config, limit *clientLimit, log *slog.Logger) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, &ListenError{address, err}
@@ -54,5 +54,5 @@ func listen(address string, cfg *config.Config, log *slog.Logger) (net.Listener,
 	if len(cfg.ProxyProtocol) > 0 {
 		l = newProxyListener(l, cfg.ProxyProtocol, cfg.Limits.HeaderTimeout, log)
 	}
-	return l, nil
+	return limit.listener(l, len(cfg.ProxyProtocol) > 0), nil
 }

@@ -26,6 +26,7 @@ type Metrics struct {
 	connectionLimit    prometheus.Gauge   // the largest number of them; 0 for no limit
 	connectionsWaited  prometheus.Counter // those that had to wait for the limit
 	connectionsEvicted prometheus.Counter // idle ones that were closed for others
+	connectionsRefused prometheus.Counter // above limits.connections_per_client
 
 	pools *upstream.Metrics
 
@@ -53,13 +54,16 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Help: "Connections of clients that had to wait because the limit was reached."}),
 		connectionsEvicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenfold_connections_idle_closed_total",
 			Help: "Idle connections of clients that were closed because the limit was reached."}),
+		connectionsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenfold_connections_refused_total",
+			Help: "Connections that were closed because their client had too many."}),
 		pools:      upstream.NewMetrics(r),
 		jwt:        sync.OnceValue(func() *jwt.Metrics { return jwt.NewMetrics(r) }),
 		rateLimit:  sync.OnceValue(func() *ratelimit.Metrics { return ratelimit.NewMetrics(r) }),
 		idempotent: sync.OnceValue(func() *idempotent.Metrics { return idempotent.NewMetrics(r) }),
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.duration, m.connections, m.connectionLimit, m.connectionsWaited, m.connectionsEvicted)
+		r.MustRegister(m.requests, m.duration, m.connections, m.connectionLimit, m.connectionsWaited, m.connectionsEvicted,
+			m.connectionsRefused)
 	}
 	return m
 }

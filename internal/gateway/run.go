@@ -15,7 +15,7 @@ const killTimeout = 5 * time.Second
 // returns a *ListenError, and then no address is open.
 func (g *Gateway) Listen() error {
 	for _, address := range g.cfg.Listen {
-		l, err := listen(address, g.cfg, g.log)
+		l, err := listen(address, g.cfg, g.perClient, g.log)
 		if err != nil {
 			for _, l := range g.listeners {
 				l.Close()
