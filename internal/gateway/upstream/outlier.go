@@ -21,7 +21,7 @@ func (p *Pool) observe(r *request, m *member, resp *http.Response, start time.Du
 		m.failures.Add(1)
 		return
 	}
-	if resp.StatusCode < http.StatusInternalServerError {
+	if !p.service.Outlier.Off && resp.StatusCode < http.StatusInternalServerError {
 		p.successes.Add(r.url, m.order, now)
 		p.convict(r.suspects, m)
 	}

@@ -2,6 +2,7 @@ package std
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -16,7 +17,7 @@ import (
 
 // connLimit bounds the open connections of an engine, over all its listeners. At the limit, a new connection waits, and
 // each one that waits makes the limit close the longest idle connection: one on which nothing has arrived, or one that
-// waits for its next request. Connections with a request are never closed.
+// waits for its next request. Connections with a request, or with a part of one, are never closed.
 type connLimit struct {
 	slots   chan struct{} // one for each open connection; nil for no limit
 	options *engine.Options
@@ -174,22 +175,23 @@ func (l *connLimit) closeIdlest() {
 	}
 }
 
-// limitedConn is a connection that counts. It knows whether it is idle: the handler tells it about requests, and it sees
-// itself whether a byte has arrived since.
+// limitedConn is a connection that counts. It knows whether it is idle: net/http tells it about requests, and it sees itself
+// whether a part of a request has arrived.
 type limitedConn struct {
 	net.Conn
 	limit  *connLimit
 	closed atomic.Bool
 
-	requests  atomic.Int32 // that the handler works on
-	served    atomic.Bool  // the first request has begun
-	idleSince atomic.Int64 // when it was accepted or its last request ended, in Unix nanoseconds
+	busy      atomic.Bool  // net/http works on a request
+	served    atomic.Bool  // the first request has ended
+	idleSince atomic.Int64 // when it was accepted, ended its TLS handshake or its last request, in Unix nanoseconds
 	received  atomic.Bool  // something has arrived since then
+	http2     atomic.Bool  // what arrives may be no request
 }
 
 // idle returns for how long the connection has been idle, or 0 when it is not or not for long enough.
 func (c *limitedConn) idle(now time.Time) time.Duration {
-	if c.requests.Load() > 0 || c.received.Load() {
+	if c.busy.Load() || c.received.Load() && !c.http2.Load() {
 		return 0
 	}
 	atLeast := silentAtLeast
@@ -202,16 +204,24 @@ func (c *limitedConn) idle(now time.Time) time.Duration {
 	return 0
 }
 
-// beginRequest and endRequest are called by the handler. On an HTTP/2 connection, requests overlap.
-func (c *limitedConn) beginRequest() {
-	c.requests.Add(1)
-	c.served.Store(true)
-}
-
-func (c *limitedConn) endRequest() {
+// connState notes a new state of the connection, which is nc for net/http.
+func (c *limitedConn) connState(nc net.Conn, s http.ConnState) {
+	switch s {
+	case http.StateActive, http.StateHijacked:
+		c.busy.Store(true)
+		return
+	case http.StateNew:
+		if t, ok := nc.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol == "h2" {
+			c.http2.Store(true)
+		}
+	case http.StateIdle:
+		c.served.Store(true)
+	case http.StateClosed:
+		return
+	}
 	c.idleSince.Store(time.Now().UnixNano())
 	c.received.Store(false)
-	c.requests.Add(-1)
+	c.busy.Store(false)
 }
 
 func (c *limitedConn) Read(p []byte) (int, error) {
@@ -242,25 +252,16 @@ func (c *limitedConn) CloseWrite() error {
 // NetConn returns the connection below.
 func (c *limitedConn) NetConn() net.Conn { return c.Conn }
 
-// limitedKey is the key of a request's limitedConn in its context.
-type limitedKey struct{}
-
-// connContext is http.Server.ConnContext.
-func connContext(ctx context.Context, nc net.Conn) context.Context {
+// limited returns the limitedConn below nc, or nil in a test without one.
+func limited(nc net.Conn) *limitedConn {
 	for {
 		switch c := nc.(type) {
 		case *limitedConn:
-			return context.WithValue(ctx, limitedKey{}, c)
+			return c
 		case interface{ NetConn() net.Conn }:
 			nc = c.NetConn()
 		default:
-			return ctx
+			return nil
 		}
 	}
-}
-
-// limitedConnOf returns the connection of a request, or nil in a test without one.
-func limitedConnOf(r *http.Request) *limitedConn {
-	c, _ := r.Context().Value(limitedKey{}).(*limitedConn)
-	return c
 }

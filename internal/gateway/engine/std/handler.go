@@ -17,10 +17,6 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if c := limitedConnOf(r); c != nil {
-		c.beginRequest()
-		defer c.endRequest()
-	}
 	q := &request{original: r}
 	q.exchange.Inbound = q
 	if r.ProtoMajor == 2 {

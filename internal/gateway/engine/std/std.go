@@ -28,7 +28,6 @@ type Engine struct {
 func New(h http.Handler, o *engine.Options) *Engine {
 	e := &Engine{options: *o, server: newServer(&handler{h, o.Limits.WriteTimeout}, o)}
 	e.server.ConnState = e.connState
-	e.server.ConnContext = connContext
 	e.limit = newConnLimit(&e.options)
 	guard.Attach(e.server)
 	return e
@@ -94,6 +93,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 func (e *Engine) Close() error { return e.server.Close() }
 
 func (e *Engine) connState(nc net.Conn, s http.ConnState) {
+	if c := limited(nc); c != nil {
+		c.connState(nc, s)
+	}
 	switch s {
 	case http.StateNew:
 		e.options.ConnOpened()
