@@ -126,6 +126,9 @@ type Service struct {
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
 
 	IdleTimeout time.Duration // how long a connection to a node may wait for its next request; default 60s
+	// Upgrade lists the protocols that a connection may switch to (Upgrade, RFC 9110 section 7.8), in lower case. "off" is none.
+	// HTTP/2 is refused: requests in it would pass every policy. Default [websocket].
+	Upgrade []string
 }
 
 // NodeTLS says how the gateway connects to nodes with an https:// address, for requests and probes. A connection fails when the

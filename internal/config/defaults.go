@@ -50,6 +50,7 @@ func defaults() (Config, Service) {
 			Timeout:   60 * time.Second,
 
 			IdleTimeout: 60 * time.Second,
+			Upgrade:     []string{"websocket"},
 		}
 }
 

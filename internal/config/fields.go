@@ -86,6 +86,7 @@ func (s *Service) fields() []field {
 		{"drain", duration(&s.Drain, 0)},
 		{"timeout", duration(&s.Timeout, time.Millisecond)},
 		{"idle_timeout", duration(&s.IdleTimeout, 10*time.Millisecond)},
+		{"upgrade", upgrades{&s.Upgrade}},
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 func (g *Gateway) proxy(service string) *proxy {
 	pool := g.pools[service]
 	i := slices.IndexFunc(g.cfg.Services, func(s config.Service) bool { return s.Name == service })
-	p := &proxy{transport: pool, tunnels: &g.tunnels, repeats: g.cfg.Services[i].Retry.Tries > 1}
+	p := &proxy{
+		transport: pool, tunnels: &g.tunnels, repeats: g.cfg.Services[i].Retry.Tries > 1, upgrades: g.cfg.Services[i].Upgrade,
+	}
 	if cookie := g.cfg.Services[i].Sticky; cookie != "" {
 		p.transport = policy.Sticky(cookie, pool, pool)
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // outgoing returns the request that the node gets, with the context: r without the fields of the client's connection. It
-// changes the header of r, which no step needs any more.
-func outgoing(ctx context.Context, r *http.Request) *http.Request {
-	websocket := wantsWebSocket(r)
+// changes the header of r, which no step needs any more. protocols are those that the service may switch to.
+func outgoing(ctx context.Context, r *http.Request, protocols []string) *http.Request {
+	upgrade := wantedUpgrade(r, protocols)
 	out := r.WithContext(ctx)
 	out.RequestURI = ""
 	out.Close = false
@@ -24,9 +24,9 @@ func outgoing(ctx context.Context, r *http.Request) *http.Request {
 	}
 	trailers := hasToken(r.Header["Te"], "trailers")
 	wire.RemoveHopByHop(out.Header)
-	if websocket {
+	if upgrade != "" {
 		out.Header["Connection"] = []string{"Upgrade"}
-		out.Header["Upgrade"] = []string{"websocket"}
+		out.Header["Upgrade"] = []string{upgrade}
 	}
 	if trailers {
 		out.Header["Te"] = []string{"trailers"}
@@ -54,13 +54,31 @@ func copyHeader(dst, src http.Header) {
 	maps.Copy(dst, src)
 }
 
-// wantsWebSocket reports whether a request asks for a WebSocket. No other upgrade is passed on: above all with h2c, a
-// client could send requests to a node past every policy.
-func wantsWebSocket(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.ContentLength == 0 &&
-		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(r.Header["Upgrade"][0], "websocket") &&
-		hasToken(r.Header["Connection"], "upgrade")
+// wantedUpgrade returns the protocols that a request asks for and the service accepts, as a value of the Upgrade field; ""
+// for none. No other upgrade is passed on: above all with h2c, a client could send requests to a node past every policy.
+// protocols are in lower case.
+func wantedUpgrade(r *http.Request, protocols []string) string {
+	if r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.ContentLength != 0 || !hasToken(r.Header["Connection"], "upgrade") {
+		return ""
+	}
+	var wanted []string
+	for _, list := range r.Header["Upgrade"] {
+		for protocol := range strings.SplitSeq(list, ",") {
+			protocol = wire.TrimOWS(protocol)
+			name := strings.ToLower(protocol)
+			if !slices.Contains(protocols, name) || name == webSocket && r.Method != http.MethodGet {
+				continue
+			}
+			if name == webSocket {
+				protocol = name
+			}
+			wanted = append(wanted, protocol)
+		}
+	}
+	return strings.Join(wanted, ", ")
 }
+
+const webSocket = "websocket"
 
 // hasToken reports whether comma-separated lists contain a token, which is in lower case.
 func hasToken(lists []string, token string) bool {

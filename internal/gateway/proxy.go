@@ -15,7 +15,8 @@ import (
 type proxy struct {
 	transport http.RoundTripper
 	tunnels   *tunnels
-	repeats   bool // the transport may send a request again
+	repeats   bool     // the transport may send a request again
+	upgrades  []string // the protocols that the service may switch to, in lower case
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +26,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if takesEarlyHints(r) {
 		ctx = hints.observe(ctx)
 	}
-	out := outgoing(ctx, r)
+	out := outgoing(ctx, r, p.upgrades)
 	wantsTrailers := len(out.Header["Te"]) > 0
 	resp, err := p.transport.RoundTrip(out)
 	if err != nil {
@@ -34,7 +35,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		if err := p.tunnels.serve(w, r, resp); err != nil {
+		if err := p.tunnels.serve(w, r, resp, out.Header.Get("Upgrade")); err != nil {
 			problem.Write(w, r, err)
 		}
 		return

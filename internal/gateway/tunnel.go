@@ -14,7 +14,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// tunnel is an upgraded connection (a WebSocket): the connection of a client and the one to a node.
+// tunnel is an upgraded connection (mostly a WebSocket): the connection of a client and the one to a node.
 type tunnel struct {
 	down net.Conn
 	up   exchange.Tunnel
@@ -22,15 +22,16 @@ type tunnel struct {
 }
 
 // serve passes bytes in both directions until either side ends, the node is drained, or the gateway stops. It returns
-// an error when it has sent no response.
-func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
+// an error when it has sent no response. wanted are the protocols that the node was asked for.
+func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Response, wanted string) error {
 	x := exchange.From(r)
 	if x.Tunnel == nil {
 		return errors.New("the transport has no connection for the upgrade")
 	}
 	defer x.Tunnel.Close()
-	if upgrade := resp.Header.Get("Upgrade"); !strings.EqualFold(upgrade, "websocket") {
-		return fmt.Errorf("node switched to protocol %q", upgrade)
+	upgrade := chosenProtocol(wanted, resp.Header)
+	if upgrade == "" {
+		return fmt.Errorf("node switched to protocol %q", resp.Header["Upgrade"])
 	}
 	down, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -43,7 +44,7 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	defer t.up.AfterEnd(t.close)()
 	x.Status = http.StatusSwitchingProtocols
 
-	if err := writeSwitch(buffered.Writer, resp.Header); err != nil {
+	if err := writeSwitch(buffered.Writer, upgrade, resp.Header); err != nil {
 		x.Err = err
 		return nil
 	}
@@ -56,9 +57,20 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	return nil
 }
 
-// writeSwitch writes the response of status 101.
-func writeSwitch(w *bufio.Writer, h http.Header) error {
-	w.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+// chosenProtocol returns the one of the wanted protocols that the node has switched to, or "" when it is none of them.
+func chosenProtocol(wanted string, h http.Header) string {
+	chosen := strings.Join(h["Upgrade"], ", ")
+	for p := range strings.SplitSeq(wanted, ", ") {
+		if strings.EqualFold(p, chosen) {
+			return p
+		}
+	}
+	return ""
+}
+
+// writeSwitch writes the response of status 101 that switches to the protocol.
+func writeSwitch(w *bufio.Writer, protocol string, h http.Header) error {
+	w.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + "\r\n")
 	wire.RemoveHopByHop(h)
 	for name, values := range h {
 		for _, v := range values {
