@@ -171,6 +171,12 @@ var leafLibraries = map[string][]string{
 
 	"internal/report": {},
 
+	"internal/store": {"github.com/redis/rueidis", "github.com/alicebob/miniredis/v2"},
+
+	"internal/load/arrivals": {},
+
+	"internal/gateway/response": {},
+
 	"internal/gateway/balance": {},
 
 	"internal/gateway/exchange": {},
@@ -192,6 +198,8 @@ var leafLibraries = map[string][]string{
 	"kit/redistest": {"github.com/redis/rueidis"},
 
 	"kit/session": {"github.com/redis/rueidis"},
+
+	"kit/session/scsstore": {"github.com/redis/rueidis"},
 }
 
 type goPackage struct {

@@ -99,6 +99,6 @@ func TestTimeoutCountsAgainstTheNodeThatHadTheTime(t *testing.T) {
 		t.Errorf("%d failures of the node, want none", n)
 	}
 	if _, _, err := send(t.Context(), p, "GET", ""); !errors.Is(err, ErrTimeout) || p.Nodes()[0].Failures != 1 {
-		t.Errorf("a timeout of its own: %v, %d failures", err, p.Nodes()[0].Failures)
+		t.Errorf("an own timeout: %v, %d failures", err, p.Nodes()[0].Failures)
 	}
 }
