@@ -336,6 +336,7 @@ func figure(t *testing.T, name string, pairs ...any) {
 
 // transcript is the output of a process until now.
 type transcript struct {
+	reader  sync.Mutex // held while the reader of the stream does not read
 	mu      sync.Mutex
 	text    bytes.Buffer
 	changed chan struct{} // closed and replaced when more comes
@@ -343,7 +344,16 @@ type transcript struct {
 
 func newTranscript() *transcript { return &transcript{changed: make(chan struct{})} }
 
+// block stops reading for a while.
+func (s *transcript) block(d time.Duration) {
+	s.reader.Lock()
+	defer s.reader.Unlock()
+	time.Sleep(d)
+}
+
 func (s *transcript) Write(p []byte) (int, error) {
+	s.reader.Lock()
+	defer s.reader.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.changed)
