@@ -50,6 +50,7 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(errorLog{l}, "", 0),
+		ConnState:         (&connections{idle: make(map[net.Conn]time.Time)}).connState,
 	}}
 }
 
