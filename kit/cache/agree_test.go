@@ -242,9 +242,13 @@ func (x *comparison) tagVersions(ctx context.Context) (real, want string) {
 func (x *comparison) members(ctx context.Context) (real, want string) {
 	text := func(list memberList, err error) string {
 		var names []string
-		for n, live := range list.live {
+		for node, live := range list.live {
+			n := node
 			if strings.HasPrefix(n, lostNodes) {
 				n = lostNodes
+			}
+			if list.renewals[node] == "" {
+				n += " without a renewal "
 			}
 			names = append(names, fmt.Sprint(n, live))
 		}

@@ -51,6 +51,7 @@ type Cache[K comparable, V any] struct {
 	loads        limiter
 	stats        counters
 	acks         ackTracker
+	renewals     renewals
 
 	mu   sync.Mutex
 	keys map[K]*keyState[V] // guarded by mu: the calls of each key

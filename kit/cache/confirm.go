@@ -21,8 +21,15 @@ const (
 	// storedAcksAfter is how many times acknowledgements are awaited on the subscription before they are asked for
 	// through the store: the subscription of this process may be broken.
 	storedAcksAfter = 2
-	// evictAfter is how long a node may be silent before it is evicted, and Invalidate waits for the end of its lease.
+	// evictAfter is how long a node may be silent, while the store answers, before it is evicted, and Invalidate waits
+	// for the end of its lease.
 	evictAfter = 250 * time.Millisecond
+	// stalledAfter is when a call of the store counts as a stall. Acknowledgements were late because of the store then,
+	// and the nodes get the whole evictAfter again.
+	stalledAfter = 100 * time.Millisecond
+	// pollMembers is the pause between two looks at the list while a lease runs out: another process may have waited
+	// for it, and have removed the node.
+	pollMembers = 50 * time.Millisecond
 	// minPoll is the first pause between two looks for acknowledgements in the store.
 	minPoll = 2 * time.Millisecond
 )
@@ -31,17 +38,17 @@ const (
 type confirmation[K comparable, V any] struct {
 	c       *Cache[K, V]
 	pending []*pendingInvalidation
-	began   int64
-	waits   int // for acknowledgements, since began
+	silence time.Duration // waited for acknowledgements while the store answered
+	waits   int           // for acknowledgements
 }
 
 // confirm returns when no node can serve what has been invalidated. For each node on the store's list, this is so when
 // it has acknowledged, when it has left the list, or when its lease has ended. The list is read after the invalidation:
 // a node that joins later finds no older value in the store.
 func (c *Cache[K, V]) confirm(ctx context.Context, pending []*pendingInvalidation) error {
-	f := &confirmation[K, V]{c: c, pending: pending, began: c.clock()}
+	f := &confirmation[K, V]{c: c, pending: pending}
 	for {
-		members, err := c.members(ctx)
+		members, err := f.members(ctx)
 		if err != nil {
 			c.stats.storeErrors.add()
 			if e := (*SettingsError)(nil); errors.As(err, &e) || !sleep(ctx, republishAfter) {
@@ -55,7 +62,7 @@ func (c *Cache[K, V]) confirm(ctx context.Context, pending []*pendingInvalidatio
 			return nil
 		case len(silent) == 0:
 			err = f.waitLeases(ctx, evicted, members.lease)
-		case c.clock()-f.began > int64(evictAfter):
+		case f.silence >= evictAfter:
 			err = f.evict(ctx, silent)
 		default:
 			err = f.waitAcks(ctx, silent)
@@ -85,15 +92,49 @@ func (f *confirmation[K, V]) unacked(members map[string]bool) (silent, evicted [
 	return silent, evicted
 }
 
-// waitLeases waits until evicted nodes can no longer serve. They cannot renew a lease after the list has shown them as
-// evicted.
-func (f *confirmation[K, V]) waitLeases(ctx context.Context, nodes []string, lease time.Duration) error {
-	if err := f.c.waitLease(ctx, lease, nodes...); err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%w: %s", errNoAck, strings.Join(nodes, ", "))
+// asked notes a call of the store that began at the given time. After a stall or an error the nodes get the whole time
+// again: they may have answered, and the answers may have been lost.
+func (f *confirmation[K, V]) asked(began int64, err error) {
+	if err != nil || f.c.clock()-began > int64(stalledAfter) {
+		f.silence = 0
 	}
-	// The next list may still show these nodes, if their removal failed. They need no second wait.
+}
+
+func (f *confirmation[K, V]) members(ctx context.Context) (memberList, error) {
+	began := f.c.clock()
+	members, err := f.c.members(ctx)
+	f.asked(began, err)
+	return members, err
+}
+
+// waitLeases waits until evicted nodes can no longer serve, or until others have waited for that and have removed them.
+// They cannot renew a lease after the list has shown them as evicted.
+func (f *confirmation[K, V]) waitLeases(ctx context.Context, nodes []string, lease time.Duration) error {
+	f.silence, f.waits = 0, 0 // nodes that join in the meantime were not asked yet
+	lease = max(lease, f.c.o.Tuning.L1Lease)
+	for {
+		rest := f.c.renewals.rest(nodes, lease, f.c.clock())
+		if rest <= 0 {
+			break
+		}
+		if !sleep(ctx, min(rest, pollMembers)) {
+			return fmt.Errorf("%w: %s", errNoAck, strings.Join(nodes, ", "))
+		}
+		members, err := f.members(ctx)
+		if err != nil {
+			continue // the lease runs out all the same
+		}
+		nodes = slices.DeleteFunc(nodes, func(node string) bool {
+			_, listed := members.live[node]
+			return !listed
+		})
+	}
+	// The next list may still show these nodes, if their removal fails. They need no second wait.
 	f.c.acks.waive(f.pending, nodes)
-	f.began, f.waits = f.c.clock(), 0 // nodes that have joined in the meantime were not asked yet
+	if len(nodes) > 0 {
+		began := f.c.clock()
+		f.asked(began, f.c.remove(ctx, nodes))
+	}
 	return nil
 }
 
@@ -104,7 +145,10 @@ func (f *confirmation[K, V]) evict(ctx context.Context, nodes []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.c.o.Tuning.StoreTimeout)
 	defer cancel()
-	if err := f.c.store.evict(ctx, nodes...); err != nil && !sleep(ctx, republishAfter) {
+	began := f.c.clock()
+	err := f.c.store.evict(ctx, nodes...)
+	f.asked(began, err)
+	if err != nil && !sleep(ctx, republishAfter) {
 		return fmt.Errorf("%w: %s", errNoAck, strings.Join(nodes, ", "))
 	}
 	return nil
@@ -114,6 +158,7 @@ func (f *confirmation[K, V]) evict(ctx context.Context, nodes []string) error {
 func (f *confirmation[K, V]) waitAcks(ctx context.Context, nodes []string) error {
 	throughStore := f.waits >= storedAcksAfter || f.c.subscription.Load() == nil
 	acked := false
+	f.silence += republishAfter
 	if throughStore {
 		acked = f.pollAcks(ctx, nodes)
 	} else {
@@ -147,8 +192,9 @@ func (f *confirmation[K, V]) pollAcks(ctx context.Context, nodes []string) bool 
 func (f *confirmation[K, V]) takeAcks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, f.c.o.Tuning.StoreTimeout)
 	defer cancel()
+	began := f.c.clock()
 	acks, err := f.c.store.takeAcks(ctx, f.c.writerID)
-	if err != nil {
+	if f.asked(began, err); err != nil {
 		f.c.stats.storeErrors.add()
 	}
 	for _, ack := range acks {
@@ -159,7 +205,9 @@ func (f *confirmation[K, V]) takeAcks(ctx context.Context) {
 // republish publishes the invalidations again. The scripts need not run again.
 func (f *confirmation[K, V]) republish(ctx context.Context, throughStore bool) {
 	for _, p := range f.pending {
-		if err := f.c.publish(ctx, f.c.message(p, throughStore)); err != nil {
+		began := f.c.clock()
+		err := f.c.publish(ctx, f.c.message(p, throughStore))
+		if f.asked(began, err); err != nil {
 			f.c.stats.storeErrors.add()
 			return
 		}
@@ -175,15 +223,22 @@ func (c *Cache[K, V]) publish(ctx context.Context, text string) error {
 func (c *Cache[K, V]) members(ctx context.Context) (memberList, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Tuning.StoreTimeout)
 	defer cancel()
-	return c.store.members(ctx)
+	members, err := c.store.members(ctx)
+	if err == nil {
+		c.renewals.observe(members, c.clock())
+	}
+	return members, err
 }
 
-// waitLease waits until evicted nodes cannot serve any more, and removes them from the list. lease is the longest lease
-// that they may have.
-func (c *Cache[K, V]) waitLease(ctx context.Context, lease time.Duration, nodes ...string) error {
-	if !sleep(ctx, max(lease, c.o.Tuning.L1Lease)) {
-		return context.Cause(ctx)
+// waitLease waits until a node that joinMembers found evicted cannot serve any more, and removes it from the list. lease
+// is the longest lease that it may have.
+func (c *Cache[K, V]) waitLease(ctx context.Context, lease time.Duration, node string) {
+	if sleep(ctx, c.renewals.rest([]string{node}, max(lease, c.o.Tuning.L1Lease), c.clock())) && c.remove(ctx, []string{node}) != nil {
+		c.stats.storeErrors.add()
 	}
+}
+
+func (c *Cache[K, V]) remove(ctx context.Context, nodes []string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Tuning.StoreTimeout)
 	defer cancel()
 	return c.store.remove(ctx, nodes...)

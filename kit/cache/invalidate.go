@@ -14,8 +14,8 @@ import (
 // replicas, ctx should carry the position of the commit, see [position.WithCommitted].
 //
 // Invalidate takes about three round trips: the store drops the keys and publishes, and each node with a level 1
-// acknowledges. If a node does not answer, Invalidate evicts it and waits for the end of its lease, which takes
-// Tuning.L1Lease once. Invalidate also works in a process that does not call Run, for example in a migration. The nodes
+// acknowledges. If a node does not answer while the store does, Invalidate evicts it and waits for the rest of its lease,
+// at most Tuning.L1Lease, once. A store that stalls evicts no node. Invalidate also works in a process that does not call Run, for example in a migration. The nodes
 // then acknowledge through the store.
 //
 // If Invalidate returns an error, some keys may be served with old values; call it again. The error is an

@@ -59,7 +59,7 @@ type modelNodes struct {
 	run      string
 	settings string
 	lease    time.Duration
-	renewed  map[string]int64 // 0: evicted
+	renewed  map[string]int64 // negative: evicted
 }
 
 func newModel(prefix, run string, epochs func() string) *model {
@@ -306,7 +306,7 @@ func (m *model) version(o object, maxLag time.Duration) (epoch, gen string, need
 func (m *model) list() *modelNodes {
 	if m.nodes == nil || m.nodes.run != m.server() {
 		lost := lostNodes + strconv.FormatInt(m.now, 10)
-		m.nodes = &modelNodes{run: m.server(), renewed: map[string]int64{lost: 0}}
+		m.nodes = &modelNodes{run: m.server(), renewed: map[string]int64{lost: -m.now}}
 	}
 	return m.nodes
 }
@@ -324,26 +324,31 @@ func (m *model) members(settings string, lease time.Duration) (memberList, error
 
 func (m *model) readNodes(settings string, lease time.Duration, join string) (memberList, error) {
 	n := m.list()
-	list := memberList{live: map[string]bool{}, lease: max(n.lease, lease)}
+	list := newMemberList(max(n.lease, lease))
 	for _, node := range slices.Sorted(maps.Keys(n.renewed)) {
-		if n.renewed[node] != 0 && n.settings != "" && n.settings != settings {
+		if n.renewed[node] > 0 && n.settings != "" && n.settings != settings {
 			if us(m.now-n.renewed[node]) < n.lease {
 				return memberList{}, &SettingsError{Cache: m.prefix, Own: settings, Other: n.settings}
 			}
-			n.renewed[node] = 0
+			n.renewed[node] *= -1
 		}
-		list.live[node] = n.renewed[node] != 0
+		if n.renewed[node] < 0 && m.flaw == "rest" { // no invalidation waits for the end of a lease
+			continue
+		}
+		list.add(node, renewalText(n.renewed[node]), n.renewed[node] > 0)
 	}
 	if join != "" {
 		n.settings, n.lease, n.renewed[join] = settings, list.lease, m.now
-		list.live[join] = true
+		list.add(join, renewalText(m.now), true)
 	}
 	return list, nil
 }
 
+func renewalText(at int64) string { return strconv.FormatInt(max(at, -at), 10) }
+
 func (m *model) renew(node string) bool {
 	n := m.list()
-	if n.renewed[node] == 0 {
+	if n.renewed[node] <= 0 {
 		return false
 	}
 	n.renewed[node] = m.now
@@ -352,8 +357,8 @@ func (m *model) renew(node string) bool {
 
 func (m *model) evict(nodes ...string) {
 	for _, node := range nodes {
-		if _, ok := m.list().renewed[node]; ok {
-			m.nodes.renewed[node] = 0
+		if m.list().renewed[node] > 0 {
+			m.nodes.renewed[node] *= -1
 		}
 	}
 }

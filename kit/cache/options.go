@@ -83,7 +83,7 @@ type Tuning struct {
 	// L1TTL limits how long an entry stays in this process without asking the store. Default 1 minute.
 	L1TTL time.Duration
 	// L1Lease is how long this process serves from level 1 after the store last confirmed that invalidations wait for
-	// it. An Invalidate waits that long, once, after a node has died. Default 2 seconds.
+	// it. After a node has died, one Invalidate waits for the rest of that time. Default 2 seconds.
 	L1Lease time.Duration
 	// FillLease is how long other nodes leave the load of a missing key to the node that holds its lease. Default 3
 	// seconds.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -33,9 +34,10 @@ func (s *redisStore) list(ctx context.Context, verb string, nodes ...string) (me
 	if err != nil {
 		return memberList{}, fmt.Errorf("read the list of nodes: %w", err)
 	}
-	list := memberList{live: make(map[string]bool, len(words)/2), lease: lease}
+	list := newMemberList(lease)
 	for i := 2; i+1 < len(words); i += 2 {
-		list.live[words[i]] = words[i+1] == "1"
+		renewed, evicted := strings.CutPrefix(words[i+1], "-")
+		list.add(words[i], renewed, !evicted)
 	}
 	return list, nil
 }

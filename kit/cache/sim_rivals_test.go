@@ -91,6 +91,7 @@ var rivals = []struct {
 	{"ours without epochs", scenario{flaw: "epoch", build: newOurs}},
 	{"ours with the server's identity of 0.1 s ago", scenario{flaw: "identity", build: newOurs}},
 	{"ours without the wait for every level 1", scenario{flaw: "confirmation", build: newOurs}},
+	{"ours without the rest of the lease of an evicted node", scenario{flaw: "rest", build: newOurs}},
 	{"ours without the wait, invalidated without Run", scenario{flaw: "confirmation", onlyJob: true, build: newOurs}},
 	{"ours with a Set that ignores its reservation", scenario{flaw: "reservation", extended: true, build: newOurs}},
 	{"ours with a reservation after the commit", scenario{flaw: "late reservation", extended: true, build: newOurs}},

@@ -25,7 +25,9 @@ type scenario struct {
 	extended bool
 	// onlyJob lets only a process without Run invalidate.
 	onlyJob bool
-	build   func(*simNode, func() uint64) cached
+	// stalling lets the store stall all the time.
+	stalling bool
+	build    func(*simNode, func() uint64) cached
 }
 
 // outcome is the result of one schedule.
@@ -73,6 +75,9 @@ func schedule(t *testing.T, seed uint64, s scenario) (out outcome) {
 		}
 		rng := rand.New(rand.NewPCG(seed, 4000))
 		actors.Go(func() { w.relay(ctx, rng, func() []*simNode { return nodes }) })
+		if s.stalling {
+			actors.Go(func() { w.stalls(ctx) })
+		}
 		if !s.calm {
 			actors.Go(func() { w.faults(ctx, func() []*simNode { return nodes }) })
 			actors.Go(func() { // one node is killed, and later replaced by an empty one
@@ -216,8 +221,9 @@ func (w *world) deliver(ctx context.Context, rng *rand.Rand, nodes func() []*sim
 // failingSeeds are schedules that find a mistake of the past. They belong to this simulator: after a change of its
 // draws, put the mistake back in and search for new seeds.
 var failingSeeds = []uint64{
-	10203,        // a join that was repeated under the same name added an evicted node again
-	19177, 31485, // the same, found by earlier versions of the simulator
+	// A join that was repeated under the same name added an evicted node again. Earlier versions of the simulator, with
+	// other draws, found it with these seeds.
+	10203, 19177, 31485,
 }
 
 func TestFailingSeedsStayFixed(t *testing.T) {
@@ -275,6 +281,16 @@ func TestNoStaleReadInAnySchedule(t *testing.T) {
 func TestInvalidateWithoutRunEvictsNoHealthyNode(t *testing.T) {
 	for seed := range uint64(30) {
 		out := schedule(t, seed, scenario{calm: true, onlyJob: true, build: newOurs})
+		if out.stale > 0 || out.evicted > 0 {
+			t.Errorf("seed %d: %d stale reads, %d nodes evicted: %s", seed, out.stale, out.evicted, out.complaint)
+		}
+	}
+}
+
+// TestStallsEvictNoHealthyNode lets the store stall for 0.4 s again and again, on a network without other faults.
+func TestStallsEvictNoHealthyNode(t *testing.T) {
+	for seed := range uint64(60) {
+		out := schedule(t, seed, scenario{calm: true, stalling: true, onlyJob: seed%2 == 0, build: newOurs})
 		if out.stale > 0 || out.evicted > 0 {
 			t.Errorf("seed %d: %d stale reads, %d nodes evicted: %s", seed, out.stale, out.evicted, out.complaint)
 		}

@@ -28,6 +28,7 @@ type world struct {
 	saved []*savedStore         // guarded by mu: the data of a replica or a file
 	runs  int
 	cut   time.Time // until then the store is unreachable
+	stall time.Time // until then the store answers nothing, and does everything later
 
 	subs []*simSub // guarded by mu
 
@@ -131,6 +132,7 @@ func simCall[T any](ctx context.Context, n *simNode, what string, step func() T)
 	d := w.dice(n.id, what)
 	there, back := d.delay(), d.delay()
 	lostThere, lostBack, hang := !w.calm && d.oneIn(50), !w.calm && d.oneIn(50), d.oneIn(2)
+	after := d.upTo(time.Millisecond)
 	type reply struct {
 		value T
 		err   error
@@ -138,6 +140,11 @@ func simCall[T any](ctx context.Context, n *simNode, what string, step func() T)
 	done := make(chan reply, 1)
 	go func() {
 		time.Sleep(there)
+		var stall time.Duration
+		w.locked(func() { stall = time.Until(w.stall) })
+		if stall > 0 {
+			time.Sleep(stall + after) // not all at the same nanosecond: their order would not repeat
+		}
 		var r reply
 		gone := lostThere
 		w.locked(func() {
@@ -272,7 +279,7 @@ func (w *world) faults(ctx context.Context, nodes func() []*simNode) {
 	for sleep(ctx, d.upTo(600*time.Millisecond)) {
 		w.locked(func() {
 			w.save()
-			switch d.IntN(8) {
+			switch d.IntN(9) {
 			case 0: // failover to a replica without the last writes, or restart from a file
 				w.takeOver(d, w.saved[d.IntN(len(w.saved))])
 			case 1: // restart without data
@@ -298,12 +305,22 @@ func (w *world) faults(ctx context.Context, nodes func() []*simNode) {
 			case 5: // store unreachable for one node
 				all := nodes()
 				all[d.IntN(len(all))].cutOff = time.Now().Add(d.upTo(1200 * time.Millisecond))
+			case 6: // the store stalls
+				w.stall = time.Now().Add(d.upTo(500 * time.Millisecond))
 			default: // a subscription breaks without notice
 				if len(w.subs) > 0 {
 					w.breakSub(w.subs[d.IntN(len(w.subs))])
 				}
 			}
 		})
+	}
+}
+
+// stalls lets the store stall again and again, for longer than a node may be silent.
+func (w *world) stalls(ctx context.Context) {
+	for sleep(ctx, w.dice("stall", "pause").upTo(200*time.Millisecond)) {
+		w.locked(func() { w.stall = time.Now().Add(400 * time.Millisecond) })
+		sleep(ctx, 400*time.Millisecond)
 	}
 }
 

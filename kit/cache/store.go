@@ -115,8 +115,18 @@ type tagState struct {
 // memberList is the list of nodes that may serve from a level 1.
 type memberList struct {
 	live map[string]bool // false: evicted, the node can only let its lease run out
+	// renewals has the last renewal of each node. The text differs for each renewal of a node.
+	renewals map[string]string
 	// lease is the longest lease that a listed node may have.
 	lease time.Duration
+}
+
+func newMemberList(lease time.Duration) memberList {
+	return memberList{live: map[string]bool{}, renewals: map[string]string{}, lease: lease}
+}
+
+func (l *memberList) add(node, renewal string, live bool) {
+	l.live[node], l.renewals[node] = live, renewal
 }
 
 // record is the state of a key in the store, for Inspect.

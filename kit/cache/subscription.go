@@ -103,7 +103,11 @@ func (c *Cache[K, V]) joinMembers(ctx context.Context, s *subscription) (memberL
 func (c *Cache[K, V]) joinOnce(ctx context.Context, s *subscription) (memberList, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Tuning.StoreTimeout)
 	defer cancel()
-	return c.store.join(ctx, s.node)
+	members, err := c.store.join(ctx, s.node)
+	if err == nil {
+		c.renewals.observe(members, c.clock())
+	}
+	return members, err
 }
 
 // leaseFrom returns the end of a lease that the store confirmed in a call that was made at asked. Invalidate waits for
@@ -111,7 +115,8 @@ func (c *Cache[K, V]) joinOnce(ctx context.Context, s *subscription) (memberList
 func (c *Cache[K, V]) leaseFrom(asked int64) int64 { return asked + int64(c.o.Tuning.L1Lease*9/10) }
 
 // renew extends the lease until the subscription ends. If the store does not answer, the lease runs out. It goes on
-// when the store answers again and still lists the node.
+// when the store answers again and still lists the node. With each renewal it reads the list, so that an invalidation
+// knows how long a node that does not answer has been silent.
 func (c *Cache[K, V]) renew(ctx context.Context, s *subscription) error {
 	for {
 		if !sleep(ctx, c.o.Tuning.L1Lease/4) {
@@ -127,6 +132,9 @@ func (c *Cache[K, V]) renew(ctx context.Context, s *subscription) error {
 		default:
 			s.until.Store(c.leaseFrom(asked))
 			c.storeDown.Store(0)
+			if _, err := c.members(ctx); err != nil {
+				c.stats.storeErrors.add()
+			}
 		}
 	}
 }
