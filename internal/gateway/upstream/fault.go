@@ -101,8 +101,9 @@ func blameless(err error) bool {
 	return errors.As(err, &shortage) || errors.As(err, &limit)
 }
 
-// reachedNoNode reports whether a try ended before the node got anything: a repetition costs the service nothing.
+// reachedNoNode reports whether a try ended before the node got anything: there was no connection, or nothing could be
+// written to an idle one. A repetition costs the service nothing.
 func reachedNoNode(err error) bool {
 	var op *net.OpError
-	return stageOf(err) == client.NotSent && errors.As(err, &op)
+	return stageOf(err) == client.NotSent && errors.As(err, &op) && (op.Op == "dial" || op.Op == "write")
 }

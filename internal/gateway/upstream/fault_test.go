@@ -334,3 +334,24 @@ func TestGRPCResponseAboveALimit(t *testing.T) {
 		}
 	}
 }
+
+func TestReachedNoNode(t *testing.T) {
+	at := func(stage client.Stage, op string) error {
+		return &Error{Node: "shop-1", Stage: stage, Err: fmt.Errorf("x: %w", &net.OpError{Op: op, Err: io.EOF})}
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"no connection":                {at(client.NotSent, "dial"), true},
+		"idle connection that is gone": {at(client.NotSent, "write"), true},
+		"failed TLS handshake":         {at(client.NotSent, "read"), false},
+		"part of a request":            {at(client.Sent, "write"), false},
+		"lost response":                {at(client.Sent, "read"), false},
+		"request without a form":       {&Error{Stage: client.NotSent, Err: io.EOF}, false},
+	} {
+		if got := reachedNoNode(c.err); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
