@@ -5,7 +5,10 @@
 // line and the doctor share. Their JSON form is that of the admin API.
 package status
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Service is one service at one instant.
 type Service struct {
@@ -63,7 +66,20 @@ type Route struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	To      string            `json:"to"`
 
-	Auth        string `json:"auth,omitempty"`        // "jwt"
-	RateLimit   string `json:"rate_limit,omitempty"`  // "100/s"
-	Idempotency string `json:"idempotency,omitempty"` // "required", "optional"
+	// Policies are the policies of the route by their key in the file: "rate_limit": "100/s". In JSON, each is a field of the route.
+	Policies map[string]string `json:"-"`
+}
+
+// MarshalJSON writes the policies as fields of the route.
+func (r Route) MarshalJSON() ([]byte, error) {
+	type fields Route // without this method
+	b, err := json.Marshal(fields(r))
+	if err != nil || len(r.Policies) == 0 {
+		return b, err
+	}
+	policies, err := json.Marshal(r.Policies)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(b[:len(b)-1], ','), policies[1:]...), nil // both are objects with at least one field
 }

@@ -126,14 +126,10 @@ func (v *View) Routes() []Route {
 	for _, r := range v.cfg.Routes {
 		shown := Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers, To: r.To}
 		for _, p := range r.Policies() {
-			switch p.Key {
-			case "auth":
-				shown.Auth = p.Short
-			case "rate_limit":
-				shown.RateLimit = p.Short
-			case "idempotency":
-				shown.Idempotency = p.Short
+			if shown.Policies == nil {
+				shown.Policies = map[string]string{}
 			}
+			shown.Policies[p.Key] = p.Short
 		}
 		all = append(all, shown)
 	}

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"sync"
@@ -195,4 +196,17 @@ func TestAwaitReadyEndsWithItsContext(t *testing.T) {
 			t.Errorf("returned %v", err)
 		}
 	})
+}
+
+// The JSON of a route has its policies as fields.
+func TestRouteInJSON(t *testing.T) {
+	for want, r := range map[string]status.Route{
+		`{"path":"/","to":"shop"}`:                                              {Path: "/", To: "shop"},
+		`{"path":"/","to":"shop","auth":"jwt","rate_limit":"100/s"}`:            {Path: "/", To: "shop", Policies: map[string]string{"rate_limit": "100/s", "auth": "jwt"}},
+		`{"host":"a.example","path":"/x","to":"shop","idempotency":"required"}`: {Host: "a.example", Path: "/x", To: "shop", Policies: map[string]string{"idempotency": "required"}},
+	} {
+		if got, err := json.Marshal(r); string(got) != want || err != nil {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
+	}
 }
