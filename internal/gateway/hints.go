@@ -19,6 +19,7 @@ type earlyHints struct {
 	hold     bool
 	try      int // that sent what is held
 	held     []http.Header
+	trace    httptrace.ClientTrace // here to save an allocation
 }
 
 // takesEarlyHints reports whether the client may get status 103. It may not over HTTP/1.0. It may not while the engine
@@ -29,7 +30,8 @@ func takesEarlyHints(r *http.Request) bool {
 
 // observe returns a context in which the client package reports interim responses.
 func (e *earlyHints) observe(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: e.got})
+	e.trace.Got1xxResponse = e.got
+	return httptrace.WithClientTrace(ctx, &e.trace)
 }
 
 // got takes an interim response. The client package has checked its fields; no other step writes before the response.

@@ -8,8 +8,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/wire"
 )
 
-// startLine replaces the first line of a response. net/http writes its own reason phrase, and no Content-Length with status
-// 304.
+// startLine replaces the first line of a response. net/http writes its own reason phrase, and no Content-Length with
+// status 304.
 type startLine struct {
 	prefix []byte // "HTTP/1.1 304 "
 	line   []byte // without its last CRLF
