@@ -23,7 +23,8 @@ const checkPause = time.Second
 type health struct {
 	mu     sync.Mutex
 	last   Health         // guarded by mu
-	client rueidis.Client // nil: connect first; used by one goroutine
+	client rueidis.Client // nil: connect first; used by one goroutine, like cancel
+	cancel func()         // closes the connections of client
 }
 
 // Health returns the result of the last check. It is known after Open. A store of kind none is always up.
@@ -72,12 +73,15 @@ func (s *Store) watch(ctx context.Context) {
 }
 
 // check sends a PING. After an error the next check connects again, so that it finds a server that has moved.
-func (h *health) check(ctx context.Context, o rueidis.ClientOption) (err error) {
+func (h *health) check(ctx context.Context, o rueidis.ClientOption) error {
 	if h.client == nil {
-		if h.client, err = connectOnce(o); err != nil {
-			h.client = nil
+		own, cancel := context.WithCancel(ctx)
+		client, err := connectOnce(own, o)
+		if err != nil {
+			cancel()
 			return err
 		}
+		h.client, h.cancel = client, cancel
 	}
 	if err := pingOnce(ctx, h.client); err != nil {
 		h.disconnect()
@@ -88,6 +92,7 @@ func (h *health) check(ctx context.Context, o rueidis.ClientOption) (err error) 
 
 func (h *health) disconnect() {
 	if h.client != nil {
+		h.cancel() // first, because Close would wait for a server that hangs
 		h.client.Close()
 		h.client = nil
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -16,7 +17,9 @@ const pingTimeout = 3 * time.Second
 
 // ping connects to a server and waits for its answer to PING.
 func ping(ctx context.Context, o rueidis.ClientOption) error {
-	client, err := connectOnce(o)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client, err := connectOnce(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -24,15 +27,35 @@ func ping(ctx context.Context, o rueidis.ClientOption) error {
 	return pingOnce(ctx, client)
 }
 
-func connectOnce(o rueidis.ClientOption) (rueidis.Client, error) {
+// connectOnce returns a client whose connections end with ctx. So nothing waits for a server that hangs.
+func connectOnce(ctx context.Context, o rueidis.ClientOption) (rueidis.Client, error) {
 	o.DisableCache = true
 	o.DisableRetry = true
 	o.Dialer = net.Dialer{Timeout: pingTimeout}
+	dial := o.DialCtxFn // set for a Unix socket
+	if dial == nil {
+		dial = dialTCP
+	}
+	o.DialCtxFn = func(_ context.Context, address string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
+		conn, err := dial(ctx, address, d, config)
+		if err == nil {
+			context.AfterFunc(ctx, func() { conn.Close() })
+		}
+		return conn, err
+	}
 	client, err := rueidis.NewClient(o)
 	if err != nil {
 		return nil, withoutAddress(err)
 	}
 	return client, nil
+}
+
+// dialTCP connects with TLS if there is a configuration for it.
+func dialTCP(ctx context.Context, address string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
+	if config != nil {
+		return (&tls.Dialer{NetDialer: d, Config: config}).DialContext(ctx, "tcp", address)
+	}
+	return d.DialContext(ctx, "tcp", address)
 }
 
 func pingOnce(ctx context.Context, client rueidis.Client) error {

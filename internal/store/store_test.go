@@ -444,3 +444,30 @@ func TestPrivateStoreThatDoesNotStart(t *testing.T) {
 
 // ci reports whether a missing server is a failure.
 func ci() bool { return os.Getenv("CI") != "" }
+
+// Run ends soon although the server hangs, also while a check waits for its answer.
+func TestStopWhileTheServerHangs(t *testing.T) {
+	server := redistest.Start(t)
+	s, err := New("redis://"+server.Addr(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	time.Sleep(checkPause + checkPause/2) // the first check has connected
+	server.Pause()
+	defer server.Resume()
+	time.Sleep(checkPause)
+	begun := time.Now()
+	cancel()
+	<-done
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("Run ended after %s", took)
+	} else {
+		t.Logf("Run ended after %s", took)
+	}
+}
