@@ -10,10 +10,10 @@ import (
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
-// fault says who caused a failed attempt. Only faultNode and faultRefused count against the node, and only faultNode,
-// faultRefused and faultUnreached count for the circuit breaker.
+// fault says who caused a failed attempt. Only faultRefused, faultUnreached and faultNode count, against the node and for
+// the circuit breaker.
 //
-// A response is not a failed attempt, whatever its status is. [Pool.observe] and [urlstatus.Failures] say what counts there.
+// A response is not a failed attempt, whatever its status is. [Pool.observe] and package urlstatus say what counts there.
 type fault uint8
 
 const (
@@ -72,7 +72,8 @@ var shortages = []struct {
 	{syscall.ENOBUFS, "memory"}, {syscall.ENOMEM, "memory"},
 }
 
-// ShortageError is a try or a probe that failed because this machine lacks something. It counts against nobody.
+// ShortageError is a try or a probe that failed because this machine lacks something. It counts neither against a
+// node nor against the service.
 type ShortageError struct {
 	Resource string // "descriptors", "ports" or "memory"
 	Err      error
@@ -83,7 +84,8 @@ func (e *ShortageError) Error() string {
 }
 func (e *ShortageError) Unwrap() error { return e.Err }
 
-// ResponseLimitError is a response above a limit of its service. It counts against nobody.
+// ResponseLimitError is a response above a limit of its service. It counts neither against a node nor against the
+// service.
 type ResponseLimitError struct {
 	Service string
 	*client.LimitError
@@ -94,7 +96,7 @@ func (e *ResponseLimitError) Error() string {
 }
 func (e *ResponseLimitError) Unwrap() error { return e.LimitError }
 
-// blameless reports whether err is a fault of the gateway. It counts against nobody.
+// blameless reports whether err is a fault of the gateway. It counts neither against a node nor against the service.
 func blameless(err error) bool {
 	var shortage *ShortageError
 	var limit *ResponseLimitError

@@ -72,7 +72,7 @@ func TestUnlikelyRow(t *testing.T) {
 
 // One URL has 300 Set-Cookie lines. It is asked for 30 times per second, and other URLs are asked for in between: they
 // are not affected.
-func TestResponseAboveALimitCountsAgainstNobody(t *testing.T) {
+func TestResponseAboveALimitCountsAgainstNoNode(t *testing.T) {
 	h := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cookies" {
 			for i := range 300 {
@@ -193,7 +193,7 @@ func TestTrialWithAStatusClosesTheBreakerThatConnectionsOpened(t *testing.T) {
 }
 
 // A shortage of this machine counts neither for the breaker nor against the nodes.
-func TestShortageCountsAgainstNobody(t *testing.T) {
+func TestShortageCountsAgainstNoNode(t *testing.T) {
 	p := newPool(t, "", serve(t, respondWith("")), serve(t, respondWith("")))
 	for range 100 {
 		for _, m := range p.ordered {

@@ -22,7 +22,8 @@
 //     successLimit). What fails on every node alike ejects none.
 //   - A 502, 503 or 504 of the service may be the fault of one URL. It counts against the node when another node answered
 //     the same URL well, and for the breaker while such statuses are spread over the URLs (package urlstatus).
-//   - A shortage of this machine and a response above a limit of the gateway count against nobody (fault).
+//   - A shortage of this machine and a response above a limit of the gateway count neither against a node nor
+//     against the service (fault).
 //   - A try that reached no node is free of the retry budget, once per node (judge).
 package upstream
 
