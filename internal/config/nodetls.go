@@ -20,7 +20,8 @@ type nodeTLS struct{ p **NodeTLS }
 func (v nodeTLS) read(r *reader, n strictyaml.Value) {
 	t := newNodeTLS()
 	if _, single := n.Scalar(); single {
-		r.Problem(n, wrong(`https:// in the address switches TLS on: nodes: ["https://10.0.0.1:8443"]`, "want a mapping, found a single value"))
+		r.Problem(n, wrong(`https:// in the address switches TLS on: nodes: ["https://10.0.0.1:8443"]`,
+			"want a mapping, found a single value"))
 		return
 	}
 	r.readFields(n, t.fields())

@@ -43,7 +43,8 @@ func parseProtocol(s string) (string, error) {
 	case !protocol.MatchString(name) || slices.Contains([]string{"true", "false", "on", "off", "all"}, name):
 		return "", wrong("[websocket, my-protocol], or off", "%s is not a name for a protocol", quote(s))
 	case slices.Contains([]string{"h2", "h2c", "h3", "http", "https", "tls"}, kind):
-		return "", wrong("remove it: services get HTTP without an upgrade", "%s: requests after this upgrade would pass every policy", quote(s))
+		return "", wrong("remove it: services get HTTP without an upgrade",
+			"%s: requests after this upgrade would pass every policy", quote(s))
 	}
 	return name, nil
 }

@@ -40,7 +40,8 @@ func switchTo(t *testing.T, f *front, method, upgrade string) (*http.Response, s
 	t.Helper()
 	nc := dial(t, f.addr)
 	defer nc.Close()
-	fmt.Fprintf(nc, "%s /x HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: %s\r\nContent-Length: 0\r\n\r\n", method, upgrade)
+	fmt.Fprintf(nc, "%s /x HTTP/1.1\r\nHost: shop.example\r\n", method)
+	fmt.Fprintf(nc, "Connection: Upgrade\r\nUpgrade: %s\r\nContent-Length: 0\r\n\r\n", upgrade)
 	r := bufio.NewReader(nc)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {

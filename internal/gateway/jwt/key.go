@@ -23,8 +23,8 @@ var methods = map[string]jwt.SigningMethod{
 	hmacAlgorithm: jwt.SigningMethodHS256,
 }
 
-// hmacAlgorithm is the algorithm for a shared secret. It is never accepted together with another one. No key of a set matches it, so
-// that nobody can sign with a public key as the secret.
+// hmacAlgorithm is the algorithm for a shared secret. It is never accepted together with another one. No key of a set
+// matches it, so that a public key never serves as a secret.
 const hmacAlgorithm = "HS256"
 
 // minSecret is the least length of a secret in bytes (RFC 7518, section 3.2).

@@ -20,7 +20,7 @@ func secretConfig(secret string) *config.JWT {
 	return cfg
 }
 
-// With a secret only tokens that were signed with it and with HS256 are accepted, and their claims are checked as ever.
+// With a secret, only tokens that were signed with it and with HS256 are accepted. Their claims are checked, too.
 func TestSecret(t *testing.T) {
 	var log bytes.Buffer
 	v := newVerifier(t, secretConfig(sharedSecret), &Options{Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -14,10 +14,12 @@ import (
 // successful probe used.
 type dialer struct {
 	endpoint
-	lookup          func(ctx context.Context, host string) ([]string, error) // see Options.LookupHost
-	onMove          func()                                                   // called when requests have to go to another address
-	freeDescriptors func()                                                   // closes idle connections of all nodes; nil for none
-	tls             *tls.Config                                              // for nodes that speak TLS
+	tls *tls.Config // for nodes that speak TLS
+
+	lookup func(ctx context.Context, host string) ([]string, error) // see Options.LookupHost
+	onMove func()                                                   // called when requests have to go to another address
+
+	freeDescriptors func() // closes idle connections of all nodes; nil for none
 
 	current atomic.Pointer[string] // the address of the last successful probe; nil before the first one
 }
