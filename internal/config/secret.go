@@ -35,7 +35,7 @@ func (s secret) show() any { return strings.ReplaceAll(*s.p, "${", "$${") }
 type optionalSecret struct{ p *string }
 
 func (s optionalSecret) read(r *reader, n strictyaml.Value) {
-	if (secret{s.p}).read(r, n); *s.p == "" && !r.Broken(n.Path) {
+	if secret(s).read(r, n); *s.p == "" && !r.Broken(n.Path) {
 		r.Problem(n, wrong("", "is empty"))
 	}
 }
@@ -44,7 +44,7 @@ func (s optionalSecret) show() any {
 	if *s.p == "" {
 		return nil
 	}
-	return secret{s.p}.show()
+	return secret(s).show()
 }
 
 var (
