@@ -98,6 +98,9 @@ func (e *ResponseLimitError) Unwrap() error { return e.LimitError }
 
 // blameless reports whether err is a fault of the gateway. It counts neither against a node nor against the service.
 func blameless(err error) bool {
+	if err == nil { // without the allocations of errors.As: every request comes here
+		return false
+	}
 	var shortage *ShortageError
 	var limit *ResponseLimitError
 	return errors.As(err, &shortage) || errors.As(err, &limit)
