@@ -126,7 +126,7 @@ type Service struct {
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
 
 	IdleTimeout time.Duration // how long a connection to a node may wait for its next request; default 60s
-	// Upgrade lists the protocols that a connection may switch to (Upgrade, RFC 9110 section 7.8), in lower case. "off" is none.
+	// Upgrade lists the protocols that a connection may switch to (Upgrade, RFC 9110 section 7.8), in lower case. "off" allows no protocol.
 	// HTTP/2 is refused: requests in it would pass every policy. Default [websocket].
 	Upgrade []string
 }

@@ -30,13 +30,8 @@ var fieldsOfProbe = []string{
 }
 
 func (h probeHeaders) read(r *reader, n strictyaml.Value) {
-	all := r.Mapping(n, "a mapping of header names to values")
-	if len(all) > 32 {
-		r.Problem(n, wrong("", "%d headers are too many: at most 32", len(all)))
-		return
-	}
 	m := map[string]string{}
-	for _, k := range all {
+	for _, k := range headerMapping(r, n) {
 		name := textproto.CanonicalMIMEHeaderKey(k.Key)
 		_, twice := m[name]
 		switch {
@@ -55,7 +50,7 @@ func (h probeHeaders) read(r *reader, n strictyaml.Value) {
 		}
 		var text string
 		secret{&text}.read(r, k.Value)
-		if strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if !isHeaderValue(text) {
 			r.Problem(k.Value, wrong("", "has a character that the value of a header cannot have"))
 		}
 		m[name] = text

@@ -109,17 +109,27 @@ func parseMethod(s string) (string, error) {
 	return method, nil
 }
 
+// headerMapping reads a mapping of header names to values, with a limit of their number.
+func headerMapping(r *reader, n strictyaml.Value) []strictyaml.Entry {
+	all := r.Mapping(n, "a mapping of header names to values")
+	if len(all) > 32 {
+		r.Problem(n, wrong("", "%d headers are too many: at most 32", len(all)))
+		return nil
+	}
+	return all
+}
+
+// isHeaderValue reports whether text has no control character, and no space at its ends (RFC 9110 section 5.5).
+func isHeaderValue(text string) bool {
+	return strings.TrimSpace(text) == text && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // headers are conditions: a value to equal, or "*" for any.
 type headers struct{ p *map[string]string }
 
 func (h headers) read(r *reader, n strictyaml.Value) {
-	all := r.Mapping(n, "a mapping of header names to values")
-	if len(all) > 32 {
-		r.Problem(n, wrong("", "%d headers are too many: at most 32", len(all)))
-		return
-	}
 	m := map[string]string{}
-	for _, k := range all {
+	for _, k := range headerMapping(r, n) {
 		text, ok := r.Text(k.Value, "one value")
 		name := textproto.CanonicalMIMEHeaderKey(k.Key)
 		_, twice := m[name]
@@ -133,7 +143,7 @@ func (h headers) read(r *reader, n strictyaml.Value) {
 			r.ProblemAt(k.Value.Path, k.At, wrong("", "is the same header as another one here"))
 		case text == "":
 			r.Problem(k.Value, wrong(`"*" for any value`, "is empty"))
-		case strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		case !isHeaderValue(text):
 			r.Problem(k.Value, wrong("", "%s is not a value that a header can have", quote(text)))
 		default:
 			m[name] = text

@@ -57,7 +57,7 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	return nil
 }
 
-// chosenProtocol returns the one of the wanted protocols that the node has switched to, or "" when it is none of them.
+// chosenProtocol returns the wanted protocol that the node has switched to, or "" when the node chose another one.
 func chosenProtocol(wanted string, h http.Header) string {
 	chosen := strings.Join(h["Upgrade"], ", ")
 	for p := range strings.SplitSeq(wanted, ", ") {

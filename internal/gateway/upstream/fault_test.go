@@ -294,9 +294,10 @@ func TestRefusedConnectionTakesTheNodeOutUntilItsNextGoodProbe(t *testing.T) {
 	if n := p.Nodes()[0]; n.State != node.Starting || n.Requests > 1 {
 		t.Errorf("the node that refuses: %+v, want one request and not ready", n)
 	}
-	if l, err = net.Listen("tcp", address); err != nil {
-		t.Skip("the port is taken: ", err)
-	}
+	await(t, "the port is free again", func() bool {
+		l, err = net.Listen("tcp", address)
+		return err == nil
+	})
 	second := &http.Server{Handler: answer}
 	go second.Serve(l)
 	defer second.Close()

@@ -178,11 +178,18 @@ func (p *Pool) aboveLimit(err error) error {
 
 // closeIdle closes the idle connections to all nodes, to free descriptors.
 func (p *Pool) closeIdle() {
-	p.mu.Lock()
-	ordered := p.ordered
-	p.mu.Unlock()
-	for _, m := range ordered {
+	p.forEach(func(m *member) {
 		m.conns.closeIdle()
 		m.grpc.closeIdle()
+	})
+}
+
+// forEach calls do for each node, without the lock.
+func (p *Pool) forEach(do func(*member)) {
+	p.mu.Lock()
+	ordered := p.ordered // replaced when it changes, never modified
+	p.mu.Unlock()
+	for _, m := range ordered {
+		do(m)
 	}
 }

@@ -64,7 +64,7 @@ func (p *Pool) Run(ctx context.Context) error {
 			p.takeSample(now, now.Sub(sampled))
 			sampled = now
 		case <-expiry.C:
-			p.closeIdleConns()
+			p.forEach(func(m *member) { m.conns.closeOlder(p.service.IdleTimeout) })
 		case <-p.ejected:
 			p.scheduleReturn(ejections)
 		case <-ejections.C:
@@ -125,16 +125,6 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 	p.ordered = slices.SortedFunc(maps.Values(p.members), byOrder)
 	p.rebuild()
 	return added
-}
-
-// closeIdleConns closes the connections that were idle for longer than the service's idle timeout.
-func (p *Pool) closeIdleConns() {
-	p.mu.Lock()
-	all := p.ordered
-	p.mu.Unlock()
-	for _, m := range all {
-		m.conns.closeOlder(p.service.IdleTimeout)
-	}
 }
 
 // leaveAll ends the pool's work for all nodes.

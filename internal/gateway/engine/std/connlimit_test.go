@@ -95,7 +95,7 @@ func TestShutdownWithAWaitingConnection(t *testing.T) {
 	<-arrived
 	waiting, _ := s.dial(t, get)
 	await(t, "the second connection waits", func() bool { return s.waited.Load() == 1 })
-	go func() { time.Sleep(10 * time.Millisecond); close(release) }()
+	s.Engine.(*Engine).server.RegisterOnShutdown(func() { close(release) })
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
