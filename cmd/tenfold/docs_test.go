@@ -21,12 +21,7 @@ import (
 // TestReadmeIsTrue does what the README shows: each block is a session, its "tenfold up" runs until the next one, and
 // every other command must succeed against it.
 func TestReadmeIsTrue(t *testing.T) {
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("python3 is missing: apt-get install python3")
-		}
-		t.Skip("python3 is missing: apt-get install python3")
-	}
+	needs(t, "python3", "python3")
 	dir := t.TempDir()
 	t.Chdir(dir)
 	write(t, "app.py", `

@@ -322,9 +322,16 @@ func TestUpServesAfterSIGUSR1(t *testing.T) {
 // A verb that reads standard input waits for it, but Ctrl-C ends it.
 func TestInterruptEndsAVerbWhoseInputDoesNotCome(t *testing.T) {
 	for _, args := range [][]string{{"plan", "-"}, {"check", "-f", "-"}, {"up", "-f", "-"}} {
-		silent := pipe(t)
-		x := start(t, call{args: args, stdinFile: silent.read})
-		time.Sleep(300 * time.Millisecond) // until it reads
+		input, silent, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		x := start(t, call{args: args, stdinFile: input})
+		input.Close()
+		if _, err := silent.WriteString(strings.Repeat(" ", 256<<10)); err != nil { // more than a pipe holds: returns when the verb reads
+			t.Fatalf("%v does not read its input: %v", args, err)
+		}
 		x.end(os.Interrupt)
 		begun := time.Now()
 		if code := x.wait(); code == 0 {
