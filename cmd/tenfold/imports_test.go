@@ -344,6 +344,29 @@ func TestArchitectureTable(t *testing.T) {
 	}
 }
 
+// TestDependenciesHaveReasons compares the direct dependencies of go.mod with the table of docs/decisions.md.
+func TestDependenciesHaveReasons(t *testing.T) {
+	module, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../docs/decisions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(module), -1)
+	explained := regexp.MustCompile("(?m)^\\| `(\\S+\\.\\S+/\\S+)` \\| \\S.*\\|$").FindAllStringSubmatch(string(text), -1)
+	names := func(rows [][]string) (all []string) {
+		for _, row := range rows {
+			all = append(all, row[1])
+		}
+		return all
+	}
+	if direct, listed := names(required), names(explained); len(direct) == 0 || !slices.Equal(direct, listed) {
+		t.Errorf("go.mod requires\n%q, docs/decisions.md explains\n%q", direct, listed)
+	}
+}
+
 // importsInWords is how ARCHITECTURE.md writes a row of the import table.
 func importsInWords(allowed []string) string {
 	switch {
