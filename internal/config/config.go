@@ -17,7 +17,7 @@
 //	rate       100/s, 600/m, 1000/h
 //	path       relative to the directory of the file
 //
-// In admin.token, jwt.secret and the values of env and of probe.headers, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
+// In admin.token, jwt.secret and the values of env, of probe.headers and of liveness.headers, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
 // that is not set is a problem. No other value is read from the environment.
 package config
 
@@ -129,6 +129,15 @@ type Service struct {
 	// Upgrade lists the protocols that a connection may switch to (Upgrade, RFC 9110 section 7.8), in lower case. "off" allows no protocol.
 	// HTTP/2 is refused: requests in it would pass every policy. Default [websocket].
 	Upgrade []string
+
+	// ReplaceAfter is how long a node may fail its probe, or hold requests without any answer while other nodes answer,
+	// before it is hung and is replaced. A node of a list of addresses is only marked. Default 1m; 0, in the file "off", for never.
+	ReplaceAfter time.Duration
+	// Liveness is a second probe: its failures make a node hung, in place of those of Probe. "off": no failed probe makes a node
+	// hung; a path alone is its Path. It has no Rise and Fall. Default nil: Probe counts.
+	Liveness  *Probe
+	Resources Resources // limits of each node; only with Run
+	User      string    // name or number of the user that runs the nodes; only with Run, and only when tenfold runs as root; without it, that of tenfold
 }
 
 // NodeTLS says how the gateway connects to nodes with an https:// address, for requests and probes. A connection fails when the

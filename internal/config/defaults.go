@@ -51,6 +51,8 @@ func defaults() (Config, Service) {
 
 			IdleTimeout: 60 * time.Second,
 			Upgrade:     []string{"websocket"},
+
+			ReplaceAfter: time.Minute,
 		}
 }
 

@@ -87,6 +87,10 @@ func (s *Service) fields() []field {
 		{"timeout", duration(&s.Timeout, time.Millisecond)},
 		{"idle_timeout", duration(&s.IdleTimeout, 10*time.Millisecond)},
 		{"upgrade", upgrades{&s.Upgrade}},
+		{"replace_after", replaceAfter(&s.ReplaceAfter)},
+		{"liveness", liveness{&s.Liveness}},
+		{"resources", block{fields: s.Resources.fields()}},
+		{"user", optionalText{&s.User, checkUser}},
 	}
 }
 
@@ -223,6 +227,8 @@ func tables() []table {
 		named(servicePath+".retry", s.Retry.fields()),
 		named(servicePath+".breaker", s.Breaker.fields()),
 		named(servicePath+".response", s.Response.fields()),
+		named(servicePath+".liveness", livenessFields(newLiveness())),
+		named(servicePath+".resources", s.Resources.fields()),
 		named("jwt", newJWT().fields()),
 	}
 	for _, p := range routePolicies {

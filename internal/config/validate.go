@@ -83,6 +83,7 @@ func (v *validation) service(s *Service) {
 	if listed && !runs && len(s.Env) > 0 {
 		v.problem(path+".env", "remove it", "is for run only")
 	}
+	v.nodeLimits(s)
 	if s.TLS != nil && !s.usesTLS() && !v.broken(path+".nodes") {
 		v.problem(path+".tls", `nodes: ["https://10.0.0.1:8443"]`, "has no effect: no node has an https:// address")
 	}

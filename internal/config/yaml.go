@@ -38,12 +38,22 @@ func (c *Config) masked() *Config {
 		for name := range s.Env {
 			s.Env[name] = mask
 		}
-		s.Probe.Headers = maps.Clone(s.Probe.Headers)
-		for name := range s.Probe.Headers {
-			s.Probe.Headers[name] = mask
+		s.Probe.Headers = maskedHeaders(s.Probe.Headers)
+		if s.Liveness != nil {
+			l := *s.Liveness
+			l.Headers = maskedHeaders(l.Headers)
+			s.Liveness = &l
 		}
 	}
 	return &m
+}
+
+func maskedHeaders(headers map[string]string) map[string]string {
+	all := maps.Clone(headers)
+	for name := range all {
+		all[name] = mask
+	}
+	return all
 }
 
 // showMap shows a map in the order of its keys; nil when it is empty.
