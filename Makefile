@@ -5,7 +5,7 @@ GO ?= go
 # Both modules: the application and the libraries that a service imports.
 PACKAGES := ./... ./kit/...
 
-.PHONY: demo test build setup soak bench fuzz check
+.PHONY: demo test build release setup soak bench fuzz check
 
 demo: build
 	./bin/tenfold demo
@@ -16,7 +16,11 @@ test: setup
 build:
 	$(GO) build -o bin/tenfold ./cmd/tenfold
 
-# What the tests need beside Go: Redis, PostgreSQL, Python, Node.js, a C compiler for the race detector.
+# The files of a release, in dist/: static binaries, .deb packages, checksums. VERSION=1.2.3 sets the version.
+release:
+	./deploy/release $(VERSION)
+
+# What the tests need besides Go: Redis, PostgreSQL, Python, Node.js, a C compiler for the race detector.
 setup:
 	./.ci/setup
 
