@@ -33,7 +33,7 @@ type cli struct {
 	Plan    planCmd    `cmd:"" help:"Compute what to scale, how far, and what it needs."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
-	Reaper  reaperCmd  `cmd:"" hidden:"" help:"End the processes that tenfold started when tenfold is killed."`
+	Reaper  reaperCmd  `cmd:"" hidden:"" help:"Start the nodes, and end them when tenfold is killed."`
 }
 
 // main ends the context of the verb on the first signal, and closes terminal.killed on the second. A verb that starts no

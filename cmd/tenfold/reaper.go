@@ -6,7 +6,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet/process"
 )
 
-// reaperCmd is the second process that ends the nodes when tenfold is killed.
+// reaperCmd is the process that starts the nodes, and ends them when tenfold is killed.
 type reaperCmd struct{}
 
 // Run reads standard input directly: no signal ends the reaper.

@@ -54,7 +54,7 @@ func TestUpIdleConnections(t *testing.T) {
 	pid := nginx(t, node[1], node[0])
 	sum := func() (kb int) {
 		kb = residentKB(pid)
-		for _, worker := range childrenOf(pid) {
+		for _, worker := range startedBy(pid) {
 			kb += residentKB(worker.pid)
 		}
 		return kb

@@ -59,11 +59,18 @@ func parent(pid int) int {
 	return ppid
 }
 
-// childrenOf lists the processes that a tenfold has started itself.
-func childrenOf(tenfold int) (all []processInfo) {
-	for _, p := range processes() {
-		if p.parent == tenfold {
-			all = append(all, p)
+// startedBy lists the processes that a tenfold has started: its reaper, and the children of that.
+func startedBy(tenfold int) (all []processInfo) {
+	running := processes()
+	for _, p := range running {
+		if p.parent != tenfold {
+			continue
+		}
+		all = append(all, p)
+		for _, child := range running {
+			if child.parent == p.pid {
+				all = append(all, child)
+			}
 		}
 	}
 	return all

@@ -10,7 +10,7 @@ type processInfo struct{ pid int }
 
 func becomeSubreaper() error                                 { return nil }
 func endWithTest() *syscall.SysProcAttr                      { return nil }
-func childrenOf(int) []processInfo                           { return nil }
+func startedBy(int) []processInfo                            { return nil }
 func remainingProcesses(string, []processInfo) []processInfo { return nil }
 func residentKB(int) int                                     { return 0 }
 func reapers() []processInfo                                 { return nil }

@@ -34,7 +34,7 @@ type running struct {
 	stdout   *transcript
 	stderr   *transcript
 	exited   chan struct{}
-	children []processInfo // its children when it was asked to end
+	children []processInfo // what it had started when it was asked to end
 
 	url   string // of the gateway, when it is open
 	admin string // the admin address, when it is open
@@ -182,7 +182,7 @@ func (x *running) stop() {
 // end sends a signal that must end tenfold.
 func (x *running) end(s os.Signal) {
 	x.t.Helper()
-	x.children = childrenOf(x.cmd.Process.Pid)
+	x.children = startedBy(x.cmd.Process.Pid)
 	x.signal(s)
 }
 

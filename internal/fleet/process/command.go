@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,14 +14,20 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// newCommand makes the command of a node. Both its outputs go to output. tag is the tag of the fleet.
-func newCommand(spec fleet.Spec, port int, tag string, output *os.File) *exec.Cmd {
+// newChild says how the node of a spec is started. tag is the tag of the fleet. It fails when the command is not found.
+func newChild(spec fleet.Spec, port int, tag string) (*child, error) {
 	cmd := exec.Command(spec.Run[0], spec.Run[1:]...)
 	cmd.Dir = spec.Dir
 	cmd.Env = environ(spec, port, tag)
-	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = attributes()
-	return cmd
+	if cmd.Err != nil {
+		return nil, cmd.Err
+	}
+	c := &child{Path: cmd.Path, Args: cmd.Args, Env: cmd.Environ(), Dir: cmd.Dir, Tag: nodeTag(tag, spec.ID)}
+	var err error
+	if c.Dir, err = filepath.Abs(c.Dir); err != nil { // "" is the working directory
+		return nil, err
+	}
+	return c, nil
 }
 
 // environ is the environment of tenfold, then what the spec adds, then what only the driver knows.

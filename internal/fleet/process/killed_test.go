@@ -38,8 +38,8 @@ func runUntilKilled(safeguards string) {
 		}
 	}
 	reaper := 0
-	if d.reaper != nil {
-		reaper = d.reaper.pid
+	if r, ok := d.parent.(*remote); ok {
+		reaper = r.pid
 	}
 	fmt.Println(reaper)
 	select {}

@@ -5,6 +5,15 @@
 // foreground: a command that puts itself into the background counts as ended. The output of a node is passed on line by
 // line, with its id in front.
 //
+// # The reaper
+//
+// On Linux, the parent of all nodes is the reaper: a small second process of the same program (reaper.go). It is connected
+// to tenfold by a socket (wire.go), over which it is told what to start and stop, and reports how nodes end. So nodes
+// can outlive the tenfold that has asked for them: a successor takes over the connection.
+//
+// When the reaper ends unasked, all its nodes end. The driver kills what they have started, and the next Start starts
+// another reaper.
+//
 // # No process is left behind
 //
 // A node has TENFOLD_FLEET in its environment, and so has everything that it starts: the tag of the fleet and of the
@@ -12,12 +21,12 @@
 //
 // Two safeguards end the nodes when tenfold itself is killed. They exist on Linux only:
 //
+//   - When the connection to tenfold ends, the reaper kills the group of each node and every process with the tag of the
+//     fleet.
 //   - The kernel kills the first process of each node together with its parent (PR_SET_PDEATHSIG).
-//   - The reaper is a small second process of the same program. It shares only a pipe with tenfold. When the pipe closes,
-//     the reaper kills the group of each node and every process with the tag of the fleet.
 //
-// A process escapes when it both leaves its group and clears its environment. Other systems have neither the tag nor
-// the safeguards: processes that leave the group stay there, and so do the nodes of a killed tenfold.
+// A process escapes when it both leaves its group and clears its environment. Other systems have neither the reaper nor
+// the tag: nodes are children of tenfold, and stay when it is killed.
 package process
 
 import (
@@ -29,7 +38,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -44,7 +52,8 @@ type Options struct {
 	Output func(node string, line []byte)
 	Log    *slog.Logger // default: discard
 	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input:
-	// this program, with a verb for it. Default: no reaper, only the kernel ends the nodes of a killed tenfold.
+	// this program, with a verb for it. Default: no reaper. This process is then the parent of the nodes, and only the
+	// kernel ends them when it is killed.
 	Reaper []string
 }
 
@@ -54,15 +63,13 @@ type Driver struct {
 	log  *slog.Logger
 	tag  string // random; in the environment of every node
 
-	starts chan func()    // calls for the thread that forks
-	ended  chan struct{}  // closed with the driver
-	wg     sync.WaitGroup // the forking thread, and one goroutine of each instance
+	wg sync.WaitGroup // one goroutine of each instance, and one of each reaper
 
 	mu        sync.Mutex
-	begun     bool
 	closed    bool
-	instances map[*instance]bool // those whose process group exists
-	reaper    *reaper            // nil before the first start
+	instances map[string]*instance // by id: those that are being started or run
+	parent    parent               // nil before the first start
+	swept     chan struct{}        // of the reaper that is parent: closed when it has ended and left nothing
 }
 
 // New makes a driver. It starts its threads and the reaper at the first Start.
@@ -71,8 +78,7 @@ func New(o *Options) (*Driver, error) {
 		o = &Options{}
 	}
 	d := &Driver{
-		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tag: rand.Text(),
-		starts: make(chan func()), ended: make(chan struct{}), instances: map[*instance]bool{},
+		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tag: rand.Text(), instances: map[string]*instance{},
 	}
 	if d.opts.Output == nil {
 		d.opts.Output = func(string, []byte) {}
@@ -88,18 +94,7 @@ func (d *Driver) Start(ctx context.Context, spec fleet.Spec) (fleet.Instance, er
 	case spec.ID == "" || strings.ContainsAny(spec.ID, ",/\n\x00"): // they separate tags and lines
 		return nil, fmt.Errorf("start node %q: bad id: %w", spec.ID, fleet.ErrNotRunnable)
 	}
-	d.begin()
-	var i *instance
-	var err error
-	made := make(chan struct{})
-	select {
-	case d.starts <- func() { i, err = d.start(ctx, spec); close(made) }:
-		<-made
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-d.ended:
-		err = errClosed
-	}
+	i, err := d.start(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("start node %q: %w", spec.ID, err)
 	}
@@ -108,42 +103,33 @@ func (d *Driver) Start(ctx context.Context, spec fleet.Spec) (fleet.Instance, er
 
 var errClosed = errors.New("driver is closed")
 
-// begin starts what all nodes share, once.
-func (d *Driver) begin() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.begun || d.closed {
-		return
-	}
-	d.begun = true
-	d.wg.Go(d.fork)
-}
-
-// fork is the only thread that makes processes. The kernel sends PDEATHSIG when the thread that forked ends, not when
-// its process ends. So this thread must live as long as the nodes. It ends with the driver, after the last node.
-func (d *Driver) fork() {
-	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
-	for {
-		select {
-		case start := <-d.starts:
-			start()
-		case <-d.ended:
-			return
-		}
-	}
-}
-
-// start makes the process. It runs on the forking thread.
 func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	d.awaitSweep()
+	i, err := d.reserve(spec)
+	if err != nil {
+		return nil, err
+	}
+	if i.pid, err = d.launch(ctx, i, spec); err != nil {
+		d.forget(i)
+		return nil, err
+	}
+	return i, nil
+}
+
+// reserve makes the instance with its port and its parent.
+func (d *Driver) reserve(spec fleet.Spec) (*instance, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock() // a start is short: it ends with exec, before the node is ready
+	defer d.mu.Unlock()
 	if d.closed {
 		return nil, errClosed
 	}
-	if err := d.ensureReaper(); err != nil {
+	if d.instances[spec.ID] != nil {
+		return nil, errors.New("a node with this id runs already")
+	}
+	if err := d.ensureParent(); err != nil {
 		return nil, fmt.Errorf("start reaper: %w", err)
 	}
 	port := 0
@@ -153,21 +139,28 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 			return nil, err
 		}
 	}
-	read, write, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer write.Close() // the process has its own copy
-	cmd := newCommand(spec, port, d.tag, write)
-	if err := cmd.Start(); err != nil {
-		read.Close()
-		return nil, markNotRunnable(err)
-	}
-	i := newInstance(spec.ID, port, cmd)
-	d.instances[i] = true
-	d.reaper.tell('+', i.PID())
-	d.wg.Go(func() { d.follow(i, read) })
+	i := newInstance(spec.ID, port, d.parent)
+	d.instances[i.id] = i
 	return i, nil
+}
+
+// launch starts the process of an instance. The end of the process may be reported before launch returns.
+func (d *Driver) launch(ctx context.Context, i *instance, spec fleet.Spec) (pid int, err error) {
+	c, err := newChild(spec, i.port, d.tag)
+	if err != nil {
+		return 0, markNotRunnable(err)
+	}
+	output, err := newPipe()
+	if err != nil {
+		return 0, err
+	}
+	defer output.write.Close() // the process has its own copy
+	if pid, err = i.parent.start(ctx, i.id, c, &output); err != nil {
+		output.read.Close()
+		return 0, markNotRunnable(err)
+	}
+	d.wg.Go(func() { d.follow(i, output.read) })
+	return pid, nil
 }
 
 // follow waits for the end of a node, and for everything that came out of it. output is the reading end of its output.
@@ -176,25 +169,34 @@ func (d *Driver) follow(i *instance, output *os.File) {
 	copied := make(chan struct{})
 	go func() { lines.copy(output); close(copied) }()
 
-	err := i.wait()
+	<-i.exited
 	d.forget(i)
-	if err := sweep(nodeTag(d.tag, i.id), nil, sweepPatience); err != nil {
-		d.log.Error("processes of a node do not end", "node", i.id, "err", err)
+	if i.exit.Left != "" {
+		d.log.Error("processes of a node do not end", "node", i.id, "err", i.exit.Left)
 	}
-	i.awaitOutput(output, copied)
-	i.finish(&fleet.ExitError{Reason: reason(i.cmd.ProcessState, err), Output: lines.last()})
+	awaitOutput(output, copied)
+	i.finish(&fleet.ExitError{Reason: i.exit.Reason, Output: lines.last()})
+}
+
+// nodeEnded is called by the parent of a node.
+func (d *Driver) nodeEnded(id string, e exit) {
+	d.mu.Lock()
+	i := d.instances[id]
+	d.mu.Unlock()
+	if i != nil {
+		i.report(e)
+	}
 }
 
 // forget removes an instance whose process group is gone.
 func (d *Driver) forget(i *instance) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.instances, i)
-	d.reaper.tell('-', i.PID())
+	delete(d.instances, i.id)
 }
 
 func (d *Driver) portTaken(port int) bool {
-	for i := range d.instances {
+	for _, i := range d.instances {
 		if i.port == port {
 			return true
 		}
@@ -217,14 +219,13 @@ func (d *Driver) Close() error {
 		stops.Go(func() { errs[n] = i.Stop(now) })
 	}
 	stops.Wait()
-	close(d.ended)
 	if err := errors.Join(errs...); err != nil {
 		return err // the nodes do not end on SIGKILL: the reaper continues when this process has ended
 	}
-	d.wg.Wait()
-	if d.begun {
-		errs = append(errs, sweep(d.tag, nil, sweepPatience), d.reaper.close())
+	if d.parent != nil {
+		errs = append(errs, d.parent.close(), sweep(d.tag, nil, sweepPatience))
 	}
+	d.wg.Wait()
 	return errors.Join(errs...)
 }
 
@@ -236,5 +237,5 @@ func (d *Driver) shut() (running []*instance, first bool) {
 		return nil, false
 	}
 	d.closed = true
-	return slices.Collect(maps.Keys(d.instances)), true
+	return slices.Collect(maps.Values(d.instances)), true
 }

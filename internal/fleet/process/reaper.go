@@ -1,127 +1,207 @@
 package process
 
 import (
+	"context"
 	"errors"
-	"io"
+	"fmt"
+	"maps"
 	"os"
-	"os/exec"
-	"strconv"
-	"sync/atomic"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync"
 	"syscall"
-	"time"
 )
 
-const (
-	reaperMinLife = time.Second // a reaper that ends sooner does not work
-	tellPatience  = time.Second // for a reaper that does not read
-)
+const minTag = 16 // bytes; a shorter tag is not one of ours
 
-// reaper is the driver's end of the reaper process. That process lives a little longer than this one: it kills the
-// processes that are left.
-type reaper struct {
-	pipe *os.File // its standard input; it waits for the end of this file
-	pid  int
-	gone chan struct{} // closed when it has ended
-	err  error         // how it ended; set before gone is closed
-
-	closing atomic.Bool // it was told to end
+// RunReaper is the main function of the reaper process: the program calls it when it was started with [Options.Reaper],
+// and exits when it returns. The reaper is the parent of all nodes. socket is the connection to tenfold. When it ends,
+// because tenfold has ended in any way, the reaper kills every node and every process with the tag of the fleet.
+func RunReaper(socket *os.File) error {
+	runtime.LockOSThread() // and never unlocked: the kernel kills the nodes when the thread that forked them ends
+	ignoreSignals()
+	l, err := newLink(socket)
+	if err != nil {
+		return fmt.Errorf("reap fleet: %w: only tenfold itself calls this verb", err)
+	}
+	defer l.close()
+	m, files, err := l.receive()
+	closeAll(files)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reap fleet: %w", err)
+	case m.Verb != verbFleet || len(m.Tag) < minTag || strings.ContainsAny(m.Tag, ",/ "):
+		return fmt.Errorf("reap fleet: %q is not a tag: only tenfold itself calls this verb", m.Tag)
+	}
+	r := &reaper{tag: m.Tag, owner: l, starts: make(chan func()), done: make(chan struct{}), nodes: map[string]*held{}}
+	if AdoptOrphans() == nil {
+		orphans, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go CollectOrphans(orphans, r.owns)
+	}
+	l.send(message{Verb: verbHello})
+	go r.read(l)
+	return r.run()
 }
 
-// ensureReaper starts the reaper unless it runs. The lock of the driver is held.
-func (d *Driver) ensureReaper() error {
-	if !reaperWorks || len(d.opts.Reaper) == 0 {
-		return nil
-	}
-	if d.reaper != nil {
-		select {
-		case <-d.reaper.gone:
-			d.reaper.pipe.Close()
-		default:
-			return nil
+// ignoreSignals makes the reaper live as long as tenfold. It handles the signals: ignored ones would be ignored by the
+// nodes, too.
+func ignoreSignals() {
+	unread := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE,
+		syscall.SIGUSR1, syscall.SIGUSR2} {
+		if !signal.Ignored(s) { // as under nohup; the nodes inherit that
+			signal.Notify(unread, s)
 		}
 	}
-	r, err := startReaper(d.opts.Reaper)
-	if err != nil {
-		return err
-	}
-	d.reaper = r
-	go d.watchReaper(r, time.Now())
-	r.write(d.tag)
-	for i := range d.instances {
-		r.tell('+', i.PID())
-	}
-	return nil
 }
 
-// watchReaper replaces a reaper that ends unasked. One that ends soon would do so again: the next start of a node tries
-// again.
-func (d *Driver) watchReaper(r *reaper, started time.Time) {
-	<-r.gone
-	if r.closing.Load() {
+// reaper is the state of the reaper process.
+type reaper struct {
+	tag    string
+	starts chan func()   // calls for the thread that forks
+	done   chan struct{} // closed when the connection to tenfold has ended
+
+	mu    sync.Mutex
+	owner *link
+	nodes map[string]*held // until tenfold has seen their end
+}
+
+// held is a node of the reaper.
+type held struct {
+	*group
+	output *os.File // the reading end, for a tenfold that takes over
+	exit   *exit    // nil while it runs
+}
+
+// run forks until tenfold has ended. Then it ends everything.
+func (r *reaper) run() error {
+	for {
+		select {
+		case start := <-r.starts:
+			start()
+		case <-r.done:
+			return r.endAll()
+		}
+	}
+}
+
+// endAll kills every process of the fleet.
+func (r *reaper) endAll() error {
+	groups := map[int]bool{}
+	r.mu.Lock()
+	for h := range maps.Values(r.nodes) {
+		if h.exit == nil {
+			groups[h.process.Pid] = true
+		}
+	}
+	r.mu.Unlock()
+	return sweep(r.tag, groups, reaperPatience)
+}
+
+// read processes the messages of tenfold until the connection ends.
+func (r *reaper) read(l *link) {
+	defer close(r.done)
+	for {
+		m, files, err := l.receive()
+		if err != nil {
+			return
+		}
+		switch m.Verb {
+		case verbStart:
+			r.start(m, files)
+			continue
+		case verbStop:
+			r.signal(m.ID, (*group).stop)
+		case verbKill:
+			r.signal(m.ID, (*group).kill)
+		case verbSeen:
+			r.forget(m.ID)
+		case verbEnd:
+			return
+		}
+		closeAll(files)
+	}
+}
+
+// start starts a node and replies.
+func (r *reaper) start(m message, files []*os.File) {
+	reply := message{Verb: verbStarted, Number: m.Number, ID: m.ID}
+	if len(files) != 2 || m.Child == nil {
+		closeAll(files)
+		reply.Error = "a start without its files"
+		r.tell(reply)
 		return
 	}
-	d.log.Error("reaper ended", "err", r.err)
-	d.replaceReaper(time.Since(started))
-}
-
-// replaceReaper starts a new reaper when the last one lived long enough.
-func (d *Driver) replaceReaper(lived time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed || lived < reaperMinLife {
+	output, read := files[0], files[1]
+	var g *group
+	var err error
+	made := make(chan struct{})
+	r.starts <- func() { g, err = startGroup(m.Child, output); close(made) }
+	<-made
+	output.Close() // the process has its own copy
+	if err != nil {
+		read.Close()
+		reply.Error = err.Error()
+		if errno := syscall.Errno(0); errors.As(err, &errno) {
+			reply.Errno = int(errno)
+		}
+		r.tell(reply)
 		return
 	}
-	if err := d.ensureReaper(); err != nil {
-		d.log.Error("reaper not replaced", "err", err)
+	h := &held{group: g, output: read}
+	r.mu.Lock()
+	r.nodes[m.ID] = h
+	r.mu.Unlock()
+	reply.PID = g.process.Pid
+	r.tell(reply)
+	go r.follow(m.ID, h)
+}
+
+// follow reports the end of a node.
+func (r *reaper) follow(id string, h *held) {
+	e := h.wait()
+	r.mu.Lock()
+	h.exit = &e
+	r.mu.Unlock()
+	r.tell(message{Verb: verbEnded, ID: id, Exit: &e})
+}
+
+func (r *reaper) signal(id string, do func(*group)) {
+	r.mu.Lock()
+	h := r.nodes[id]
+	r.mu.Unlock()
+	if h != nil {
+		do(h.group)
 	}
 }
 
-func startReaper(command []string) (*reaper, error) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return nil, err
+// owns reports whether a process is the first one of a node.
+func (r *reaper) owns(pid int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.nodes {
+		if h.process.Pid == pid && h.exit == nil {
+			return true
+		}
 	}
-	defer read.Close()
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Dir = "/"
-	// Without the tag of an outer fleet: the end of that fleet must not end this reaper before its work is done.
-	cmd.Env = []string{}
-	cmd.Stdin = read
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, and so none of its signals
-	if err := cmd.Start(); err != nil {
-		write.Close()
-		return nil, err
-	}
-	r := &reaper{pipe: write, pid: cmd.Process.Pid, gone: make(chan struct{})}
-	go func() { r.err = cmd.Wait(); close(r.gone) }()
-	return r, nil
+	return false
 }
 
-// tell says that a process group begins ('+') or has ended ('-'). The tag does not find a group that has overwritten
-// its environment, as some programs do to show a title in ps.
-func (r *reaper) tell(sign rune, group int) {
-	if r != nil {
-		r.write(string(sign) + strconv.Itoa(group))
+func (r *reaper) forget(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := r.nodes[id]; h != nil && h.exit != nil {
+		h.output.Close()
+		delete(r.nodes, id)
 	}
 }
 
-// write sends a line. It ignores errors: a reaper that has ended is replaced.
-func (r *reaper) write(line string) {
-	_ = r.pipe.SetWriteDeadline(time.Now().Add(tellPatience))
-	_, _ = io.WriteString(r.pipe, line+"\n")
-}
-
-// close makes the reaper kill what is left and end, and waits for it.
-func (r *reaper) close() error {
-	if r == nil {
-		return nil
-	}
-	r.closing.Store(true)
-	r.pipe.Close()
-	select {
-	case <-r.gone:
-		return nil
-	case <-time.After(killPatience):
-		return errors.New("close reaper: it still waits for processes that do not end")
-	}
+// tell sends a message to tenfold. It ignores errors: read notices that tenfold has ended.
+func (r *reaper) tell(m message) {
+	r.mu.Lock()
+	owner := r.owner
+	r.mu.Unlock()
+	_ = owner.send(m)
 }

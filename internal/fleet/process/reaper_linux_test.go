@@ -2,12 +2,17 @@ package process
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,22 +65,6 @@ func awaitEnd(t *testing.T, pid int) {
 	}
 }
 
-// statusField reads a line of /proc/PID/status.
-func statusField(t *testing.T, pid int, name string) string {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	t.Fatalf("process %d has no %s", pid, name)
-	return ""
-}
-
 // Tenfold is killed and cannot do anything. Its nodes and their children end, even those that left their group, their
 // session, their parent or their tag. The reaper ends, too.
 func TestAllProcessesEndWhenTenfoldIsKilled(t *testing.T) {
@@ -95,9 +84,6 @@ func TestKernelEndsTheNodeWithoutAReaper(t *testing.T) {
 
 func TestReaperIgnoresTheTerminal(t *testing.T) {
 	tenfold, reaper, held := startTenfold(t, "both", 9)
-	for ignored := ""; !strings.HasSuffix(ignored, "7"); { // HUP, INT, QUIT: the reaper has begun
-		ignored = statusField(t, reaper, "SigIgn")
-	}
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if err := syscall.Kill(reaper, s); err != nil {
 			t.Fatal(err)
@@ -113,73 +99,127 @@ func TestReaperIgnoresTheTerminal(t *testing.T) {
 	awaitEnd(t, reaper)
 }
 
+// The nodes are children of the reaper. When it is killed, they end with everything that they have started, their end
+// says why, and the next start starts another reaper.
 func TestReaperThatEndsIsReplaced(t *testing.T) {
-	for name, takeOver := range map[string]func(t *testing.T, d *Driver, watcher *fleettest.Watcher){
-		"at once when it lived long enough": func(t *testing.T, d *Driver, watcher *fleettest.Watcher) {
-			d.replaceReaper(reaperMinLife)
-		},
-		"at the next start when it did not": func(t *testing.T, d *Driver, watcher *fleettest.Watcher) {
-			d.replaceReaper(reaperMinLife - 1)
-			start(t, d, fleettest.Program("shop-2", fleettest.Work, watcher))
-			watcher.Await(t, fleettest.Work)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := testDriver(t, Options{})
-			watcher := fleettest.NewWatcher(t)
-			start(t, d, fleettest.Program("shop-1", fleettest.Hold, watcher))
-			held := watcher.Await(t, fleettest.Hold)[0]
-			first := d.reaper
-			if err := syscall.Kill(first.pid, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			<-first.gone
-			takeOver(t, d, watcher)
-			d.mu.Lock()
-			second := d.reaper
-			d.mu.Unlock()
-			if err := second.close(); err != nil { // as if tenfold had ended
-				t.Error(err)
-			}
-			held.AwaitGone() // it was started before the second reaper
-		})
+	var log bytes.Buffer
+	d := testDriver(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	watcher := fleettest.NewWatcher(t)
+	s := fleettest.Program("shop-1", fleettest.Hold, watcher)
+	s.Run = []string{"sh", "-c", `(setsid "$0" &) ; "$0" & "$0"`, os.Args[0]} // the kernel ends the first process only
+	first := start(t, d, s)
+	held := watcher.Await(t, fleettest.Hold, fleettest.Hold, fleettest.Hold)
+	reaper := d.parent.(*remote).pid
+	if err := syscall.Kill(reaper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Done()
+	for _, p := range held {
+		p.AwaitGone()
+	}
+	if want := fmt.Sprintf("killed because its parent, the reaper process %d, has ended", reaper); first.Err().Error() != want {
+		t.Errorf("the node ended with %q, want %q", first.Err(), want)
+	}
+	if said := log.String(); strings.Count(said, "has ended unasked") != 1 || !strings.Contains(said, "nodes=1") {
+		t.Errorf("the log is %q", said)
+	}
+
+	second := start(t, d, fleettest.Program("shop-2", fleettest.Work, watcher))
+	watcher.Await(t, fleettest.Work)
+	if now := d.parent.(*remote).pid; now == reaper || parentOf(t, second.PID()) != now {
+		t.Errorf("the parent of the next node is process %d, the reaper is %d", parentOf(t, second.PID()), now)
+	}
+	if err := second.Stop(t.Context()); err != nil || second.Err().Error() != "exit status 0" {
+		t.Errorf("the next node ended with %v, %v", second.Err(), err)
 	}
 }
 
-// A process that shows a title in ps may have overwritten its environment: only its group is known.
-func TestReaperKillsTheGroupsThatItWasToldOf(t *testing.T) {
-	watcher := fleettest.NewWatcher(t)
-	var groups []int
-	for range 2 {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), fleettest.Env(fleettest.Hold, watcher)...)
-		cmd.SysProcAttr = attributes()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer cmd.Wait()
-		defer cmd.Process.Kill()
-		groups = append(groups, cmd.Process.Pid)
-	}
-	held := watcher.Await(t, fleettest.Hold, fleettest.Hold)
-	reaper := exec.Command(os.Args[0], "reaper")
-	reaper.Stdin = strings.NewReader(fmt.Sprintf("a-tag-that-no-process-has\n+%d\n+%d\n-%d\n", groups[0], groups[1], groups[1]))
-	if err := reaper.Run(); err != nil {
+// parentOf returns the parent of a process.
+func parentOf(t *testing.T, pid int) int {
+	t.Helper()
+	all, err := processes()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(groups[1], 0); err != nil {
-		t.Errorf("the group that had ended was killed: %v", err)
+	for _, p := range all {
+		if p.pid == pid {
+			return p.parent
+		}
 	}
-	syscall.Kill(groups[1], syscall.SIGKILL)
-	held[0].AwaitGone()
-	held[1].AwaitGone()
+	return 0
+}
+
+// A program of a node that goes into the background and clears its environment is a child of the reaper then. It leaves
+// no zombie.
+func TestReaperCollectsOrphans(t *testing.T) {
+	d := testDriver(t, Options{})
+	watcher := fleettest.NewWatcher(t)
+	s := fleettest.Program("shop-1", fleettest.Work, watcher)
+	s.Run = []string{"sh", "-c", `(env -u TENFOLD_FLEET setsid sleep 0.1 &) ; exec "$0"`, os.Args[0]}
+	start(t, d, s)
+	watcher.Await(t, fleettest.Work)
+	reaper := d.parent.(*remote).pid
+	var sleeper int
+	for sleeper == 0 {
+		all, err := processes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range all {
+			if p.parent == reaper && p.dead {
+				sleeper = p.pid // ended, and not collected yet
+			}
+		}
+	}
+	for {
+		if syscall.Kill(sleeper, 0) == syscall.ESRCH {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func TestReaperRefusesOtherInput(t *testing.T) {
-	for _, in := range []string{"", "\n", "short\n", "a,tag,with,commas,in\n", strings.Repeat("x", 1<<20),
-		"a-tag-that-no-process-has\nhello\n", "a-tag-that-no-process-has\n0\n"} {
-		if err := RunReaper(strings.NewReader(in)); err == nil {
+	frame := func(text string) string { return string(binary.BigEndian.AppendUint32(nil, uint32(len(text)))) + text }
+	for _, in := range []string{"", "\n", "short\n", frame("{}"), frame("no JSON"), frame(`{"verb":"fleet","tag":"short"}`),
+		frame(`{"verb":"fleet","tag":"a,tag,with,commas,in"}`), frame(`{"verb":"start","tag":"a-tag-that-no-process-has"}`),
+		strings.Repeat("\xff", 1<<10)} {
+		ours, theirs, err := socketPair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reaper := exec.Command(os.Args[0], "reaper")
+		reaper.Stdin = theirs
+		if err := reaper.Start(); err != nil {
+			t.Fatal(err)
+		}
+		theirs.Close()
+		io.WriteString(ours, in)
+		ours.Close()
+		if reaper.Wait() == nil {
 			t.Errorf("%.40q: no error", in)
 		}
+	}
+	reaper := exec.Command(os.Args[0], "reaper")
+	reaper.Stdin = strings.NewReader("no socket")
+	if reaper.Run() == nil {
+		t.Error("the reaper works without a socket")
+	}
+}
+
+// What the reaper does not know is ignored: a tenfold after an upgrade may be newer than its reaper.
+func TestReaperIgnoresUnknownMessages(t *testing.T) {
+	d := testDriver(t, Options{})
+	first := start(t, d, shell("shop-1", "exec sleep 1000"))
+	r := d.parent.(*remote)
+	file, _ := os.Open(os.DevNull)
+	defer file.Close()
+	for _, m := range []message{{Verb: "hello from the future"}, {Verb: verbStart, Number: 99}, {Verb: verbStop, ID: "no-such-node"}} {
+		if err := r.link.send(m, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Stop(t.Context()); err != nil || r.closed() {
+		t.Errorf("stop: %v, the reaper has ended: %v", err, r.closed())
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const reaperWorks = true
@@ -13,6 +15,9 @@ const reaperWorks = true
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// AdoptOrphans makes this process the parent of the processes below it that lose theirs.
+func AdoptOrphans() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // groupAlive reports whether a process group has a running process. An ended process that its parent does not collect
 // does not count. The first process of a container often collects none.
@@ -47,10 +52,21 @@ func remaining(tag string, groups map[int]bool) ([]int, error) {
 	return pids, nil
 }
 
+// endedChildren lists the children of this process that have ended and were not collected.
+func endedChildren() (pids []int) {
+	all, _ := processes()
+	for _, p := range all {
+		if p.parent == os.Getpid() && p.dead {
+			pids = append(pids, p.pid)
+		}
+	}
+	return pids
+}
+
 // proc is a process as /proc shows it.
 type proc struct {
-	pid, group int
-	dead       bool // it has ended, and its parent has not collected it
+	pid, parent, group int
+	dead               bool // it has ended, and its parent has not collected it
 }
 
 func processes() ([]proc, error) {
@@ -87,9 +103,13 @@ func parseStat(pid int, stat []byte) (proc, bool) {
 	if len(fields) < 3 {
 		return proc{}, false
 	}
+	parent, err := strconv.Atoi(string(fields[1]))
+	if err != nil {
+		return proc{}, false
+	}
 	group, err := strconv.Atoi(string(fields[2]))
 	state := fields[0][0]
-	return proc{pid: pid, group: group, dead: state == 'Z' || state == 'X'}, err == nil
+	return proc{pid: pid, parent: parent, group: group, dead: state == 'Z' || state == 'X'}, err == nil
 }
 
 // hasTag reads the environment that the process was started with. It returns false for processes of other users, whose

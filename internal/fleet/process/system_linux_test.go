@@ -7,11 +7,11 @@ import (
 
 func TestParseStat(t *testing.T) {
 	for stat, want := range map[string]proc{
-		"7 (sleep) S 3 7 7 0 -1":        {pid: 7, group: 7},
-		"7 (a) Z 1 (b) R 3 9 7 0 -1":    {pid: 7, group: 9},
-		"7 (\n) \xff) Z 1 7 7 0 -1":     {pid: 7, group: 7, dead: true},
-		"7 (gone) X 1 7 7 0 -1":         {pid: 7, group: 7, dead: true},
-		"7 (kthread) I 2 0 0 0 -1 2129": {pid: 7, group: 0},
+		"7 (sleep) S 3 7 7 0 -1":        {pid: 7, parent: 3, group: 7},
+		"7 (a) Z 1 (b) R 3 9 7 0 -1":    {pid: 7, parent: 3, group: 9},
+		"7 (\n) \xff) Z 1 7 7 0 -1":     {pid: 7, parent: 1, group: 7, dead: true},
+		"7 (gone) X 1 7 7 0 -1":         {pid: 7, parent: 1, group: 7, dead: true},
+		"7 (kthread) I 2 0 0 0 -1 2129": {pid: 7, parent: 2, group: 0},
 	} {
 		if got, ok := parseStat(7, []byte(stat)); !ok || got != want {
 			t.Errorf("%q is %+v, %v; want %+v", stat, got, ok, want)
