@@ -22,18 +22,19 @@ import (
 
 // cli is the command line: one field per verb.
 type cli struct {
-	Demo    demoCmd    `cmd:"" help:"Run the example shop on three nodes."`
-	Up      upCmd      `cmd:"" help:"Run services on many nodes behind one address."`
-	Status  statusCmd  `cmd:"" help:"Show the services and nodes of a running tenfold."`
-	Restart restartCmd `cmd:"" help:"Replace all nodes of a service, one by one."`
-	Scale   scaleCmd   `cmd:"" help:"Set the number of nodes of a service."`
-	Drain   drainCmd   `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
-	Check   checkCmd   `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
-	Load    loadCmd    `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
-	Plan    planCmd    `cmd:"" help:"Compute what to scale, how far, and what it needs."`
-	Version versionCmd `cmd:"" help:"Print the version."`
-	Shop    shopCmd    `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
-	Reaper  reaperCmd  `cmd:"" hidden:"" help:"Start the nodes, and end them when tenfold is killed."`
+	Demo    demoCmd        `cmd:"" help:"Run the example shop on three nodes."`
+	Up      upCmd          `cmd:"" help:"Run services on many nodes behind one address."`
+	Status  statusCmd      `cmd:"" help:"Show the services and nodes of a running tenfold."`
+	Restart restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
+	Scale   scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
+	Drain   drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
+	Check   checkCmd       `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
+	Load    loadCmd        `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
+	Plan    planCmd        `cmd:"" help:"Compute what to scale, how far, and what it needs."`
+	Version versionCmd     `cmd:"" help:"Print the version."`
+	Shop    shopCmd        `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
+	Memory  memoryStoreCmd `cmd:"" name:"memory-store" hidden:"" help:"Keep the shared state in memory."`
+	Reaper  reaperCmd      `cmd:"" hidden:"" help:"Start the nodes, and end them when tenfold is killed."`
 }
 
 // main ends the context of the verb on the first signal, and closes terminal.killed on the second. A verb that starts no

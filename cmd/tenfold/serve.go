@@ -56,7 +56,7 @@ func newServer(cfg *config.Config, logs *server.Logs, access bool) (*server.Serv
 	if err != nil {
 		return nil, fmt.Errorf("find the program of this process: %w", err)
 	}
-	o := &server.Options{Log: logs.Events, Logs: logs, Reaper: []string{self, "reaper"}}
+	o := &server.Options{Log: logs.Events, Logs: logs, Reaper: []string{self, "reaper"}, MemoryStore: []string{self, "memory-store"}}
 	if access {
 		o.Access = logs.Access
 	}

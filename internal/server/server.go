@@ -50,6 +50,9 @@ type Options struct {
 	// Reaper is the command line of a program that calls [process.RunReaper]. Default: none, so that only the kernel
 	// ends the nodes of a tenfold that is killed.
 	Reaper []string
+	// MemoryStore is the command line of a program that calls [store.RunMemoryServer]. Default: none, so that a store in
+	// memory is a part of this process.
+	MemoryStore []string
 }
 
 // Server is a running tenfold. The order of calls is New, Open, Run, Close. Close may follow New or Open, too.
@@ -81,7 +84,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make process driver: %w", err)
 	}
-	if s.store, err = store.New(cfg.Store, &store.Options{Log: o.Log, Start: s.startStore}); err != nil {
+	if s.store, err = store.New(cfg.Store, &store.Options{Log: o.Log, Start: s.startStore, MemoryServer: o.MemoryStore}); err != nil {
 		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
 	}
 	m.registerStore(func() bool { return s.store.Health().Up })

@@ -9,7 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// embedded is a Redis in the memory of this process, for machines without a Redis or Valkey server.
+// embedded is a Redis in the memory of this process, for programs that start no processes, and for the memory server.
 type embedded struct {
 	server   *miniredis.Miniredis
 	password string
@@ -17,9 +17,13 @@ type embedded struct {
 
 func (e *embedded) open(context.Context) error {
 	e.password = rand.Text()
+	return e.listen("127.0.0.1:0")
+}
+
+func (e *embedded) listen(address string) error {
 	e.server = miniredis.NewMiniRedis()
 	e.server.RequireAuth(e.password)
-	if err := e.server.StartAddr("127.0.0.1:0"); err != nil {
+	if err := e.server.StartAddr(address); err != nil {
 		return fmt.Errorf("start embedded store: %w", err)
 	}
 	return nil

@@ -8,16 +8,18 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
 )
 
-// private is a server that this process starts: on a loopback address, with a random password, in memory only. Its data
-// ends with tenfold.
+// private is a server that tenfold starts: on a loopback address, with a random password, in memory only. Its data ends
+// with tenfold.
 type private struct {
-	program  string
+	command  []string // a configuration file is added to it
+	name     string
 	start    func(ctx context.Context, id string, argv []string) (Process, error)
 	log      *slog.Logger
 	address  string
@@ -84,7 +86,7 @@ func (p *private) launch(ctx context.Context) error {
 	}
 	p.starts++
 	// The id of a node has no dot: a node of a service with the name store has another id.
-	process, err := p.start(ctx, fmt.Sprintf("store.%d", p.starts), []string{p.program, file})
+	process, err := p.start(ctx, fmt.Sprintf("store.%d", p.starts), append(slices.Clone(p.command), file))
 	if err != nil {
 		return fmt.Errorf("start store: %w", err)
 	}
@@ -98,10 +100,10 @@ func (p *private) launch(ctx context.Context) error {
 		}
 		select {
 		case <-process.Done():
-			return fmt.Errorf("start store %s: it ended: %w%s", p.program, process.Err(), lastLines(logFile))
+			return fmt.Errorf("start store (%s): it ended: %w%s", p.name, process.Err(), lastLines(logFile))
 		case <-ctx.Done():
 			p.stop(process)
-			return fmt.Errorf("start store %s: it does not answer: %w", p.program, err)
+			return fmt.Errorf("start store (%s): it does not answer: %w", p.name, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -133,5 +135,5 @@ func (p *private) stop(process Process) {
 
 func (p *private) url() string { return fmt.Sprintf("redis://:%s@%s/0", p.password, p.address) }
 func (p *private) describe() string {
-	return fmt.Sprintf("private %s, in memory", filepath.Base(p.program))
+	return fmt.Sprintf("private %s, in memory", p.name)
 }

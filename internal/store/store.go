@@ -1,7 +1,7 @@
 // Package store provides the state that all nodes and gateways share: a Redis or Valkey server.
 //
-// The server is one of three: the one at a URL; a private redis-server or valkey-server, when the PATH has one; or an
-// embedded one in the memory of this process. Nodes find the store in REDIS_URL, so a service in any language uses its
+// The server is one of three: the one at a URL; a private redis-server or valkey-server, when the PATH has one; or the
+// memory server, which is a part of this program. The last two run as processes of their own. Nodes find the store in REDIS_URL, so a service in any language uses its
 // usual client. When one machine is too small, only the URL changes.
 package store
 
@@ -21,9 +21,12 @@ import (
 // Options tune a Store. Zero fields mean their defaults.
 type Options struct {
 	Log *slog.Logger // default: discard
-	// Start runs a program that ends with this process. "auto" uses it to start a private server. Default: none, so
-	// "auto" keeps everything in memory.
+	// Start runs a program that ends with tenfold. "auto" uses it to start a server. Default: none, so "auto" keeps
+	// everything in the memory of this process.
 	Start func(ctx context.Context, id string, argv []string) (Process, error)
+	// MemoryServer is the command line of a program that calls [RunMemoryServer] with the argument that is added to it:
+	// this program, with a verb for it. "auto" starts it when the PATH has no other server. Default: as without Start.
+	MemoryServer []string
 	// LookPath finds programs. Default: exec.LookPath.
 	LookPath func(name string) (string, error)
 }
@@ -79,8 +82,11 @@ func auto(o *Options, log *slog.Logger) backend {
 	if o.Start != nil {
 		for _, name := range []string{"redis-server", "valkey-server"} {
 			if path, err := lookPath(name); err == nil {
-				return &private{program: path, start: o.Start, log: log}
+				return &private{command: []string{path}, name: name, start: o.Start, log: log}
 			}
+		}
+		if len(o.MemoryServer) > 0 {
+			return &private{command: o.MemoryServer, name: "memory server", start: o.Start, log: log}
 		}
 	}
 	return &embedded{}

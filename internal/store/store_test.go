@@ -3,11 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,10 +85,13 @@ func client(t *testing.T, url string) rueidis.Client {
 
 // Both kinds of store that tenfold starts keep values, let them expire, and refuse a wrong password.
 func TestStores(t *testing.T) {
-	for _, kind := range []string{"embedded", "private"} {
+	for _, kind := range []string{"embedded", "memory server", "private"} {
 		t.Run(kind, func(t *testing.T) {
 			o := &Options{}
-			if kind == "private" {
+			switch kind {
+			case "memory server":
+				o.Start, o.MemoryServer, o.LookPath = start, memoryServer, noServer
+			case "private":
 				requireRedis(t)
 				o.Start = start
 			}
@@ -119,6 +124,36 @@ func TestStores(t *testing.T) {
 				t.Error("the description contains the password")
 			}
 		})
+	}
+}
+
+// TestMain makes this program a memory server when a store of the tests starts it as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "memory-store" {
+		if err := RunMemoryServer(context.Background(), os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+var memoryServer = []string{os.Args[0], "memory-store"}
+
+func noServer(string) (string, error) { return "", exec.ErrNotFound }
+
+func TestMemoryServerRefusesOtherFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "store.conf")
+	for _, text := range []string{"", "\n\n", "bind 127.0.0.1\nport 0\n", "requirepass secret\n", "port 0\nrequirepass secret\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := RunMemoryServer(t.Context(), file); err == nil {
+			t.Errorf("%q: no error", text)
+		}
+	}
+	if err := RunMemoryServer(t.Context(), "no/such/file"); err == nil {
+		t.Error("a missing file: no error")
 	}
 }
 

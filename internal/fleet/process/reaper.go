@@ -17,7 +17,8 @@ const minTag = 16 // bytes; a shorter tag is not one of ours
 
 // RunReaper is the main function of the reaper process: the program calls it when it was started with [Options.Reaper],
 // and exits when it returns. The reaper is the parent of all nodes. socket is the connection to tenfold. When it ends,
-// because tenfold has ended in any way, the reaper kills every node and every process with the tag of the fleet.
+// because tenfold has ended in any way, the reaper kills every node and every process with the tag of the fleet. The
+// connection stays open until the process ends.
 func RunReaper(socket *os.File) error {
 	runtime.LockOSThread() // and never unlocked: the kernel kills the nodes when the thread that forked them ends
 	ignoreSignals()
@@ -25,7 +26,6 @@ func RunReaper(socket *os.File) error {
 	if err != nil {
 		return fmt.Errorf("reap fleet: %w: only tenfold itself calls this verb", err)
 	}
-	defer l.close()
 	m, files, err := l.receive()
 	closeAll(files)
 	switch {

@@ -167,6 +167,9 @@ func (r *remote) close() error {
 	r.tell(message{Verb: verbEnd})
 	select {
 	case <-r.gone:
+		for groupAlive(r.pid) { // the kernel closes the connection a moment before the process ends
+			time.Sleep(time.Millisecond)
+		}
 		return nil
 	case <-time.After(killPatience):
 		r.link.close()
