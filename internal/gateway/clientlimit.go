@@ -12,35 +12,44 @@ import (
 
 // clientLimit bounds the open connections of each client address, over all listeners. The addresses of one IPv6 network
 // /64 count together, because a client usually has all of them. It exempts proxies: their connections carry the requests
-// of many clients.
+// of many clients. While there is no limit, it does not count connections.
 type clientLimit struct {
-	most    int
-	proxies []netip.Prefix
 	refused func() // called for each refused connection
 
-	mu   sync.Mutex
-	open map[netip.Prefix]int
+	mu      sync.Mutex
+	most    int // 0 for no limit
+	proxies []netip.Prefix
+	open    map[netip.Prefix]int
 }
 
-// newClientLimit returns the limit of the configuration, or nil for no limit.
-func newClientLimit(cfg *config.Config, refused func()) *clientLimit {
-	if cfg.Limits.ConnectionsPerClient == 0 {
-		return nil
-	}
-	return &clientLimit{
-		most: cfg.Limits.ConnectionsPerClient, proxies: slices.Concat(cfg.TrustedProxies, cfg.ProxyProtocol),
-		refused: refused, open: map[netip.Prefix]int{},
-	}
+// newClientLimit returns a clientLimit without a limit.
+func newClientLimit(refused func()) *clientLimit {
+	return &clientLimit{refused: refused, open: map[netip.Prefix]int{}}
 }
 
-// listener returns a listener that refuses connections above the limit. With the PROXY protocol, the address of the client
-// comes with the first bytes. A connection is then refused when they are read, so that a silent peer does not hold up the
-// others.
-func (l *clientLimit) listener(inner net.Listener, proxyProtocol bool) net.Listener {
-	if l == nil {
-		return inner
+// set makes the limit that of the configuration. It closes no connection.
+func (l *clientLimit) set(cfg *config.Config) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.most, l.proxies = cfg.Limits.ConnectionsPerClient, slices.Concat(cfg.TrustedProxies, cfg.ProxyProtocol)
+}
+
+// admit returns the connection, or nil after it has closed the connection because its client has too many. With the
+// PROXY protocol, the address of the client comes with the first bytes. A connection is then refused when they are
+// read, so that a silent peer does not hold up the others.
+func (l *clientLimit) admit(nc net.Conn, proxyProtocol bool) net.Conn {
+	l.mu.Lock()
+	unlimited := l.most == 0
+	l.mu.Unlock()
+	if unlimited {
+		return nc
 	}
-	return &clientListener{inner, l, proxyProtocol}
+	c := &clientConn{Conn: nc, limit: l}
+	if proxyProtocol || c.admit() == nil {
+		return c
+	}
+	nc.Close()
+	return nil
 }
 
 // clientOf returns the network that a connection from the address counts for. It returns false for a proxy.
@@ -50,7 +59,10 @@ func (l *clientLimit) clientOf(a net.Addr) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	addr := ap.Addr().Unmap().WithZone("")
-	for _, p := range l.proxies {
+	l.mu.Lock()
+	proxies := l.proxies // replaced when they change, never modified
+	l.mu.Unlock()
+	for _, p := range proxies {
 		if p.Contains(addr) {
 			return netip.Prefix{}, false
 		}
@@ -67,7 +79,7 @@ func (l *clientLimit) clientOf(a net.Addr) (netip.Prefix, bool) {
 func (l *clientLimit) add(client netip.Prefix) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[client] >= l.most {
+	if l.most > 0 && l.open[client] >= l.most {
 		l.refused()
 		return false
 	}
@@ -80,26 +92,6 @@ func (l *clientLimit) remove(client netip.Prefix) {
 	defer l.mu.Unlock()
 	if l.open[client]--; l.open[client] == 0 {
 		delete(l.open, client)
-	}
-}
-
-type clientListener struct {
-	net.Listener
-	limit         *clientLimit
-	proxyProtocol bool
-}
-
-func (l *clientListener) Accept() (net.Conn, error) {
-	for {
-		nc, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		c := &clientConn{Conn: nc, limit: l.limit}
-		if l.proxyProtocol || c.admit() == nil {
-			return c, nil
-		}
-		nc.Close()
 	}
 }
 

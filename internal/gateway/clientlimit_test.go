@@ -110,9 +110,16 @@ func TestConnectionsPerClientWithTLS(t *testing.T) {
 }
 
 func TestClientOf(t *testing.T) {
-	l := newClientLimit(&config.Config{
+	l := newClientLimit(nil)
+	nc, other := net.Pipe()
+	defer nc.Close()
+	defer other.Close()
+	if l.admit(nc, false) != nc {
+		t.Error("connections count without a limit")
+	}
+	l.set(&config.Config{
 		Limits: config.Limits{ConnectionsPerClient: 1}, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-	}, nil)
+	})
 	for address, want := range map[string]string{
 		"1.2.3.4:5": "1.2.3.4/32", "[::ffff:1.2.3.4]:5": "1.2.3.4/32", "[2001:db8::1]:5": "2001:db8::/64",
 		"[2001:db8:1:2:3:4:5:6]:7": "2001:db8:1:2::/64", "[fe80::1%eth0]:5": "fe80::/64", "10.1.2.3:5": "", "[::ffff:10.1.2.3]:5": "",
@@ -122,8 +129,5 @@ func TestClientOf(t *testing.T) {
 		if ok != (want != "") || ok && got.String() != want {
 			t.Errorf("%s counts for %v %v, want %q", address, got, ok, want)
 		}
-	}
-	if newClientLimit(&config.Config{}, nil) != nil {
-		t.Error("0 is a limit")
 	}
 }

@@ -12,17 +12,17 @@ package gateway
 
 import (
 	"log/slog"
-	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
-	"github.com/tenfold-go/tenfold/internal/gateway/engine"
 	"github.com/tenfold-go/tenfold/internal/gateway/engine/std"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
-	"github.com/tenfold-go/tenfold/internal/gateway/problem"
-	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
 	"github.com/tenfold-go/tenfold/internal/sample"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
@@ -46,54 +46,49 @@ type Options struct {
 	between      policy.Policy // for tests: stands between any two policies; nil for none
 }
 
-// Gateway serves the routes of a configuration. It gets the nodes of the services through Update. It is safe for
-// concurrent use.
+// Gateway serves the routes of a configuration, which Prepare can replace while it runs. It gets the nodes of the services
+// through Update. It is safe for concurrent use.
 type Gateway struct {
-	cfg         *config.Config
+	options     *Options
 	log         *slog.Logger
-	pools       map[string]*upstream.Pool // by service; workers have none
-	policies    policies
-	handler     http.Handler
-	engine      engine.Engine
-	listeners   []net.Listener
-	perClient   *clientLimit // nil for no limit
+	current     atomic.Pointer[state] // never nil
+	pools       pools
+	limits      *ratelimit.Limits // of all routes with rate_limit; nil until the first one. Used by Prepare only
+	limit       *std.Limit
+	perClient   *clientLimit
 	tunnels     tunnels
 	requests    requests
 	nodeChanges changes
+
+	tasks  tasks
+	failed chan error // capacity 1: an engine cannot serve any more
+
+	mu         sync.Mutex         // guards the fields below
+	idempotent *idempotent.Shared // of all routes with idempotency; nil until the first one
+	open       []*listener        // in the order of the configuration
+	closing    []*listener        // those that left the configuration and drain
+	stopping   bool               // Run ends: no listener is added any more
 }
 
 // New builds a Gateway. It opens no address and starts no goroutine: see Listen and Run.
 func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	o = o.withDefaults()
-	certificates, err := tlsConfig(cfg.TLS)
-	if err != nil {
-		return nil, err
-	}
 	g := &Gateway{
-		cfg: cfg, log: o.Log, pools: make(map[string]*upstream.Pool),
-		tunnels:  newTunnels(o.Metrics.connections),
-		requests: newRequests(),
+		options: o, log: o.Log, pools: pools{byName: make(map[string]*pool)},
+		perClient: newClientLimit(o.Metrics.connectionsRefused.Inc),
+		tunnels:   newTunnels(o.Metrics.connections),
+		requests:  newRequests(),
+		tasks:     newTasks(), failed: make(chan error, 1),
 	}
-	for _, s := range cfg.Services {
-		if !s.Worker {
-			g.pools[s.Name] = upstream.New(s, &upstream.Options{
-				Log: o.Log, Metrics: o.Metrics.pools, Routes: routesTo(cfg, s.Name), OnChange: g.nodeChanges.report, OnSample: o.OnSample,
-			})
-		}
-	}
-	g.policies = policies{cfg: cfg, o: o}
-	routes, err := g.routes(o)
+	g.limit = std.NewLimit(0, &std.LimitOptions{
+		Log: o.Log, Waited: o.Metrics.connectionsWaited.Inc, Evicted: o.Metrics.connectionsEvicted.Inc,
+	})
+	b := &builder{Gateway: g, cfg: cfg}
+	s, err := b.state(nil)
 	if err != nil {
 		return nil, err
 	}
-	g.handler = o.chain(g.common(o))(routes)
-	g.perClient = newClientLimit(cfg, o.Metrics.connectionsRefused.Inc)
-	g.engine = std.New(g, &engine.Options{
-		Limits: cfg.Limits, TLS: certificates, H2C: cfg.H2C, Log: o.Log,
-		MaxConnections: maxConnections(cfg, o.Log, o.Metrics),
-		ConnWaited:     o.Metrics.connectionsWaited.Inc, ConnEvicted: o.Metrics.connectionsEvicted.Inc,
-		ConnOpened: o.Metrics.connections.Inc, ConnClosed: o.Metrics.connections.Dec,
-	})
+	g.adopt(s)
 	return g, nil
 }
 
@@ -115,54 +110,11 @@ func (o *Options) withDefaults() *Options {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.begin()
 	defer g.requests.end()
-	g.handler.ServeHTTP(w, r)
-}
-
-// common returns the policies of all requests, in the order in which a request passes them.
-func (g *Gateway) common(o *Options) []policy.Policy {
-	observers := []policy.Observer{newRequestCounter(o.Metrics, g.cfg).count}
-	if o.Access != nil {
-		observers = append(observers, policy.AccessLog(o.Access))
-	}
-	all := []policy.Policy{
-		policy.Record(observers...),
-		policy.Body(g.cfg.Limits),
-		policy.Strict(g.cfg.Limits),
-		policy.Forwarded(policy.ForwardedOptions{Trusted: g.cfg.TrustedProxies, Read: g.cfg.Forwarded.Read, Write: g.cfg.Forwarded.Write,
-			Secure: g.cfg.TLS != nil, Log: o.Log}),
-	}
-	for _, m := range o.Middleware {
-		all = append(all, m)
-	}
-	return all
-}
-
-// routes returns the handler that finds the route of a request and passes the request to the route's policies.
-func (g *Gateway) routes(o *Options) (http.Handler, error) {
-	routes := make([]route, len(g.cfg.Routes))
-	for i := range g.cfg.Routes {
-		r := &g.cfg.Routes[i]
-		policies, err := g.policies.of(r)
-		if err != nil {
-			return nil, err
-		}
-		routes[i] = route{Route: r, number: i, handler: o.chain(policies)(g.proxy(r.To))}
-	}
-	router := newRouter(routes)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m := router.find(r)
-		switch {
-		case m.route == nil:
-			problem.Write(w, r, noRoute(m))
-			return
-		case m.refusal != nil:
-			problem.Write(w, r, m.refusal)
-			return
-		}
-		x := exchange.From(r)
-		x.Service, x.Route = m.route.To, m.route.number
-		m.route.handler.ServeHTTP(w, r)
-	}), nil
+	x, r := exchange.Ensure(r)
+	s := g.enter()
+	x.Hold(&s.arriving)
+	defer x.Release()
+	s.handler.ServeHTTP(w, r)
 }
 
 // routesTo returns how many routes lead to a service.

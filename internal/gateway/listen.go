@@ -3,11 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"syscall"
-
-	"github.com/tenfold-go/tenfold/internal/config"
 )
 
 // ListenError is the error of an address that cannot be opened.
@@ -44,15 +41,24 @@ func unwrapped(err error) error {
 	return err
 }
 
-// listen opens one address. Its connections have the client's address from the PROXY protocol, if the peers must send
-// it. limit bounds the connections of each client; nil for no limit.
-func listen(address string, cfg *config.Config, limit *clientLimit, log *slog.Logger) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+// listen opens one address.
+func (g *Gateway) listen(address string) (*listener, error) {
+	socket, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, &ListenError{address, err}
 	}
-	if len(cfg.ProxyProtocol) > 0 {
-		l = newProxyListener(l, cfg.ProxyProtocol, cfg.Limits.HeaderTimeout, log)
+	return &listener{address: address, socket: socket, admit: g.admit}, nil
+}
+
+// admit gives a new connection the address of the client from the PROXY protocol, if the peers must send it, and counts
+// it for its client. It returns nil when it has closed the connection.
+func (g *Gateway) admit(nc net.Conn) net.Conn {
+	cfg := g.current.Load().cfg
+	proxyProtocol := len(cfg.ProxyProtocol) > 0
+	if proxyProtocol {
+		if nc = readProxyHeader(nc, cfg.ProxyProtocol, cfg.Limits.HeaderTimeout, g.log); nc == nil {
+			return nil
+		}
 	}
-	return limit.listener(l, len(cfg.ProxyProtocol) > 0), nil
+	return g.perClient.admit(nc, proxyProtocol)
 }

@@ -13,13 +13,13 @@ import (
 
 // proxy returns the proxy to a service. Its transport is the service's pool, and above it the steps that work on the
 // requests to nodes and on their responses.
-func (g *Gateway) proxy(service string) *proxy {
-	pool := g.pools[service]
-	i := slices.IndexFunc(g.cfg.Services, func(s config.Service) bool { return s.Name == service })
+func (b *builder) proxy(service string) *proxy {
+	pool := b.byName[service]
+	i := slices.IndexFunc(b.cfg.Services, func(s config.Service) bool { return s.Name == service })
 	p := &proxy{
-		transport: pool, tunnels: &g.tunnels, repeats: g.cfg.Services[i].Retry.Tries > 1, upgrades: g.cfg.Services[i].Upgrade,
+		transport: pool, tunnels: &b.tunnels, repeats: b.cfg.Services[i].Retry.Tries > 1, upgrades: b.cfg.Services[i].Upgrade,
 	}
-	if cookie := g.cfg.Services[i].Sticky; cookie != "" {
+	if cookie := b.cfg.Services[i].Sticky; cookie != "" {
 		p.transport = policy.Sticky(cookie, pool, pool)
 	}
 	return p
@@ -27,15 +27,15 @@ func (g *Gateway) proxy(service string) *proxy {
 
 // Update replaces the set of nodes of a service. It ignores a service that gets no requests.
 func (g *Gateway) Update(set node.Set) {
-	if p := g.pools[set.Service]; p != nil {
-		p.Update(set)
+	if p := g.pools.get(set.Service); p != nil {
+		p.update(set)
 	}
 }
 
 // AwaitReady returns when the node gets requests. It returns at once for a node of a service that gets no requests. It
 // returns an error when ctx ends first.
 func (g *Gateway) AwaitReady(ctx context.Context, service, id string) error {
-	if p := g.pools[service]; p != nil {
+	if p := g.pools.get(service); p != nil {
 		return p.AwaitReady(ctx, id)
 	}
 	return nil
@@ -44,15 +44,15 @@ func (g *Gateway) AwaitReady(ctx context.Context, service, id string) error {
 // Drain sends no more requests to the node. It returns when the node has none left; when ctx ends first, it cancels
 // them and returns an error.
 func (g *Gateway) Drain(ctx context.Context, service, id string) error {
-	if p := g.pools[service]; p != nil {
-		return p.Drain(ctx, id)
+	if p := g.pools.get(service); p != nil {
+		return p.drain(ctx, id)
 	}
 	return nil
 }
 
 // Nodes returns the state of each node of a service. It returns nil for a service that gets no requests.
 func (g *Gateway) Nodes(service string) []upstream.Status {
-	if p := g.pools[service]; p != nil {
+	if p := g.pools.get(service); p != nil {
 		return p.Nodes()
 	}
 	return nil
@@ -61,7 +61,7 @@ func (g *Gateway) Nodes(service string) []upstream.Status {
 // Breaker returns the state of a service's circuit breaker: closed, open or half-open. It returns "" for a service that
 // gets no requests.
 func (g *Gateway) Breaker(service string) string {
-	if p := g.pools[service]; p != nil {
+	if p := g.pools.get(service); p != nil {
 		return p.Breaker().String()
 	}
 	return ""
@@ -69,7 +69,7 @@ func (g *Gateway) Breaker(service string) string {
 
 // InFlight returns the number of requests and upgraded connections of a node, or 0 for an unknown node.
 func (g *Gateway) InFlight(id string) int {
-	for _, p := range g.pools {
+	for _, p := range g.pools.all() {
 		if n, ok := p.InFlight(id); ok {
 			return n
 		}
@@ -79,7 +79,7 @@ func (g *Gateway) InFlight(id string) int {
 
 // Sample returns the newest sample of a service's traffic. It returns false for a service that gets no requests.
 func (g *Gateway) Sample(service string) (sample.Sample, bool) {
-	if p := g.pools[service]; p != nil {
+	if p := g.pools.get(service); p != nil {
 		return p.Sample(), true
 	}
 	return sample.Sample{}, false

@@ -3,7 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
@@ -22,17 +25,30 @@ var routePolicies = []func(*policies, *config.Route) (policy.Policy, error){
 	(*policies).idempotency,
 }
 
-// policies makes the policies of routes. What the routes of a gateway share is made for the first route that needs it.
+// policies makes the policies of the routes of one configuration. It takes over the counts of rate limits and the keys of
+// tokens from the configuration before, as far as their part of the file is the same.
 type policies struct {
-	cfg *config.Config
-	o   *Options
+	*builder
+	old *policies // nil for the first configuration
 
-	limits     *ratelimit.Limits  // of all routes with rate_limit
-	verifier   *jwt.Verifier      // of all routes with auth: jwt
-	idempotent *idempotent.Shared // of all routes with idempotency
+	limiters map[string]*ratelimit.Limiter // by limiterKey
+	verifier *verifier                     // of all routes with auth: jwt; nil for none
+}
 
-	runs  []func(context.Context) // what Gateway.Run runs
-	kills []func()                // what Gateway.Kill calls
+// verifier is a jwt.Verifier that runs.
+type verifier struct {
+	*jwt.Verifier
+	run *task
+}
+
+// stopLater ends a verifier that was replaced. Requests that began before may still verify tokens, which takes two
+// seconds when the key of a token is unknown.
+func (v *verifier) stopLater(ctx context.Context) {
+	select {
+	case <-time.After(5 * time.Second):
+	case <-ctx.Done():
+	}
+	v.run.stop()
 }
 
 // of returns the policies of a route.
@@ -68,39 +84,71 @@ func (p *policies) rateLimitByToken(r *config.Route) (policy.Policy, error) {
 	return policy.RateLimit(p.limiter(r), *r.RateLimit), nil
 }
 
-func (p *policies) limiter(r *config.Route) *ratelimit.Limiter {
-	if p.limits == nil {
-		p.limits = ratelimit.New(p.o.Store, &ratelimit.Options{Log: p.o.Log, Metrics: p.o.Metrics.rateLimit()})
-		p.runs = append(p.runs, func(ctx context.Context) { p.limits.Run(ctx) })
-	}
-	return p.limits.Limiter(r)
+// limiterKey tells apart the rate limits whose counts are independent.
+func limiterKey(r *config.Route) string {
+	return fmt.Sprintf("%q %q %q %q %+v", r.Host, r.Path, r.Methods, r.Headers, *r.RateLimit)
 }
 
-func (p *policies) auth(r *config.Route) (_ policy.Policy, err error) {
+func (p *policies) limiter(r *config.Route) *ratelimit.Limiter {
+	if p.limits == nil {
+		p.limits = ratelimit.New(p.options.Store, &ratelimit.Options{Log: p.log, Metrics: p.options.Metrics.rateLimit()})
+		p.tasks.add(func(ctx context.Context) { p.limits.Run(ctx) })
+	}
+	key := limiterKey(r)
+	if p.old != nil && p.old.limiters[key] != nil {
+		p.limiters[key] = p.old.limiters[key]
+	}
+	if p.limiters[key] == nil {
+		p.limiters[key] = p.limits.Limiter(r)
+	}
+	return p.limiters[key]
+}
+
+func (p *policies) auth(r *config.Route) (policy.Policy, error) {
 	if r.Auth != config.AuthJWT {
 		return nil, nil
 	}
 	if p.verifier == nil {
-		if p.verifier, err = jwt.New(p.cfg.JWT, &jwt.Options{Log: p.o.Log, Metrics: p.o.Metrics.jwt()}); err != nil {
+		if err := p.newVerifier(); err != nil {
 			return nil, err
 		}
-		p.runs = append(p.runs, func(ctx context.Context) { p.verifier.Run(ctx) })
 	}
-	return policy.Auth(p.verifier), nil
+	return policy.Auth(p.verifier.Verifier), nil
+}
+
+// newVerifier takes over the verifier of the configuration before, or makes one.
+func (p *policies) newVerifier() error {
+	if p.old != nil && p.old.verifier != nil && reflect.DeepEqual(p.old.cfg.JWT, p.cfg.JWT) {
+		p.verifier = p.old.verifier
+		return nil
+	}
+	v, err := jwt.New(p.cfg.JWT, &jwt.Options{Log: p.log, Metrics: p.options.Metrics.jwt()})
+	if err != nil {
+		return err
+	}
+	p.verifier = &verifier{v, p.tasks.add(func(ctx context.Context) { v.Run(ctx) })}
+	p.started = append(p.started, p.verifier.run)
+	return nil
 }
 
 func (p *policies) idempotency(r *config.Route) (policy.Policy, error) {
 	if r.Idempotency == nil {
 		return nil, nil
 	}
-	if p.o.Store == nil {
+	if p.options.Store == nil {
 		return nil, errors.New("idempotency needs a store")
 	}
-	if p.idempotent == nil {
-		p.idempotent = idempotent.New(p.o.Store.Client,
-			&idempotent.Options{Log: p.o.Log, Metrics: p.o.Metrics.idempotent(), StoreTimeout: p.o.storeTimeout})
-		p.kills = append(p.kills, p.idempotent.Kill)
-	}
 	service := slices.IndexFunc(p.cfg.Services, func(s config.Service) bool { return s.Name == r.To })
-	return p.idempotent.Policy(*r.Idempotency, &p.cfg.Services[service]), nil
+	return p.sharedIdempotent().Policy(*r.Idempotency, &p.cfg.Services[service]), nil
+}
+
+// sharedIdempotent returns what all routes with idempotency share, also over changes of the configuration.
+func (p *policies) sharedIdempotent() *idempotent.Shared {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Gateway.idempotent == nil {
+		p.Gateway.idempotent = idempotent.New(p.options.Store.Client,
+			&idempotent.Options{Log: p.log, Metrics: p.options.Metrics.idempotent(), StoreTimeout: p.options.storeTimeout})
+	}
+	return p.Gateway.idempotent
 }

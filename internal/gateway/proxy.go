@@ -29,6 +29,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := outgoing(ctx, r, p.upgrades)
 	wantsTrailers := len(out.Header["Te"]) > 0
 	resp, err := p.transport.RoundTrip(out)
+	x.Release() // from here on, the node counts the request
 	if err != nil {
 		problem.Write(w, r, err)
 		return

@@ -12,39 +12,22 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// proxyListener reads the address of the client from the PROXY header, which the configured peers must send.
-type proxyListener struct {
-	proxyproto.Listener
-	log *slog.Logger
-}
-
-func newProxyListener(l net.Listener, peers []netip.Prefix, timeout time.Duration, log *slog.Logger) net.Listener {
-	inner := proxyproto.Listener{Listener: l, ConnPolicy: requireFrom(peers), ReadHeaderTimeout: timeout}
-	return &proxyListener{inner, log}
-}
-
-// requireFrom requires the PROXY header from the given peers, and rejects it from all others.
-func requireFrom(peers []netip.Prefix) proxyproto.ConnPolicyFunc {
-	return func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-		ap, err := netip.ParseAddrPort(o.Upstream.String())
-		if err != nil {
-			return proxyproto.REJECT, proxyproto.ErrInvalidUpstream // any other error would stop the listener
-		}
-		for _, p := range peers {
-			if p.Contains(ap.Addr().Unmap().WithZone("")) {
-				return proxyproto.REQUIRE, nil
-			}
-		}
-		return proxyproto.REJECT, nil
-	}
-}
-
-func (l *proxyListener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
+// readProxyHeader returns the connection with the address of the client from the PROXY header. It requires the header
+// from the given peers. It closes a connection of any other peer, and returns nil.
+func readProxyHeader(nc net.Conn, peers []netip.Prefix, timeout time.Duration, log *slog.Logger) net.Conn {
+	ap, err := netip.ParseAddrPort(nc.RemoteAddr().String())
 	if err != nil {
-		return nil, err
+		nc.Close()
+		return nil
 	}
-	return &proxyConn{nc.(*proxyproto.Conn), l.log}, nil
+	expected := proxyproto.REJECT
+	for _, p := range peers {
+		if p.Contains(ap.Addr().Unmap().WithZone("")) {
+			expected = proxyproto.REQUIRE
+		}
+	}
+	c := proxyproto.NewConn(nc, proxyproto.WithPolicy(expected), proxyproto.SetReadHeaderTimeout(timeout))
+	return &proxyConn{c, log}
 }
 
 // proxyConn treats a header that is missing, malformed or not allowed as a network error. The engine then closes the

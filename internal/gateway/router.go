@@ -32,6 +32,7 @@ type paths struct {
 type route struct {
 	*config.Route
 	number  int // its place in the file, from 0
+	pool    *pool
 	handler http.Handler
 
 	checked bool // a route of the same service has policies: no spelling of a path may avoid them

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,82 +16,107 @@ const killTimeout = 5 * time.Second
 // Listen opens the addresses of the configuration, so that a port that is in use is reported before anything starts. It
 // returns a *ListenError, and then no address is open.
 func (g *Gateway) Listen() error {
-	for _, address := range g.cfg.Listen {
-		l, err := listen(address, g.cfg, g.perClient, g.log)
-		if err != nil {
-			for _, l := range g.listeners {
-				l.Close()
-			}
-			return err
-		}
-		g.listeners = append(g.listeners, l)
+	s := g.current.Load()
+	opened, err := g.openAll(s.cfg.Listen)
+	if err != nil {
+		return err
 	}
+	g.adoptListeners(s, opened)
 	return nil
 }
 
-// Addrs returns the addresses that Listen has opened.
+// Addrs returns the addresses that are open, in the order of the configuration.
 func (g *Gateway) Addrs() (all []net.Addr) {
-	for _, l := range g.listeners {
-		all = append(all, l.Addr())
+	for _, l := range g.listeners() {
+		all = append(all, l.socket.Addr())
 	}
 	return all
+}
+
+func (g *Gateway) listeners() []*listener {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open // replaced when it changes, never modified
 }
 
 // Run serves until ctx ends. It then accepts no more connections and lets the requests and the upgraded connections
 // finish, for at most Config.Drain or until Kill is called; after that it cancels the rest. Run returns an error,
 // after the same steps, when a listener fails.
 func (g *Gateway) Run(ctx context.Context) error {
-	// The pools and the policies work until the last request has ended.
-	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	var background, serving sync.WaitGroup
-	for _, p := range g.pools {
-		background.Go(func() { p.Run(backgroundCtx) })
-	}
-	for _, run := range g.policies.runs {
-		background.Go(func() { run(backgroundCtx) })
-	}
-	failed := make(chan error, len(g.listeners))
-	for _, l := range g.listeners {
-		serving.Go(func() {
-			if err := g.engine.Serve(l); err != nil {
-				failed <- fmt.Errorf("serve %s: %w", l.Addr(), err)
-			}
-		})
-	}
+	// The pools, the policies and the engines work until the last request has ended.
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var running sync.WaitGroup
+	running.Go(func() { g.tasks.run(background) })
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+	case err = <-g.failed:
 	}
 	g.drain()
 	g.Kill()
 	g.requests.wait(killTimeout)
-	serving.Wait()
 	stopBackground()
-	background.Wait()
+	running.Wait()
 	return err
+}
+
+// serve runs an engine on a listener.
+func (g *Gateway) serve(l *listener, f *frontend) {
+	g.tasks.add(func(context.Context) {
+		if err := f.Serve(f.inlet); err != nil {
+			select {
+			case g.failed <- fmt.Errorf("serve %s: %w", l.socket.Addr(), err):
+			default: // another one has failed before
+			}
+		}
+	})
 }
 
 // drain accepts no more connections, and returns when all requests and upgraded connections have finished, after
 // Config.Drain, or after Kill.
 func (g *Gateway) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Drain)
+	limit := g.current.Load().cfg.Drain
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if n := g.tunnels.len(); n > 0 {
-		g.log.Info("waiting for upgraded connections", "open", n, "at_most_s", g.cfg.Drain.Seconds())
+		g.log.Info("waiting for upgraded connections", "open", n, "at_most_s", limit.Seconds())
 	}
-	err := g.engine.Shutdown(ctx)
+	err := g.shutdown(ctx)
 	if open := g.tunnels.wait(ctx); open > 0 || err != nil {
 		g.log.Warn("drain is over: cancelling the remaining requests", "upgraded", open, "err", err)
 	}
+}
+
+// shutdown closes all addresses, and lets the requests on their connections finish until ctx ends.
+func (g *Gateway) shutdown(ctx context.Context) error {
+	g.mu.Lock()
+	g.stopping = true
+	listeners := slices.Concat(g.open, g.closing)
+	g.mu.Unlock()
+	for _, l := range listeners {
+		l.close()
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(listeners))
+	for i, l := range listeners {
+		all.Go(func() { errs[i] = l.shutdown(ctx) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // Kill ends the drain of a Run that is stopping, for example at the second signal: it cancels all requests and closes
 // all connections, so that Run returns. It may be called more than once.
 func (g *Gateway) Kill() {
 	g.tunnels.kill()
-	g.engine.Close()
-	for _, kill := range g.policies.kills {
-		kill()
+	g.mu.Lock()
+	listeners, idempotent := slices.Concat(g.open, g.closing), g.idempotent
+	g.mu.Unlock()
+	for _, l := range listeners {
+		l.kill()
+	}
+	if idempotent != nil {
+		idempotent.Kill()
 	}
 }

@@ -212,7 +212,12 @@ func TestListenOnAPortInUse(t *testing.T) {
 		taken.Addr().String(): "another program uses this port",
 		"192.0.2.1:8080":      "this machine does not have that address",
 	} {
-		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, "listen: [127.0.0.1:0, %q]\nadmin: off\nservices: {shop: {nodes: [\"127.0.0.1:1\"]}}", address), nil)
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		free.Close()
+		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, "listen: [%q, %q]\nadmin: off\nservices: {shop: {nodes: [\"127.0.0.1:1\"]}}", free.Addr(), address), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +230,7 @@ func TestListenOnAPortInUse(t *testing.T) {
 		if !errors.As(err, &e) || e.Address != address || !strings.HasPrefix(err.Error(), "listen on "+address+": ") || !strings.HasPrefix(e.Hint(), hint) {
 			t.Errorf("%s: %v, hint %q", address, err, e.Hint())
 		}
-		if _, err := net.Dial("tcp", g.Addrs()[0].String()); err == nil {
+		if _, err := net.Dial("tcp", free.Addr().String()); err == nil {
 			t.Error("the other address is still open")
 		}
 	}
@@ -235,7 +240,7 @@ func TestListenOnAPortInUse(t *testing.T) {
 func TestRunEndsWithItsListener(t *testing.T) {
 	node, _, _ := slow(t)
 	f := start(t, "", "", node)
-	f.listeners[0].Close()
+	f.listeners()[0].socket.Close()
 	err := receive(t, "Run to end", f.ended)
 	f.ended <- err
 	if err == nil || !strings.HasPrefix(err.Error(), "serve "+f.addr) {

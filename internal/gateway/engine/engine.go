@@ -35,10 +35,6 @@ type Options struct {
 	H2C    bool         // accept HTTP/2 without TLS
 	Log    *slog.Logger // required
 
-	MaxConnections int // open connections at a time, over all listeners; further ones wait; 0 for no limit
-
-	ConnWaited  func() // called when a connection has to wait for MaxConnections; required
-	ConnEvicted func() // called when an idle connection is closed for a new one; required
-	ConnOpened  func() // called for each accepted connection; required
-	ConnClosed  func() // called when a connection that is not taken over has closed; required
+	ConnOpened func() // called for each accepted connection; required
+	ConnClosed func() // called when a connection that is not taken over has closed; required
 }

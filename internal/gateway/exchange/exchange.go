@@ -38,6 +38,7 @@ type Exchange struct {
 
 	ctx    attached
 	writer writer
+	holder Holder
 }
 
 type key struct{}

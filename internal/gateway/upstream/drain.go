@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -31,6 +32,15 @@ func (p *Pool) Drain(ctx context.Context, id string) error {
 	case <-ctx.Done():
 		return p.cancelRequests(m)
 	}
+}
+
+// DrainAll is Drain for all nodes.
+func (p *Pool) DrainAll(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	p.forEach(func(m *member) {
+		all.Go(func() { p.Drain(ctx, m.id) }) // Drain logs what it cancels
+	})
 }
 
 const (

@@ -11,21 +11,28 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/tenfold-go/tenfold/internal/gateway/engine"
 )
 
-// connLimit bounds the open connections of an engine, over all its listeners. At the limit, a new connection waits, and
+// Limit bounds the open connections of engines, over all their listeners. At the limit, a new connection waits, and
 // each one that waits makes the limit close the longest idle connection: one on which nothing has arrived, or one that
 // waits for its next request. Connections with a request, or with a part of one, are never closed.
-type connLimit struct {
-	slots   chan struct{} // one for each open connection; nil for no limit
-	options *engine.Options
+type Limit struct {
+	options LimitOptions
+	freed   chan struct{} // capacity 1: a slot may have become free
 
-	mu   sync.Mutex
-	open map[*limitedConn]struct{}
+	mu    sync.Mutex
+	most  int // open connections at a time; 0 for no limit
+	taken int // slots: one for each open connection
+	open  map[*limitedConn]struct{}
 
 	shortageLogged time.Time // when an error of Accept was last logged; guarded by mu
+}
+
+// LimitOptions are required.
+type LimitOptions struct {
+	Log     *slog.Logger
+	Waited  func() // called when a connection has to wait
+	Evicted func() // called when an idle connection is closed for a new one
 }
 
 const (
@@ -38,22 +45,45 @@ const (
 	acceptLogging = 10 * time.Second // the least time between two records of an error of Accept
 )
 
-func newConnLimit(o *engine.Options) *connLimit {
-	l := &connLimit{options: o, open: make(map[*limitedConn]struct{})}
-	if o.MaxConnections > 0 {
-		l.slots = make(chan struct{}, o.MaxConnections)
+// NewLimit returns a Limit of that many open connections; 0 for no limit.
+func NewLimit(most int, o *LimitOptions) *Limit {
+	return &Limit{options: *o, most: most, freed: make(chan struct{}, 1), open: make(map[*limitedConn]struct{})}
+}
+
+// Set changes the limit. It closes no connection: when more are open, the next ones wait.
+func (l *Limit) Set(most int) {
+	l.mu.Lock()
+	l.most = most
+	l.mu.Unlock()
+	l.reportFreed()
+}
+
+// take takes a slot, if there is a free one.
+func (l *Limit) take() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.most > 0 && l.taken >= l.most {
+		return false
 	}
-	return l
+	l.taken++
+	return true
+}
+
+func (l *Limit) reportFreed() {
+	select {
+	case l.freed <- struct{}{}:
+	default: // a waiting connection is going to look already
+	}
 }
 
 // listener returns a listener whose connections count.
-func (l *connLimit) listener(inner net.Listener) net.Listener {
+func (l *Limit) listener(inner net.Listener) net.Listener {
 	return &limitListener{Listener: inner, limit: l, closed: make(chan struct{})}
 }
 
 type limitListener struct {
 	net.Listener
-	limit     *connLimit
+	limit     *Limit
 	closed    chan struct{}
 	closeOnce sync.Once
 }
@@ -97,7 +127,7 @@ func isShortage(err error) bool {
 }
 
 // shortage logs an error of Accept, and closes the longest idle connection.
-func (l *connLimit) shortage(err error) {
+func (l *Limit) shortage(err error) {
 	l.mu.Lock()
 	quiet := !l.shortageLogged.IsZero() && time.Since(l.shortageLogged) < acceptLogging
 	if !quiet {
@@ -111,31 +141,31 @@ func (l *connLimit) shortage(err error) {
 }
 
 // acquire takes a slot. It returns false when closed is closed first.
-func (l *connLimit) acquire(closed <-chan struct{}) bool {
-	if l.slots == nil {
+func (l *Limit) acquire(closed <-chan struct{}) bool {
+	if l.take() {
 		return true
 	}
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	default:
-	}
-	l.options.ConnWaited()
+	l.options.Waited()
 	poll := time.NewTicker(limitPoll)
 	defer poll.Stop()
 	for {
 		l.closeIdlest()
-		select {
-		case l.slots <- struct{}{}:
+		if l.take() {
 			return true
+		}
+		select {
+		case <-l.freed:
 		case <-poll.C:
 		case <-closed:
 			return false
 		}
+		if l.take() {
+			return true
+		}
 	}
 }
 
-func (l *connLimit) add(nc net.Conn) net.Conn {
+func (l *Limit) add(nc net.Conn) net.Conn {
 	c := &limitedConn{Conn: nc, limit: l}
 	c.idleSince.Store(time.Now().UnixNano())
 	l.mu.Lock()
@@ -144,17 +174,16 @@ func (l *connLimit) add(nc net.Conn) net.Conn {
 	return c
 }
 
-func (l *connLimit) remove(c *limitedConn) {
+func (l *Limit) remove(c *limitedConn) {
 	l.mu.Lock()
 	delete(l.open, c)
+	l.taken--
 	l.mu.Unlock()
-	if l.slots != nil {
-		<-l.slots
-	}
+	l.reportFreed()
 }
 
 // closeIdlest closes the connection that has been idle for the longest time, if there is an idle one.
-func (l *connLimit) closeIdlest() {
+func (l *Limit) closeIdlest() {
 	now := time.Now()
 	var idlest *limitedConn
 	longest := time.Duration(0)
@@ -170,7 +199,7 @@ func (l *connLimit) closeIdlest() {
 	}
 	l.mu.Unlock()
 	if idlest != nil {
-		l.options.ConnEvicted()
+		l.options.Evicted()
 		idlest.Close()
 	}
 }
@@ -179,7 +208,7 @@ func (l *connLimit) closeIdlest() {
 // whether a part of a request has arrived.
 type limitedConn struct {
 	net.Conn
-	limit  *connLimit
+	limit  *Limit
 	closed atomic.Bool
 
 	busy      atomic.Bool  // net/http works on a request

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/tenfold-go/tenfold/internal/gateway/engine"
 )
 
 // wantStatus reads a response.
@@ -127,7 +125,7 @@ func TestAcceptDoesNotSpinWithoutDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	evicted := atomic.Int64{}
-	limit := newConnLimit(&engine.Options{Log: slog.New(slog.DiscardHandler), ConnEvicted: func() { evicted.Add(1) }})
+	limit := NewLimit(0, &LimitOptions{Log: slog.New(slog.DiscardHandler), Evicted: func() { evicted.Add(1) }})
 	l := &starved{Listener: inner}
 	limited := limit.listener(l)
 	idle, other := net.Pipe()

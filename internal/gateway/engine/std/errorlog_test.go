@@ -45,7 +45,8 @@ func (f *failing) Accept() (net.Conn, error) {
 
 func TestAcceptErrorIsARecord(t *testing.T) {
 	var b bytes.Buffer
-	e := New(http.NotFoundHandler(), &engine.Options{Log: slog.New(slog.NewJSONHandler(&b, nil))})
+	log := slog.New(slog.NewJSONHandler(&b, nil))
+	e := New(http.NotFoundHandler(), NewLimit(0, &LimitOptions{Log: log, Evicted: func() {}}), &engine.Options{Log: log})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

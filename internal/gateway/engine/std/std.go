@@ -21,14 +21,13 @@ type Engine struct {
 	options  engine.Options
 	server   *http.Server
 	newConns newConns
-	limit    *connLimit
+	limit    *Limit
 }
 
-// New returns an engine that hands requests to h.
-func New(h http.Handler, o *engine.Options) *Engine {
-	e := &Engine{options: *o, server: newServer(&handler{h, o.Limits.WriteTimeout}, o)}
+// New returns an engine that hands requests to h. Engines may share the limit of connections.
+func New(h http.Handler, limit *Limit, o *engine.Options) *Engine {
+	e := &Engine{options: *o, limit: limit, server: newServer(&handler{h, o.Limits.WriteTimeout}, o)}
 	e.server.ConnState = e.connState
-	e.limit = newConnLimit(&e.options)
 	guard.Attach(e.server)
 	return e
 }

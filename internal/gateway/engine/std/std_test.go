@@ -40,12 +40,13 @@ func serveLimited(t *testing.T, h http.HandlerFunc, most int) *served {
 		t.Fatal(err)
 	}
 	s := &served{listener: l, ended: make(chan error, 1)}
-	s.Engine = New(h, &engine.Options{
+	limit := NewLimit(most, &LimitOptions{
+		Log: slog.New(slog.DiscardHandler), Waited: func() { s.waited.Add(1) }, Evicted: func() { s.evicted.Add(1) },
+	})
+	s.Engine = New(h, limit, &engine.Options{
 		Limits:     config.Limits{HeaderTimeout: time.Minute, HeaderBytes: 8 << 10, HeaderLines: 100, URIBytes: 1 << 10},
 		Log:        slog.New(slog.DiscardHandler),
 		ConnOpened: func() { s.open.Add(1) },
-
-		MaxConnections: most, ConnWaited: func() { s.waited.Add(1) }, ConnEvicted: func() { s.evicted.Add(1) },
 		ConnClosed: func() { s.open.Add(-1) },
 	})
 	go func() { s.ended <- s.Serve(l) }()

@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
+	"github.com/tenfold-go/tenfold/internal/gateway/policy"
+	"github.com/tenfold-go/tenfold/internal/gateway/problem"
+	"github.com/tenfold-go/tenfold/internal/gateway/ratelimit"
+	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
+)
+
+// builder makes the state of one configuration. It changes nothing that serves.
+type builder struct {
+	*Gateway
+	cfg     *config.Config
+	started []*task          // tasks of this state alone
+	byName  map[string]*pool // of this state
+}
+
+// state builds the state. It takes over from the old one, if there is one, what the change does not concern.
+func (b *builder) state(old *state) (s *state, err error) {
+	s = &state{cfg: b.cfg, arriving: newPending(), pools: make(map[string]*pool)}
+	if s.tls, err = tlsConfig(b.cfg.TLS); err != nil {
+		return nil, err
+	}
+	for _, service := range b.cfg.Services {
+		if service.Worker {
+			continue
+		}
+		if old != nil && old.pools[service.Name] != nil {
+			s.pools[service.Name] = old.pools[service.Name]
+		} else {
+			s.pools[service.Name] = b.newPool(service)
+		}
+	}
+	b.byName = s.pools
+	s.policies = &policies{builder: b, limiters: make(map[string]*ratelimit.Limiter)}
+	if old != nil {
+		s.policies.old = old.policies
+	}
+	routes, err := b.routes(s.policies)
+	s.policies.old = nil // otherwise every state would keep all states before it
+	if err != nil {
+		return nil, err
+	}
+	s.handler = b.options.chain(b.common())(routes)
+	return s, nil
+}
+
+// newPool makes the pool of a service, which runs when it is added to the pools of the gateway.
+func (b *builder) newPool(service config.Service) *pool {
+	return &pool{
+		Pool: upstream.New(service, &upstream.Options{
+			Log: b.log, Metrics: b.options.Metrics.pools, Routes: routesTo(b.cfg, service.Name),
+			OnChange: b.nodeChanges.report, OnSample: b.options.OnSample,
+		}),
+		waiting: newPending(), leaving: make(chan struct{}),
+	}
+}
+
+// common returns the policies of all requests, in the order in which a request passes them.
+func (b *builder) common() []policy.Policy {
+	o, cfg := b.options, b.cfg
+	observers := []policy.Observer{newRequestCounter(o.Metrics, cfg).count}
+	if o.Access != nil {
+		observers = append(observers, policy.AccessLog(o.Access))
+	}
+	all := []policy.Policy{
+		policy.Record(observers...),
+		policy.Body(cfg.Limits),
+		policy.Strict(cfg.Limits),
+		policy.Forwarded(policy.ForwardedOptions{Trusted: cfg.TrustedProxies, Read: cfg.Forwarded.Read, Write: cfg.Forwarded.Write,
+			Secure: cfg.TLS != nil, Log: o.Log}),
+	}
+	for _, m := range o.Middleware {
+		all = append(all, m)
+	}
+	return all
+}
+
+// routes returns the handler that finds the route of a request and passes the request to the route's policies.
+func (b *builder) routes(p *policies) (http.Handler, error) {
+	routes := make([]route, len(b.cfg.Routes))
+	for i := range b.cfg.Routes {
+		r := &b.cfg.Routes[i]
+		policies, err := p.of(r)
+		if err != nil {
+			return nil, err
+		}
+		routes[i] = route{Route: r, number: i, pool: b.byName[r.To], handler: b.options.chain(policies)(b.proxy(r.To))}
+	}
+	router := newRouter(routes)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m := router.find(r)
+		switch {
+		case m.route == nil:
+			problem.Write(w, r, noRoute(m))
+			return
+		case m.refusal != nil:
+			problem.Write(w, r, m.refusal)
+			return
+		}
+		x := exchange.From(r)
+		x.Service, x.Route = m.route.To, m.route.number
+		m.route.pool.waiting.begin()
+		x.Hold(&m.route.pool.waiting)
+		m.route.handler.ServeHTTP(w, r)
+	}), nil
+}
