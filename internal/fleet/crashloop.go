@@ -24,7 +24,7 @@ func (s *service) cannotStart(err *StartError) error {
 	s.mu.Lock()
 	first := s.startErr == nil
 	s.startErr = err
-	others := false
+	others := s.started
 	for _, other := range s.core.services {
 		others = others || other.startErr == nil || other.everReady
 	}

@@ -79,3 +79,48 @@ func (e *StartError) dir() string {
 	}
 	return e.Dir
 }
+
+// NodeError says that a new node failed before it was ready.
+type NodeError struct {
+	Node   string
+	Output []string // its last lines, oldest first
+	Err    error    // how it failed
+}
+
+// Error has the last lines of the node: they say more than how the node ended.
+func (e *NodeError) Error() string {
+	text := fmt.Sprintf("new node %q: %v", e.Node, e.Err)
+	if len(e.Output) == 0 {
+		return text + "; it wrote nothing"
+	}
+	return text + "; it wrote last:\n  " + strings.Join(e.Output, "\n  ")
+}
+
+func (e *NodeError) Unwrap() error { return e.Err }
+
+// lastOutput returns the last lines of the node that an error is about.
+func lastOutput(err error) []string {
+	if e := (*ExitError)(nil); errors.As(err, &e) {
+		return e.Output
+	}
+	if e := (*outputError)(nil); errors.As(err, &e) {
+		return e.output
+	}
+	return nil
+}
+
+// outputError is the error of a node that had to be stopped, with its last lines.
+type outputError struct {
+	error
+	output []string
+}
+
+func (e *outputError) Unwrap() error { return e.error }
+
+// withOutput adds the last lines of a node that was stopped to the error that it was stopped for.
+func withOutput(err error, i Instance) error {
+	if output := lastOutput(i.Err()); len(output) > 0 && lastOutput(err) == nil {
+		return &outputError{err, output}
+	}
+	return err
+}

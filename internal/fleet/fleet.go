@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -25,31 +24,24 @@ import (
 
 // Fleet keeps services at their wanted size. Its methods may be called concurrently.
 type Fleet struct {
-	core     *core
-	services []kind // fixed, in the order they were given
-	ran      atomic.Bool
-	kill     func()
+	core *core
+	ran  atomic.Bool
+	kill func()
+	wake chan struct{} // tells Run that jobs wait to be launched
+
+	// Guarded by core.mu.
+	starting []*job // wait to be launched
+	closed   bool   // Run has ended, or ends
 }
 
 // New checks the services and allocates. It starts nothing. traffic may be nil when no service serves.
 func New(services []Service, traffic Traffic, o *Options) (*Fleet, error) {
 	c := newCore(traffic, o)
-	f := &Fleet{core: c, kill: sync.OnceFunc(func() { close(c.killed) })}
+	f := &Fleet{core: c, kill: sync.OnceFunc(func() { close(c.killed) }), wake: make(chan struct{}, 1)}
 	for _, s := range services {
-		if f.find(s.Name) != nil {
-			return nil, fmt.Errorf("make fleet: duplicate service name %q", s.Name)
+		if err := f.Add(s); err != nil {
+			return nil, fmt.Errorf("make fleet: %w", err)
 		}
-		k, err := newKind(c, s)
-		if err != nil {
-			return nil, fmt.Errorf("make fleet: service %q: %w", s.Name, err)
-		}
-		f.services = append(f.services, k)
-		c.services = append(c.services, k.record())
-	}
-	f.core.mu.Lock()
-	defer f.core.mu.Unlock()
-	for _, k := range f.services {
-		k.record().count()
 	}
 	return f, nil
 }
@@ -63,16 +55,31 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	var services sync.WaitGroup
-	for _, k := range f.services {
-		services.Go(func() { k.run(ctx, giveUp) })
+	var jobs sync.WaitGroup
+	for ctx.Err() == nil {
+		f.launch(ctx, func(ctx context.Context, j *job) {
+			jobs.Go(func() { f.runJob(ctx, j, giveUp) })
+		})
+		select {
+		case <-f.wake:
+		case <-ctx.Done():
+		}
 	}
-	<-ctx.Done()
-	services.Wait()
+	f.close()
+	jobs.Wait()
 	if start := (*StartError)(nil); errors.As(context.Cause(ctx), &start) {
 		return start
 	}
 	return nil
+}
+
+// runJob runs a job until ctx ends.
+func (f *Fleet) runJob(ctx context.Context, j *job, giveUp context.CancelCauseFunc) {
+	j.run(ctx, giveUp)
+	f.core.mu.Lock()
+	defer f.core.mu.Unlock()
+	j.cancel(nil)
+	f.ended(j)
 }
 
 // Kill ends every drain at once, now and later: requests are cancelled and nodes are forced to end. It is for the
@@ -87,13 +94,13 @@ func (f *Fleet) Changed() <-chan struct{} {
 	return f.core.changed
 }
 
-// Services returns the status of every service, in the order they were given.
+// Services returns the status of every service, in the order they were added.
 func (f *Fleet) Services() []Status {
 	f.core.mu.Lock()
 	defer f.core.mu.Unlock()
-	all := make([]Status, len(f.services))
-	for i, k := range f.services {
-		all[i] = k.record().status()
+	all := make([]Status, len(f.core.services))
+	for i, s := range f.core.services {
+		all[i] = s.status()
 	}
 	return all
 }
@@ -101,16 +108,20 @@ func (f *Fleet) Services() []Status {
 // Nodes returns the nodes of a service as they were last published. It returns nil for an unknown service. The caller
 // must not change the slice.
 func (f *Fleet) Nodes(service string) []node.Node {
-	if k := f.find(service); k != nil {
-		return k.record().nodes()
+	f.core.mu.Lock()
+	defer f.core.mu.Unlock()
+	if s := f.core.find(service); s != nil {
+		return s.set.Nodes
 	}
 	return nil
 }
 
-func (f *Fleet) find(service string) kind {
-	i := slices.IndexFunc(f.services, func(k kind) bool { return k.record().Name == service })
-	if i < 0 {
-		return nil
+// find returns the current job of a service, or nil.
+func (f *Fleet) find(service string) *job {
+	f.core.mu.Lock()
+	defer f.core.mu.Unlock()
+	if s := f.core.find(service); s != nil {
+		return s.job
 	}
-	return f.services[i]
+	return nil
 }

@@ -480,7 +480,7 @@ func TestNewRefusesInvalidServices(t *testing.T) {
 		"or addresses":                  {{Name: "shop", Run: []string{"x"}, Addresses: []string{"a:1"}}},
 		"2..1 nodes":                    {shop(2, 1)},
 		"-1..1 nodes":                   {shop(-1, 1)},
-		`make fleet: service "`:         {{Name: "shop"}},
+		`make fleet: add service "`:     {{Name: "shop"}},
 	} {
 		if _, err := fleet.New(withDriver(sim, services...), sim, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want %q", err, want)

@@ -2,33 +2,73 @@ package fleet
 
 import (
 	"context"
-	"strconv"
+	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
 
 // listed is a service with a fixed list of addresses. The fleet publishes its nodes, and neither starts nor stops them.
-type listed struct{ *service }
+type listed struct {
+	*service
+	own []*member // its part of service.members; guarded by core.mu
+}
 
-func newListed(c *core, s config.Service) *listed {
-	l := &listed{newService(c, s, config.Listed, len(s.Addresses), len(s.Addresses))}
-	for i, address := range s.Addresses {
-		n := node.Node{ID: s.Name + "-" + strconv.Itoa(i+1), Service: s.Name, Address: address}
-		if s.Weights != nil {
-			n.Weight = s.Weights[i]
-		}
-		n.Backup = s.Backups != nil && s.Backups[i]
-		l.members = append(l.members, &member{Node: n, age: i + 1})
-	}
-	l.set = l.snapshot()
+func newListed(record *service, s Service) *listed {
+	l := &listed{service: record}
+	record.form = form{kind: config.Listed}
+	l.list(&s.Service)
+	l.members = append(l.members, l.own...)
+	l.publish()
 	return l
 }
 
-// run logs when a node is not ready soon after the start, and waits for the end of ctx.
+// list makes the members of a list of addresses, and takes its settings. A node whose address was listed before keeps
+// its id. It returns the members that are not listed any more. The lock is held.
+func (l *listed) list(s *config.Service) (gone []*member) {
+	former := l.own
+	l.own = nil
+	for i, address := range s.Addresses {
+		m := takeMember(&former, address)
+		if m == nil {
+			m = &member{Node: node.Node{Service: l.Name, Address: address}}
+			m.age, m.ID = l.nextID()
+		}
+		m.Weight, m.Backup = 0, s.Backups != nil && s.Backups[i]
+		if s.Weights != nil {
+			m.Weight = s.Weights[i]
+		}
+		l.own = append(l.own, m)
+	}
+	l.settings, l.min, l.max, l.wanted = s, len(l.own), len(l.own), len(l.own)
+	return former
+}
+
+// takeMember removes the member with an address from a list and returns it. A member that drains is left out: its
+// address is listed as a new node.
+func takeMember(members *[]*member, address string) *member {
+	i := slices.IndexFunc(*members, func(m *member) bool { return m.Address == address && m.State != node.Draining })
+	if i < 0 {
+		return nil
+	}
+	m := (*members)[i]
+	*members = slices.Delete(slices.Clone(*members), i, i+1)
+	return m
+}
+
+// run logs when a node is not ready soon after the start, and waits for the end of ctx. When the service is removed, its
+// nodes drain.
 func (l *listed) run(ctx context.Context, _ context.CancelCauseFunc) {
 	l.watchStatic(ctx)
 	<-ctx.Done()
+	if context.Cause(ctx) != errRemoved {
+		return
+	}
+	l.mu.Lock()
+	own := l.own
+	l.own = nil
+	l.mu.Unlock()
+	l.dismiss(ctx, own)
 }
 
 // watchStatic logs once when a node is not ready within slowStart.
@@ -43,13 +83,42 @@ func (l *listed) watchStatic(ctx context.Context) {
 	}
 }
 
+func (l *listed) awaitStart(ctx context.Context) error {
+	l.mu.Lock()
+	own := slices.Clone(l.own)
+	l.mu.Unlock()
+	return l.awaitAny(ctx, own)
+}
+
+// update takes another list of addresses. Nodes that are not listed any more drain at the same time.
+func (l *listed) update(ctx context.Context, s Service) error {
+	if err := l.begin("update"); err != nil {
+		return err
+	}
+	defer l.finish()
+	l.mu.Lock()
+	gone := l.list(&s.Service)
+	for _, m := range l.own {
+		if !slices.Contains(l.members, m) {
+			l.members = append(l.members, m)
+		}
+	}
+	l.publish()
+	l.mu.Unlock()
+	if len(gone) > 0 {
+		l.awaitAny(ctx, l.own)
+	}
+	l.dismiss(ctx, gone)
+	return nil
+}
+
 func (l *listed) resize(int) error              { return ErrStatic }
 func (l *listed) restart(context.Context) error { return ErrStatic }
 
 // drain takes a node out of service: it gets no new requests, and its old ones finish.
 func (l *listed) drain(ctx context.Context, m *member) error {
 	l.mark(m, node.Draining)
-	ctx, cancel := l.stopContext(ctx, l.Service.Drain)
+	ctx, cancel := l.stopContext(ctx, l.config().Drain)
 	defer cancel()
 	return l.traffic.Drain(ctx, l.Name, m.ID)
 }

@@ -31,3 +31,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	return m
 }
+
+// forget ends the series of a service that was removed.
+func (m *Metrics) forget(service string) {
+	labels := prometheus.Labels{"service": service}
+	m.nodes.DeletePartialMatch(labels)
+	m.wanted.DeletePartialMatch(labels)
+	m.restarts.DeletePartialMatch(labels)
+}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Scale sets the wanted size of a service, within its nodes: MIN..MAX. It returns at once, and Run does the rest. It
 // works during a crash loop, too: Status.CrashLoop tells the caller.
 func (f *Fleet) Scale(ctx context.Context, service string, n int) error {
-	err := ErrUnknownService
+	err := f.unknownService()
 	if k := f.find(service); k != nil {
 		if err = ctx.Err(); err == nil {
 			err = k.resize(n)
@@ -26,7 +27,7 @@ func (f *Fleet) Scale(ctx context.Context, service string, n int) error {
 // node that fails, or when ctx ends, and the remaining old nodes keep running. It fails with [ErrBusy] during another
 // restart, and with [ErrStatic] or [ErrRemote] when tenfold does not start the nodes.
 func (f *Fleet) Restart(ctx context.Context, service string) error {
-	err := ErrUnknownService
+	err := f.unknownService()
 	if k := f.find(service); k != nil {
 		err = k.restart(ctx)
 	}
@@ -41,7 +42,7 @@ func (f *Fleet) Restart(ctx context.Context, service string) error {
 // drain that has begun goes on when ctx ends. A node of a list of addresses gets no more requests, and is neither
 // replaced nor stopped.
 func (f *Fleet) Drain(ctx context.Context, id string) error {
-	err := ErrUnknownNode
+	err := f.unknownNode()
 	if k, m := f.findNode(id); k != nil {
 		err = k.drain(ctx, m)
 	}
@@ -51,15 +52,52 @@ func (f *Fleet) Drain(ctx context.Context, id string) error {
 	return nil
 }
 
-// findNode returns a node and its service, or nil.
-func (f *Fleet) findNode(id string) (kind, *member) {
+// findNode returns a node and the job of its service, or nil.
+func (f *Fleet) findNode(id string) (*job, *member) {
 	f.core.mu.Lock()
 	defer f.core.mu.Unlock()
-	for _, k := range f.services {
-		members := k.record().members
-		if i := slices.IndexFunc(members, func(m *member) bool { return m.ID == id }); i >= 0 {
-			return k, members[i]
+	for _, s := range f.core.services {
+		if i := slices.IndexFunc(s.members, func(m *member) bool { return m.ID == id }); i >= 0 && s.job != nil {
+			return s.job, s.members[i]
 		}
 	}
 	return nil, nil
+}
+
+// maxListed is how many names an error lists.
+const maxListed = 20
+
+// unknownService is the error for a service that does not exist. It lists those that do.
+func (f *Fleet) unknownService() error {
+	f.core.mu.Lock()
+	defer f.core.mu.Unlock()
+	var names []string
+	for _, s := range f.core.services {
+		names = append(names, s.Name)
+	}
+	return unknown(ErrUnknownService, "services", names)
+}
+
+// unknownNode is the error for a node that does not exist. It lists those that do.
+func (f *Fleet) unknownNode() error {
+	f.core.mu.Lock()
+	defer f.core.mu.Unlock()
+	var ids []string
+	for _, s := range f.core.services {
+		for _, m := range s.members {
+			ids = append(ids, m.ID)
+		}
+	}
+	return unknown(ErrUnknownNode, "nodes", ids)
+}
+
+func unknown(err error, what string, names []string) error {
+	if len(names) == 0 {
+		return err
+	}
+	list := strings.Join(names[:min(len(names), maxListed)], ", ")
+	if len(names) > maxListed {
+		list += fmt.Sprintf(" and %d more", len(names)-maxListed)
+	}
+	return fmt.Errorf("%w; %s: %s", err, what, list)
 }

@@ -198,7 +198,7 @@ func TestRestartStopsAtTheFirstFailure(t *testing.T) {
 		}
 		r := start(t, sim, shop(3))
 		err := r.Restart(t.Context(), "shop")
-		want := `restart service "shop": 1 of 3 nodes replaced: new node: exit status 1`
+		want := "restart service \"shop\": 1 of 3 nodes replaced: new node \"shop-5\": exit status 1; it wrote last:\n  last output of shop-5"
 		if err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %q", err, want)
 		}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -11,19 +12,18 @@ import (
 // owned is a service whose nodes the fleet starts and stops with a driver. It has one slot per wanted node.
 type owned struct {
 	*service
-	driver Driver
-	wake   chan struct{} // tells run that wanted and actual size may differ
+	wake chan struct{} // tells run that wanted and actual size may differ
 
 	// Guarded by core.mu.
 	running bool    // run works: new slots will be launched
+	failed  int     // service.restarts when this job was made
 	slots   []*slot // those that end and spare ones included
 }
 
-func newOwned(c *core, s config.Service, driver Driver) *owned {
-	return &owned{
-		service: newService(c, s, config.Owned, s.MinNodes, s.MaxNodes),
-		driver:  driver, wake: make(chan struct{}, 1),
-	}
+func newOwned(record *service, s Service) *owned {
+	record.form = form{kind: config.Owned, current: record.newVersion(s)}
+	record.configure(&s.Service)
+	return &owned{service: record, wake: make(chan struct{}, 1), failed: record.restarts}
 }
 
 // run keeps the service at its wanted size until ctx ends. Then all nodes drain and stop at once. It calls giveUp with
@@ -72,6 +72,37 @@ func (o *owned) setRunning() {
 	o.running = true
 }
 
+// awaitStart waits until all wanted nodes are ready.
+func (o *owned) awaitStart(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		ready, wanted, exit, changed := o.readySlots(), o.wanted, o.lastExit, o.changed
+		failed := o.restarts > o.failed
+		o.mu.Unlock()
+		switch {
+		case failed:
+			return &NodeError{Node: exit.Node, Output: exit.Output, Err: errors.New(exit.Reason)}
+		case ready >= wanted:
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// readySlots counts the slots whose node became ready. The lock is held.
+func (o *owned) readySlots() (count int) {
+	for _, slot := range o.counted() {
+		if m := slot.runner.member; m != nil && m.ready {
+			count++
+		}
+	}
+	return count
+}
+
 // scaleIn retires the slots above the wanted size, in the order of sortCandidates. It leaves out slots that are being
 // replaced: when their replacement ends, run scales in again.
 func (o *owned) scaleIn() {
@@ -114,7 +145,7 @@ func (o *owned) scaleOut(launch func(*slot)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for n := len(o.counted()); n < o.wanted; n++ {
-		o.addSlot()
+		o.addSlot(o.current)
 	}
 	for _, slot := range o.slots {
 		if slot.cancel == nil {
@@ -145,9 +176,9 @@ func (o *owned) counted() (counted []*slot) {
 	return counted
 }
 
-// addSlot adds a slot that run is going to launch. The lock is held.
-func (o *owned) addSlot() *slot {
-	slot := newSlot(o.service, o.driver)
+// addSlot adds a slot for nodes of a version. run is going to launch it. The lock is held.
+func (o *owned) addSlot(v *version) *slot {
+	slot := newSlot(o.service, v)
 	o.slots = append(o.slots, slot)
 	return slot
 }

@@ -28,17 +28,17 @@ var (
 
 // awaitReady waits until a node is ready. It fails when the node ends first, when ctx ends, and with errNotReady after
 // Options.StartTimeout.
-func (s *service) awaitReady(ctx context.Context, id string, i Instance) error {
+func (s *service) awaitReady(ctx context.Context, v *version, id string, i Instance) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.StartTimeout, errNotReady)
 	defer cancel()
 	result := make(chan error, 1)
-	go func() { result <- s.awaitProbe(ctx, id, i.Address()) }()
+	go func() { result <- s.awaitProbe(ctx, v, id, i.Address()) }()
 	select {
 	case err := <-result:
 		if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			err = context.Cause(ctx)
 		}
-		if errors.Is(err, errNotReady) && !s.Worker {
+		if errors.Is(err, errNotReady) && !v.service.Worker {
 			err = fmt.Errorf("%w; expected: %s", err, s.expected(i.Address()))
 		}
 		return err
@@ -50,8 +50,8 @@ func (s *service) awaitReady(ctx context.Context, id string, i Instance) error {
 }
 
 // awaitProbe waits until a node answers its probe. It logs once when that takes long. A worker has no probe.
-func (s *service) awaitProbe(ctx context.Context, id, address string) error {
-	if s.Worker {
+func (s *service) awaitProbe(ctx context.Context, v *version, id, address string) error {
+	if v.service.Worker {
 		select {
 		case <-time.After(stableMin):
 			return nil
@@ -84,19 +84,22 @@ func (s *service) warnNotReady(id, address string, err error) {
 // expected says what a node at this address has to do to become ready.
 func (s *service) expected(address string) string {
 	listens := "it listens on " + address
-	if s.kind == config.Owned {
+	s.mu.Lock()
+	kind, probe := s.kind, s.settings.Probe
+	s.mu.Unlock()
+	if kind == config.Owned {
 		listens += ", which its environment names as HOST and PORT"
 	}
-	if s.Probe.Off {
+	if probe.Off {
 		return listens
 	}
-	statuses := make([]string, len(s.Probe.Status))
-	for i, r := range s.Probe.Status {
+	statuses := make([]string, len(probe.Status))
+	for i, r := range probe.Status {
 		statuses[i] = r.String()
 	}
-	answers := ", and answers GET " + s.Probe.Path + " with " + strings.Join(statuses, " or ")
-	if s.Probe.Body != "" {
-		answers += " and " + strconv.Quote(s.Probe.Body) + " in the body"
+	answers := ", and answers GET " + probe.Path + " with " + strings.Join(statuses, " or ")
+	if probe.Body != "" {
+		answers += " and " + strconv.Quote(probe.Body) + " in the body"
 	}
 	return listens + answers
 }

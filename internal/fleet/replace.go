@@ -8,39 +8,33 @@ import (
 
 // restart replaces the nodes that the service has now, one by one. It stops at the first new node that fails.
 func (o *owned) restart(ctx context.Context) error {
-	old, err := o.beginRestart()
-	if err != nil {
+	if !o.isRunning() {
+		return ErrNotRunning
+	}
+	if err := o.begin("restart"); err != nil {
 		return err
 	}
-	defer o.endRestart()
+	defer o.finish()
+	old := o.oldest()
 	for i, slot := range old {
-		if err := o.replace(ctx, slot); err != nil {
+		if err := o.replace(ctx, slot, nil); err != nil {
 			return fmt.Errorf("%d of %d nodes replaced: %w", i, len(old), err)
 		}
 	}
 	return nil
 }
 
-// beginRestart returns the slots to replace, the oldest first. Until endRestart, another restart fails with ErrBusy.
-func (o *owned) beginRestart() ([]*slot, error) {
+// oldest returns the slots of the service, the oldest first.
+func (o *owned) oldest() []*slot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case !o.running:
-		return nil, ErrNotRunning
-	case o.restarting:
-		return nil, ErrBusy
-	}
-	o.restarting = true
-	o.notify()
-	return o.counted(), nil
+	return o.counted()
 }
 
-func (o *owned) endRestart() {
+func (o *owned) isRunning() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.restarting = false
-	o.notify()
+	return o.running
 }
 
 // drain replaces one node.
@@ -55,12 +49,13 @@ func (o *owned) drain(ctx context.Context, m *member) error {
 	if old == nil {
 		return ErrUnknownNode // it has ended in between
 	}
-	return o.replace(ctx, old)
+	return o.replace(ctx, old, nil)
 }
 
 // replace puts a new slot in the place of an old one: the new node is ready, then the old node drains, then it is gone.
-func (o *owned) replace(ctx context.Context, old *slot) error {
-	spare, err := o.reserve(old)
+// The new node runs the version v; nil means the version of the old one.
+func (o *owned) replace(ctx context.Context, old *slot, v *version) error {
+	spare, err := o.reserve(old, v)
 	if err != nil {
 		return err
 	}
@@ -71,7 +66,7 @@ func (o *owned) replace(ctx context.Context, old *slot) error {
 			err = context.Cause(ctx)
 		}
 		if o.finishReplacement(old, spare, err); err != nil {
-			return fmt.Errorf("new node: %w", err)
+			return err
 		}
 	}
 	select {
@@ -83,7 +78,7 @@ func (o *owned) replace(ctx context.Context, old *slot) error {
 }
 
 // reserve makes the slot that replaces the old one. It returns nil when the old one ends already.
-func (o *owned) reserve(old *slot) (*slot, error) {
+func (o *owned) reserve(old *slot, v *version) (*slot, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -95,7 +90,10 @@ func (o *owned) reserve(old *slot) (*slot, error) {
 		return nil, ErrBusy
 	}
 	old.pinned = true
-	spare := o.addSlot()
+	if v == nil {
+		v = old.version
+	}
+	spare := o.addSlot(v)
 	spare.spare = true
 	o.wakeRun()
 	return spare, nil
@@ -112,5 +110,6 @@ func (o *owned) finishReplacement(old, spare *slot, err error) {
 		spare.spare = false
 		o.retire(old)
 	}
+	o.notify()
 	o.wakeRun() // the wanted size may have changed in between
 }

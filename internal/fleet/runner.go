@@ -12,9 +12,9 @@ import (
 // runner runs one node: it starts the node, waits until it is ready, and drains and stops it.
 type runner struct {
 	*service
-	driver Driver
-	id     string
-	age    int // the number in id
+	version *version
+	id      string
+	age     int // the number in id
 
 	onReady  func() (stableAfter time.Duration) // called once when the node is ready
 	onStable func()                             // called once when it was ready for stableAfter
@@ -24,16 +24,16 @@ type runner struct {
 
 // run returns when the node is gone: nil when ctx ended the node, otherwise how the node failed.
 func (r *runner) run(ctx context.Context) error {
-	instance, err := r.driver.Start(ctx, r.spec())
+	instance, err := r.version.driver.Start(ctx, r.spec())
 	if err != nil {
 		return err
 	}
 	started := time.Now()
 	r.add(instance)
 	defer r.remove()
-	if err := r.awaitReady(ctx, r.id, instance); err != nil {
+	if err := r.awaitReady(ctx, r.version, r.id, instance); err != nil {
 		r.stop(ctx, instance)
-		return err
+		return withOutput(err, instance)
 	}
 	r.markReady()
 	stable := time.After(r.onReady())
@@ -53,18 +53,19 @@ func (r *runner) run(ctx context.Context) error {
 
 // spec says how the node is started.
 func (r *runner) spec() Spec {
+	s := &r.version.service
 	env := slices.Clone(r.core.Env())
-	for _, key := range slices.Sorted(maps.Keys(r.Service.Env)) {
-		env = append(env, key+"="+r.Service.Env[key])
+	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
+		env = append(env, key+"="+s.Env[key])
 	}
 	env = append(env, "TENFOLD_SERVICE="+r.Name, "TENFOLD_NODE="+r.id)
-	return Spec{ID: r.id, Run: r.Run, Dir: r.Dir, Env: env, Serves: !r.Worker}
+	return Spec{ID: r.id, Run: s.Run, Dir: s.Dir, Env: env, Serves: !s.Worker}
 }
 
 // add publishes the node that was just started.
 func (r *runner) add(i Instance) {
 	n := node.Node{ID: r.id, Service: r.Name, Address: i.Address(), PID: i.PID(), Started: time.Now()}
-	if r.Worker {
+	if r.version.service.Worker {
 		n.State = node.Ready // no probe will change its state
 	}
 	r.Log.Info("node started", "service", n.Service, "node", n.ID, "address", n.Address, "pid", n.PID)
@@ -89,7 +90,7 @@ func (r *runner) markReady() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.member.ready = true
-	r.everReady = true
+	r.everReady, r.started = true, true
 	r.count()
 	r.notify()
 }
@@ -107,10 +108,11 @@ func (r *runner) stop(ctx context.Context, i Instance) {
 	}
 	log := r.Log.With("service", r.Name, "node", r.id)
 	r.mark(r.member, node.Draining)
-	log.Info("node drains", "drain_ms", r.Service.Drain.Milliseconds())
-	until := time.Now().Add(r.Service.Drain)
-	if !r.Worker {
-		drain, cancel := r.stopContext(ctx, r.Service.Drain)
+	patience := r.config().Drain
+	log.Info("node drains", "drain_ms", patience.Milliseconds())
+	until := time.Now().Add(patience)
+	if !r.version.service.Worker {
+		drain, cancel := r.stopContext(ctx, patience)
 		if err := r.traffic.Drain(drain, r.Name, r.id); err != nil && drain.Err() == nil {
 			log.Warn("node did not drain", "err", err)
 		}

@@ -12,24 +12,33 @@ import (
 // service is what the fleet knows of one service of any kind: its size, its nodes and how the last one ended.
 type service struct {
 	*core
-	config.Service
-	kind config.Kind
+	Name string
 
 	// Guarded by core.mu.
-	wanted     int
-	min, max   int       // bounds of wanted
-	members    []*member // the nodes that exist, in the order of their start
-	set        node.Set  // members as they were last published
-	version    uint64    // of set
-	ids        int       // how many ids were given out; an id is never reused
-	restarting bool
-	everReady  bool        // one of its nodes became ready in this run
-	warned     bool        // a slow start of one of its nodes was logged
-	startErr   *StartError // why the service could not start; nil when it was not found out
-	restarts   int
-	lastExit   *Exit
-	looping    int       // slots whose nodes failed crashLoopAt times in a row
-	loopSince  time.Time // start of the crash loop; zero without one
+	form                  // what a change of the kind replaces
+	job       *job        // what runs the service now; nil when it was removed and its nodes drain
+	members   []*member   // the nodes that exist, in the order of their start
+	set       node.Set    // members as they were last published
+	revision  uint64      // of set
+	ids       int         // how many ids were given out; an id is never reused
+	versions  int         // how many versions there were
+	operation string      // "restart" or "update" while one of them works, otherwise ""
+	everReady bool        // one of its nodes became ready in this run
+	warned    bool        // a slow start of one of its nodes was logged
+	startErr  *StartError // why the service could not start; nil when it was not found out
+	restarts  int
+	lastExit  *Exit
+	looping   int       // slots whose nodes failed crashLoopAt times in a row
+	loopSince time.Time // start of the crash loop; zero without one
+}
+
+// form is what the configuration says of a service, and what follows from it.
+type form struct {
+	kind     config.Kind
+	settings *config.Service // as the file says it now; not changed, but replaced
+	current  *version        // what the nodes run; nil unless the kind is owned
+	min, max int             // bounds of wanted
+	wanted   int
 }
 
 // member is a node that exists.
@@ -63,11 +72,13 @@ type Status struct {
 	Since            time.Time // start of the crash loop
 }
 
-// newService makes a service whose size is from min to max, and now min.
-func newService(c *core, s config.Service, kind config.Kind, min, max int) *service {
-	r := &service{core: c, Service: s, kind: kind, wanted: min, min: min, max: max, version: 1}
-	r.set = r.snapshot()
-	return r
+// newService makes a service without a form and a job. The lock is held.
+func (c *core) newService(name string) *service {
+	s := &service{core: c, Name: name, revision: 1, ids: c.lastIDs[name], versions: c.lastVersions[name]}
+	s.set = s.snapshot()
+	c.services = append(c.services, s)
+	c.notify()
+	return s
 }
 
 // record returns the service itself. It gives the fleet access to the common part of each kind of service.
@@ -84,6 +95,40 @@ func (s *service) nodes() []node.Node {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set.Nodes
+}
+
+// config returns the service as the configuration says it now. The caller must not change it.
+func (s *service) config() *config.Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settings
+}
+
+// configure takes the settings and bounds of a service. The wanted size moves into its bounds. The lock is held.
+func (s *service) configure(v *config.Service) {
+	s.settings, s.min, s.max = v, v.MinNodes, v.MaxNodes
+	s.wanted = min(max(s.wanted, s.min), s.max)
+	s.count()
+	s.notify()
+}
+
+// begin refuses other restarts and updates of the service until finish. It fails with ErrBusy during one.
+func (s *service) begin(operation string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.operation != "" {
+		return fmt.Errorf("%w: its %s is not finished", ErrBusy, s.operation)
+	}
+	s.operation = operation
+	s.notify()
+	return nil
+}
+
+func (s *service) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.operation = ""
+	s.notify()
 }
 
 // setWanted changes the wanted size and returns the old one. It fails with ErrSize outside of the bounds. The lock is
@@ -109,7 +154,7 @@ func (s *service) mark(m *member, state node.State) {
 // publish makes the members the current set. The lock is held.
 func (s *service) publish() {
 	s.set = s.snapshot()
-	s.version++
+	s.revision++
 	s.count()
 	s.notify()
 }
@@ -155,9 +200,9 @@ func (m *member) progress() node.State {
 // status returns the service at this instant. The lock is held.
 func (s *service) status() Status {
 	st := Status{
-		Service: s.Name, Kind: s.kind, Worker: s.Worker,
+		Service: s.Name, Kind: s.kind, Worker: s.settings.Worker,
 		Min: s.min, Max: s.max, Wanted: s.wanted, Running: len(s.members),
-		Restarting: s.restarting, Restarts: s.restarts, LastExit: s.lastExit,
+		Restarting: s.operation != "", Restarts: s.restarts, LastExit: s.lastExit,
 		CrashLoop: !s.loopSince.IsZero(), Since: s.loopSince,
 	}
 	for _, m := range s.members {

@@ -10,31 +10,32 @@ import (
 // slot is the place of one wanted node. It runs one node at a time and replaces the node when it fails.
 type slot struct {
 	*service
-	driver Driver
-	first  chan error    // receives the result of its first node: nil when that is ready, otherwise how it failed
-	gone   chan struct{} // closed when the slot and its last node have ended
+	first chan error    // receives the result of its first node: nil when that is ready, otherwise how it failed
+	gone  chan struct{} // closed when the slot and its last node have ended
 
 	// Guarded by core.mu.
+	version   *version           // of its next node
 	runner    *runner            // of its node, or of the next one
 	cancel    context.CancelFunc // ends run; nil until the slot is launched
 	leaving   bool               // it ends, or has ended
 	spare     bool               // it is going to replace another slot and does not count yet
 	pinned    bool               // it is being replaced
 	failures  int                // in a row
+	failure   *NodeError         // the last one of them
 	shortages int                // starts in a row that failed because this machine lacks something
 	counted   bool               // it counts in service.looping
 }
 
 // newSlot makes a slot. The lock is held.
-func newSlot(s *service, driver Driver) *slot {
-	slot := &slot{service: s, driver: driver, first: make(chan error, 1), gone: make(chan struct{})}
+func newSlot(s *service, v *version) *slot {
+	slot := &slot{service: s, version: v, first: make(chan error, 1), gone: make(chan struct{})}
 	slot.nextRunner()
 	return slot
 }
 
 // nextRunner gives the slot the runner of its next node. The lock is held.
 func (s *slot) nextRunner() *runner {
-	r := &runner{service: s.service, driver: s.driver, onReady: s.nodeReady, onStable: s.nodeStable}
+	r := &runner{service: s.service, version: s.version, onReady: s.nodeReady, onStable: s.nodeStable}
 	r.age, r.id = s.nextID()
 	s.runner = r
 	return r
@@ -51,10 +52,15 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.report(err)
-		pause, fatal := s.nodeFailed(r.id, err)
+		failure := &NodeError{Node: r.id, Output: lastOutput(err), Err: err}
+		s.report(failure)
+		pause, fatal := s.nodeFailed(failure)
 		if fatal != nil {
 			giveUp(fatal)
+		}
+		if s.isSpare() {
+			<-ctx.Done() // a new node that failed is held back, not tried again
+			return
 		}
 		select {
 		case <-time.After(pause):
@@ -65,6 +71,12 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 			return
 		}
 	}
+}
+
+func (s *slot) isSpare() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spare
 }
 
 // nodeReady reports that the node of the slot is ready. It returns how long the node must stay ready to be stable.
@@ -87,16 +99,16 @@ func (s *slot) nodeStable() {
 
 // nodeFailed records how the node of the slot failed. It returns the pause before the next node. fatal is a *StartError
 // when no service of the fleet can start, so that the fleet is of no use.
-func (s *slot) nodeFailed(id string, err error) (pause time.Duration, fatal error) {
-	exit := &Exit{Node: id, Reason: err.Error(), At: time.Now()}
-	if e := (*ExitError)(nil); errors.As(err, &e) {
-		exit.Output = e.Output
-	}
+func (s *slot) nodeFailed(failure *NodeError) (pause time.Duration, fatal error) {
+	err := failure.Err
+	exit := &Exit{Node: failure.Node, Reason: err.Error(), Output: failure.Output, At: time.Now()}
 	if isShortage(err) {
 		return s.startedShort(exit), nil
 	}
 	s.mu.Lock()
+	v := s.runner.version
 	s.failures++
+	s.failure = failure
 	failures := s.failures
 	s.countLooping()
 	s.mu.Unlock()
@@ -109,7 +121,7 @@ func (s *slot) nodeFailed(id string, err error) (pause time.Duration, fatal erro
 		return pause, nil
 	}
 	return pause, s.cannotStart(&StartError{
-		Service: s.Name, Command: s.Run, Dir: s.Dir,
+		Service: s.Name, Command: v.service.Run, Dir: v.service.Dir,
 		Tries: failures, Output: exit.Output, Err: err,
 	})
 }

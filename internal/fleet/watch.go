@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/node"
 )
@@ -13,17 +15,17 @@ func (f *Fleet) Watch(ctx context.Context) <-chan node.Set {
 	out := make(chan node.Set)
 	go func() {
 		defer close(out)
-		seen := make([]uint64, len(f.services))
+		seen := map[*service]uint64{}
 		last := -1
 		for {
-			i, set, version, changed := f.nextSet(seen, last)
+			i, s, set, revision, changed := f.nextSet(seen, last)
 			send := out
 			if i < 0 {
 				send = nil // nothing is new: wait for a change
 			}
 			select {
 			case send <- set:
-				seen[i], last = version, i
+				seen[s], last = revision, i
 			case <-changed: // there may be a newer set than the one that the reader did not take yet
 			case <-ctx.Done():
 				return
@@ -36,14 +38,18 @@ func (f *Fleet) Watch(ctx context.Context) <-chan node.Set {
 // nextSet returns the first set after the last one that is newer than the seen one, or -1. It also returns the channel
 // that is closed at the next change. The search goes around, so that a service that changes all the time does not hide
 // others.
-func (f *Fleet) nextSet(seen []uint64, last int) (i int, set node.Set, version uint64, changed <-chan struct{}) {
+func (f *Fleet) nextSet(seen map[*service]uint64, last int) (i int, s *service, set node.Set, revision uint64, changed <-chan struct{}) {
 	f.core.mu.Lock()
 	defer f.core.mu.Unlock()
-	for n := range f.services {
-		i := (last + 1 + n) % len(f.services)
-		if s := f.services[i].record(); s.version > seen[i] {
-			return i, s.set, s.version, f.core.changed
+	services := f.core.services
+	for n := range services {
+		i := (last + 1 + n) % len(services)
+		if s := services[i]; s.revision > seen[s] {
+			return i, s, s.set, s.revision, f.core.changed
 		}
 	}
-	return -1, node.Set{}, 0, f.core.changed
+	if len(seen) > len(services) { // services were removed
+		maps.DeleteFunc(seen, func(s *service, _ uint64) bool { return !slices.Contains(services, s) })
+	}
+	return -1, nil, node.Set{}, 0, f.core.changed
 }
