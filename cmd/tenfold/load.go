@@ -10,6 +10,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/curve"
@@ -44,6 +45,10 @@ type loadCmd struct {
 	Nodes   fleetSizes `group:"Fleet" placeholder:"1,2,3,..." help:"Measure the knee of a service at each number of nodes. The nodes are started from the file, on this machine. The argument is then a path or a journey."`
 	File    string     `short:"f" group:"Fleet" placeholder:"FILE" help:"File that describes the service; default tenfold.yaml."`
 	Service string     `group:"Fleet" placeholder:"NAME" help:"Service to measure, if the file runs several."`
+
+	TargetNodes amount[int] `name:"target-nodes" group:"Target" placeholder:"N" help:"The target is a gateway in front of N nodes: the rates are those of all N, and tenfold plan divides by N."`
+	Admin       string      `group:"Target" placeholder:"ADDR" help:"Admin address of the tenfold whose gateway is the target: load asks it how many nodes there are."`
+	Token       string      `group:"Target" env:"TENFOLD_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin address, if it needs one."`
 
 	JSON output `name:"json" group:"Output" placeholder:"FILE" help:"Write the result as one JSON document, which tenfold plan reads; - is standard output."`
 	HTML output `name:"html" group:"Output" placeholder:"FILE" help:"Write a page with the curves; - is standard output."`
@@ -90,6 +95,12 @@ not credible is marked as invalid, with the reasons. tenfold plan reads the resu
 
     tenfold load http://localhost:8080/ --rates 50..5000 --json curve.json
     tenfold plan curve.json --peak-rps 20000
+
+A knee that is measured through a gateway is that of all nodes behind it. The document says how many there were, and
+tenfold plan divides by that number. --admin asks the tenfold that the target belongs to, and --target-nodes says it:
+
+    tenfold load http://localhost:8080/ --rates 50..5000 --admin 127.0.0.1:9090 --json curve.json
+    tenfold load https://shop.example/ --rates 50..5000 --target-nodes 3 --yes --json curve.json
 
 The service of a tenfold.yaml can be measured at several fleet sizes. The result is a scaling curve:
 
@@ -144,7 +155,11 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, o *load.Options) (*
 	if err != nil {
 		return nil, usageError(err, hintOf(err))
 	}
-	d, err := w.generator.Run(ctx, cmd.test(w.url.Redacted(), t))
+	f, err := cmd.findFleet(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	d, err := cmd.runBehind(ctx, t, w, f)
 	newProgress(t).clear()
 	if err != nil {
 		return nil, usageError(err, "")
@@ -155,6 +170,36 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, o *load.Options) (*
 	if load.Local(w.url) {
 		d.Notes = append(d.Notes, "target and generator share the cores of this machine: the knee is that of both together")
 	}
+	return d, nil
+}
+
+// runBehind makes the load while it watches the nodes behind the target, if there are any.
+func (cmd loadCmd) runBehind(ctx context.Context, t *terminal, w *loadWork, f *targetFleet) (*curve.Document, error) {
+	test := cmd.test(w.url.Redacted(), t)
+	if f == nil {
+		d, err := w.generator.Run(ctx, test)
+		if err == nil && cmd.TargetNodes.given {
+			d.TargetNodes = cmd.TargetNodes.value
+			d.Notes = append(d.Notes, fleetNote(d.TargetNodes, ""))
+		}
+		return d, err
+	}
+	fmt.Fprintf(t.stderr, "note: %s\n", f.announce())
+	onStep := test.OnStep
+	test.OnStep = func(s *curve.Step) { f.endStep(ctx, s); onStep(s) }
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { f.watch(watching) })
+	d, err := w.generator.Run(ctx, test)
+	stop()
+	watcher.Wait()
+	if err != nil {
+		return nil, err
+	}
+	if len(f.steps) == 0 && len(d.Steps) > 0 { // not a search
+		f.endStep(ctx, &d.Steps[0])
+	}
+	f.mark(d)
 	return d, nil
 }
 
@@ -207,6 +252,12 @@ func (cmd loadCmd) checkMode() error {
 	case len(cmd.Nodes) == 0 && (cmd.File != "" || cmd.Service != ""):
 		return usageError(errors.New("-f and --service are for --nodes"),
 			"tenfold load / -f tenfold.yaml --nodes 1,2,3 --rates 10..2000")
+	case len(cmd.Nodes) > 0 && (cmd.TargetNodes.given || cmd.Admin != ""):
+		return usageError(errors.New("--nodes sets the number of nodes itself"), "leave out --target-nodes and --admin")
+	case cmd.TargetNodes.given && cmd.TargetNodes.value > curve.MaxTargetNodes:
+		return usageError(fmt.Errorf("--target-nodes %d: want a number from 1 to %d", cmd.TargetNodes.value, curve.MaxTargetNodes), "")
+	case cmd.TargetNodes.given && cmd.Admin != "":
+		return usageError(errors.New("--target-nodes and --admin both say how many nodes are behind the target"), "leave out one of them")
 	case cmd.Target == "" && len(cmd.Nodes) == 0:
 		return usageError(errors.New("no target"), "tenfold load http://localhost:8080/ --rate 100")
 	case asked == 0:

@@ -17,6 +17,7 @@ import (
 // loadWork is the load that the flags describe.
 type loadWork struct {
 	url       load.URL
+	requests  []*http.Request // one of each kind, to find their routes
 	generator *load.Generator
 	check     func(context.Context) (note string, err error) // makes one visit of each kind before the load
 }
@@ -45,7 +46,7 @@ func (cmd loadCmd) workload(o *load.Options) (*loadWork, error) {
 		}
 		return note, err
 	}
-	return &loadWork{u, g, check}, err
+	return &loadWork{u, []*http.Request{target.Request(context.Background())}, g, check}, err
 }
 
 // isAddress reports whether the target is a URL or a unix socket.
@@ -81,7 +82,19 @@ func (cmd loadCmd) journey(o *load.Options, base string) (*loadWork, error) {
 		return nil, usageError(err, "")
 	}
 	check := func(ctx context.Context) (string, error) { return "", load.CheckJourney(ctx, j, base, o) }
-	return &loadWork{u, g, check}, nil
+	return &loadWork{u, requestsOf(j, u), g, check}, nil
+}
+
+// requestsOf returns an example of each step of a journey.
+func requestsOf(j *journey.Journey, base load.URL) (all []*http.Request) {
+	for _, v := range j.Visitors {
+		for _, s := range v.Steps {
+			if r := s.Example(base.URL); r != nil {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
 }
 
 // maxBody is the largest request body in bytes.

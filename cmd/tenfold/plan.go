@@ -167,6 +167,7 @@ var planTerms = plan.Terms{
 		plan.CommandMeasureNode:  "tenfold load --rates LO..HI",
 		plan.CommandMeasureCurve: "tenfold load --nodes 1,2,3,4,6,8",
 		plan.CommandFindKnee:     "tenfold load --rates LO..HI",
+		plan.CommandTargetNodes:  "tenfold load --target-nodes N",
 		plan.CommandRunTwoNodes:  "tenfold up --nodes 2 -- COMMAND",
 		plan.CommandExample:      "tenfold plan --peak-rps 50000 --node-rps 2000",
 		plan.CommandHelp:         "tenfold plan --help",

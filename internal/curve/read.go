@@ -16,6 +16,9 @@ const (
 	maxRate  = 1e12
 )
 
+// MaxTargetNodes is the largest number of nodes behind a target.
+const MaxTargetNodes = 100_000
+
 // Read reads one JSON document of at most 16 MiB. It accepts a byte order mark. It ignores fields that it does not know, so
 // that it can read the documents of later versions. It fails if the text is not one JSON document, if a value has the wrong type, or if the
 // unit, an outcome, the objective or a knee is out of range.
@@ -69,6 +72,9 @@ func (d *Document) check() error {
 		d.Unit = Requests
 	default:
 		return fmt.Errorf("unit %q: want %s or %s", d.Unit, Requests, Visits)
+	}
+	if d.TargetNodes < 0 || d.TargetNodes > MaxTargetNodes {
+		return fmt.Errorf("target_nodes %d: want a number from 1 to %d", d.TargetNodes, MaxTargetNodes)
 	}
 	for _, s := range d.Scaling {
 		if s.Knee == nil {

@@ -171,6 +171,7 @@ func fullDocument(t *testing.T) *Document {
 		Objective: Objective{Latencies: []LatencyLimit{{"p99", 0.99, time.Second}}, Errors: &share},
 		Steps:     []Step{s}, Knee: &Knee{100, 95, 110},
 		Scaling:     []Size{{Nodes: 1, Knee: &Knee{100, 95, 110}, Steps: []Step{s}, End: "interrupted"}},
+		TargetNodes: 2, TargetNodesUnknown: "2 to 3 nodes",
 		SharedCores: true, End: "interrupted", Incomplete: true, Notes: []string{"a note"},
 	}
 	for i := range reflect.TypeFor[Document]().NumField() {

@@ -26,7 +26,7 @@ func (t *Target) Check(ctx context.Context, o *Options) (status int, err error) 
 	defer cancel()
 	transport := newCheckTransport(t.url, o)
 	defer transport.CloseIdleConnections()
-	resp, err := transport.RoundTrip(t.request(ctx))
+	resp, err := transport.RoundTrip(t.Request(ctx))
 	if err != nil {
 		return 0, &UnreachableError{t.url.Redacted(), err}
 	}

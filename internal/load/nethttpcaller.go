@@ -30,7 +30,7 @@ func (c *netHTTPCaller) exchange(ctx context.Context, timeout time.Duration) res
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	repeated := 0
-	resp, err := repeatClosed(c.transport, c.target.request(limited), &repeated)
+	resp, err := repeatClosed(c.transport, c.target.Request(limited), &repeated)
 	if err == nil {
 		defer resp.Body.Close()
 		_, err = io.Copy(io.Discard, resp.Body)

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -88,10 +89,10 @@ func (t *Target) encode() []byte {
 	return b.Bytes()
 }
 
-// request returns the request for net/http.
-func (t *Target) request(ctx context.Context) *http.Request {
+// Request returns the request for net/http.
+func (t *Target) Request(ctx context.Context) *http.Request {
 	req := (&http.Request{
-		Method: t.method, URL: t.url.URL, Host: t.header.Get("Host"), Header: t.header,
+		Method: t.method, URL: t.url.URL, Host: cmp.Or(t.header.Get("Host"), t.url.Host), Header: t.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	if len(t.body) > 0 {

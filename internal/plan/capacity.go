@@ -40,7 +40,7 @@ func newCapacity(in Inputs) (*capacity, error) {
 		}
 		return c, nil
 	case in.Measured != nil:
-		return &capacity{knee: *in.Measured.Knee, efficiency: in.efficiency()}, nil
+		return &capacity{knee: *in.Measured.NodeKnee(), efficiency: in.efficiency()}, nil
 	case in.NodeRPS > 0:
 		rate := float64(in.NodeRPS)
 		return &capacity{knee: curve.Knee{Rate: rate, High: rate}, efficiency: in.efficiency()}, nil

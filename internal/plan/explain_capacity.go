@@ -152,7 +152,17 @@ func (e *Explanation) superlinear(c *capacity, in Inputs) {
 
 // linear explains a capacity that is the same for each node.
 func (e *Explanation) linear(c *capacity, in Inputs) {
-	if in.Efficiency == nil {
+	if n := in.measuredNodes(); n > 1 {
+		e.because(TopicNodes, "the knee of %s was measured with %s behind the target: %s / %d = %s for each node",
+			in.rate(in.Measured.Knee.Rate), report.Count(n, "node"), report.Number(in.Measured.Knee.Rate), n,
+			in.rate(c.knee.Rate))
+		e.assume(TopicNodes, "each further node carries as much as each of the %d measured ones (better a measured "+
+			"curve: %s)", n, FieldScaling)
+		if in.Efficiency != nil {
+			e.warn(TopicNodes, "the knee of %s already contains what they lose in a fleet of that size: %s is taken off it again",
+				report.Count(n, "node"), FieldEfficiency)
+		}
+	} else if in.Efficiency == nil {
 		e.assume(TopicNodes, "a node in a fleet carries as much as a single node (%s; better a measured curve: %s)",
 			FieldEfficiency, FieldScaling)
 	}

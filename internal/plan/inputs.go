@@ -111,6 +111,14 @@ func (in Inputs) hasCurve() bool {
 	return len(in.Scaling) > 0 || in.Measured != nil && len(in.Measured.Scaling) > 0
 }
 
+// measuredNodes returns the number of nodes that the knee of the load document is of, or 0 without such a knee.
+func (in Inputs) measuredNodes() int {
+	if in.Measured == nil || in.hasCurve() || in.Measured.Knee == nil {
+		return 0
+	}
+	return max(1, in.Measured.TargetNodes)
+}
+
 // countsVisits reports whether all rates are visits per second, as in the load document.
 func (in Inputs) countsVisits() bool { return in.Measured != nil && in.Measured.Unit == curve.Visits }
 

@@ -58,6 +58,7 @@ type inputDocument struct {
 
 type measuredDocument struct {
 	Unit        curve.Unit     `json:"unit,omitempty"`
+	TargetNodes int            `json:"target_nodes,omitempty"`
 	Knee        *curve.Knee    `json:"knee,omitempty"`
 	Scaling     []sizeDocument `json:"scaling,omitempty"`
 	SharedCores bool           `json:"shared_cores,omitempty"`
@@ -71,7 +72,7 @@ type sizeDocument struct {
 func newInputDocument(in Inputs) inputDocument {
 	d := inputDocument{Inputs: in}
 	if m := in.Measured; m != nil {
-		d.Measured = &measuredDocument{Unit: m.Unit, Knee: m.Knee, SharedCores: m.SharedCores}
+		d.Measured = &measuredDocument{Unit: m.Unit, TargetNodes: m.TargetNodes, Knee: m.Knee, SharedCores: m.SharedCores}
 		for _, s := range m.Scaling {
 			d.Measured.Scaling = append(d.Measured.Scaling, sizeDocument{s.Nodes, s.Knee})
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/queueing"
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 // ReadMeasured reads a load document. It fails if the document is not valid or if a plan cannot be made from it.
@@ -20,6 +21,12 @@ func ReadMeasured(r io.Reader) (*curve.Document, error) {
 func checkMeasured(d *curve.Document) error {
 	if len(d.Scaling) > 0 {
 		return queueing.CheckPoints(curvePoints(d))
+	}
+	if d.Knee != nil && d.TargetNodesUnknown != "" {
+		return &InputError{[]Sentence{newSentence("the load document does not say how many nodes the knee of %s %s is of: %s",
+			report.Number(d.Knee.Rate), string(d.Unit), d.TargetNodesUnknown)},
+			newSentence("measure again while the number of nodes stays the same%s",
+				clause{"; %s tells the load test the number", CommandTargetNodes})}
 	}
 	if d.Knee != nil {
 		return nil

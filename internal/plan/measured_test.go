@@ -186,3 +186,50 @@ func FuzzReadMeasured(f *testing.F) {
 		}
 	})
 }
+
+// A knee that was measured through a gateway is that of all nodes behind it.
+func TestKneeOfAFleetIsDividedByItsNodes(t *testing.T) {
+	const document = `{"steps": [{"offered": 200, "achieved": 200, "valid": true}], "knee": {"rate": 200, "low": 180, "high": 210}%s}`
+	for _, c := range []struct {
+		field           string
+		nodes, low, top int
+	}{
+		{"", 5, 5, 6}, // a plain target: 1,000 over 200, 210 and 180
+		{`, "target_nodes": 0`, 5, 5, 6},
+		{`, "target_nodes": 1`, 5, 5, 6},
+		{`, "target_nodes": 2`, 10, 10, 12},
+		{`, "target_nodes": 7`, 35, 34, 39},
+	} {
+		p := mustDecide(t, Inputs{PeakRPS: 1000, Margin: share(0), Measured: mustRead(t, fmt.Sprintf(document, c.field))})
+		if f := p.Fleet; f.Nodes != c.nodes || f.NodesLow != c.low || f.NodesHigh != c.top {
+			t.Errorf("%s: %d nodes, %d to %d, want %d, %d to %d", c.field, f.Nodes, f.NodesLow, f.NodesHigh, c.nodes, c.low, c.top)
+		}
+	}
+	two := mustRead(t, fmt.Sprintf(document, `, "target_nodes": 2`))
+	p := mustDecide(t, Inputs{PeakRPS: 1000, Margin: share(0), Measured: two, Efficiency: share(0.5)})
+	wantNote(t, p.Explain().Reasons, "200 rps was measured with 2 nodes behind the target: 200 / 2 = 100 rps for each node")
+	wantNote(t, p.Explain().Warnings, "already contains what they lose")
+	if p.Fleet.Nodes != 20 {
+		t.Errorf("%d nodes with half the efficiency, want 20", p.Fleet.Nodes)
+	}
+}
+
+// The plan must not guess the number of nodes that a knee is of. Measured fleet sizes do not need it.
+func TestKneeOfAnUnknownNumberOfNodesIsRefused(t *testing.T) {
+	const document = `{"knee": {"rate": 200}, "target_nodes_unknown": "2 to 3 nodes served the steps that passed"}`
+	_, err := ReadMeasured(strings.NewReader(document))
+	if err == nil || !strings.Contains(err.Error(), "how many nodes the knee of 200 requests/s is of: 2 to 3 nodes served") {
+		t.Errorf("got %v", err)
+	}
+	for _, number := range []string{"-1", "100001", "1.5", `"2"`} {
+		if _, err := ReadMeasured(strings.NewReader(`{"knee": {"rate": 200}, "target_nodes": ` + number + `}`)); err == nil ||
+			!strings.Contains(err.Error(), "target_nodes") {
+			t.Errorf("target_nodes %s: %v", number, err)
+		}
+	}
+	sizes := *mustRead(t, scalingDocument)
+	sizes.TargetNodesUnknown = "not known"
+	if err := checkMeasured(&sizes); err != nil {
+		t.Error(err)
+	}
+}

@@ -46,6 +46,7 @@ const (
 	CommandMeasureNode  Command = "measure what one node carries"
 	CommandMeasureCurve Command = "measure what several fleet sizes carry"
 	CommandFindKnee     Command = "search the knee of a service"
+	CommandTargetNodes  Command = "tell a load test how many nodes are behind its target"
 	CommandRunTwoNodes  Command = "run two nodes of a service"
 	CommandExample      Command = "make a small plan"
 	CommandHelp         Command = "list the inputs of a plan"
