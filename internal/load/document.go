@@ -66,6 +66,7 @@ func runStep(t Test, d *curve.Document, measure func() (*Step, error)) error {
 		return nil
 	}
 	if !t.Objective.IsZero() {
+		s.judgeLag(t.Objective)
 		v, _ := judge(t.Objective, []*Step{s}, true)
 		s.Verdict = &v
 	}

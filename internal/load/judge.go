@@ -49,22 +49,25 @@ func judge(o curve.Objective, steps []*Step, final bool) (v curve.Verdict, used 
 // delays a request, and the small burst of requests that follows delays it further.
 func failsDespiteLag(o curve.Objective, s *Step) bool {
 	const burst = 10
-	lag := time.Duration(s.LagP99 * float64(time.Millisecond))
 	for _, l := range o.Latencies {
+		lag := s.lag.quantile(lagQuantile(l.Quantile))
 		if low, _ := s.latency.interval(l.Quantile); low > l.Limit+burst*lag {
 			return true
 		}
 	}
-	return s.behind() > (1-minAchieved)*s.planned+burst*lag.Seconds()*s.Offered
+	return s.behind() > (1-minAchieved)*s.planned+burst*s.lag.quantile(0.99).Seconds()*s.Offered
 }
 
 // judgeMerged compares the merged steps with the throughput and all limits.
 func judgeMerged(o curve.Objective, steps []*Step, final bool) curve.Verdict {
-	var latency histogram
+	var latency, lag histogram
 	var requests int64
 	var planned, behind float64
 	for _, s := range steps {
 		latency.merge(s.latency)
+		if s.open {
+			lag.merge(s.lag)
+		}
 		requests += s.Requests
 		planned, behind = planned+s.planned, behind+s.behind()
 	}
@@ -83,7 +86,7 @@ func judgeMerged(o curve.Objective, steps []*Step, final bool) curve.Verdict {
 		open = append(open, v.Reason)
 	}
 	for _, l := range o.Latencies {
-		switch v := judgeLatency(l, &latency, final); v.Outcome {
+		switch v := judgeLatency(l, &latency, lag.quantile(lagQuantile(l.Quantile)), final); v.Outcome {
 		case curve.Fail:
 			return v
 		case curve.Inconclusive:
@@ -96,9 +99,15 @@ func judgeMerged(o curve.Objective, steps []*Step, final bool) curve.Verdict {
 	return curve.Verdict{Outcome: curve.Pass, Reason: "all limits were met"}
 }
 
-func judgeLatency(l curve.LatencyLimit, latency *histogram, final bool) curve.Verdict {
+// judgeLatency compares a latency with its limit. The latency may contain up to lag that the generator added, so the lower
+// end of the interval is lower by it: a fail that the lateness could explain is inconclusive. The upper end stays, because
+// lateness never makes a latency shorter.
+func judgeLatency(l curve.LatencyLimit, latency *histogram, lag time.Duration, final bool) curve.Verdict {
 	at := latency.quantile(l.Quantile)
 	low, high := latency.interval(l.Quantile)
+	if lag > maxOnTime {
+		low = max(0, low-lag)
+	}
 	switch {
 	case low > l.Limit || final && at > l.Limit:
 		return curve.Verdict{Outcome: curve.Fail, Reason: fmt.Sprintf("%s %v, limit %v", l.Name, round(at), l.Limit)}

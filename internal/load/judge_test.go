@@ -28,9 +28,11 @@ func TestVerdicts(t *testing.T) {
 	lateSlow := stepOf(900, 100, 0)
 	lateSlow.Valid, lateSlow.ownFault = false, true
 	far := stepOf(900, 100, 0)
-	far.Valid, far.ownFault, far.onlyLate, far.LagP99 = false, true, true, 5
+	far.Valid, far.ownFault, far.onlyLate = false, true, true
+	far.lag.record(5 * time.Millisecond)
 	near := stepOf(900, 100, 0)
-	near.Valid, near.ownFault, near.onlyLate, near.LagP99 = false, true, true, 100
+	near.Valid, near.ownFault, near.onlyLate = false, true, true
+	near.lag.record(100 * time.Millisecond)
 	behind := stepOf(1000, 0, 0)
 	behind.finished = 900
 	little := stepOf(1000, 0, 0)

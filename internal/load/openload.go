@@ -71,7 +71,7 @@ func (o *openLoad) complete(s *Step, r *run, t *tally) {
 		}
 	}
 	s.Missed, s.Unserved = o.dispatcher.missed, t.unserved
-	s.lagLimit = max(1, 0.1*s.Service.P50)
+	s.open = true
 }
 
 // chance returns by how many visits begins and ends may differ over a window although the target keeps up: by the

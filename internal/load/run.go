@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/load/platform"
 )
 
@@ -95,6 +96,7 @@ func (r *run) step() *Step {
 	s.Offered, s.Users = r.workload.size()
 	r.workload.complete(s, r, &t)
 	s.checkValidity(&t, r.result.took)
+	s.judgeLag(curve.Objective{})
 	return s
 }
 

@@ -85,6 +85,7 @@ func (g *Generator) decide(
 			break
 		}
 		step.addRecovery(waited, recovered)
+		step.judgeLag(o)
 		steps = append(steps, step)
 		var used []*Step
 		v, used = judge(o, steps, n == maxRepeats)

@@ -13,12 +13,14 @@ type Step struct {
 
 	latency  histogram
 	failed   int64
-	planned  float64 // visits of the schedule; 0 in closed load
-	finished float64 // visits that ended
-	chance   float64 // visits by which planned and finished may differ although the target keeps up
-	lagLimit float64 // in milliseconds; 0: no limit
-	ownFault bool    // the step is invalid because of the generator, so it says nothing about the target
-	onlyLate bool    // and the only reason is that the generator was late
+	planned  float64   // visits of the schedule; 0 in closed load
+	finished float64   // visits that ended
+	chance   float64   // visits by which planned and finished may differ although the target keeps up
+	open     bool      // visits had times of a schedule, so that the generator could be late
+	lag      histogram // how late the generator sent the requests
+	doubts   []doubt   // all but the lateness of the generator
+	ownFault bool      // the step is invalid because of the generator, so it says nothing about the target
+	onlyLate bool      // and the only reason is that the generator was late
 }
 
 // measurement is what a run knows besides the tallies of its users.
@@ -47,7 +49,7 @@ func newStep(t *tally, m measurement, names []string) *Step {
 			MeasuredSeconds: m.took.Seconds(), Incomplete: m.incomplete,
 			Journey: stepStats(t, names),
 		},
-		latency: t.latency, failed: t.failed, finished: float64(t.finished),
+		latency: t.latency, lag: t.lag, failed: t.failed, finished: float64(t.finished),
 	}
 	q := quantilesOf(&t.latency)
 	s.P50, s.P90, s.P99, s.P999, s.Max, s.P99Low, s.P99High = q.P50, q.P90, q.P99, q.P999, q.Max, q.P99Low, q.P99High

@@ -31,7 +31,7 @@ func TestURLsAreEncoded(t *testing.T) {
 		if line := "GET " + want + " HTTP/1.1\r\n"; !strings.HasPrefix(string(target.raw), line) {
 			t.Errorf("%q: sends %q, want %q", raw, target.raw, line)
 		}
-		if got := target.request(t.Context()).URL.RequestURI(); got != want {
+		if got := target.Request(t.Context()).URL.RequestURI(); got != want {
 			t.Errorf("%q: net/http gets %q, want %q", raw, got, want)
 		}
 	}

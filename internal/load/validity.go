@@ -3,7 +3,6 @@ package load
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/curve"
@@ -17,14 +16,20 @@ const (
 	maxLittleError  = 0.05 // by which Little's law may be off
 )
 
-// checkValidity marks the step as valid, or as invalid with all reasons.
+// doubt is a reason why a step is invalid.
+type doubt struct {
+	text string
+	own  bool // the generator is the cause: the step says nothing about the target
+}
+
+// checkValidity collects all reasons to doubt the step except the lateness of the generator, which judgeLag adds: it
+// depends on the objective.
 func (s *Step) checkValidity(t *tally, took time.Duration) {
-	var reasons []string
-	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	addOwn := func(format string, args ...any) { // the generator is the cause: the step says nothing about the target
-		add(format, args...)
-		s.ownFault = true
-		s.onlyLate = false
+	add := func(format string, args ...any) {
+		s.doubts = append(s.doubts, doubt{text: fmt.Sprintf(format, args...)})
+	}
+	addOwn := func(format string, args ...any) {
+		s.doubts = append(s.doubts, doubt{fmt.Sprintf(format, args...), true})
 	}
 	switch {
 	case s.Incomplete:
@@ -38,12 +43,6 @@ func (s *Step) checkValidity(t *tally, took time.Duration) {
 	if s.GeneratorCPU > maxGeneratorCPU {
 		addOwn("the generator used %.0f%% of its cores", 100*s.GeneratorCPU)
 	}
-	if s.lagLimit > 0 && s.LagP99 > s.lagLimit {
-		only := !s.ownFault
-		addOwn("the generator was late: 1%% of the requests were sent more than %.1f ms after their time (limit %.1f ms)",
-			s.LagP99, s.lagLimit)
-		s.onlyLate = only
-	}
 	if s.Missed > 0 {
 		addOwn("the generator was too late for %s", visits(s.Missed))
 	}
@@ -55,8 +54,6 @@ func (s *Step) checkValidity(t *tally, took time.Duration) {
 	if off := littleError(t, took); off > maxLittleError && !s.Incomplete {
 		add("Little's law is off by %.0f%%: the number of visits in progress changed during the step", 100*off)
 	}
-	s.Valid = len(reasons) == 0
-	s.InvalidReason = strings.Join(reasons, "; ")
 }
 
 // behindReason says why fewer visits ended than were offered.
@@ -88,16 +85,14 @@ func littleError(t *tally, took time.Duration) float64 {
 	return max(0, math.Abs(n-expected)-edges) / max(n, expected)
 }
 
-// addRecovery records how long the target took to recover before the step. If the target has not recovered, the step is
-// invalid, because its latencies are partly those of the previous step.
+// addRecovery records how long the target took to recover before the step. If the target has not recovered, that is a doubt,
+// because the latencies of the step are partly those of the previous step.
 func (s *Step) addRecovery(waited time.Duration, recovered bool) {
 	if waited >= 100*time.Millisecond {
 		s.RecoverySeconds = waited.Seconds()
 	}
-	if recovered {
-		return
+	if !recovered {
+		s.doubts = append(s.doubts, doubt{fmt.Sprintf("the target was still slower than usual %v after the previous step",
+			waited.Round(time.Second)), true})
 	}
-	s.ownFault, s.onlyLate, s.Valid = true, false, false
-	reason := fmt.Sprintf("the target was still slower than usual %v after the previous step", waited.Round(time.Second))
-	s.InvalidReason = strings.TrimPrefix(s.InvalidReason+"; "+reason, "; ")
 }
