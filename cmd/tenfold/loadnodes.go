@@ -13,6 +13,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/curve"
 	"github.com/tenfold-go/tenfold/internal/load"
+	"github.com/tenfold-go/tenfold/internal/queueing"
 	"github.com/tenfold-go/tenfold/internal/report"
 	"github.com/tenfold-go/tenfold/internal/server"
 )
@@ -46,6 +47,10 @@ func (cmd loadCmd) measureFleets(ctx context.Context, t *terminal, o *load.Optio
 	if !cmd.Rates.given {
 		return nil, usageError(errors.New("--nodes searches for the knee at each fleet size and needs --rates"),
 			"--rates 10..2000")
+	}
+	if n := len(cmd.Nodes); n < queueing.MinSizes {
+		fmt.Fprintf(t.stderr, "note: tenfold plan needs %d fleet sizes or more for a curve, and --nodes has %d: for example "+
+			"--nodes 1,2,4\n", queueing.MinSizes, n)
 	}
 	cmd.File = cmp.Or(cmd.File, "tenfold.yaml")
 	var sizes []load.SizeResult

@@ -22,9 +22,10 @@ var page = template.Must(template.New("page").Parse(pageSource))
 func (p *Plan) WriteHTML(w io.Writer, t Terms) error {
 	var b bytes.Buffer // so that an error leaves w unchanged
 	err := page.Execute(&b, struct {
+		Advice   string
 		Chart    *chart
 		Sections []section
-	}{newChart(p), p.sections(t)})
+	}{p.Advice().Text(t), newChart(p), p.sections(t)})
 	if err != nil {
 		return err
 	}

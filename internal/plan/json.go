@@ -11,6 +11,7 @@ import (
 
 // document is a plan as JSON. A part that is nil is absent.
 type document struct {
+	Advice        string        `json:"advice"` // one sentence: what to do, how many nodes, why
 	*Fleet                      // nodes, nodes_low, nodes_high, reachable, ...
 	Fit           *fitDocument  `json:"fit,omitempty"`
 	*Strategy                   // strategy, ...
@@ -30,7 +31,8 @@ type document struct {
 func (p *Plan) WriteJSON(w io.Writer, t Terms) error {
 	e := p.Explain()
 	d := document{
-		Fleet: p.Fleet, Fit: newFitDocument(p.Fit), Strategy: p.Strategy, Database: p.Database,
+		Advice: p.Advice().Text(t),
+		Fleet:  p.Fleet, Fit: newFitDocument(p.Fit), Strategy: p.Strategy, Database: p.Database,
 		Availability: p.Availability, Cost: p.Cost,
 		Forecast: p.Forecast, Inputs: newInputDocument(p.Inputs),
 		Reasons: lines(e.Reasons, t), Changes: lines(e.Changes, t), Warnings: lines(e.Warnings, t),

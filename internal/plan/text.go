@@ -8,14 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// WriteText writes the plan and its explanation for people, in the words of t. Each topic has a section with the
-// answer, its reasons and what would change it.
+// WriteText writes the plan and its explanation for people, in the words of t. The first sentence is the advice. Each
+// topic has a section with the answer, its reasons and what would change it.
 func (p *Plan) WriteText(w io.Writer, t Terms) error {
 	var b bytes.Buffer
-	for i, s := range p.sections(t) {
-		if i > 0 {
-			fmt.Fprintln(&b)
-		}
+	wrap(&b, "", 0, p.Advice().Text(t))
+	for _, s := range p.sections(t) {
+		fmt.Fprintln(&b)
 		fmt.Fprintf(&b, "%-13s %s\n", strings.ToUpper(s.Topic), s.Answer)
 		for _, g := range s.Groups {
 			for i, text := range g.Texts {
@@ -38,13 +37,17 @@ const (
 
 // writeWrapped writes a label and a text, wrapped so that all texts begin in the same column.
 func writeWrapped(b *bytes.Buffer, label, text string) {
-	line := fmt.Sprintf("  %-*s", textIndent, label)
+	wrap(b, fmt.Sprintf("  %-*s", textIndent, label), textIndent+4, text)
+}
+
+// wrap writes a text behind the beginning of its first line. Further lines begin in the column indent.
+func wrap(b *bytes.Buffer, line string, indent int, text string) {
 	width := utf8.RuneCountInString(line)
 	for i, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)
 		if i > 0 && width+1+n > textWidth {
 			fmt.Fprintf(b, "%s\n", strings.TrimRight(line, " "))
-			line = strings.Repeat(" ", textIndent+4)
+			line = strings.Repeat(" ", indent)
 			width = utf8.RuneCountInString(line)
 		} else if i > 0 {
 			line += " "

@@ -64,33 +64,32 @@ func stepRows(steps []curve.Step) (rows []row) {
 		}
 		cells := []string{offered, short(s.Achieved), short(s.P50), short(s.P90), short(s.P99), short(s.P999), short(s.Max),
 			short(s.Service.P99), report.Percent(s.Errors)}
-		st := stepState(s)
-		rows = append(rows, row{cells, st, st.text()})
-		if m := s.Merged; m != nil {
+		m, st := s.Merged, stepState(s)
+		if m == nil {
+			rows = append(rows, row{cells, st, st.text()})
+		} else {
+			rows = append(rows, row{cells, noState, "merged below"})
 			cells := []string{offered, short(m.Achieved), short(m.P50), short(m.P90), short(m.P99), short(m.P999), short(m.Max),
 				"", report.Percent(m.Errors)}
-			st := state(s.Outcome())
 			rows = append(rows, row{cells, st, st.text() + ", " + mergedText(m)})
 		}
 	}
 	return rows
 }
 
-// stepState returns the state of a step alone. The verdict about several steps belongs to the row of the merged result.
+// stepState returns the state of a step: its verdict, wherever the step is shown. If several steps were merged for the
+// verdict, it is the state of the merged result. A step that passed although the generator was late has passed; the
+// remarks say what is doubtful about it.
 func stepState(s *curve.Step) state {
-	own := noState
-	if s.Merged == nil {
-		own = state(s.Outcome())
-	}
 	switch {
 	case s.Incomplete:
 		return incomplete
-	case own == state(curve.Fail):
-		return own
+	case s.Verdict != nil:
+		return state(s.Outcome())
 	case !s.Valid:
 		return invalid
 	}
-	return own
+	return noState
 }
 
 // text returns the state in words. A failure is in capitals, because it matters most.
@@ -152,20 +151,26 @@ func errorsText(kinds map[curve.ErrorKind]int64) string {
 	return strings.Join(parts, ", ")
 }
 
-// Step returns the result of a step in one line.
+// Step returns the result of a step in one line: the values that its verdict is about, and the state that the tables
+// show.
 func Step(s *curve.Step) string {
 	load := report.Short(s.Offered) + "/s"
 	if s.Users > 0 {
 		load = strconv.Itoa(s.Users) + " users"
 	}
-	text := fmt.Sprintf("%s: p99 %s ms, %s errors", load, report.Short(s.P99), report.Percent(s.Errors))
-	switch {
-	case s.Verdict == nil:
-		return text
-	case s.Outcome() == curve.Pass:
-		return text + ": pass"
+	m := s.Overall()
+	text := fmt.Sprintf("%s: p99 %s ms, %s errors", load, report.Short(m.P99), report.Percent(m.Errors))
+	if s.Merged != nil {
+		text += ", " + mergedText(s.Merged)
 	}
-	return fmt.Sprintf("%s: %s: %s", text, s.Outcome(), s.Verdict.Reason)
+	switch st := stepState(s); {
+	case st == noState:
+		return text
+	case st == state(curve.Pass) || s.Verdict == nil:
+		return text + ": " + string(st)
+	default:
+		return fmt.Sprintf("%s: %s: %s", text, st, s.Verdict.Reason)
+	}
 }
 
 // journeyHead is the heads of the columns of journeyCells.

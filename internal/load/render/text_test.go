@@ -1,6 +1,7 @@
 package render
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,12 +63,17 @@ func TestSizesWithoutAnExactKneeShowTheirSteps(t *testing.T) {
 	}
 }
 
-// Only the row of the merged result shows the verdict about several steps.
+// Only the row of the merged result shows the verdict about several steps, also if one of them alone is doubtful.
 func TestMergedStepsHaveOneVerdict(t *testing.T) {
 	s := curve.Step{Offered: 50, P99: 120, Valid: true, Steady: true, Verdict: &curve.Verdict{Outcome: curve.Pass},
 		Merged: &curve.Merged{Steps: 2, Of: 3, P99: 99}}
 	rows := stepRows([]curve.Step{s})
-	if len(rows) != 2 || rows[0].State != noState || rows[1].State != state(curve.Pass) ||
+	s.Valid = false
+	if doubtful := stepRows([]curve.Step{s}); doubtful[0].State != noState || doubtful[1].State != state(curve.Pass) {
+		t.Errorf("%+v", doubtful)
+	}
+	s.Valid = true
+	if len(rows) != 2 || rows[0].State != noState || rows[0].Remark != "merged below" || rows[1].State != state(curve.Pass) ||
 		rows[1].Remark != "pass, 2 of 3 merged" {
 		t.Errorf("%+v", rows)
 	}
@@ -84,10 +90,10 @@ func TestStepStates(t *testing.T) {
 		{"valid, without an objective", curve.Step{Valid: true}, noState},
 		{"invalid, without an objective", curve.Step{}, invalid},
 		{"pass", curve.Step{Valid: true, Verdict: &curve.Verdict{Outcome: curve.Pass}}, state(curve.Pass)},
-		{"pass in an invalid step", curve.Step{Verdict: &curve.Verdict{Outcome: curve.Pass}}, invalid},
+		{"pass in an invalid step", curve.Step{Verdict: &curve.Verdict{Outcome: curve.Pass}}, state(curve.Pass)},
 		{"fail in an invalid step", curve.Step{Verdict: &curve.Verdict{Outcome: curve.Fail}}, state(curve.Fail)},
 		{"fail of a merged result", curve.Step{Valid: true, Verdict: &curve.Verdict{Outcome: curve.Fail},
-			Merged: &curve.Merged{}}, noState},
+			Merged: &curve.Merged{}}, state(curve.Fail)},
 		{"interrupted", curve.Step{Incomplete: true, Verdict: &curve.Verdict{Outcome: curve.Fail}}, incomplete},
 	} {
 		if got := stepState(&test.step); got != test.want {
@@ -114,14 +120,46 @@ func TestStepInOneLine(t *testing.T) {
 		step curve.Step
 		want string
 	}{
-		{curve.Step{Offered: 1200, P99: 12.34, Errors: 0.001}, "1,200/s: p99 12.3 ms, 0.1% errors"},
+		{curve.Step{Offered: 1200, P99: 12.34, Errors: 0.001, Valid: true}, "1,200/s: p99 12.3 ms, 0.1% errors"},
 		{curve.Step{Users: 20, P99: 12, Verdict: &curve.Verdict{Outcome: curve.Pass, Reason: "all limits were met"}},
 			"20 users: p99 12 ms, 0% errors: pass"},
 		{curve.Step{Offered: 5, Verdict: &curve.Verdict{Outcome: curve.Fail, Reason: "p99 2s, limit 1s"}},
 			"5/s: p99 0 ms, 0% errors: fail: p99 2s, limit 1s"},
+		{curve.Step{Offered: 5, P99: 90, Verdict: &curve.Verdict{Outcome: curve.Pass}, Merged: &curve.Merged{Steps: 2, Of: 3, P99: 80}},
+			"5/s: p99 80 ms, 0% errors, 2 of 3 merged: pass"},
+		{curve.Step{Offered: 5, Incomplete: true, Verdict: &curve.Verdict{Outcome: curve.Invalid, Reason: "interrupted after 1.0 s"}},
+			"5/s: p99 0 ms, 0% errors: incomplete: interrupted after 1.0 s"},
 	} {
 		if got := Step(&test.step); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
+
+// The line of a search, the row of the table and the row of the page give the same verdict to the same step, for every
+// combination of outcome, validity, merging and interruption.
+func TestOneVerdictEverywhere(t *testing.T) {
+	words := []string{"pass", "fail", "inconclusive", "invalid", "incomplete"}
+	found := func(text string) (all []string) {
+		for _, w := range words {
+			if strings.Contains(strings.ToLower(text), w) {
+				all = append(all, w)
+			}
+		}
+		return all
+	}
+	for _, outcome := range []curve.Outcome{curve.Pass, curve.Fail, curve.Inconclusive, curve.Invalid} {
+		for bits := range 8 {
+			s := curve.Step{Offered: 7, Valid: bits&1 != 0, Incomplete: bits&2 != 0, Verdict: &curve.Verdict{Outcome: outcome, Reason: "p99 2s"}}
+			if bits&4 != 0 {
+				s.Merged = &curve.Merged{Steps: 2, Of: 2}
+			}
+			rows := stepRows([]curve.Step{s})
+			last := rows[len(rows)-1]
+			line, row, class := found(Step(&s)), found(last.Remark), found(string(last.State))
+			if len(line) != 1 || !slices.Equal(line, row) || !slices.Equal(line, class) || len(rows) > 1 && found(rows[0].Remark) != nil {
+				t.Errorf("%+v: line %v, row %v, page %v", s, line, row, class)
+			}
 		}
 	}
 }
