@@ -20,12 +20,12 @@ func distorts(lag, latency time.Duration) bool {
 // judgeLag marks the step as valid, or as invalid with all reasons. The lateness of the generator is compared with the
 // latencies that the objective limits, or with the 99th percentile if it limits none.
 func (s *Step) judgeLag(o curve.Objective) {
-	late := s.lateness(o)
+	lateness := s.lateness(o)
 	doubts := s.doubts
-	if late != "" {
-		doubts = append(doubts[:len(doubts):len(doubts)], doubt{text: late, own: true})
+	if lateness != "" {
+		doubts = append(doubts[:len(doubts):len(doubts)], doubt{text: lateness, own: true})
 	}
-	s.Valid, s.ownFault, s.onlyLate, s.InvalidReason = len(doubts) == 0, false, late != "", ""
+	s.Valid, s.ownFault, s.onlyLate, s.InvalidReason = len(doubts) == 0, false, lateness != "", ""
 	for i, d := range doubts {
 		if i > 0 {
 			s.InvalidReason += "; "

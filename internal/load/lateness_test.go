@@ -31,12 +31,12 @@ func TestDistorts(t *testing.T) {
 	}
 }
 
-// lateStep returns a step of 1,000 requests that took latency, of which late were sent so much too late.
-func lateStep(latency time.Duration, late int, lag time.Duration) *Step {
+// delayedStep returns a step of 1,000 requests that took latency, of which so many were sent too late by lag.
+func delayedStep(latency time.Duration, delayed int, lag time.Duration) *Step {
 	s := &Step{Step: curve.Step{Requests: 1000}, open: true, planned: 1000, finished: 1000}
 	for i := range 1000 {
 		s.latency.record(latency)
-		if i < late {
+		if i < delayed {
 			s.lag.record(lag)
 		} else {
 			s.lag.record(10 * time.Microsecond)
@@ -49,7 +49,7 @@ func lateStep(latency time.Duration, late int, lag time.Duration) *Step {
 // turn a pass into a fail, and a fail that it cannot explain stays a fail.
 func TestLatenessAgainstTheVerdict(t *testing.T) {
 	const ms = time.Millisecond
-	closed := lateStep(1100*ms, 50, 900*ms)
+	closed := delayedStep(1100*ms, 50, 900*ms)
 	closed.open = false
 	for _, c := range []struct {
 		name      string
@@ -59,17 +59,17 @@ func TestLatenessAgainstTheVerdict(t *testing.T) {
 		want      curve.Outcome // of a step that may be measured again
 		final     curve.Outcome // of the last try
 	}{
-		{"a slow target, and a little late", "p99=1s", lateStep(1900*ms, 50, ms+100*time.Microsecond), true, curve.Fail, curve.Fail},
-		{"a pass, and a little late", "p99=2s", lateStep(1900*ms, 50, 2*ms), true, curve.Pass, curve.Pass},
-		{"almost a tenth", "p99=1s", lateStep(1900*ms, 50, 189*ms), true, curve.Fail, curve.Fail},
-		{"more than a tenth, a fail", "p99=1s", lateStep(1100*ms, 50, 300*ms), false, curve.Invalid, curve.Invalid},
-		{"more than a tenth, a pass", "p99=1s", lateStep(900*ms, 50, 300*ms), false, curve.Pass, curve.Pass},
-		{"a fail that the lateness explains", "p99=1s", lateStep(1050*ms, 50, 100*ms), true, curve.Inconclusive, curve.Fail},
-		{"a fail that the lateness does not explain", "p99=1s", lateStep(1200*ms, 50, 100*ms), true, curve.Fail, curve.Fail},
-		{"late, but fewer than one of a hundred", "p99=1s", lateStep(1100*ms, 9, 900*ms), true, curve.Fail, curve.Fail},
-		{"late, and the objective is about the largest", "max=1s", lateStep(1100*ms, 1, 900*ms), false, curve.Invalid, curve.Invalid},
-		{"late for a low median", "p50=10ms,p99=2s", lateStep(20*ms, 50, 3*ms), false, curve.Invalid, curve.Invalid},
-		{"no limit of the latency", "errors=1%", lateStep(20*ms, 50, 3*ms), false, curve.Pass, curve.Pass},
+		{"a slow target, and a little late", "p99=1s", delayedStep(1900*ms, 50, ms+100*time.Microsecond), true, curve.Fail, curve.Fail},
+		{"a pass, and a little late", "p99=2s", delayedStep(1900*ms, 50, 2*ms), true, curve.Pass, curve.Pass},
+		{"almost a tenth", "p99=1s", delayedStep(1900*ms, 50, 189*ms), true, curve.Fail, curve.Fail},
+		{"more than a tenth, a fail", "p99=1s", delayedStep(1100*ms, 50, 300*ms), false, curve.Invalid, curve.Invalid},
+		{"more than a tenth, a pass", "p99=1s", delayedStep(900*ms, 50, 300*ms), false, curve.Pass, curve.Pass},
+		{"a fail that the lateness explains", "p99=1s", delayedStep(1050*ms, 50, 100*ms), true, curve.Inconclusive, curve.Fail},
+		{"a fail that the lateness does not explain", "p99=1s", delayedStep(1200*ms, 50, 100*ms), true, curve.Fail, curve.Fail},
+		{"late, but fewer than one of a hundred", "p99=1s", delayedStep(1100*ms, 9, 900*ms), true, curve.Fail, curve.Fail},
+		{"late, and the objective is about the largest", "max=1s", delayedStep(1100*ms, 1, 900*ms), false, curve.Invalid, curve.Invalid},
+		{"late for a low median", "p50=10ms,p99=2s", delayedStep(20*ms, 50, 3*ms), false, curve.Invalid, curve.Invalid},
+		{"no limit of the latency", "errors=1%", delayedStep(20*ms, 50, 3*ms), false, curve.Pass, curve.Pass},
 		{"closed load has no schedule", "p99=1s", closed, true, curve.Fail, curve.Fail},
 	} {
 		o := objective(t, c.objective)
@@ -85,7 +85,7 @@ func TestLatenessAgainstTheVerdict(t *testing.T) {
 
 // The objective decides anew which lateness counts, and other doubts stay.
 func TestJudgeLagReplacesItsDoubt(t *testing.T) {
-	s := lateStep(100*time.Millisecond, 50, 9*time.Millisecond)
+	s := delayedStep(100*time.Millisecond, 50, 9*time.Millisecond)
 	s.judgeLag(curve.Objective{})
 	if !s.Valid || s.ownFault {
 		t.Errorf("without an objective: %s", s.InvalidReason)
@@ -95,16 +95,16 @@ func TestJudgeLagReplacesItsDoubt(t *testing.T) {
 	if s.Valid || s.ownFault || s.InvalidReason != "achieved 60% of the offered rate" {
 		t.Errorf("valid %v, own %v: %s", s.Valid, s.ownFault, s.InvalidReason)
 	}
-	late := lateStep(50*time.Millisecond, 50, 9*time.Millisecond)
-	late.doubts = s.doubts
-	late.judgeLag(curve.Objective{})
-	if !late.ownFault || !late.onlyLate || !strings.Contains(late.InvalidReason,
+	delayed := delayedStep(50*time.Millisecond, 50, 9*time.Millisecond)
+	delayed.doubts = s.doubts
+	delayed.judgeLag(curve.Objective{})
+	if !delayed.ownFault || !delayed.onlyLate || !strings.Contains(delayed.InvalidReason,
 		"; the generator was late: p99 of the lateness of sending 9") {
-		t.Errorf("own %v, only late %v: %s", late.ownFault, late.onlyLate, late.InvalidReason)
+		t.Errorf("own %v, only late %v: %s", delayed.ownFault, delayed.onlyLate, delayed.InvalidReason)
 	}
-	late.doubts = append(late.doubts, doubt{"the generator used 95% of its cores", true})
-	late.judgeLag(curve.Objective{})
-	if !late.ownFault || late.onlyLate {
-		t.Errorf("own %v, only late %v: %s", late.ownFault, late.onlyLate, late.InvalidReason)
+	delayed.doubts = append(delayed.doubts, doubt{"the generator used 95% of its cores", true})
+	delayed.judgeLag(curve.Objective{})
+	if !delayed.ownFault || delayed.onlyLate {
+		t.Errorf("own %v, only late %v: %s", delayed.ownFault, delayed.onlyLate, delayed.InvalidReason)
 	}
 }
