@@ -13,10 +13,11 @@ import (
 	"strings"
 )
 
-// adminFlags say how a verb reaches the running tenfold.
+// adminFlags say which running tenfold a verb means, and how it is reached. Verbs call get and post, or find for its record.
 type adminFlags struct {
-	Admin string `env:"TENFOLD_ADMIN" default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address of the running tenfold, default 127.0.0.1:9090."`
-	Token string `env:"TENFOLD_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin address, if it needs one."`
+	Admin   string `env:"TENFOLD_ADMIN" placeholder:"ADDR" help:"Admin address of the running tenfold; default: that of the tenfold that runs in this directory or in a parent of it."`
+	Token   string `env:"TENFOLD_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin address, if it needs one; default: that of the runtime file."`
+	Project string `placeholder:"PATH" help:"Directory or file of the running tenfold; default: this directory."`
 }
 
 // get reads a JSON document of the admin API into result.
@@ -46,6 +47,10 @@ func (f adminFlags) post(ctx context.Context, path string, body any) error {
 
 // call sends one request to the admin API and returns the body of its answer. Any status but 200 is an error.
 func (f adminFlags) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	f, err := f.resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
 	base, err := f.base()
 	if err != nil {
 		return nil, usageError(fmt.Errorf("admin address %q: %w", f.Admin, err),

@@ -150,7 +150,11 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 		scheme = "https"
 	}
 	fmt.Fprintf(tw, "  listen\t%s (%s)\n", strings.Join(c.Listen, ", "), scheme)
-	fmt.Fprintf(tw, "  admin\t%s\n", c.Admin.Listen)
+	admin := c.Admin.Listen
+	if admin == config.AdminAuto {
+		admin = config.DefaultAdmin + ", or a free port when that one is taken"
+	}
+	fmt.Fprintf(tw, "  admin\t%s\n", admin)
 	for _, s := range c.Services {
 		fmt.Fprintf(tw, "  service\t%s\t%s\n", s.Name, describe(&s))
 	}

@@ -14,7 +14,7 @@ import (
 
 type demoCmd struct {
 	Listen string `default:":8080" placeholder:"ADDR" help:"Address of the gateway; default :8080."`
-	Admin  string `default:"127.0.0.1:9090" placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090."`
+	Admin  string `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090, or a free port when that one is taken."`
 	Nodes  string `default:"3" placeholder:"N" help:"Nodes of the shop; default 3."`
 	State  string `enum:"shared,memory" default:"shared" placeholder:"shared|memory" help:"Where the shop keeps its state; default shared. With memory, visitors lose their carts."`
 	Log    string `enum:"auto,text,json" default:"text" placeholder:"auto|text|json" help:"How to log; default text."`
@@ -56,9 +56,14 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	if err := cfg.Override(config.Overrides{Listen: []string{cmd.Listen}, Admin: cmd.Admin}); err != nil {
 		return usageError(err, "")
 	}
+	record, err := newRecord("", s.Name)
+	if err != nil {
+		return err
+	}
+	record.Directory = "/" // so that the verbs find the demo from any directory
 	started := time.Now()
 	return serve(ctx, t, cfg, serveOptions{
-		logs: d.Logs, access: cmd.Access == "on",
+		logs: d.Logs, access: cmd.Access == "on", record: record,
 		opened: func(s *server.Server) {
 			if d.onlyJSON {
 				d.started(cfg, s)

@@ -114,6 +114,8 @@ var allowedImports = map[string][]string{
 
 	"internal/report": {},
 
+	"internal/runfile": {},
+
 	"internal/console": {"internal/config", "internal/status"},
 
 	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/upstream", "internal/node"},
@@ -172,6 +174,8 @@ var leafLibraries = map[string][]string{
 	"internal/queueing": {"gonum.org/v1/gonum"},
 
 	"internal/report": {},
+
+	"internal/runfile": {},
 
 	"internal/store": {"github.com/redis/rueidis", "github.com/alicebob/miniredis/v2"},
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,13 +10,14 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/runfile"
 	"github.com/tenfold-go/tenfold/internal/server"
 )
 
 type upCmd struct {
 	File    string   `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
 	Listen  []string `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Overrides the file."`
-	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090. Overrides the file."`
+	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090, or a free port when that one is taken. Overrides the file."`
 	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Overrides the file."`
 	Nodes   string   `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
 	Log     string   `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
@@ -55,11 +57,23 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 		d.notes(cfg.Notes())
+		record, err := cmd.record(cfg)
+		if err != nil {
+			return err
+		}
 		return serve(ctx, t, cfg, serveOptions{
-			logs: d.Logs, access: cmd.Access == "on",
+			logs: d.Logs, access: cmd.Access == "on", record: record,
 			opened: func(s *server.Server) { d.started(cfg, s) },
 		})
 	})
+}
+
+// record describes this tenfold for other verbs.
+func (cmd upCmd) record(cfg *config.Config) (*runfile.Record, error) {
+	if len(cmd.Command) > 0 {
+		return newRecord("", cfg.Services[0].Name)
+	}
+	return newRecord(cmp.Or(cmd.File, "tenfold.yaml"), "")
 }
 
 // config reads the file or the command, and applies the flags that win over it.

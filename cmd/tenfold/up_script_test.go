@@ -2,8 +2,10 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,8 +26,9 @@ type sessionKey struct{}
 func newSession(env *testscript.Env) error {
 	s := &session{t: env.T().(testing.TB), mark: "TENFOLD_TEST=" + rand.Text()}
 	env.Values[sessionKey{}] = s
-	env.Vars = append(env.Vars, s.mark, raceQuickly)
-	return becomeSubreaper()
+	runtime := filepath.Join(env.WorkDir, "runtime")
+	env.Vars = append(env.Vars, s.mark, raceQuickly, "XDG_RUNTIME_DIR="+runtime)
+	return errors.Join(os.Mkdir(runtime, 0o700), becomeSubreaper())
 }
 
 // sessionCommands are the commands of a script for a running tenfold. "ready" waits until all nodes are ready.
@@ -49,7 +52,7 @@ func inSession(f func(*testscript.TestScript, *session, bool, []string)) func(*t
 // up ARGS runs "tenfold up ARGS" on free ports and waits until its nodes are ready. It sets $LISTEN to the address of
 // the gateway, and $TENFOLD_ADMIN to the admin address, which the verbs use.
 func upInScript(ts *testscript.TestScript, s *session, _ bool, args []string) {
-	s.running = up(s.t, call{args: args, dir: ts.MkAbs("."), env: []string{"HOME=" + ts.Getenv("HOME")}})
+	s.running = up(s.t, call{args: args, dir: ts.MkAbs("."), env: []string{"HOME=" + ts.Getenv("HOME"), "XDG_RUNTIME_DIR=" + ts.Getenv("XDG_RUNTIME_DIR")}})
 	ts.Setenv("LISTEN", strings.TrimPrefix(s.url, "http://"))
 	ts.Setenv("TENFOLD_ADMIN", s.admin)
 }

@@ -30,8 +30,14 @@ func parseListen(s string) (string, error) {
 	return s, err
 }
 
+// AdminAuto is the admin address of a file that names none: DefaultAdmin, or a free port when another program has that one.
+const (
+	AdminAuto    = "auto"
+	DefaultAdmin = "127.0.0.1:9090"
+)
+
 func parseAdminListen(s string) (string, error) {
-	if s == "off" {
+	if s == "off" || s == AdminAuto {
 		return s, nil
 	}
 	if strings.HasPrefix(s, tlsScheme) {
@@ -149,6 +155,9 @@ func checkPort(port string, least int, whole string) error {
 	}
 	return nil
 }
+
+// fixed reports whether the file names an address.
+func (a *Admin) fixed() bool { return a.Listen != "off" && a.Listen != AdminAuto }
 
 // loopback reports whether only this machine reaches the listen address.
 func loopback(listen string) bool {

@@ -65,7 +65,8 @@ const (
 
 // Admin is the address of the console.
 type Admin struct {
-	Listen string // default "127.0.0.1:9090"; "off" for none
+	// Listen is an address, "off" for none, or "auto": 127.0.0.1:9090, or a free port when another program has that one. Default "auto".
+	Listen string
 	Token  string // required when Listen is not loopback; sent as "Authorization: Bearer"; may be "${NAME}"; never shown
 }
 

@@ -7,7 +7,7 @@ import "time"
 func defaults() (Config, Service) {
 	return Config{
 			Listen:    []string{":8080"},
-			Admin:     Admin{Listen: "127.0.0.1:9090"},
+			Admin:     Admin{Listen: AdminAuto},
 			Forwarded: Forwarded{Read: ForwardedAuto, Write: ForwardedBoth},
 			Store:     "auto",
 			Drain:     30 * time.Second,

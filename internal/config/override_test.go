@@ -15,7 +15,8 @@ func TestOverride(t *testing.T) {
 		{Overrides{Admin: "off", Store: "redis://10.0.0.5:6379/0"}, ""},
 		{Overrides{Listen: []string{"8080"}}, `--listen: "8080" is not an address`},
 		{Overrides{Admin: ":9090"}, "it needs a token"},
-		{Overrides{Listen: []string{"127.0.0.1:9090"}}, "is taken by listen"},
+		{Overrides{Listen: []string{"127.0.0.1:9090"}, Admin: "127.0.0.1:9090"}, "is taken by listen"},
+		{Overrides{Listen: []string{"127.0.0.1:9090"}, Admin: "auto"}, ""},
 		{Overrides{Store: "mysql://:secret@db"}, "--store: is neither"},
 	} {
 		cfg, err := Command([]string{"app"}, "")

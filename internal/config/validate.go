@@ -46,7 +46,7 @@ func (v *validation) listeners(c *Config) {
 				v.problem(at("listen", i), "", "%s and %s (listen[%d]) cannot both be bound", quote(a), quote(b), j)
 			}
 		}
-		if c.Admin.Listen != "off" && overlap(a, c.Admin.Listen) {
+		if c.Admin.fixed() && overlap(a, c.Admin.Listen) {
 			v.problem("admin", "use another port", "%s is taken by listen: %s", quote(c.Admin.Listen), quote(a))
 		}
 	}
@@ -54,7 +54,7 @@ func (v *validation) listeners(c *Config) {
 	switch {
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		v.problem("admin.token", "", "has a character that an Authorization header cannot have")
-	case token == "" && c.Admin.Listen != "off" && !loopback(c.Admin.Listen):
+	case token == "" && c.Admin.fixed() && !loopback(c.Admin.Listen):
 		v.problem("admin", "in the file, admin: {listen: \""+c.Admin.Listen+"\", token: \"${ADMIN_TOKEN}\"}; or listen on 127.0.0.1",
 			"%s is reached from outside of this machine, so it needs a token", quote(c.Admin.Listen))
 	}

@@ -19,6 +19,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -34,6 +36,8 @@ type Console struct {
 // Options tune a Console. Zero fields mean their defaults.
 type Options struct {
 	Log *slog.Logger // errors of the HTTP server; default: discard
+	// Token proves that a program belongs to the user of this process, when the configuration has no token. Default: none.
+	Token string
 }
 
 // New builds a Console. metrics answers GET /metrics. New opens nothing.
@@ -55,19 +59,43 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 }
 
 // Listen opens the admin address. It does nothing when the address is "off". It fails with a [*ListenError].
-func (c *Console) Listen() error {
-	if c.admin.Listen == "off" {
-		return nil
+func (c *Console) Listen() (err error) {
+	switch c.admin.Listen {
+	case "off":
+	case config.AdminAuto:
+		c.listener, err = listenFree(config.DefaultAdmin)
+	default:
+		c.listener, err = listen(c.admin.Listen)
 	}
-	l, err := net.Listen("tcp", c.admin.Listen)
+	return err
+}
+
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
 			err = op.Err // the ListenError names the address
 		}
-		return &ListenError{Address: c.admin.Listen, Err: err}
+		return nil, &ListenError{Address: address, Err: err}
 	}
-	c.listener = l
-	return nil
+	return l, nil
+}
+
+// nextPorts is how many ports after the default one are tried before the system chooses: a person can guess these.
+const nextPorts = 9
+
+// listenFree opens address, or the same host with another port when another program has that port.
+func listenFree(address string) (net.Listener, error) {
+	host, port, _ := net.SplitHostPort(address)
+	first, _ := strconv.Atoi(port)
+	l, err := listen(address)
+	for i := 1; errors.Is(err, syscall.EADDRINUSE) && i <= nextPorts; i++ {
+		l, err = listen(net.JoinHostPort(host, strconv.Itoa(first+i)))
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return listen(net.JoinHostPort(host, "0"))
+	}
+	return l, err
 }
 
 // ListenError says that the admin address cannot be opened.

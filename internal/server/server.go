@@ -8,7 +8,7 @@
 //
 //	New     builds the parts; nothing is opened or started
 //	Open    1. finds the command of each service
-//	        2. opens the admin address, then the addresses of the gateway
+//	        2. opens the addresses of the gateway, then the admin address
 //	        3. opens the store, which may start a private redis-server; one at a URL may be away
 //	Run     starts all parts together: their addresses are open already, so their order does not matter
 //
@@ -53,6 +53,8 @@ type Options struct {
 	// MemoryStore is the command line of a program that calls [store.RunMemoryServer]. Default: none, so that a store in
 	// memory is a part of this process.
 	MemoryStore []string
+	// AdminToken is accepted by the admin address when the file has no token. Default: none.
+	AdminToken string
 }
 
 // Server is a running tenfold. The order of calls is New, Open, Run, Close. Close may follow New or Open, too.
@@ -101,7 +103,8 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, err
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway, s.storeStatus)
-	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler(), &console.Options{Log: o.Log})
+	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler(),
+		&console.Options{Log: o.Log, Token: o.AdminToken})
 	return s, nil
 }
 
@@ -136,10 +139,10 @@ func (s *Server) Open(ctx context.Context) error {
 	if err := findCommands(s.cfg.Services, s.log); err != nil {
 		return err
 	}
-	if err := s.console.Listen(); err != nil {
+	if err := s.gateway.Listen(); err != nil { // first: a free admin address must not take one of these
 		return err
 	}
-	if err := s.gateway.Listen(); err != nil {
+	if err := s.console.Listen(); err != nil {
 		return err
 	}
 	return s.store.Open(ctx)
