@@ -139,6 +139,14 @@ type Service struct {
 	Liveness  *Probe
 	Resources Resources // limits of each node; only with Run
 	User      string    // name or number of the user that runs the nodes; only with Run, and only when tenfold runs as root; without it, that of tenfold
+
+	// Before is a command and its arguments, in the form of Run. It runs once per deploy or start, before new nodes start, with the
+	// directory and the environment of the service, for example a migration. Tenfolds that share the store run it once per version.
+	// Only with Run.
+	Before       []string
+	After        []string      // services that are ready before the first nodes of this one start; only with Run
+	Restart      Restart       // which nodes of a worker are replaced when they end by themselves: always, on-failure, never; default always
+	StartTimeout time.Duration // how long a new node may take until it is ready, before it is stopped and counts as failed; default 60s
 }
 
 // NodeTLS says how the gateway connects to nodes with an https:// address, for requests and probes. A connection fails when the

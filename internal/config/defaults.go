@@ -53,6 +53,8 @@ func defaults() (Config, Service) {
 			Upgrade:     []string{"websocket"},
 
 			ReplaceAfter: time.Minute,
+			Restart:      RestartAlways,
+			StartTimeout: time.Minute,
 		}
 }
 

@@ -122,7 +122,7 @@ var foreignNames = map[string]string{
 	"command": "run", "cmd": "run", "entrypoint": "run", "exec": "run",
 	"replicas": "nodes", "instances": "nodes", "servers": "nodes", "upstreams": "nodes", "targets": "nodes",
 	"health": "probe", "healthcheck": "probe", "health_check": "probe", "readiness_probe": "probe",
-	"environment": "env", "workdir": "dir", "cwd": "dir", "working_dir": "dir",
+	"environment": "env", "depends_on": "after", "restart_policy": "restart", "release_command": "before", "pre_deploy": "before", "workdir": "dir", "cwd": "dir", "working_dir": "dir",
 	"ratelimit": "rate_limit", "limit_rate": "rate_limit", "idempotent": "idempotency", "jwks": "keys", "jwks_url": "keys",
 	"iss": "issuer", "aud": "audience", "algorithm": "algorithms", "alg": "algorithms", "by": "caller",
 	"service": "to", "backend": "to", "upstream": "to", "prefix": "path",

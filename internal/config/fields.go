@@ -68,7 +68,7 @@ func (l *Limits) fields() []field {
 }
 
 func (s *Service) fields() []field {
-	return []field{
+	return append([]field{
 		{"run", command{&s.Run}},
 		{"dir", directory{&s.Dir}},
 		{"env", environment{&s.Env}},
@@ -91,7 +91,7 @@ func (s *Service) fields() []field {
 		{"liveness", liveness{&s.Liveness}},
 		{"resources", block{fields: s.Resources.fields()}},
 		{"user", optionalText{&s.User, checkUser}},
-	}
+	}, s.startupFields()...)
 }
 
 func (t *NodeTLS) fields() []field {

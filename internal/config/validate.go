@@ -17,6 +17,7 @@ func (c *Config) validate(broken func(path string) bool) []Problem {
 	v.limits(&c.Limits)
 	for i := range c.Services {
 		v.service(&c.Services[i])
+		v.startup(c, &c.Services[i])
 	}
 	if c.JWT != nil {
 		v.jwt(c.JWT)
