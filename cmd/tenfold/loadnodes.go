@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,9 @@ func (cmd loadCmd) fleetConfig(t *terminal, n int) (*config.Config, error) {
 		return nil, err
 	}
 	if err := cfg.Override(config.Overrides{Listen: []string{"127.0.0.1:0"}, Admin: "off"}); err != nil {
+		return nil, usageError(err, "")
+	}
+	if err := cfg.UseStoreVariable(os.Getenv); err != nil {
 		return nil, usageError(err, "")
 	}
 	var names []string

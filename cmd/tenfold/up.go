@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -100,6 +101,9 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 		}
 	}
 	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store}); err != nil {
+		return nil, usageError(err, "")
+	}
+	if err := cfg.UseStoreVariable(os.Getenv); err != nil {
 		return nil, usageError(err, "")
 	}
 	return cfg, nil

@@ -18,7 +18,7 @@
 //	path       relative to the directory of the file
 //
 // In admin.token, jwt.secret and the values of env, of probe.headers and of liveness.headers, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
-// that is not set is a problem. No other value is read from the environment.
+// that is not set is a problem. Apart from REDIS_URL for store: auto, no other value is read from the environment.
 package config
 
 import (
@@ -35,12 +35,14 @@ type Config struct {
 	ProxyProtocol  []netip.Prefix // peers whose PROXY protocol header (v1, v2) is required and trusted; default none
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* and Forwarded are trusted; default none
 	Forwarded      Forwarded      // which of these fields are read and written
-	Store          string         // "auto", "none" or a redis:// or rediss:// URL, the password is never shown; default "auto"
+	Store          string         // "auto" (REDIS_URL, or a private one), "none" or a redis:// or rediss:// URL, the password is never shown; default "auto"
 	Drain          time.Duration  // how long old requests may finish when a node or tenfold stops; default 30s
 	Limits         Limits         // what a downstream may send
 	Services       []Service      // in the order of the file
 	JWT            *JWT           // the tokens of routes with auth: jwt; nil, in the file "off", for none
 	Routes         []Route        // in the order of the file; default: "/" to the only service; needed when there are several
+
+	storeVariable bool // Store is that of StoreVariable
 }
 
 // Forwarded chooses between the two families of fields that describe a client: X-Forwarded-* and Forwarded (RFC 7239).

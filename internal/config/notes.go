@@ -15,6 +15,10 @@ func (c *Config) Notes() []Problem {
 	if token := c.Admin.Token; token != "" && len(token) < 16 {
 		n.add("admin.token", "openssl rand -hex 16", "is short enough to guess: it has fewer than 16 characters")
 	}
+	if c.storeVariable {
+		n.add("store", "store: none, or another URL, in the file or with --store", "is that of the environment variable %s: %s",
+			StoreVariable, maskStore(c.Store))
+	}
 	for _, p := range c.TrustedProxies {
 		if p.Bits() == 0 {
 			n.add("trusted_proxies", "name the networks of your own proxies", "trusts every peer: any client can claim any address")

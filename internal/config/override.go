@@ -47,3 +47,22 @@ func (c *Config) Override(o Overrides) error {
 	}
 	return problems
 }
+
+// StoreVariable is the environment variable that names the store: for nodes, and for tenfold when the store is "auto".
+const StoreVariable = "REDIS_URL"
+
+// UseStoreVariable makes the store that StoreVariable names in the environment of tenfold the store of c, if c has "auto". Notes
+// says so then. An error is of type Problems.
+func (c *Config) UseStoreVariable(getenv func(string) string) error {
+	store := getenv(StoreVariable)
+	if c.Store != "auto" || store == "" || store == "auto" || store == "none" {
+		return nil
+	}
+	if err := checkStore(store); err != nil {
+		p := strictyaml.ProblemAt("the environment variable "+StoreVariable, err)
+		p.Hint = "store: auto takes the store from this variable: set it to redis://HOST:PORT, unset it, or name the store with --store"
+		return Problems{p}
+	}
+	c.Store, c.storeVariable = store, true
+	return nil
+}

@@ -32,3 +32,28 @@ func TestOverride(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStoreOfTheEnvironmentReplacesAuto(t *testing.T) {
+	for _, c := range []struct{ file, variable, store, masked, problem string }{
+		{"auto", "", "auto", "", ""},
+		{"auto", "redis://:s3cret@db:6379/1", "redis://:s3cret@db:6379/1", "redis://:***@db:6379/1", ""},
+		{"auto", "rediss://db", "rediss://db", "rediss://db", ""},
+		{"none", "redis://db", "none", "", ""},
+		{"redis://other", "redis://db", "redis://other", "", ""},
+		{"auto", "auto", "auto", "", ""},
+		{"auto", "unix:///run/s3cret.sock", "auto", "", "the environment variable REDIS_URL: is neither a redis:// nor a rediss:// URL"},
+	} {
+		cfg := &Config{Store: c.file}
+		err := cfg.UseStoreVariable(func(string) string { return c.variable })
+		note := ""
+		for _, n := range cfg.Notes() {
+			note = strings.TrimPrefix(n.Message, "is that of the environment variable REDIS_URL: ")
+		}
+		if note != c.masked || cfg.Store != c.store || (err == nil) != (c.problem == "") {
+			t.Errorf("%+v: store %q, %q, %v", c, cfg.Store, note, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), c.problem) || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
