@@ -89,7 +89,7 @@ var allowedImports = map[string][]string{
 
 	"internal/fleet": {"internal/node", "internal/config"},
 
-	"internal/fleet/process": {"internal/fleet"},
+	"internal/fleet/process": {"internal/fdlink", "internal/fleet"},
 
 	"internal/fleet/fleettest": {"internal/fleet", "internal/node"},
 
@@ -110,6 +110,8 @@ var allowedImports = map[string][]string{
 
 	"internal/queueing": {},
 
+	"internal/fdlink": {},
+	"internal/socket": {},
 	"internal/output": {},
 
 	"internal/report": {},

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -58,8 +59,13 @@ func startGroup(c *child, output *os.File) (*group, error) {
 }
 
 // setBlocking makes an output as programs expect it: Go makes its pipes non-blocking.
-func setBlocking(output *os.File) error {
-	return withDescriptors([]*os.File{output}, nil, func(fds []int) error { return syscall.SetNonblock(fds[0], false) })
+func setBlocking(output *os.File) (err error) {
+	conn, err := output.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := conn.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), false) })
+	return cmp.Or(controlErr, err)
 }
 
 // stop sends SIGTERM to the process group.

@@ -20,7 +20,9 @@ type instance struct {
 	id     string
 	port   int // 0 when it does not serve
 	pid    int
-	parent parent // has started it
+	driver *Driver
+	parent parent   // has started it
+	output *os.File // the reading end of its output; set before follow
 
 	askOnce sync.Once
 
@@ -32,8 +34,9 @@ type instance struct {
 	err  error         // set before done is closed
 }
 
-func newInstance(id string, port int, p parent) *instance {
-	return &instance{id: id, port: port, parent: p, exited: make(chan struct{}), done: make(chan struct{})}
+// newInstance makes an instance of the current parent. The lock of the driver is held.
+func newInstance(d *Driver, id string, port int) *instance {
+	return &instance{id: id, port: port, driver: d, parent: d.parent, exited: make(chan struct{}), done: make(chan struct{})}
 }
 
 func (i *instance) PID() int              { return i.pid }
@@ -55,20 +58,34 @@ func (i *instance) Err() error {
 	}
 }
 
-// Stop sends SIGTERM to the process group and, when ctx ends first, SIGKILL.
+// Stop sends SIGTERM to the process group and, when ctx ends first, SIGKILL. It does nothing to a node that a successor
+// has.
 func (i *instance) Stop(ctx context.Context) error {
-	i.askOnce.Do(func() { i.parent.stop(i.id) })
+	i.askOnce.Do(func() { i.tell(i.parent.stop) })
 	select {
 	case <-i.done:
+		return nil
+	case <-i.driver.released:
 		return nil
 	case <-ctx.Done():
 	}
-	i.parent.kill(i.id)
+	i.tell(i.parent.kill)
 	select {
 	case <-i.done:
 		return nil
+	case <-i.driver.released:
+		return nil
 	case <-time.After(killPatience):
 		return fmt.Errorf("stop node %q: process %d is still there %v after SIGKILL", i.id, i.PID(), killPatience)
+	}
+}
+
+// tell calls a function of the parent, after a handover that is in progress. After a handover it does nothing.
+func (i *instance) tell(do func(id string)) {
+	i.driver.gate.RLock()
+	defer i.driver.gate.RUnlock()
+	if !i.driver.hasReleased() {
+		do(i.id)
 	}
 }
 

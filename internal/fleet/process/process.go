@@ -37,10 +37,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
@@ -65,6 +65,9 @@ type Driver struct {
 
 	wg sync.WaitGroup // one goroutine of each instance, and one of each reaper
 
+	gate     sync.RWMutex  // read-locked by what starts and stops nodes; locked during a handover
+	released chan struct{} // closed when a successor has the nodes
+
 	mu        sync.Mutex
 	closed    bool
 	instances map[string]*instance // by id: those that are being started or run
@@ -79,6 +82,7 @@ func New(o *Options) (*Driver, error) {
 	}
 	d := &Driver{
 		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tag: rand.Text(), instances: map[string]*instance{},
+		released: make(chan struct{}),
 	}
 	if d.opts.Output == nil {
 		d.opts.Output = func(string, []byte) {}
@@ -108,6 +112,11 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 		return nil, err
 	}
 	d.awaitSweep()
+	d.gate.RLock()
+	defer d.gate.RUnlock()
+	if d.hasReleased() {
+		return nil, errReleased
+	}
 	i, err := d.reserve(spec)
 	if err != nil {
 		return nil, err
@@ -139,7 +148,7 @@ func (d *Driver) reserve(spec fleet.Spec) (*instance, error) {
 			return nil, err
 		}
 	}
-	i := newInstance(spec.ID, port, d.parent)
+	i := newInstance(d, spec.ID, port)
 	d.instances[i.id] = i
 	return i, nil
 }
@@ -159,22 +168,30 @@ func (d *Driver) launch(ctx context.Context, i *instance, spec fleet.Spec) (pid 
 		output.read.Close()
 		return 0, markNotRunnable(err)
 	}
-	d.wg.Go(func() { d.follow(i, output.read) })
+	i.output = output.read
+	d.wg.Go(func() { d.follow(i) })
 	return pid, nil
 }
 
-// follow waits for the end of a node, and for everything that came out of it. output is the reading end of its output.
-func (d *Driver) follow(i *instance, output *os.File) {
+// follow waits for the end of a node, and for everything that came out of it, or until a successor has the node.
+func (d *Driver) follow(i *instance) {
 	lines := newTail(d.opts.Output, i.id)
 	copied := make(chan struct{})
-	go func() { lines.copy(output); close(copied) }()
+	go func() { lines.copy(i.output); close(copied) }()
 
-	<-i.exited
+	select {
+	case <-i.exited:
+	case <-d.released:
+		i.output.SetReadDeadline(time.Now())
+		<-copied
+		i.output.Close()
+		return
+	}
 	d.forget(i)
 	if i.exit.Left != "" {
 		d.log.Error("processes of a node do not end", "node", i.id, "err", i.exit.Left)
 	}
-	awaitOutput(output, copied)
+	awaitOutput(i.output, copied)
 	i.finish(&fleet.ExitError{Reason: i.exit.Reason, Output: lines.last()})
 }
 
@@ -205,10 +222,15 @@ func (d *Driver) portTaken(port int) bool {
 }
 
 // Close kills the nodes that still run, waits for them, kills every other process with the tag, and ends the reaper.
-// Start fails after it.
+// Start fails after it. Close leaves alone the nodes that a successor has, and those that a predecessor has still.
 func (d *Driver) Close() error {
 	running, first := d.shut()
 	if !first {
+		return nil
+	}
+	if r, ok := d.parent.(*remote); ok && (d.hasReleased() || !r.owns()) {
+		r.leave()
+		d.wg.Wait()
 		return nil
 	}
 	now, cancel := context.WithCancel(context.Background())

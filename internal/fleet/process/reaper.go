@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/tenfold-go/tenfold/internal/fdlink"
 )
 
 const minTag = 16 // bytes; a shorter tag is not one of ours
@@ -22,12 +24,13 @@ const minTag = 16 // bytes; a shorter tag is not one of ours
 func RunReaper(socket *os.File) error {
 	runtime.LockOSThread() // and never unlocked: the kernel kills the nodes when the thread that forked them ends
 	ignoreSignals()
-	l, err := newLink(socket)
+	l, err := fdlink.New(socket)
 	if err != nil {
 		return fmt.Errorf("reap fleet: %w: only tenfold itself calls this verb", err)
 	}
-	m, files, err := l.receive()
-	closeAll(files)
+	var m message
+	files, err := l.Receive(&m)
+	fdlink.CloseAll(files)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reap fleet: %w", err)
@@ -40,7 +43,7 @@ func RunReaper(socket *os.File) error {
 		defer cancel()
 		go CollectOrphans(orphans, r.owns)
 	}
-	l.send(message{Verb: verbHello})
+	l.Send(message{Verb: verbHello})
 	go r.read(l)
 	return r.run()
 }
@@ -63,9 +66,10 @@ type reaper struct {
 	starts chan func()   // calls for the thread that forks
 	done   chan struct{} // closed when the connection to tenfold has ended
 
-	mu    sync.Mutex
-	owner *link
-	nodes map[string]*held // until tenfold has seen their end
+	mu        sync.Mutex
+	owner     *fdlink.Link     // the tenfold whose end is the end of the nodes
+	successor *fdlink.Link     // a tenfold that may become the owner; nil for none
+	nodes     map[string]*held // until tenfold has seen their end
 }
 
 // held is a node of the reaper.
@@ -73,6 +77,7 @@ type held struct {
 	*group
 	output *os.File // the reading end, for a tenfold that takes over
 	exit   *exit    // nil while it runs
+	seen   bool     // tenfold has seen its end; a successor has not
 }
 
 // run forks until tenfold has ended. Then it ends everything.
@@ -100,36 +105,72 @@ func (r *reaper) endAll() error {
 	return sweep(r.tag, groups, reaperPatience)
 }
 
-// read processes the messages of tenfold until the connection ends.
-func (r *reaper) read(l *link) {
-	defer close(r.done)
+// read processes the messages of a tenfold until its link ends. The end of the owner's link ends everything.
+func (r *reaper) read(l *fdlink.Link) {
 	for {
-		m, files, err := l.receive()
+		var m message
+		files, err := l.Receive(&m)
 		if err != nil {
-			return
+			break
 		}
-		switch m.Verb {
-		case verbStart:
-			r.start(m, files)
-			continue
-		case verbStop:
-			r.signal(m.ID, (*group).stop)
-		case verbKill:
-			r.signal(m.ID, (*group).kill)
-		case verbSeen:
-			r.forget(m.ID)
-		case verbEnd:
-			return
+		if m.Verb == verbEnd && r.isOwner(l) {
+			break
 		}
-		closeAll(files)
+		r.process(l, m, files)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch l {
+	case r.owner:
+		close(r.done)
+	case r.successor:
+		r.successor = nil
+		l.Close()
+		for id, h := range r.nodes {
+			if h.seen {
+				r.remove(id)
+			}
+		}
+	default:
+		l.Close() // it has released the nodes
+	}
+}
+
+func (r *reaper) isOwner(l *fdlink.Link) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owner == l
+}
+
+// process does what a message says. Only the owner may change something.
+func (r *reaper) process(l *fdlink.Link, m message, files []*os.File) {
+	switch {
+	case m.Verb == verbAdopt && !r.isOwner(l):
+		r.show(l)
+	case !r.isOwner(l):
+	case m.Verb == verbStart:
+		r.start(m, files)
+		return // it keeps the files
+	case m.Verb == verbStop:
+		r.signal(m.ID, (*group).stop)
+	case m.Verb == verbKill:
+		r.signal(m.ID, (*group).kill)
+	case m.Verb == verbSeen:
+		r.forget(m.ID)
+	case m.Verb == verbOffer && len(files) == 1:
+		r.offer(files[0])
+		return
+	case m.Verb == verbRelease:
+		r.release(l)
+	}
+	fdlink.CloseAll(files)
 }
 
 // start starts a node and replies.
 func (r *reaper) start(m message, files []*os.File) {
 	reply := message{Verb: verbStarted, Number: m.Number, ID: m.ID}
 	if len(files) != 2 || m.Child == nil {
-		closeAll(files)
+		fdlink.CloseAll(files)
 		reply.Error = "a start without its files"
 		r.tell(reply)
 		return
@@ -189,13 +230,24 @@ func (r *reaper) owns(pid int) bool {
 	return false
 }
 
+// forget removes a node whose end tenfold has seen. A successor may have been told of the node: then the node stays until
+// the successor has seen its end, too, or is gone.
 func (r *reaper) forget(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if h := r.nodes[id]; h != nil && h.exit != nil {
-		h.output.Close()
-		delete(r.nodes, id)
+	h := r.nodes[id]
+	if h == nil || h.exit == nil {
+		return
 	}
+	if h.seen = true; r.successor == nil {
+		r.remove(id)
+	}
+}
+
+// remove removes a node. The lock is held.
+func (r *reaper) remove(id string) {
+	r.nodes[id].output.Close()
+	delete(r.nodes, id)
 }
 
 // tell sends a message to tenfold. It ignores errors: read notices that tenfold has ended.
@@ -203,5 +255,5 @@ func (r *reaper) tell(m message) {
 	r.mu.Lock()
 	owner := r.owner
 	r.mu.Unlock()
-	_ = owner.send(m)
+	_ = owner.Send(m)
 }

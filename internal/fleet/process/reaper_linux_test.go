@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tenfold-go/tenfold/internal/fdlink"
 	"github.com/tenfold-go/tenfold/internal/fleet/fleettest"
 )
 
@@ -184,7 +185,7 @@ func TestReaperRefusesOtherInput(t *testing.T) {
 	for _, in := range []string{"", "\n", "short\n", frame("{}"), frame("no JSON"), frame(`{"verb":"fleet","tag":"short"}`),
 		frame(`{"verb":"fleet","tag":"a,tag,with,commas,in"}`), frame(`{"verb":"start","tag":"a-tag-that-no-process-has"}`),
 		strings.Repeat("\xff", 1<<10)} {
-		ours, theirs, err := socketPair()
+		ours, theirs, err := fdlink.Pair()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +216,7 @@ func TestReaperIgnoresUnknownMessages(t *testing.T) {
 	file, _ := os.Open(os.DevNull)
 	defer file.Close()
 	for _, m := range []message{{Verb: "hello from the future"}, {Verb: verbStart, Number: 99}, {Verb: verbStop, ID: "no-such-node"}} {
-		if err := r.link.send(m, file); err != nil {
+		if err := r.link.Send(m, file); err != nil {
 			t.Fatal(err)
 		}
 	}

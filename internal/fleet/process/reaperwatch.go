@@ -15,6 +15,9 @@ func (d *Driver) ensureParent() error {
 		if !r.closed() {
 			return nil
 		}
+		if !r.owns() {
+			return errReaperEnded // the handover to this tenfold has failed
+		}
 		select {
 		case <-d.swept:
 		default:
@@ -46,7 +49,7 @@ func (d *Driver) awaitSweep() {
 func (d *Driver) watchReaper(r *remote, swept chan struct{}) {
 	defer close(swept)
 	<-r.gone
-	if r.closing.Load() {
+	if r.closing.Load() || !r.owns() {
 		return
 	}
 	d.mu.Lock()

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/fdlink"
 )
 
 const (
@@ -20,12 +22,16 @@ const (
 
 // remote is the reaper process as the parent of nodes, seen from tenfold.
 type remote struct {
-	link  *link
+	link  *fdlink.Link
 	ended func(id string, e exit)
 	pid   int           // of the reaper
 	gone  chan struct{} // closed when the connection has ended, and with it the reaper
 
 	closing atomic.Bool // it was told to end
+
+	released chan message  // capacity 1: the reply to release
+	owner    chan struct{} // closed when this tenfold is the owner of the nodes
+	ownOnce  sync.Once
 
 	mu      sync.Mutex
 	number  uint64
@@ -34,12 +40,12 @@ type remote struct {
 
 // startReaper starts a reaper for the fleet with this tag.
 func startReaper(command []string, tag string, ended func(id string, e exit)) (*remote, error) {
-	ours, theirs, err := socketPair()
+	ours, theirs, err := fdlink.Pair()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
-	l, err := newLink(ours)
+	l, err := fdlink.New(ours)
 	if err != nil {
 		return nil, err
 	}
@@ -50,34 +56,49 @@ func startReaper(command []string, tag string, ended func(id string, e exit)) (*
 	cmd.Stdin = theirs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, and so none of its signals
 	if err := cmd.Start(); err != nil {
-		l.close()
+		l.Close()
 		return nil, err
 	}
 	go cmd.Wait() // it ends with the reaper
 	r := newRemote(l, ended)
 	r.pid = cmd.Process.Pid
 	if err := r.hello(tag); err != nil {
-		l.close()
+		l.Close()
 		cmd.Process.Kill()
 		return nil, fmt.Errorf("%s does not answer: %w", command[0], err)
 	}
+	r.own()
 	go r.read()
 	return r, nil
 }
 
-func newRemote(l *link, ended func(id string, e exit)) *remote {
-	return &remote{link: l, ended: ended, gone: make(chan struct{}), replies: map[uint64]chan message{}}
+func newRemote(l *fdlink.Link, ended func(id string, e exit)) *remote {
+	return &remote{link: l, ended: ended, owner: make(chan struct{}), gone: make(chan struct{}), released: make(chan message, 1), replies: map[uint64]chan message{}}
+}
+
+// own records that this tenfold is the owner of the nodes.
+func (r *remote) own() { r.ownOnce.Do(func() { close(r.owner) }) }
+
+// owns reports whether this tenfold is the owner of the nodes. Before that it must not end them.
+func (r *remote) owns() bool {
+	select {
+	case <-r.owner:
+		return true
+	default:
+		return false
+	}
 }
 
 // hello waits until the reaper works.
 func (r *remote) hello(tag string) error {
-	if err := r.link.send(message{Verb: verbFleet, Tag: tag}); err != nil {
+	if err := r.link.Send(message{Verb: verbFleet, Tag: tag}); err != nil {
 		return err
 	}
-	r.link.conn.SetReadDeadline(time.Now().Add(helloPatience))
-	defer r.link.conn.SetReadDeadline(time.Time{})
-	m, files, err := r.link.receive()
-	closeAll(files)
+	r.link.SetReadDeadline(time.Now().Add(helloPatience))
+	defer r.link.SetReadDeadline(time.Time{})
+	var m message
+	files, err := r.link.Receive(&m)
+	fdlink.CloseAll(files)
 	if err == nil && m.Verb != verbHello {
 		err = fmt.Errorf("it says %q", m.Verb)
 	}
@@ -87,10 +108,11 @@ func (r *remote) hello(tag string) error {
 // read processes the messages of the reaper until the connection ends.
 func (r *remote) read() {
 	defer close(r.gone)
-	defer r.link.close()
+	defer r.link.Close()
 	for {
-		m, files, err := r.link.receive()
-		closeAll(files)
+		var m message
+		files, err := r.link.Receive(&m)
+		fdlink.CloseAll(files)
 		if err != nil {
 			return
 		}
@@ -101,7 +123,14 @@ func (r *remote) read() {
 			if m.Exit != nil {
 				r.ended(m.ID, *m.Exit)
 			}
-			r.link.send(message{Verb: verbSeen, ID: m.ID})
+			r.link.Send(message{Verb: verbSeen, ID: m.ID})
+		case verbReleased:
+			select {
+			case r.released <- m:
+			default:
+			}
+		case verbOwner:
+			r.own()
 		}
 	}
 }
@@ -125,7 +154,7 @@ func (r *remote) start(ctx context.Context, id string, c *child, output *pipe) (
 	number := r.number
 	r.replies[number] = reply
 	r.mu.Unlock()
-	if err := r.link.send(message{Verb: verbStart, Number: number, ID: id, Child: c}, output.write, output.read); err != nil {
+	if err := r.link.Send(message{Verb: verbStart, Number: number, ID: id, Child: c}, output.write, output.read); err != nil {
 		return 0, fmt.Errorf("the reaper does not take the start: %w", err)
 	}
 	select {
@@ -159,7 +188,7 @@ func (r *remote) stop(id string) { r.tell(message{Verb: verbStop, ID: id}) }
 func (r *remote) kill(id string) { r.tell(message{Verb: verbKill, ID: id}) }
 
 // tell sends a message. It ignores errors: when the reaper has ended, so have its nodes.
-func (r *remote) tell(m message) { _ = r.link.send(m) }
+func (r *remote) tell(m message) { _ = r.link.Send(m) }
 
 // close makes the reaper kill what is left and end, and waits for it.
 func (r *remote) close() error {
@@ -172,9 +201,34 @@ func (r *remote) close() error {
 		}
 		return nil
 	case <-time.After(killPatience):
-		r.link.close()
+		r.link.Close()
 		return errors.New("close reaper: it still waits for processes that do not end")
 	}
+}
+
+// release makes the successor the owner of the nodes.
+func (r *remote) release() error {
+	if err := r.link.Send(message{Verb: verbRelease}); err != nil {
+		return errReaperEnded
+	}
+	select {
+	case m := <-r.released:
+		if m.Error != "" {
+			return errors.New(m.Error)
+		}
+		r.leave()
+		return nil
+	case <-r.gone:
+		return errReaperEnded
+	case <-time.After(helloPatience):
+		return errReaperHangs
+	}
+}
+
+// leave ends the connection without an effect on the nodes.
+func (r *remote) leave() {
+	r.closing.Store(true)
+	r.link.Close()
 }
 
 // closed reports whether the reaper has ended.

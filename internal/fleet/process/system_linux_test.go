@@ -2,6 +2,7 @@ package process
 
 import (
 	"os/exec"
+	"syscall"
 	"testing"
 )
 
@@ -59,3 +60,5 @@ func BenchmarkSweep(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(all)), "processes")
 }
+
+func mkfifo(path string) error { return syscall.Mkfifo(path, 0o600) }
