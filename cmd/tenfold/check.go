@@ -159,7 +159,7 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 		fmt.Fprintf(tw, "  service\t%s\t%s\n", s.Name, describe(&s))
 	}
 	for _, r := range c.Routes {
-		fmt.Fprintf(tw, "  route\t%s%s\tto %s%s%s\n", r.Host, r.Path, r.To, conditions(&r), policies(&r))
+		fmt.Fprintf(tw, "  route\t%s%s\t%s%s%s\n", r.Host, r.Path, leadsTo(&r), conditions(&r), policies(&r))
 	}
 	return tw.Flush()
 }
@@ -187,6 +187,14 @@ func list(all []string) string {
 		return strings.Join(all[:limit], ", ") + ", ..."
 	}
 	return strings.Join(all, ", ")
+}
+
+// leadsTo returns where a route leads to, in words.
+func leadsTo(r *config.Route) string {
+	if r.To == "" {
+		return "no service"
+	}
+	return "to " + r.To
 }
 
 // conditions returns the methods and headers that a route requires, in words.

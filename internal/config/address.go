@@ -185,9 +185,13 @@ func prefixes(p *[]netip.Prefix) value {
 
 func parsePrefix(s string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(s)
+	if a := prefix.Addr(); err == nil && a.Is4In6() && prefix.Bits() >= 96 { // addresses are compared without the mapping
+		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
+	}
 	switch {
 	case err != nil:
 		return prefix, wrong("such as 10.0.0.0/8 or 10.1.2.3", "%s is neither a network nor an IP address", quote(s))

@@ -17,7 +17,8 @@
 //	rate       100/s, 600/m, 1000/h
 //	path       relative to the directory of the file
 //
-// In admin.token, jwt.secret and the values of env, of probe.headers and of liveness.headers, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
+// In admin.token, jwt.secret and the values of env, of probe.headers, of liveness.headers, of users of basic_auth and of
+// request_headers and response_headers, "${NAME}" reads the environment variable NAME, and "$${" is a plain "${". A variable
 // that is not set is a problem. Apart from REDIS_URL for store: auto, no other value is read from the environment.
 package config
 
@@ -37,6 +38,9 @@ type Config struct {
 	Forwarded      Forwarded      // which of these fields are read and written
 	Store          string         // "auto" (REDIS_URL, or a private one), "none" or a redis:// or rediss:// URL, the password is never shown; default "auto"
 	Drain          time.Duration  // how long old requests may finish when a node or tenfold stops; default 30s
+	Log            Log            // what is logged, and where
+	ErrorPages     *ErrorPages    // own pages for errors, for requests whose route has none for the status; default none
+	Expose         Expose         // what responses tell about the fleet, for routes without it: off or node; default off
 	Limits         Limits         // what a downstream may send
 	Services       []Service      // in the order of the file
 	JWT            *JWT           // the tokens of routes with auth: jwt; nil, in the file "off", for none
@@ -266,12 +270,27 @@ type Route struct {
 	Path    string            // decoded, a prefix at segment boundaries: "/api" matches /api and /api/x, not /apix; default "/"
 	Methods []string          // upper case; default all
 	Headers map[string]string // by canonical name, a value to equal, or "*" for present; default none
-	To      string            // the service
+	To      string            // the service; not with Redirect
 
 	// Auth "jwt" accepts only requests with a bearer token that Config.JWT accepts; default "off".
 	Auth        Auth
 	RateLimit   *RateLimit   // "off", or a rate alone: rate_limit: 100/s; default "off"
 	Idempotency *Idempotency // "off", or a mode alone: idempotency: required; default "off"
+
+	// Redirect takes the place of To: requests get the address of another resource; default none; an address alone is Redirect.To.
+	Redirect *Redirect
+	// StripPrefix is removed from the path for the service, which gets it in X-Forwarded-Prefix; default none; "on" is Path.
+	StripPrefix     string
+	Rewrite         *Rewrite       // another path for the service; a path alone is Rewrite.Prefix; default none
+	RequestHeaders  *HeaderChanges // for the service; Headers are the condition of the route; default none
+	ResponseHeaders *HeaderChanges // for the client, also in the gateway's own answers; default none
+	BasicAuth       *BasicAuth     // default none
+	Allow           []netip.Prefix // networks of clients; 403 for all others; default all
+	Deny            []netip.Prefix // networks of clients that get 403, also when Allow has them; default none
+	CORS            *CORS          // an origin alone is CORS.Origins; default none
+	Maintenance     *Maintenance   // "on", or "pause": the defaults with Pause 30s; default none
+	ErrorPages      *ErrorPages    // a file alone is for all errors; default none
+	Expose          Expose         // default Config.Expose
 }
 
 // Auth names how a request is authenticated.

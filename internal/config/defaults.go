@@ -11,6 +11,8 @@ func defaults() (Config, Service) {
 			Forwarded: Forwarded{Read: ForwardedAuto, Write: ForwardedBoth},
 			Store:     "auto",
 			Drain:     30 * time.Second,
+			Log:       Log{Format: LogAuto, Access: true, Keep: 5},
+			Expose:    ExposeNothing,
 			Limits: Limits{
 				HeaderBytes:   32 << 10,
 				HeaderLines:   128,

@@ -28,6 +28,11 @@ routes:
       rate: 100/s
     idempotency:
       mode: required
+    cors:
+      origins: https://shop.example
+  - path: /old
+    redirect:
+      to: /new
 `
 
 // TestConfigurationPageIsTrue compares docs/configuration.md with the tables of fields.go, key by key, and compares its
@@ -42,27 +47,36 @@ func TestConfigurationPageIsTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	redirect := full.Routes[1].Redirect
 	service, route := &plain.Services[0], &full.Routes[0]
 	sections := map[string][]field{
-		"The top of the file":       plain.fields(),
-		"`forwarded`":               plain.Forwarded.fields(),
-		"`admin`":                   plain.Admin.fields(),
-		"`tls`":                     full.TLS.fields(),
-		"`limits`":                  plain.Limits.fields(),
-		"`services.NAME`":           service.fields(),
-		"`services.NAME.tls`":       newNodeTLS().fields(),
-		"`services.NAME.probe`":     service.Probe.fields(),
-		"`services.NAME.outlier`":   service.Outlier.fields(),
-		"`services.NAME.limit`":     service.Limit.fields(),
-		"`services.NAME.retry`":     service.Retry.fields(),
-		"`services.NAME.breaker`":   service.Breaker.fields(),
-		"`services.NAME.response`":  service.Response.fields(),
-		"`services.NAME.liveness`":  livenessFields(newLiveness()),
-		"`services.NAME.resources`": service.Resources.fields(),
-		"`routes[]`":                plain.Routes[0].fields(),
-		"`routes[].rate_limit`":     route.RateLimit.fields(),
-		"`routes[].idempotency`":    route.Idempotency.fields(),
-		"`jwt`":                     full.JWT.fields(),
+		"The top of the file":         plain.fields(),
+		"`forwarded`":                 plain.Forwarded.fields(),
+		"`admin`":                     plain.Admin.fields(),
+		"`tls`":                       full.TLS.fields(),
+		"`limits`":                    plain.Limits.fields(),
+		"`services.NAME`":             service.fields(),
+		"`services.NAME.tls`":         newNodeTLS().fields(),
+		"`services.NAME.probe`":       service.Probe.fields(),
+		"`services.NAME.outlier`":     service.Outlier.fields(),
+		"`services.NAME.limit`":       service.Limit.fields(),
+		"`services.NAME.retry`":       service.Retry.fields(),
+		"`services.NAME.breaker`":     service.Breaker.fields(),
+		"`services.NAME.response`":    service.Response.fields(),
+		"`services.NAME.liveness`":    livenessFields(newLiveness()),
+		"`services.NAME.resources`":   service.Resources.fields(),
+		"`routes[]`":                  plain.Routes[0].fields(),
+		"`routes[].rate_limit`":       route.RateLimit.fields(),
+		"`routes[].idempotency`":      route.Idempotency.fields(),
+		"`jwt`":                       full.JWT.fields(),
+		"`log`":                       plain.Log.fields(),
+		"`routes[].redirect`":         redirect.fields(),
+		"`routes[].rewrite`":          newRewrite().fields(),
+		"`routes[].request_headers`":  newHeaderChanges().fields(nil),
+		"`routes[].response_headers`": newHeaderChanges().fields(nil),
+		"`routes[].basic_auth`":       newBasicAuth().fields(),
+		"`routes[].cors`":             route.CORS.fields(),
+		"`routes[].maintenance`":      newMaintenance().fields(),
 	}
 	if len(sections) != len(tables()) {
 		t.Errorf("%d sections for %d tables", len(sections), len(tables()))
@@ -121,6 +135,7 @@ var derived = map[string]string{
 	"`services.NAME` run":         "none",
 	"`services.NAME` dir":         "that of the file",
 	"`routes[].rate_limit` burst": "the requests of `rate`",
+	"`routes[].cors` methods":     "the `methods` of the route, else GET, HEAD and POST",
 }
 
 // showsDefault reports whether a cell shows a value as the effective file does. An empty value is a word on the page.

@@ -69,6 +69,19 @@ func (v optional[T]) show() any {
 	return showFields(v.fields(*v.p))
 }
 
+// omitted is a value that the effective file does not have while it is off.
+type omitted struct {
+	value
+	off func() bool
+}
+
+func (v omitted) show() any {
+	if v.off() {
+		return nil
+	}
+	return v.value.show()
+}
+
 func showFields(fields []field) []shown {
 	var all []shown
 	for _, f := range fields {
@@ -125,7 +138,9 @@ var foreignNames = map[string]string{
 	"environment": "env", "depends_on": "after", "restart_policy": "restart", "release_command": "before", "pre_deploy": "before", "workdir": "dir", "cwd": "dir", "working_dir": "dir",
 	"ratelimit": "rate_limit", "limit_rate": "rate_limit", "idempotent": "idempotency", "jwks": "keys", "jwks_url": "keys",
 	"iss": "issuer", "aud": "audience", "algorithm": "algorithms", "alg": "algorithms", "by": "caller",
-	"service": "to", "backend": "to", "upstream": "to", "prefix": "path",
+	"basicauth": "basic_auth", "strip": "strip_prefix", "allowed_origins": "origins", "allow_origins": "origins", "code": "status",
+	"whitelist": "allow", "allowlist": "allow", "blacklist": "deny", "denylist": "deny", "maxage": "max_age", "logs": "log", "logging": "log",
+	"service": "to", "backend": "to", "url": "to", "location": "to", "target": "to", "upstream": "to", "prefix": "path",
 	"lb": "balance", "load_balancer": "balance", "strategy": "balance", "attempts": "tries", "retries": "retry",
 	"circuit_breaker": "breaker", "redis": "store", "certificate": "cert", "address": "listen", "bind": "listen",
 }

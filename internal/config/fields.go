@@ -16,6 +16,9 @@ func (c *Config) fields() []field {
 		{"forwarded", block{fields: c.Forwarded.fields()}},
 		{"store", text(&c.Store, checkStore)},
 		{"drain", duration(&c.Drain, 0)},
+		{"log", block{fields: c.Log.fields(), short: c.Log.short}},
+		{"error_pages", errorPages{&c.ErrorPages}},
+		{"expose", choice(&c.Expose, exposeHint, "something to expose", ExposeNothing, ExposeNode)},
 		{"limits", block{fields: c.Limits.fields()}},
 		{"services", services{&c.Services}},
 		{"jwt", optional[JWT]{p: &c.JWT, fresh: newJWT, fields: (*JWT).fields}},
@@ -192,7 +195,7 @@ func (r *Route) fields() []field {
 		{"path", text(&r.Path, checkRoutePath)},
 		{"methods", list[string]{p: &r.Methods, parse: parseMethod, print: word, most: 32, omit: true}},
 		{"headers", headers{&r.Headers}},
-		{"to", text(&r.To, func(string) error { return nil })},
+		{"to", optionalText{&r.To, func(string) error { return nil }}},
 	}
 	for _, p := range routePolicies {
 		all = append(all, field{p.key, p.value(r)})
@@ -220,6 +223,7 @@ func tables() []table {
 		named("admin", c.Admin.fields()),
 		named("tls", (&TLS{}).fields()),
 		named("limits", c.Limits.fields()),
+		named("log", c.Log.fields()),
 		named(servicePath+".tls", newNodeTLS().fields()),
 		named(servicePath+".probe", s.Probe.fields()),
 		named(servicePath+".outlier", s.Outlier.fields()),

@@ -76,7 +76,7 @@ type reader struct {
 // refused reports a value that cannot be used.
 func (r *reader) refused(n strictyaml.Value, text string, err error) {
 	if strings.Contains(text, "${") {
-		err = wrong("only admin.token, jwt.secret and env and probe.headers of a service are", "is not read from the environment here")
+		err = wrong("only admin.token, jwt.secret, env, users of basic_auth and values of headers are", "is not read from the environment here")
 	}
 	r.Problem(n, err)
 }

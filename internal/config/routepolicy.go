@@ -14,10 +14,15 @@ type routePolicy struct {
 	check    func(v *validation, path string, r *Route, c *Config) // reports what one key alone cannot tell
 	note     func(n *notes, path string, r *Route, c *Config)      // reports what is probably not meant; may be nil
 	describe func(*Route) (short, long string)                     // empty while the policy is off
+	open     bool                                                  // a client gains nothing by avoiding it
 }
 
 // routePolicies are all policies of a route, in the order of their keys in the effective file.
-var routePolicies = []routePolicy{authPolicy, rateLimitPolicy, idempotencyPolicy}
+var routePolicies = []routePolicy{
+	authPolicy, rateLimitPolicy, idempotencyPolicy,
+	redirectPolicy, stripPrefixPolicy, rewritePolicy, requestHeadersPolicy, responseHeadersPolicy, basicAuthPolicy, allowPolicy, denyPolicy,
+	corsPolicy, maintenancePolicy, errorPagesPolicy, exposePolicy,
+}
 
 // RoutePolicy is a policy of a route as people read it.
 type RoutePolicy struct {
@@ -37,7 +42,14 @@ func (r *Route) Policies() (all []RoutePolicy) {
 }
 
 // Guarded reports whether the route has a policy that a client must not be able to avoid.
-func (r *Route) Guarded() bool { return len(r.Policies()) > 0 }
+func (r *Route) Guarded() bool {
+	for i := range routePolicies {
+		if short, _ := routePolicies[i].describe(r); short != "" && !routePolicies[i].open {
+			return true
+		}
+	}
+	return false
+}
 
 // policies checks the policies of a route.
 func (v *validation) policies(path string, r *Route, c *Config) {

@@ -15,6 +15,7 @@ func (c *Config) validate(broken func(path string) bool) []Problem {
 	v := validation{broken: broken}
 	v.listeners(c)
 	v.limits(&c.Limits)
+	v.log(&c.Log)
 	for i := range c.Services {
 		v.service(&c.Services[i])
 		v.startup(c, &c.Services[i])
@@ -118,7 +119,7 @@ func (v *validation) routes(c *Config) {
 		v.route(at("routes", i), &route, names, c.Limits.Underscores)
 		v.policies(at("routes", i), &route, c)
 		v.reached(c.Routes, i)
-		known = known && slices.Contains(names, route.To)
+		known = known && (route.Redirect != nil || slices.Contains(names, route.To))
 	}
 	if !known || v.broken("routes") {
 		return // the missing route may be one of the wrong ones
@@ -132,6 +133,7 @@ func (v *validation) routes(c *Config) {
 
 func (v *validation) route(path string, r *Route, services []string, underscores bool) {
 	switch {
+	case r.Redirect != nil || v.broken(path+".redirect"): // has no service
 	case r.To == "":
 		v.problem(path, "to: "+services[0], "does not name a service")
 	case !slices.Contains(services, r.To):

@@ -45,6 +45,10 @@ func (c *Config) masked() *Config {
 			s.Liveness = &l
 		}
 	}
+	m.Routes = slices.Clone(m.Routes)
+	for i := range m.Routes {
+		m.Routes[i].maskSecrets()
+	}
 	return &m
 }
 
@@ -54,6 +58,20 @@ func maskedHeaders(headers map[string]string) map[string]string {
 		all[name] = mask
 	}
 	return all
+}
+
+// maskSecrets hides the values of request headers and the hashes of users.
+func (r *Route) maskSecrets() {
+	r.RequestHeaders = r.RequestHeaders.masked()
+	if r.BasicAuth == nil {
+		return
+	}
+	b := *r.BasicAuth
+	b.Users = slices.Clone(b.Users)
+	for i := range b.Users {
+		b.Users[i].Hash = mask
+	}
+	r.BasicAuth = &b
 }
 
 // showMap shows a map in the order of its keys; nil when it is empty.

@@ -104,8 +104,12 @@ func (b *builder) routes(p *policies) (http.Handler, error) {
 		}
 		x := exchange.From(r)
 		x.Service, x.Route = m.route.To, m.route.number
-		m.route.pool.waiting.begin()
-		x.Hold(&m.route.pool.waiting)
+		if p := m.route.pool; p != nil {
+			p.waiting.begin()
+			x.Hold(&p.waiting)
+		} else {
+			x.Release() // a route without a service
+		}
 		m.route.handler.ServeHTTP(w, r)
 	}), nil
 }

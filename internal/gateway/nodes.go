@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -12,8 +13,11 @@ import (
 )
 
 // proxy returns the proxy to a service. Its transport is the service's pool, and above it the steps that work on the
-// requests to nodes and on their responses.
-func (b *builder) proxy(service string) *proxy {
+// requests to nodes and on their responses. It returns nil for "": a route without a service.
+func (b *builder) proxy(service string) http.Handler {
+	if service == "" {
+		return nil
+	}
 	pool := b.byName[service]
 	i := slices.IndexFunc(b.cfg.Services, func(s config.Service) bool { return s.Name == service })
 	p := &proxy{

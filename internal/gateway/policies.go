@@ -23,6 +23,7 @@ var routePolicies = []func(*policies, *config.Route) (policy.Policy, error){
 	(*policies).auth,
 	(*policies).rateLimitByToken,
 	(*policies).idempotency,
+	(*policies).redirect,
 }
 
 // policies makes the policies of the routes of one configuration. It takes over the counts of rate limits and the keys of
@@ -151,4 +152,11 @@ func (p *policies) sharedIdempotent() *idempotent.Shared {
 			&idempotent.Options{Log: p.log, Metrics: p.options.Metrics.idempotent(), StoreTimeout: p.options.storeTimeout})
 	}
 	return p.Gateway.idempotent
+}
+
+func (p *policies) redirect(r *config.Route) (policy.Policy, error) {
+	if r.Redirect == nil {
+		return nil, nil
+	}
+	return policy.Redirect(*r.Redirect), nil
 }

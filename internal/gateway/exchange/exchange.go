@@ -20,6 +20,10 @@ type Exchange struct {
 	Client  netip.Addr // the peer, or the client that trusted proxies report; invalid when it has no IP address
 	Subject string     // issuer and subject of the accepted token, or an identifier of the token; "" without a token
 	Secure  bool       // the request came over TLS to this gateway or to a trusted proxy
+	User    string     // the name of the user whose password was accepted; "" without one
+
+	RequestID string    // identifies the request in logs: from the client, or made by the gateway
+	Start     time.Time // when the gateway began to handle the request
 
 	Reason string        // why the gateway answered itself; "" when a service answered
 	Err    error         // the cause, for the log only
