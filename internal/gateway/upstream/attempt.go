@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 )
 
@@ -38,6 +39,7 @@ func (p *Pool) begin(r *request, m *member) *attempt {
 		a.cancel(ErrNodeDown) // it went down after the pick; nodeDown may not have seen this attempt
 	}
 	if !r.body.streams() {
+		a.owe()
 		a.startTimer(r.deadline-a.start, p.service.Retry.TryTimeout)
 	}
 	return a
@@ -65,6 +67,13 @@ func (a *attempt) startTimer(total, perTry time.Duration) {
 	a.timer = time.AfterFunc(limit, a.timeOut)
 }
 
+// owe says that it is up to the node to go on. A stream of gRPC may have no response until its first message.
+func (a *attempt) owe() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.owed.Store(!a.answered && !exchange.IsGRPC(a.req))
+}
+
 func (a *attempt) timeOut() {
 	a.mu.Lock()
 	cause := a.cause
@@ -77,6 +86,7 @@ func (a *attempt) stopTimer() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answered = true
+	a.owed.Store(false)
 	if a.timer != nil {
 		a.timer.Stop()
 	}
@@ -84,6 +94,7 @@ func (a *attempt) stopTimer() {
 
 // bodyAwaited implements bodyObserver. It stops the timer while the client has to send more of its body.
 func (a *attempt) bodyAwaited() {
+	a.owed.Store(false)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.timer != nil {
@@ -94,6 +105,7 @@ func (a *attempt) bodyAwaited() {
 // bodySent implements bodyObserver. It gives the node the service's timeout to take the piece of the body. After the
 // last piece, the timeout per try counts, too.
 func (a *attempt) bodySent(last bool) {
+	a.owe()
 	perTry := time.Duration(0)
 	if last {
 		perTry = a.pool.service.Retry.TryTimeout

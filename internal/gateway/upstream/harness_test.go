@@ -200,3 +200,11 @@ func await(t *testing.T, what string, ok func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// serveProbes starts a node that answers each request with the status for its path.
+func serveProbes(t *testing.T, status func(path string) int) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status(r.URL.Path)) }))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}

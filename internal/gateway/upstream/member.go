@@ -27,6 +27,7 @@ type member struct {
 	inFlight atomic.Int64 // requests that hold one of the node's slots
 	tunnels  atomic.Int64 // upgraded connections; they live long and hold no slot
 	requests atomic.Uint64
+	answers  atomic.Uint64 // responses, counted when their header arrives
 	failures atomic.Uint64
 	latency  balance.Latency
 	draining atomic.Bool // never becomes false again
@@ -54,6 +55,7 @@ type member struct {
 	ejectedUntil time.Time // when the last ejection ends or ended; zero before the first one
 	ejections    int       // in a row; each one is longer than the one before
 	lastInterval struct{ ok, failed int64 }
+	vitals       vitals
 }
 
 // members counts the members of all pools, for member.order.

@@ -18,6 +18,7 @@ type Metrics struct {
 	refused       *prometheus.CounterVec   // by service and reason
 	ejections     *prometheus.CounterVec   // by service
 	probeFailures *prometheus.CounterVec   // by service
+	liveness      *prometheus.CounterVec   // by service
 	localErrors   *prometheus.CounterVec   // by service and reason
 	queueWait     *prometheus.HistogramVec // by service
 	gauges        gauges
@@ -39,6 +40,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		ejections: counter("tenfold_upstream_ejections_total",
 			"Nodes taken out because live requests failed on them.", "service"),
 		probeFailures: counter("tenfold_upstream_probe_failures_total", "Probes that failed.", "service"),
+		liveness:      counter("tenfold_upstream_liveness_failures_total", "Liveness probes that failed.", "service"),
 		localErrors: counter("tenfold_upstream_local_errors_total",
 			"Tries and probes that failed for a reason that lies with tenfold: it was short of descriptors, ports or memory, "+
 				"or the response was above a limit (response_limit). They count against no node.", "service", "reason"),
@@ -49,26 +51,27 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		gauges: newGauges(),
 	}
 	if r != nil {
-		r.MustRegister(m.retries, m.notRetried, m.refused, m.ejections, m.probeFailures, m.localErrors, m.queueWait, &m.gauges)
+		r.MustRegister(m.retries, m.notRetried, m.refused, m.ejections, m.probeFailures, m.liveness, m.localErrors, m.queueWait, &m.gauges)
 	}
 	return m
 }
 
 // serviceMetrics are the counters of one service.
 type serviceMetrics struct {
-	retries       prometheus.Counter
-	unsafe        prometheus.Counter
-	bodyGone      prometheus.Counter
-	triesSpent    prometheus.Counter
-	budgetSpent   prometheus.Counter
-	noNode        prometheus.Counter
-	queueFull     prometheus.Counter
-	queueTimeout  prometheus.Counter
-	queueWait     prometheus.Observer
-	breakerOpen   prometheus.Counter
-	ejections     prometheus.Counter
-	probeFailures prometheus.Counter
-	localErrors   map[string]prometheus.Counter // by reason
+	retries          prometheus.Counter
+	unsafe           prometheus.Counter
+	bodyGone         prometheus.Counter
+	triesSpent       prometheus.Counter
+	budgetSpent      prometheus.Counter
+	noNode           prometheus.Counter
+	queueFull        prometheus.Counter
+	queueTimeout     prometheus.Counter
+	queueWait        prometheus.Observer
+	breakerOpen      prometheus.Counter
+	ejections        prometheus.Counter
+	probeFailures    prometheus.Counter
+	livenessFailures prometheus.Counter
+	localErrors      map[string]prometheus.Counter // by reason
 }
 
 func (m *Metrics) of(service string) *serviceMetrics {
@@ -77,19 +80,20 @@ func (m *Metrics) of(service string) *serviceMetrics {
 		localErrors[reason] = m.localErrors.WithLabelValues(service, reason)
 	}
 	return &serviceMetrics{
-		retries:       m.retries.WithLabelValues(service),
-		unsafe:        m.notRetried.WithLabelValues(service, "unsafe"),
-		bodyGone:      m.notRetried.WithLabelValues(service, "body"),
-		triesSpent:    m.notRetried.WithLabelValues(service, "tries"),
-		budgetSpent:   m.notRetried.WithLabelValues(service, "budget"),
-		noNode:        m.refused.WithLabelValues(service, "no_node"),
-		queueFull:     m.refused.WithLabelValues(service, "queue_full"),
-		queueTimeout:  m.refused.WithLabelValues(service, "queue_timeout"),
-		queueWait:     m.queueWait.WithLabelValues(service),
-		breakerOpen:   m.refused.WithLabelValues(service, "breaker"),
-		ejections:     m.ejections.WithLabelValues(service),
-		probeFailures: m.probeFailures.WithLabelValues(service),
-		localErrors:   localErrors,
+		retries:          m.retries.WithLabelValues(service),
+		unsafe:           m.notRetried.WithLabelValues(service, "unsafe"),
+		bodyGone:         m.notRetried.WithLabelValues(service, "body"),
+		triesSpent:       m.notRetried.WithLabelValues(service, "tries"),
+		budgetSpent:      m.notRetried.WithLabelValues(service, "budget"),
+		noNode:           m.refused.WithLabelValues(service, "no_node"),
+		queueFull:        m.refused.WithLabelValues(service, "queue_full"),
+		queueTimeout:     m.refused.WithLabelValues(service, "queue_timeout"),
+		queueWait:        m.queueWait.WithLabelValues(service),
+		breakerOpen:      m.refused.WithLabelValues(service, "breaker"),
+		ejections:        m.ejections.WithLabelValues(service),
+		probeFailures:    m.probeFailures.WithLabelValues(service),
+		livenessFailures: m.liveness.WithLabelValues(service),
+		localErrors:      localErrors,
 	}
 }
 

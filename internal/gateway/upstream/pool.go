@@ -76,6 +76,7 @@ type Pool struct {
 	budget  *breaker.RetryBudget
 	queue   queue
 	traffic traffic
+	slowest slowest
 	tls     *tls.Config   // for nodes that speak TLS
 	sets    chan node.Set // capacity 1: the newest set that Run has not applied yet
 	ejected chan struct{} // capacity 1: tells Run that a node was ejected

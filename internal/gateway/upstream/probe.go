@@ -33,12 +33,16 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 	successes, failures, wasReady := 0, 0, false // successes and failures are in a row
 	reset := func() { start, successes, failures, wasReady = time.Now(), 0, 0, false }
 	for {
+		began := time.Now()
 		err := checkNode(ctx, p.service.Probe, &m.dialer)
 		if ctx.Err() != nil {
 			return
 		}
 		p.mu.Lock()
 		m.probeErr = err
+		if p.service.Liveness == nil && shortageOf(err) == "" {
+			m.vitals.probed(began, time.Now(), err)
+		}
 		p.mu.Unlock()
 		if shortageOf(err) != "" {
 			p.shortage(err) // this probe says nothing about the node

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/sample"
@@ -105,6 +106,7 @@ func (p *Pool) attempt(r *request, m *member) (*http.Response, error) {
 	a := p.begin(r, m)
 	resp, err := p.send(a)
 	if err == nil {
+		p.answered(m, a.start)
 		p.observe(r, m, resp, a.start)
 		err = a.deliver(resp)
 	}
@@ -115,6 +117,15 @@ func (p *Pool) attempt(r *request, m *member) (*http.Response, error) {
 		r.exchange.Tunnel = tunnel
 	}
 	return resp, nil
+}
+
+// answered counts a response to an attempt that began at start. Its status does not matter: a node that refuses requests
+// is not hung.
+func (p *Pool) answered(m *member, start time.Duration) {
+	m.answers.Add(1)
+	if took := sinceEpoch() - start; took > p.service.ReplaceAfter/hungLooks {
+		p.slowest.observe(took)
+	}
 }
 
 func (p *Pool) send(a *attempt) (*http.Response, error) {

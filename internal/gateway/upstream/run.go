@@ -44,6 +44,9 @@ func (p *Pool) Run(ctx context.Context) error {
 	sampled := time.Now()
 	expiry := time.NewTicker(min(max(p.service.IdleTimeout/4, minExpiry), maxExpiry))
 	defer expiry.Stop()
+	hung := time.NewTimer(p.hungLook())
+	defer hung.Stop()
+	looked := time.Now()
 	ejections := time.NewTimer(0) // fires when the next ejection ends
 	ejections.Stop()
 	defer ejections.Stop()
@@ -56,6 +59,7 @@ func (p *Pool) Run(ctx context.Context) error {
 				probeCtx, cancel := context.WithCancel(ctx)
 				m.stopProbe = cancel
 				probes.Go(func() { p.probe(probeCtx, m) })
+				probes.Go(func() { p.checkLiveness(probeCtx, m) })
 			}
 		case <-rates.C:
 			p.ejectByRate(time.Now())
@@ -65,6 +69,11 @@ func (p *Pool) Run(ctx context.Context) error {
 			sampled = now
 		case <-expiry.C:
 			p.forEach(func(m *member) { m.conns.closeOlder(p.service.IdleTimeout) })
+		case <-hung.C:
+			now := time.Now()
+			p.lookForHung(now, now.Sub(looked))
+			looked = now
+			hung.Reset(p.hungLook())
 		case <-p.ejected:
 			p.scheduleReturn(ejections)
 		case <-ejections.C:

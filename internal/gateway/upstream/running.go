@@ -12,6 +12,7 @@ type running struct {
 	req       *http.Request // as it was sent to the node; its context ends the attempt
 	cancel    context.CancelCauseFunc
 	retryable atomic.Bool // there is no response yet, and the request may be sent to another node
+	owed      atomic.Bool // it is up to the node to go on, and there is no response yet; never true for gRPC
 }
 
 // runningSet has the attempts that run on one node.
@@ -43,6 +44,18 @@ func (s *runningSet) cancelAll(cause error) int {
 // cancelRetryable cancels the attempts that may be repeated on another node, and returns how many there were.
 func (s *runningSet) cancelRetryable(cause error) int {
 	return s.cancel(cause, func(r *running) bool { return r.retryable.Load() })
+}
+
+// unanswered counts the attempts that wait for their node.
+func (s *runningSet) unanswered() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range s.all {
+		if r.owed.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *runningSet) cancel(cause error, match func(*running) bool) (n int) {

@@ -14,6 +14,7 @@ import (
 type Status struct {
 	node.Node
 	Ejected  bool          // it gets no requests for a while, because live requests failed on it
+	Hung     string        // why it is hung: see Pool.Hung
 	ProbeErr error         // why the node does not pass its probe; nil when it does
 	InFlight int64         // requests and upgraded connections that the node holds
 	Requests uint64        // attempts that were sent to the node
@@ -29,7 +30,7 @@ func (p *Pool) Nodes() []Status {
 	var all []Status
 	for _, m := range p.ordered {
 		s := Status{
-			Node: *m.Node(), Ejected: m.ejected(now), InFlight: m.held(),
+			Node: *m.Node(), Ejected: m.ejected(now), Hung: m.vitals.reason, InFlight: m.held(),
 			Requests: m.requests.Load(), Failures: m.failures.Load(), Latency: m.latency.At(sinceEpoch()),
 		}
 		if s.State = m.state(); s.State == node.Starting {
