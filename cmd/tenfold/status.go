@@ -88,13 +88,17 @@ func problems(s status.Service, now time.Time) (text string) {
 }
 
 func stateOf(n status.Node) string {
+	text := n.State
 	switch {
 	case n.ProbeErr != "":
-		return n.State + ", probe: " + n.ProbeErr
+		text += ", probe: " + n.ProbeErr
 	case n.Ejected:
-		return n.State + ", ejected"
+		text += ", ejected"
 	}
-	return n.State
+	if n.Hung {
+		text += ", hung"
+	}
+	return text
 }
 
 func pidOf(n status.Node) string {

@@ -28,7 +28,7 @@ import (
 //	GET  /socket        a WebSocket: it sends the id of its node, then every message that it receives
 //
 // All but the first wait ?ms= milliseconds before they answer, and ten times as long on the node that SERVICE_SLOW
-// names.
+// names. After SIGUSR2 the node answers probes, and no other request.
 func service() {
 	if err := serveUntilTerm(); err != nil {
 		fmt.Fprintln(os.Stderr, "service:", err)
@@ -78,7 +78,7 @@ func serveUntilTerm() error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: named(node, mux)}
+	server := &http.Server{Handler: named(node, untilDeadlock(mux))}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	stopped := make(chan error, 1)
@@ -101,6 +101,23 @@ var (
 func named(node string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Node", node)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// untilDeadlock passes requests on until SIGUSR2. From then on, it holds all but the probe for ever.
+func untilDeadlock(next http.Handler) http.Handler {
+	signals, deadlock := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGUSR2)
+	go func() { <-signals; close(deadlock) }()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-deadlock:
+			if r.URL.Path != "/" {
+				select {}
+			}
+		default:
+		}
 		next.ServeHTTP(w, r)
 	})
 }

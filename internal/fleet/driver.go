@@ -22,7 +22,16 @@ type Spec struct {
 	Run    []string // the command and its arguments
 	Dir    string   // working directory; "" is that of the driver
 	Env    []string // KEY=VALUE, added to the environment of the driver; the last one of a key counts
+	Limits Limits   // what the node may use
 	Serves bool     // the node listens: the driver chooses its address and passes it as PORT and HOST
+}
+
+// Limits are what one node may use. A zero field is no limit. A driver that cannot apply a limit says so once, in its log.
+type Limits struct {
+	Memory    int64  // bytes, of all its processes together: see exceededBy
+	CPUWeight int    // share of the CPU, compared with 100
+	OpenFiles int    // of each process
+	User      string // name or number of the user that runs it; a driver that cannot do that returns an error
 }
 
 // Instance is one node that a driver started. All methods may be called concurrently.
@@ -34,6 +43,15 @@ type Instance interface {
 	// Stop asks the node to end, forces it to end when ctx ends, and returns after it has ended. Stop returns an error
 	// when the node does not end even then.
 	Stop(ctx context.Context) error
+}
+
+// exceededBy returns a channel that is closed when a node is above its memory limit. An Instance that watches the limit has
+// a method Exceeded for it.
+func exceededBy(i Instance) <-chan struct{} {
+	if w, ok := i.(interface{ Exceeded() <-chan struct{} }); ok {
+		return w.Exceeded()
+	}
+	return nil
 }
 
 // ErrNotRunnable is wrapped by an error of Driver.Start that every other try would return, too: no such command, no

@@ -7,6 +7,7 @@ type Metrics struct {
 	nodes    *prometheus.GaugeVec
 	wanted   *prometheus.GaugeVec
 	restarts *prometheus.CounterVec
+	replaced *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics of a registry. It panics when it is called twice for one registry. A nil registerer
@@ -25,9 +26,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "tenfold_fleet_restarts_total",
 			Help: "Nodes that ended unasked, did not start or did not become ready, each of which is replaced.",
 		}, []string{"service"}),
+		replaced: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenfold_fleet_replacements_total",
+			Help: "Replacements of nodes that ran: they failed their probes (probe), answered no requests (requests) or used too much memory (memory).",
+		}, []string{"service", "reason"}),
 	}
 	if r != nil {
-		r.MustRegister(m.nodes, m.wanted, m.restarts)
+		r.MustRegister(m.nodes, m.wanted, m.restarts, m.replaced)
 	}
 	return m
 }

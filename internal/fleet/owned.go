@@ -31,6 +31,7 @@ func newOwned(record *service, s Service) *owned {
 func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	o.setRunning()
 	var slots sync.WaitGroup
+	slots.Go(func() { o.replaceHung(ctx) })
 	for ctx.Err() == nil {
 		o.scaleIn()
 		o.scaleOut(func(s *slot) {

@@ -38,10 +38,14 @@ func (r *runner) run(ctx context.Context) error {
 	r.markReady()
 	stable := time.After(r.onReady())
 	r.Log.Info("node ready", "service", r.Name, "node", r.id, "after_ms", time.Since(started).Milliseconds())
+	exceeded := exceededBy(instance)
 	for {
 		select {
 		case <-stable:
 			r.onStable()
+		case <-exceeded:
+			exceeded = nil
+			r.markAbove(overMemory)
 		case <-instance.Done():
 			return instance.Err()
 		case <-ctx.Done():
@@ -59,7 +63,8 @@ func (r *runner) spec() Spec {
 		env = append(env, key+"="+s.Env[key])
 	}
 	env = append(env, "TENFOLD_SERVICE="+r.Name, "TENFOLD_NODE="+r.id)
-	return Spec{ID: r.id, Run: s.Run, Dir: s.Dir, Env: env, Serves: !s.Worker}
+	limits := Limits{Memory: s.Resources.Memory, CPUWeight: s.Resources.CPUWeight, OpenFiles: s.Resources.OpenFiles, User: s.User}
+	return Spec{ID: r.id, Run: s.Run, Dir: s.Dir, Env: env, Limits: limits, Serves: !s.Worker}
 }
 
 // add publishes the node that was just started.
@@ -95,8 +100,16 @@ func (r *runner) markReady() {
 	r.notify()
 }
 
+// markAbove says that the node is above a limit: it is replaced.
+func (r *runner) markAbove(limit string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.member.above = limit
+	r.notify()
+}
+
 // stop lets the node finish its requests and ends it. Both together may take as long as the drain of the service, and
-// at least Options.StopGrace. Kill ends both at once.
+// at least Options.StopGrace; a hung node has less time (stopLimits). Kill ends both at once.
 //
 // The gateway hears of the drain twice: by the published set and by Traffic.Drain. The set alone would not say when the
 // last request is over. The call alone would do nothing when it overtakes the first set that contains the node.
@@ -108,17 +121,17 @@ func (r *runner) stop(ctx context.Context, i Instance) {
 	}
 	log := r.Log.With("service", r.Name, "node", r.id)
 	r.mark(r.member, node.Draining)
-	patience := r.config().Drain
-	log.Info("node drains", "drain_ms", patience.Milliseconds())
-	until := time.Now().Add(patience)
+	limits := r.stopLimits(r.id)
+	log.Info("node drains", "drain_ms", limits.drain.Milliseconds())
+	begun := time.Now()
 	if !r.version.service.Worker {
-		drain, cancel := r.stopContext(ctx, patience)
+		drain, cancel := r.stopContext(ctx, limits.drain)
 		if err := r.traffic.Drain(drain, r.Name, r.id); err != nil && drain.Err() == nil {
 			log.Warn("node did not drain", "err", err)
 		}
 		cancel()
 	}
-	stop, cancel := r.stopContext(ctx, max(time.Until(until), r.StopGrace))
+	stop, cancel := r.stopContext(ctx, max(limits.total-time.Since(begun), limits.grace))
 	defer cancel()
 	if err := i.Stop(stop); err != nil {
 		log.Error("node does not end", "pid", i.PID(), "err", err)

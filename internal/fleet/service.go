@@ -44,8 +44,9 @@ type form struct {
 // member is a node that exists.
 type member struct {
 	node.Node
-	age   int  // the number in its id: the higher, the younger
-	ready bool // it became ready; whether it is ready now, only the gateway knows
+	age   int    // the number in its id: the higher, the younger
+	above string // the limit that it is above, overMemory; "" for none
+	ready bool   // it became ready; whether it is ready now, only the gateway knows
 }
 
 // Exit says how a node ended that was not asked to end.

@@ -30,6 +30,8 @@ type simulation struct {
 	stopErr  func(id string) error         // of Instance.Stop
 
 	mu       sync.Mutex
+	hung     map[string]string // reasons
+	changed  chan struct{}
 	events   []string // "start shop-1"; also ready, drain, cut, stop, kill and end
 	starts   []time.Time
 	specs    []fleet.Spec
@@ -45,11 +47,12 @@ type instance struct {
 	address    string
 	started    time.Time
 	done       chan struct{}
+	exceeded   chan struct{}
 	err        error
 }
 
 func newSimulation() *simulation {
-	return &simulation{nodes: map[string]*instance{}, inFlight: map[string]int{}}
+	return &simulation{nodes: map[string]*instance{}, inFlight: map[string]int{}, hung: map[string]string{}, changed: make(chan struct{})}
 }
 
 func (sim *simulation) record(event, id string) {
@@ -83,7 +86,7 @@ func (sim *simulation) Start(ctx context.Context, spec fleet.Spec) (fleet.Instan
 		}
 	}
 	sim.record("start", spec.ID)
-	i := &instance{simulation: sim, id: spec.ID, started: time.Now(), done: make(chan struct{})}
+	i := &instance{simulation: sim, id: spec.ID, started: time.Now(), done: make(chan struct{}), exceeded: make(chan struct{})}
 	if spec.Serves {
 		i.address = spec.ID + ":80"
 	}
@@ -100,6 +103,8 @@ func (sim *simulation) Start(ctx context.Context, spec fleet.Spec) (fleet.Instan
 func (i *instance) Address() string       { return i.address }
 func (i *instance) PID() int              { return 4711 }
 func (i *instance) Done() <-chan struct{} { return i.done }
+
+func (i *instance) Exceeded() <-chan struct{} { return i.exceeded }
 
 func (i *instance) Err() error {
 	select {
@@ -182,6 +187,37 @@ func (sim *simulation) InFlight(id string) int {
 	sim.mu.Lock()
 	defer sim.mu.Unlock()
 	return sim.inFlight[id]
+}
+
+// Hung returns the reason that setHung gave.
+func (sim *simulation) Hung(service, id string) string {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	return sim.hung[id]
+}
+
+func (sim *simulation) Changed() <-chan struct{} {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	return sim.changed
+}
+
+// setHung marks nodes as hung. The reason "" removes the mark.
+func (sim *simulation) setHung(reason string, ids ...string) {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	for _, id := range ids {
+		sim.hung[id] = reason
+	}
+	close(sim.changed)
+	sim.changed = make(chan struct{})
+}
+
+// exceed makes a node use more memory than its limit.
+func (sim *simulation) exceed(id string) {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	close(sim.nodes[id].exceeded)
 }
 
 // crash ends a node as kill -9 would.

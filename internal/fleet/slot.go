@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -10,8 +11,9 @@ import (
 // slot is the place of one wanted node. It runs one node at a time and replaces the node when it fails.
 type slot struct {
 	*service
-	first chan error    // receives the result of its first node: nil when that is ready, otherwise how it failed
-	gone  chan struct{} // closed when the slot and its last node have ended
+	first    chan error    // receives the result of its first node: nil when that is ready, otherwise how it failed
+	reported sync.Once     // sends to first
+	gone     chan struct{} // closed when the slot and its last node have ended
 
 	// Guarded by core.mu.
 	version   *version           // of its next node
@@ -53,12 +55,12 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 			return
 		}
 		failure := &NodeError{Node: r.id, Output: lastOutput(err), Err: err}
-		s.report(failure)
+		first := s.report(failure)
 		pause, fatal := s.nodeFailed(failure)
 		if fatal != nil {
 			giveUp(fatal)
 		}
-		if s.isSpare() {
+		if first && s.isSpare() { // a spare slot whose node was ready is about to count
 			<-ctx.Done() // a new node that failed is held back, not tried again
 			return
 		}
@@ -169,10 +171,11 @@ func (s *slot) leave() {
 	s.countLooping()
 }
 
-// report sends the result of the first node of the slot. Later results are dropped.
-func (s *slot) report(err error) {
-	select {
-	case s.first <- err:
-	default:
-	}
+// report sends the result of the first node of the slot. It drops later results, and returns false for them.
+func (s *slot) report(err error) (first bool) {
+	s.reported.Do(func() {
+		s.first <- err
+		first = true
+	})
+	return first
 }

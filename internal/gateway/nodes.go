@@ -81,6 +81,14 @@ func (g *Gateway) InFlight(id string) int {
 	return 0
 }
 
+// Hung returns why a node is hung: see [upstream.Pool.Hung]. It returns "" for a service that gets no requests.
+func (g *Gateway) Hung(service, id string) string {
+	if p := g.pools[service]; p != nil {
+		return p.Hung(id)
+	}
+	return ""
+}
+
 // Sample returns the newest sample of a service's traffic. It returns false for a service that gets no requests.
 func (g *Gateway) Sample(service string) (sample.Sample, bool) {
 	if p := g.pools.get(service); p != nil {

@@ -112,6 +112,7 @@ func mergeNode(n node.Node, g upstream.Status, probed bool) Node {
 		return merged
 	}
 	merged.State, merged.Ejected = g.State.String(), g.Ejected
+	merged.Hung, merged.HungBy = g.Hung != "", g.Hung
 	merged.InFlight, merged.Requests, merged.Failures = g.InFlight, g.Requests, g.Failures
 	merged.LatencyMS = float64(g.Latency.Microseconds()) / 1000
 	if g.ProbeErr != nil {

@@ -23,6 +23,7 @@ var seriesOfAService = []string{
 	"tenfold_upstream_not_retried_total{reason=budget,service=shop}",
 	"tenfold_upstream_not_retried_total{reason=tries,service=shop}",
 	"tenfold_upstream_not_retried_total{reason=unsafe,service=shop}",
+	"tenfold_upstream_liveness_failures_total{service=shop}",
 	"tenfold_upstream_probe_failures_total{service=shop}",
 	"tenfold_upstream_queue_wait_seconds{service=shop}",
 	"tenfold_upstream_queued{service=shop}",
