@@ -453,6 +453,9 @@ func TestMetrics(t *testing.T) {
 			`tenfold_fleet_nodes{service="shop",state="draining"} 1`,
 			`tenfold_fleet_nodes{service="shop",state="ready"} 2`,
 			`tenfold_fleet_nodes{service="shop",state="starting"} 0`,
+			`tenfold_fleet_replacements_total{reason="memory",service="shop"} 0`,
+			`tenfold_fleet_replacements_total{reason="probe",service="shop"} 0`,
+			`tenfold_fleet_replacements_total{reason="requests",service="shop"} 0`,
 			`tenfold_fleet_restarts_total{service="shop"} 1`,
 			`tenfold_fleet_wanted_nodes{service="shop"} 2`,
 		})

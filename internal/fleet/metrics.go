@@ -37,6 +37,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
+// declare makes the counters of replacements of a service visible before the first replacement.
+func (m *Metrics) declare(service string) {
+	for _, reason := range []string{hungByProbe, "requests", overMemory} {
+		m.replaced.WithLabelValues(service, reason)
+	}
+}
+
 // forget ends the series of a service that was removed.
 func (m *Metrics) forget(service string) {
 	labels := prometheus.Labels{"service": service}

@@ -23,6 +23,7 @@ type owned struct {
 func newOwned(record *service, s Service) *owned {
 	record.form = form{kind: config.Owned, current: record.newVersion(s)}
 	record.configure(&s.Service)
+	record.Metrics.declare(s.Name)
 	return &owned{service: record, wake: make(chan struct{}, 1), failed: record.restarts}
 }
 

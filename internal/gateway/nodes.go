@@ -83,7 +83,7 @@ func (g *Gateway) InFlight(id string) int {
 
 // Hung returns why a node is hung: see [upstream.Pool.Hung]. It returns "" for a service that gets no requests.
 func (g *Gateway) Hung(service, id string) string {
-	if p := g.pools[service]; p != nil {
+	if p := g.pools.get(service); p != nil {
 		return p.Hung(id)
 	}
 	return ""

@@ -41,7 +41,7 @@ type Node struct {
 	Address   string    `json:"address,omitempty"`     // empty for a worker
 	State     string    `json:"state"`                 // starting, warming, ready, draining
 	Ejected   bool      `json:"ejected"`               // gets no requests for now, because live requests failed
-	Hung      bool      `json:"hung"`                  // fails its probes, or answers no requests, for too long
+	Hung      bool      `json:"hung,omitempty"`        // fails its probes, or answers no requests, for too long
 	HungBy    string    `json:"hung_by,omitempty"`     // probe, requests
 	ProbeErr  string    `json:"probe_error,omitempty"` // why it does not pass its probe
 	InFlight  int64     `json:"in_flight"`
