@@ -134,7 +134,7 @@ func TestHungListedNodeIsOnlyMarked(t *testing.T) {
 }
 
 // A restart replaces the node that hangs, too.
-func TestHungNodeIsLeftToARestart(t *testing.T) {
+func TestRestartReplacesTheHungNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newSimulation()
 		r := start(t, sim, hungShop(2))
