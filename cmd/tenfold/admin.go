@@ -47,7 +47,7 @@ func (f adminFlags) post(ctx context.Context, path string, body any) error {
 
 // call sends one request to the admin API and returns the body of its answer. Any status but 200 is an error.
 func (f adminFlags) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	f, err := f.resolve(ctx)
+	f, err := f.resolve()
 	if err != nil {
 		return nil, err
 	}

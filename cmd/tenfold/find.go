@@ -2,18 +2,11 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
-	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/report"
 	"github.com/tenfold-go/tenfold/internal/runfile"
 )
@@ -38,18 +31,13 @@ func (f adminFlags) find() (r runfile.Record, err error) {
 	case err != nil:
 		return r, err
 	case len(found) == 0:
-		return r, &notRunningError{hinted(fmt.Errorf("no tenfold runs in %s", where), elsewhere(all))}
+		return r, hinted(fmt.Errorf("no tenfold runs in %s", where), elsewhere(all))
 	case len(found) > 1:
 		return r, usageError(fmt.Errorf("%s run in %s:%s", report.Count(len(found), "tenfold"), where, describeRecords(found)),
 			"name one: --project FILE or --admin ADDR")
 	}
 	return found[0], nil
 }
-
-// notRunningError says that no tenfold runs in the directory.
-type notRunningError struct{ error }
-
-func (e *notRunningError) Unwrap() error { return e.error }
 
 // search returns the records of --project or of the working directory, and the name of the place for messages.
 func (f adminFlags) search(all []runfile.Record) (where string, found []runfile.Record, err error) {
@@ -106,7 +94,7 @@ func describeRecords(all []runfile.Record) string {
 }
 
 // resolve returns f with the address and the token of the tenfold that it means.
-func (f adminFlags) resolve(ctx context.Context) (adminFlags, error) {
+func (f adminFlags) resolve() (adminFlags, error) {
 	r, err := f.find()
 	switch {
 	case f.Admin != "" && err == nil:
@@ -116,37 +104,8 @@ func (f adminFlags) resolve(ctx context.Context) (adminFlags, error) {
 		return f, hinted(fmt.Errorf("the tenfold in %s (pid %d) has no admin address", r.Directory, r.PID), "start it without --admin off")
 	case err == nil:
 		f.Admin, f.Token = r.Admin, cmp.Or(f.Token, r.Token)
-	case errors.As(err, new(*notRunningError)) && f.Project == "" && isForeign(ctx, config.DefaultAdmin):
-		f.Admin = config.DefaultAdmin
 	default:
 		return f, err
 	}
 	return f, nil
-}
-
-// isForeign reports whether a tenfold answers at an admin address that no runtime file of this user has: for example one of
-// a system service, or of the host of a container.
-func isForeign(ctx context.Context, address string) bool {
-	all, err := runfile.List()
-	for _, r := range all {
-		if err != nil || r.Admin == address {
-			return false
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/store", nil)
-	if err != nil {
-		return false
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	var document struct {
-		Description, Error *string
-	}
-	err = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&document)
-	return err == nil && (document.Description != nil || resp.StatusCode == http.StatusUnauthorized && document.Error != nil)
 }

@@ -25,6 +25,7 @@ type cli struct {
 	Demo    demoCmd        `cmd:"" help:"Run the example shop on three nodes."`
 	Up      upCmd          `cmd:"" help:"Run services on many nodes behind one address."`
 	Status  statusCmd      `cmd:"" help:"Show the services and nodes of a running tenfold."`
+	Stop    stopCmd        `cmd:"" help:"Stop the tenfold that runs in this directory."`
 	Restart restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
 	Scale   scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
 	Drain   drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/runfile"
@@ -16,15 +17,18 @@ import (
 )
 
 type upCmd struct {
-	File    string   `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
-	Listen  []string `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Overrides the file."`
-	Admin   string   `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090, or a free port when that one is taken. Overrides the file."`
-	Store   string   `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Overrides the file."`
-	Nodes   string   `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
-	Log     string   `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
-	LogFile string   `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation."`
-	Access  string   `enum:"on,off" default:"on" placeholder:"on|off" help:"Log a record per request; default on."`
-	Command []string `arg:"" optional:"" placeholder:"COMMAND" help:"The service to run, after --; it must listen on $$PORT."`
+	File          string        `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
+	Listen        []string      `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Overrides the file."`
+	Admin         string        `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090, or a free port when that one is taken. Overrides the file."`
+	Store         string        `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Overrides the file."`
+	Nodes         string        `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
+	Log           string        `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
+	LogFile       string        `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation."`
+	Access        string        `enum:"on,off" default:"on" placeholder:"on|off" help:"Log a record per request; default on."`
+	Detach        bool          `help:"Run in the background. Returns when all nodes are ready, or with the last lines of a start that failed."`
+	Timeout       time.Duration `placeholder:"DURATION" help:"With --detach, how long to wait until all nodes are ready; default 2m."`
+	BackgroundLog string        `hidden:"" help:"The log file of this process, which runs in the background."`
+	Command       []string      `arg:"" optional:"" placeholder:"COMMAND" help:"The service to run, after --; it must listen on $$PORT."`
 }
 
 // Help is the text below the summary.
@@ -39,6 +43,7 @@ With a file (tenfold check --help shows one):
 
     tenfold up
     tenfold up -f shop.yaml --listen :80
+    tenfold up --detach          runs in the background, until tenfold stop
 
 Nodes that end are replaced. Nodes that do not answer get no requests. While it runs:
 
@@ -52,6 +57,15 @@ ends.
 }
 
 func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
+	if cmd.Detach {
+		return cmd.detach(ctx, t)
+	}
+	if cmd.BackgroundLog != "" {
+		if err := t.intoBackground(cmd.BackgroundLog); err != nil {
+			return err
+		}
+	}
+	ready := takeReadyPipe()
 	return withDiagnostics(ctx, t, logFlags{cmd.Log, cmd.LogFile}, func(ctx context.Context, d *diagnostics) error {
 		cfg, err := cmd.config(t)
 		if err != nil {
@@ -65,16 +79,22 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 		return serve(ctx, t, cfg, serveOptions{
 			logs: d.Logs, access: cmd.Access == "on", record: record,
 			opened: func(s *server.Server) { d.started(cfg, s) },
+			ready:  func(s *server.Server) { tellReady(ready, s) },
 		})
 	})
 }
 
 // record describes this tenfold for other verbs.
 func (cmd upCmd) record(cfg *config.Config) (*runfile.Record, error) {
+	file, name := cmp.Or(cmd.File, "tenfold.yaml"), ""
 	if len(cmd.Command) > 0 {
-		return newRecord("", cfg.Services[0].Name)
+		file, name = "", cfg.Services[0].Name
 	}
-	return newRecord(cmp.Or(cmd.File, "tenfold.yaml"), "")
+	r, err := newRecord(file, name)
+	if err == nil {
+		r.Log = cmd.BackgroundLog
+	}
+	return r, err
 }
 
 // config reads the file or the command, and applies the flags that win over it.

@@ -27,7 +27,7 @@ func newSession(env *testscript.Env) error {
 	s := &session{t: env.T().(testing.TB), mark: "TENFOLD_TEST=" + rand.Text()}
 	env.Values[sessionKey{}] = s
 	runtime := filepath.Join(env.WorkDir, "runtime")
-	env.Vars = append(env.Vars, s.mark, raceQuickly, "XDG_RUNTIME_DIR="+runtime)
+	env.Vars = append(env.Vars, s.mark, raceQuickly, "XDG_RUNTIME_DIR="+runtime, "XDG_STATE_HOME="+filepath.Join(env.WorkDir, "state"))
 	return errors.Join(os.Mkdir(runtime, 0o700), becomeSubreaper())
 }
 
