@@ -149,7 +149,7 @@ func TestUpdateOfBoundsReplacesNoNode(t *testing.T) {
 		wantError(t, r.Update(t.Context(), owned(sim, with(shop(3, 5), func(s *config.Service) { s.Probe.Path = "/other" }))), nil)
 		time.Sleep(2 * time.Second)
 		wantStrings(t, "events", sim.takeEvents(), []string{"start shop-3", "ready shop-3"})
-		if st := r.Services()[0]; st.Min != 3 || st.Max != 5 || st.Wanted != 3 || st.Restarting {
+		if st := r.Services()[0]; st.Min != 3 || st.Max != 5 || st.Wanted != 3 || st.Operation != "" {
 			t.Errorf("status is %+v", st)
 		}
 		wantError(t, r.Scale(t.Context(), "shop", 5), nil)
@@ -233,7 +233,7 @@ func TestUpdateIsHeldBackAsAWhole(t *testing.T) {
 				if least < 3 {
 					t.Errorf("only %d nodes were ready at one time", least)
 				}
-				if st := r.Services()[0]; st.Ready != 3 || st.Restarting {
+				if st := r.Services()[0]; st.Ready != 3 || st.Operation != "" {
 					t.Errorf("status is %+v", st)
 				}
 				r.stop(t, sim)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Errors of Scale, Restart and Drain.
+// Errors of the methods of a Fleet.
 var (
 	ErrUnknownService = errors.New("no such service")
 	ErrUnknownNode    = errors.New("no such node")
@@ -19,6 +19,14 @@ var (
 	ErrBusy = errors.New("already being replaced")
 	// ErrSize refuses a size outside of nodes: MIN..MAX.
 	ErrSize = errors.New("size outside of its range")
+	// ErrRolledBack refuses to update a service that was rolled back: it keeps its version until the next deploy.
+	ErrRolledBack = errors.New("the service was rolled back")
+	// ErrNoPrevious refuses to roll back a service without a previous version.
+	ErrNoPrevious = errors.New("no previous version is kept")
+	// ErrCanary refuses to deploy or update a service while another version gets a share of its requests.
+	ErrCanary = errors.New("a deploy to a share is not finished: promote it, or roll it back")
+	// ErrNoCanary refuses to promote without a canary.
+	ErrNoCanary = errors.New("no version gets a share of the requests")
 	// ErrNotRunning refuses to restart or drain before and after Run.
 	ErrNotRunning = errors.New("the fleet is not running")
 )

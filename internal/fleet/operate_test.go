@@ -159,7 +159,7 @@ func TestRestartStartsEachNewNodeBeforeTheOldOneStops(t *testing.T) {
 		if sim.peak != 4 {
 			t.Errorf("%d nodes at one time, want 4", sim.peak)
 		}
-		if st := r.Services()[0]; st.Restarting || st.Restarts != 0 || st.Ready != 3 {
+		if st := r.Services()[0]; st.Operation != "" || st.Restarts != 0 || st.Ready != 3 {
 			t.Errorf("status is %+v", st)
 		}
 		r.stop(t, sim)
@@ -176,7 +176,7 @@ func TestDrainingNodeStaysInTheSetUntilItIsGone(t *testing.T) {
 		if got, want := nodes(r.sets(t)["shop"]), "shop-1 draining, shop-2 starting"; got != want {
 			t.Errorf("set is %q, want %q", got, want)
 		}
-		if st := r.Services()[0]; !st.Restarting || st.Draining != 1 || st.Running != 2 {
+		if st := r.Services()[0]; st.Operation != "restart" || st.Draining != 1 || st.Running != 2 {
 			t.Errorf("status is %+v", st)
 		}
 		time.Sleep(2 * time.Second)
@@ -204,7 +204,7 @@ func TestRestartStopsAtTheFirstFailure(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		wantStrings(t, "alive", sim.alive(), []string{"shop-2", "shop-3", "shop-4"})
-		if st := r.Services()[0]; st.Restarting || st.CrashLoop || st.Wanted != 3 {
+		if st := r.Services()[0]; st.Operation != "" || st.CrashLoop || st.Wanted != 3 {
 			t.Errorf("status is %+v", st)
 		}
 		wantError(t, r.Restart(t.Context(), "shop"), nil)
@@ -486,7 +486,7 @@ func TestFleetReachesItsWantedSizeAfterRandomOperations(t *testing.T) {
 				calls.Wait()
 				time.Sleep(2 * time.Minute)
 				st := f.Services()[0]
-				if len(sim.alive()) != wanted || st.Ready != wanted || st.Running != wanted || st.Restarting || st.CrashLoop {
+				if len(sim.alive()) != wanted || st.Ready != wanted || st.Running != wanted || st.Operation != "" || st.CrashLoop {
 					t.Errorf("want %d nodes, alive are %v, status %+v", wanted, sim.alive(), st)
 				}
 				var ids []string

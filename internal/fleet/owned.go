@@ -21,7 +21,7 @@ type owned struct {
 }
 
 func newOwned(record *service, s Service) *owned {
-	record.form = form{kind: config.Owned, current: record.newVersion(s)}
+	record.form = form{kind: config.Owned, history: history{current: record.newVersion(s)}}
 	record.configure(&s.Service)
 	record.Metrics.declare(s.Name)
 	return &owned{service: record, wake: make(chan struct{}, 1), failed: record.restarts}
@@ -171,7 +171,7 @@ func (o *owned) close() {
 // counted returns the slots that make up the size of the service. The lock is held.
 func (o *owned) counted() (counted []*slot) {
 	for _, slot := range o.slots {
-		if !slot.leaving && !slot.spare {
+		if !slot.leaving && !slot.spare && !slot.canary {
 			counted = append(counted, slot)
 		}
 	}

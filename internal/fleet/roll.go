@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -14,21 +15,36 @@ func (o *owned) update(ctx context.Context, s Service) error {
 		return err
 	}
 	defer o.finish()
-	o.mu.Lock()
-	o.configure(&s.Service)
-	var to *version
-	if !config.SameProgram(&o.current.service, &s.Service) {
-		to = o.newVersion(s)
+	if same, err := o.reconfigure(&s.Service); same || err != nil {
+		return err
 	}
-	if to != nil && !o.running {
-		o.current, to = to, nil // no node exists yet
-	}
-	o.mu.Unlock()
-	o.wakeRun()
-	if to == nil {
-		return nil
+	to, err := o.prepareVersion(s)
+	if err != nil || to == nil {
+		return err
 	}
 	return o.roll(ctx, to)
+}
+
+// reconfigure takes other bounds and settings. It reports whether the nodes run already what the service says. It fails
+// after a rollback, and while a canary runs, when they do not: only a deploy gives the service another version then.
+func (o *owned) reconfigure(s *config.Service) (same bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.configure(s)
+	o.wakeRun()
+	switch same := config.SameProgram(&o.current.service, s); {
+	case same:
+		o.rolledBack = false
+		return true, nil
+	case o.canary != nil:
+		if config.SameProgram(&o.canary.version.service, s) {
+			return true, nil
+		}
+		return false, fmt.Errorf("%w: version %d gets %g%% of the requests", ErrCanary, o.canary.version.number, o.canary.share*100)
+	case o.rolledBack:
+		return false, fmt.Errorf("%w: it stays at version %d until the next deploy", ErrRolledBack, o.current.number)
+	}
+	return false, nil
 }
 
 // roll replaces all nodes by nodes of another version, one by one, the oldest first. The new version becomes the
@@ -71,7 +87,7 @@ func (o *owned) nextOutdated(ctx context.Context, to *version) (*slot, error) {
 		old, waits := o.outdated(to)
 		running, changed := o.running, o.changed
 		if running && old == nil && !waits && o.current != to {
-			o.current = to
+			o.adopt(to)
 			o.notify()
 		}
 		o.mu.Unlock()

@@ -69,7 +69,8 @@ func (r *runner) spec() Spec {
 
 // add publishes the node that was just started.
 func (r *runner) add(i Instance) {
-	n := node.Node{ID: r.id, Service: r.Name, Address: i.Address(), PID: i.PID(), Started: time.Now()}
+	n := node.Node{ID: r.id, Service: r.Name, Address: i.Address(), PID: i.PID(), Started: time.Now(),
+		Version: r.version.number}
 	if r.version.service.Worker {
 		n.State = node.Ready // no probe will change its state
 	}

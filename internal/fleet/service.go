@@ -22,7 +22,7 @@ type service struct {
 	revision  uint64      // of set
 	ids       int         // how many ids were given out; an id is never reused
 	versions  int         // how many versions there were
-	operation string      // "restart" or "update" while one of them works, otherwise ""
+	operation string      // "restart", "deploy" ... while one of them works, otherwise ""
 	everReady bool        // one of its nodes became ready in this run
 	warned    bool        // a slow start of one of its nodes was logged
 	startErr  *StartError // why the service could not start; nil when it was not found out
@@ -36,9 +36,9 @@ type service struct {
 type form struct {
 	kind     config.Kind
 	settings *config.Service // as the file says it now; not changed, but replaced
-	current  *version        // what the nodes run; nil unless the kind is owned
 	min, max int             // bounds of wanted
 	wanted   int
+	history  // empty unless the kind is owned
 }
 
 // member is a node that exists.
@@ -66,11 +66,16 @@ type Status struct {
 	Running          int       // nodes that exist, draining ones included
 	Ready            int       // nodes that became ready and do not drain; known for owned services only
 	Draining         int       // nodes that drain
-	Restarting       bool      // Restart works on it
+	Operation        string    // what replaces its nodes: restart, update, deploy, rollback; empty for nothing
 	Restarts         int       // nodes that ended unasked, did not start or were not ready in time
 	LastExit         *Exit     // the last one of these; nil for none
 	CrashLoop        bool      // a wanted node failed five times in a row and is retried slowly; Scale works all the same
 	Since            time.Time // start of the crash loop
+
+	Version    int  // what its nodes run; 0 when tenfold does not start them
+	Previous   int  // what Rollback returns to; 0 for none
+	RolledBack bool // it runs a version from before the last deploy
+	Canary     node.Canary
 }
 
 // newService makes a service without a form and a job. The lock is held.
@@ -161,7 +166,7 @@ func (s *service) publish() {
 }
 
 func (s *service) snapshot() node.Set {
-	set := node.Set{Service: s.Name, Nodes: make([]node.Node, len(s.members))}
+	set := node.Set{Service: s.Name, Nodes: make([]node.Node, len(s.members)), Canary: s.canarySplit()}
 	for i, m := range s.members {
 		set.Nodes[i] = m.Node
 	}
@@ -203,9 +208,10 @@ func (s *service) status() Status {
 	st := Status{
 		Service: s.Name, Kind: s.kind, Worker: s.settings.Worker,
 		Min: s.min, Max: s.max, Wanted: s.wanted, Running: len(s.members),
-		Restarting: s.operation != "", Restarts: s.restarts, LastExit: s.lastExit,
+		Operation: s.operation, Restarts: s.restarts, LastExit: s.lastExit,
 		CrashLoop: !s.loopSince.IsZero(), Since: s.loopSince,
 	}
+	s.history.describe(&st)
 	for _, m := range s.members {
 		switch m.progress() {
 		case node.Ready:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -383,3 +384,15 @@ func wantError(t *testing.T, err, want error) {
 		t.Errorf("got error %v, want %v", err, want)
 	}
 }
+
+// crashIfAlive is crash for a node that may have ended.
+func (sim *simulation) crashIfAlive(id string) {
+	sim.mu.Lock()
+	i := sim.nodes[id]
+	sim.mu.Unlock()
+	if i != nil {
+		i.end("killed by SIGKILL")
+	}
+}
+
+func seeded(seed int) *rand.Rand { return rand.New(rand.NewPCG(1, uint64(seed))) }

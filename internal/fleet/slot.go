@@ -21,6 +21,7 @@ type slot struct {
 	cancel    context.CancelFunc // ends run; nil until the slot is launched
 	leaving   bool               // it ends, or has ended
 	spare     bool               // it is going to replace another slot and does not count yet
+	canary    bool               // it runs the version that gets a share of the requests, and does not count
 	pinned    bool               // it is being replaced
 	failures  int                // in a row
 	failure   *NodeError         // the last one of them

@@ -57,6 +57,7 @@ type Node struct {
 	Started time.Time // when it was started; zero when tenfold did not start it
 	Weight  int       // its share compared with the other nodes; 0 means 1
 	Backup  bool      // it gets requests only while no other node is ready
+	Version int       // what it runs, counted per service from 1; 0 when tenfold did not start it
 }
 
 // Set has all nodes of one service at one instant. It is immutable: a change of the nodes makes a new Set. Any number
@@ -64,6 +65,13 @@ type Node struct {
 type Set struct {
 	Service string
 	Nodes   []Node // in the order in which they were started
+	Canary  Canary // the zero value without one
+}
+
+// Canary says that nodes of one version get a share of the requests, and all other nodes the rest.
+type Canary struct {
+	Version int     // of the nodes; 0 without a canary
+	Share   float64 // above 0, below 1
 }
 
 // Find returns the node with this id. It returns false when the set has no such node.

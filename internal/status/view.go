@@ -51,7 +51,7 @@ func (v *View) Services() []Service {
 func (v *View) service(s fleet.Status) Service {
 	merged := Service{
 		Name: s.Service, Kind: kind(s), Min: s.Min, Max: s.Max, Wanted: s.Wanted, Running: s.Running, Ready: s.Ready,
-		Restarts: s.Restarts, Restarting: s.Restarting, CrashLoop: s.CrashLoop,
+		Restarts: s.Restarts, Restarting: s.Operation != "", CrashLoop: s.CrashLoop,
 	}
 	if !s.Worker {
 		// The fleet knows only which nodes were ready once. The gateway's probes know which are ready now.
