@@ -145,11 +145,7 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 		file = "standard input"
 	}
 	fmt.Fprintf(tw, "%s is fine\n", file)
-	scheme := "http"
-	if c.TLS != nil {
-		scheme = "https"
-	}
-	fmt.Fprintf(tw, "  listen\t%s (%s)\n", strings.Join(c.Listen, ", "), scheme)
+	fmt.Fprintf(tw, "  listen\t%s\n", listeners(c))
 	admin := c.Admin.Listen
 	if admin == config.AdminAuto {
 		admin = config.DefaultAdmin + ", or a free port when that one is taken"
@@ -162,6 +158,30 @@ func printSummary(w io.Writer, file string, c *config.Config) error {
 		fmt.Fprintf(tw, "  route\t%s%s\t%s%s%s\n", r.Host, r.Path, leadsTo(&r), conditions(&r), policies(&r))
 	}
 	return tw.Flush()
+}
+
+// listeners names the addresses with their protocols: ":8443, :9443 (https), :80 (redirects to https)".
+func listeners(c *config.Config) string {
+	var parts, same []string
+	all := c.Listeners()
+	for i, l := range all {
+		same = append(same, l.Address)
+		if i+1 == len(all) || protocolOf(all[i+1]) != protocolOf(l) {
+			parts = append(parts, strings.Join(same, ", ")+" ("+protocolOf(l)+")")
+			same = nil
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func protocolOf(l config.Listener) string {
+	switch {
+	case l.TLS:
+		return "https"
+	case l.Redirect:
+		return "redirects to https"
+	}
+	return "http"
 }
 
 // describe returns the nodes of a service in words.

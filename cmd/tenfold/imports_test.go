@@ -63,6 +63,10 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/engine/std": {"internal/gateway/engine", "internal/gateway/exchange", "internal/http1/guard"},
 
+	"internal/gateway/certificate": {"internal/config", "internal/gateway/certificate/..."},
+
+	"internal/gateway/certificate/localca": {},
+
 	"internal/gateway/exchange": {},
 
 	"internal/gateway/problem": {"internal/gateway/exchange", "internal/gateway/upstream", "internal/http1/client"},
@@ -184,6 +188,8 @@ var leafLibraries = map[string][]string{
 	"internal/load/arrivals": {},
 
 	"internal/gateway/response": {},
+
+	"internal/gateway/certificate/localca": {},
 
 	"internal/gateway/balance": {},
 

@@ -18,12 +18,13 @@ func TestMetricsPageIsTrue(t *testing.T) {
 	write(t, filepath.Join(dir, "jwks.json"),
 		`{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
 	write(t, filepath.Join(dir, "tenfold.yaml"), `
+tls: {auto: local, storage: certificates}
 services: {app: {run: service, nodes: 2}}
 jwt: {algorithms: EdDSA, keys: jwks.json, issuer: https://issuer.example/, audience: shop}
 routes:
   - {path: /, to: app, auth: jwt, rate_limit: 100/s, idempotency: optional}
 `)
-	x := up(t, call{args: []string{"-f", "tenfold.yaml", "--access", "off"}, dir: dir})
+	x := up(t, call{args: []string{"-f", "tenfold.yaml", "--access", "off", "--listen", "http://127.0.0.1:0"}, dir: dir})
 	resp, err := http.Get(x.url) // some series exist only after the first request
 	if err != nil {
 		t.Fatal(err)

@@ -36,8 +36,9 @@ type running struct {
 	exited   chan struct{}
 	children []processInfo // what it had started when it was asked to end
 
-	url   string // of the gateway, when it is open
-	admin string // the admin address, when it is open
+	url   string   // of the gateway, when it is open
+	urls  []string // all of them
+	admin string   // the admin address, when it is open
 }
 
 // call says how tenfold is called.
@@ -110,8 +111,15 @@ func upAnyhow(t testing.TB, c call) *running {
 // awaitListening reads the addresses from the start lines, which are text or, with --log json, records.
 func (x *running) awaitListening() {
 	x.t.Helper()
-	found := x.stderr.await(x, `listening(?: on |","urls":\[")(http://[^"\s,]+)(?:"\],"admin":"|, admin on )http://([^"\s,]+)`)
-	x.url, x.admin = found[1], found[2]
+	found := x.stderr.await(x, `listening(?: on |","urls":\[")(https?://\S+(?:, https?://\S+)*?)(?:"\],"admin":"|, admin on )http://([^"\s,]+)`)
+	x.urls = regexp.MustCompile(`https?://[^"\s,]+`).FindAllString(found[1], -1)
+	x.url, x.admin = x.urls[0], found[2]
+	for _, url := range x.urls {
+		if strings.HasPrefix(url, "http://") {
+			x.url = url
+			break
+		}
+	}
 }
 
 // quiet are the flags of tests that need no store and no access log.

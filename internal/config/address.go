@@ -9,16 +9,21 @@ import (
 	"strings"
 )
 
-// parseListen accepts what a listener binds: ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080". Port 0 lets the
-// system choose.
+// parseListen accepts what a listener of the gateway binds: an address, or http:// or https:// and an address.
 func parseListen(s string) (string, error) {
+	scheme, address := cutScheme(s)
+	if host, _, more := cutAny(address, "/?#"); scheme != "" && more {
+		return "", wrong("write "+scheme+host, "%s has a path, and an address has none", quote(s))
+	}
+	_, err := parseAddress(address)
+	return s, err
+}
+
+// parseAddress accepts what a listener binds: ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080". Port 0 lets the
+// system choose.
+func parseAddress(s string) (string, error) {
 	if unitless.MatchString(s) {
 		return "", wrong("write :"+s, "%s is not an address", quote(s))
-	}
-	if rest, ok := strings.CutPrefix(s, tlsScheme); ok {
-		address, _, _ := cutAny(rest, "/?#")
-		return "", wrong("write "+address+", and name the certificate: tls: {cert: shop.crt, key: shop.key}",
-			"%s is a URL, want an address", quote(s))
 	}
 	host, port, err := splitAddress(s)
 	if err == nil && host != "" {
@@ -43,12 +48,13 @@ func parseAdminListen(s string) (string, error) {
 	if strings.HasPrefix(s, tlsScheme) {
 		return "", wrong("listen on 127.0.0.1, or put a proxy with TLS in front", "%s: the admin address does not speak TLS", quote(s))
 	}
-	return parseListen(s)
+	return parseAddress(s)
 }
 
 const (
-	tlsScheme  = "https://"
-	unixScheme = "unix:"
+	plainScheme = "http://"
+	tlsScheme   = "https://"
+	unixScheme  = "unix:"
 )
 
 // parseNodeAddress accepts what a connection goes to: host:port, https://host:port or unix:/path.

@@ -12,7 +12,7 @@
 //	share      10% or 0.1
 //	switch     true or false, on or off
 //	list       [a, b], or a single value
-//	address    :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080; port 0 takes a free one
+//	address    :8080, 127.0.0.1:8080, [::1]:8080, localhost:8080; port 0 takes a free one; in listen also http://:80, https://:443
 //	network    10.0.0.0/8, or a single IP address
 //	rate       100/s, 600/m, 1000/h
 //	path       relative to the directory of the file
@@ -29,9 +29,9 @@ import (
 
 // Config is a whole tenfold.yaml with its defaults filled in.
 type Config struct {
-	Listen         []string       // addresses that the gateway listens on; a single string is accepted, too; default ":8080"
+	Listen         []string       // addresses that the gateway listens on, see Listeners; a single string is accepted, too; default ":8080", with public names and tls: auto ":443"
 	Admin          Admin          // the admin address: metrics, JSON API; a single string is its listen address
-	TLS            *TLS           // certificate files; nil, in the file "off", means plain HTTP
+	TLS            *TLS           // where certificates come from; nil, in the file "off", means plain HTTP
 	H2C            bool           // accept HTTP/2 without TLS (prior knowledge); default false
 	ProxyProtocol  []netip.Prefix // peers whose PROXY protocol header (v1, v2) is required and trusted; default none
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* and Forwarded are trusted; default none
@@ -74,12 +74,6 @@ type Admin struct {
 	// Listen is an address, "off" for none, or "auto": 127.0.0.1:9090, or a free port when another program has that one. Default "auto".
 	Listen string
 	Token  string // required when Listen is not loopback; sent as "Authorization: Bearer"; may be "${NAME}"; never shown
-}
-
-// TLS names the certificate of the gateway. Both files must exist and belong together.
-type TLS struct {
-	Cert string // PEM file, leaf first; an absolute path once read
-	Key  string // PEM file, unencrypted; an absolute path once read
 }
 
 // Limits bound what a downstream may send and how slowly.

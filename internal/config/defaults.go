@@ -1,12 +1,15 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // defaults returns every default that does not depend on the rest of the file; config.go names them next to the fields.
 // fillDependent fills in the other ones.
 func defaults() (Config, Service) {
 	return Config{
-			Listen:    []string{":8080"},
+			Listen:    []string{unsetListen},
 			Admin:     Admin{Listen: AdminAuto},
 			Forwarded: Forwarded{Read: ForwardedAuto, Write: ForwardedBoth},
 			Store:     "auto",
@@ -63,10 +66,14 @@ func defaults() (Config, Service) {
 const (
 	defaultNodes = 2
 	unset        = -1 // a duration whose default is another key
+	unsetListen  = "" // no address
 )
 
 // fillDependent fills in the defaults that depend on the rest of the file.
 func (c *Config) fillDependent(dir string) {
+	if slices.Equal(c.Listen, []string{unsetListen}) {
+		c.Listen = []string{c.defaultListen()}
+	}
 	if c.JWT != nil && c.JWT.Secret != "" && len(c.JWT.Algorithms) == 0 {
 		c.JWT.Algorithms = []string{hmacAlgorithm}
 	}
@@ -96,6 +103,14 @@ func (c *Config) fillDependent(dir string) {
 		s := &c.Services[i]
 		s.Worker = s.Kind() == Owned && !c.routed(s.Name)
 	}
+}
+
+// defaultListen returns the address for clients that know only a host name, if tenfold orders certificates.
+func (c *Config) defaultListen() string {
+	if c.TLS != nil && c.TLS.Auto == AutoOn && len(c.CertificateNames().Public) > 0 {
+		return ":" + securePort
+	}
+	return ":8080"
 }
 
 // routed reports whether a route leads to the service.

@@ -9,7 +9,7 @@ func (c *Config) fields() []field {
 	return []field{
 		{"listen", list[string]{p: &c.Listen, parse: parseListen, print: word, most: 64}},
 		{"admin", block{fields: c.Admin.fields(), short: c.Admin.short}},
-		{"tls", tlsFiles{&c.TLS}},
+		{"tls", gatewayTLS{&c.TLS}},
 		{"h2c", toggle(&c.H2C)},
 		{"proxy_protocol", prefixes(&c.ProxyProtocol)},
 		{"trusted_proxies", prefixes(&c.TrustedProxies)},
@@ -44,13 +44,6 @@ func (a *Admin) fields() []field {
 func (a *Admin) short(text string) (err error) {
 	a.Listen, err = parseAdminListen(text)
 	return err
-}
-
-func (t *TLS) fields() []field {
-	return []field{
-		{"cert", file{&t.Cert}},
-		{"key", file{&t.Key}},
-	}
 }
 
 func (l *Limits) fields() []field {
@@ -221,7 +214,9 @@ func tables() []table {
 		{"routes", "a route", (&Route{}).fields()},
 		named("forwarded", c.Forwarded.fields()),
 		named("admin", c.Admin.fields()),
-		named("tls", (&TLS{}).fields()),
+		named("tls", newTLS().fields()),
+		named("tls.certificates", (&KeyPair{}).fields()),
+		named("tls.acme", newTLS().ACME.fields()),
 		named("limits", c.Limits.fields()),
 		named("log", c.Log.fields()),
 		named(servicePath+".tls", newNodeTLS().fields()),

@@ -65,7 +65,7 @@ func (t *NodeTLS) Load() (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		files := TLS{Cert: t.Cert, Key: t.Key}
+		files := KeyPair{Cert: t.Cert, Key: t.Key}
 		cert, err := files.Load()
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
@@ -23,6 +24,9 @@ func (c *Config) Notes() []Problem {
 		if p.Bits() == 0 {
 			n.add("trusted_proxies", "name the networks of your own proxies", "trusts every peer: any client can claim any address")
 		}
+	}
+	if c.TLS != nil {
+		n.tls(c, time.Now())
 	}
 	if c.JWT != nil && c.JWT.Secret != "" {
 		n.add("jwt.secret", "where you can, let the issuer sign with EdDSA or ES256, and give keys",

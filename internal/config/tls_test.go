@@ -46,13 +46,13 @@ func TestCertificateFilesOfEditors(t *testing.T) {
 	}
 	const bom = "\xef\xbb\xbf"
 	for _, crlf := range []string{"\n", "\r\n", "\r"} {
-		files := TLS{Cert: write(bom + strings.ReplaceAll(cert, "\n", crlf)), Key: write(bom + strings.ReplaceAll(key, "\n", crlf))}
+		files := KeyPair{Cert: write(bom + strings.ReplaceAll(cert, "\n", crlf)), Key: write(bom + strings.ReplaceAll(key, "\n", crlf))}
 		if _, err := files.Load(); err != nil {
 			t.Errorf("line ends %q: %v", crlf, err)
 		}
 	}
 	wide := "\xff\xfe" + strings.Join(strings.Split(cert, ""), "\x00") + "\x00"
-	files := TLS{Cert: write(wide), Key: write(key)}
+	files := KeyPair{Cert: write(wide), Key: write(key)}
 	if _, err := files.Load(); err == nil || !strings.Contains(err.Error(), "cert: line 1, column 1: the file is UTF-16") {
 		t.Errorf("UTF-16: got %v", err)
 	}

@@ -24,6 +24,9 @@ func (c *Config) validate(broken func(path string) bool) []Problem {
 		v.jwt(c.JWT)
 	}
 	v.routes(c)
+	if c.TLS != nil {
+		v.certificates(c)
+	}
 	return v.problems
 }
 
@@ -42,13 +45,15 @@ func (v *validation) listeners(c *Config) {
 	if len(c.Listen) == 0 {
 		v.problem("listen", "at least one address, such as :8080", "the list is empty")
 	}
+	v.schemes(c)
 	for i, a := range c.Listen {
+		_, address := cutScheme(a)
 		for j, b := range c.Listen[:i] {
-			if overlap(a, b) {
+			if _, other := cutScheme(b); overlap(address, other) {
 				v.problem(at("listen", i), "", "%s and %s (listen[%d]) cannot both be bound", quote(a), quote(b), j)
 			}
 		}
-		if c.Admin.fixed() && overlap(a, c.Admin.Listen) {
+		if c.Admin.fixed() && overlap(address, c.Admin.Listen) {
 			v.problem("admin", "use another port", "%s is taken by listen: %s", quote(c.Admin.Listen), quote(a))
 		}
 	}

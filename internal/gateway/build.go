@@ -22,7 +22,7 @@ type builder struct {
 // state builds the state. It takes over from the old one, if there is one, what the change does not concern.
 func (b *builder) state(old *state) (s *state, err error) {
 	s = &state{cfg: b.cfg, arriving: newPending(), pools: make(map[string]*pool)}
-	if s.tls, err = tlsConfig(b.cfg.TLS); err != nil {
+	if s.certificates, err = b.certificates.Prepare(b.cfg); err != nil {
 		return nil, err
 	}
 	for _, service := range b.cfg.Services {
@@ -72,7 +72,10 @@ func (b *builder) common() []policy.Policy {
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(policy.ForwardedOptions{Trusted: cfg.TrustedProxies, Read: cfg.Forwarded.Read, Write: cfg.Forwarded.Write,
-			Secure: cfg.TLS != nil, Log: o.Log}),
+			Log: o.Log}),
+	}
+	if cfg.TLS != nil {
+		all = append(all, policy.HTTPS(policy.HTTPSOptions{HSTS: cfg.TLS.HSTS}))
 	}
 	for _, m := range o.Middleware {
 		all = append(all, m)

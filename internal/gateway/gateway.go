@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 	"github.com/tenfold-go/tenfold/internal/gateway/engine/std"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
@@ -60,6 +61,8 @@ type Gateway struct {
 	requests    requests
 	nodeChanges changes
 
+	certificates *certificate.Source
+
 	tasks  tasks
 	failed chan error // capacity 1: an engine cannot serve any more
 
@@ -79,7 +82,9 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		tunnels:   newTunnels(o.Metrics.connections),
 		requests:  newRequests(),
 		tasks:     newTasks(), failed: make(chan error, 1),
+		certificates: certificate.New(&certificate.Options{Log: o.Log, Metrics: o.Metrics.certificates}),
 	}
+	g.tasks.add(g.certificates.Run)
 	g.limit = std.NewLimit(0, &std.LimitOptions{
 		Log: o.Log, Waited: o.Metrics.connectionsWaited.Inc, Evicted: o.Metrics.connectionsEvicted.Inc,
 	})

@@ -69,7 +69,10 @@ var between policy.Policy
 
 func startWith(t testing.TB, yaml string, o Options) *front {
 	t.Helper()
-	cfg, err := config.Parse("test.yaml", []byte("listen: 127.0.0.1:0\nadmin: off\n"+yaml), nil)
+	if !strings.HasPrefix(yaml, "listen:") {
+		yaml = "listen: 127.0.0.1:0\n" + yaml
+	}
+	cfg, err := config.Parse("test.yaml", []byte(yaml+"\nadmin: off\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

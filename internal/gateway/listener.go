@@ -12,7 +12,7 @@ import (
 // listener is one address of the gateway. It accepts connections while the address is in the configuration, and hands
 // each one to the engine of the current configuration. An engine that was replaced keeps the connections that it has.
 type listener struct {
-	address string // as the configuration has it
+	address string // as the configuration has it, without its scheme
 	socket  net.Listener
 	// admit returns the connection as the configuration wants it. It may wrap it, or close it and return nil.
 	admit func(net.Conn) net.Conn
@@ -75,6 +75,13 @@ func (l *listener) has(s engineSettings) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.current != nil && l.current.settings == s
+}
+
+// settings returns the settings of the current engine, which the listener must have.
+func (l *listener) settings() engineSettings {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current.settings
 }
 
 // replace makes f the engine of new connections, and returns the one before; nil for the first one.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -10,38 +9,53 @@ import (
 	"github.com/tenfold-go/tenfold/internal/gateway/engine/std"
 )
 
+// place is a listener, and how the configuration wants it.
+type place struct {
+	*listener
+	as config.Listener
+}
+
 // openAll returns the listeners of the addresses. It opens those that are not open yet. It returns a *ListenError, and
-// then it has opened none.
-func (g *Gateway) openAll(addresses []string) (all []*listener, err error) {
+// then it has opened none. An optional address that cannot be opened is left out.
+func (g *Gateway) openAll(wanted []config.Listener) (all []place, err error) {
 	free := slices.Clone(g.listeners())
-	for _, address := range addresses {
-		if i := slices.IndexFunc(free, func(l *listener) bool { return l.address == address }); i >= 0 {
-			all = append(all, free[i])
+	for _, as := range wanted {
+		if i := slices.IndexFunc(free, func(l *listener) bool { return l.address == as.Address }); i >= 0 {
+			all = append(all, place{free[i], as})
 			free = slices.Delete(free, i, i+1)
 			continue
 		}
-		l, err := g.listen(address)
-		if err != nil {
+		l, err := g.listen(as.Address)
+		switch {
+		case err != nil && as.Optional:
+			g.log.Info("requests to this address are not redirected to https: it cannot be opened", "address", as.Address, "err", err,
+				"hint", "free the port, or set tls: {redirect: off}")
+			continue
+		case err != nil:
 			g.closeNew(all)
 			return nil, err
 		}
-		all = append(all, l)
+		all = append(all, place{l, as})
 	}
 	return all, nil
 }
 
 // closeNew closes those of the listeners that the gateway has not adopted.
-func (g *Gateway) closeNew(all []*listener) {
+func (g *Gateway) closeNew(all []place) {
 	open := g.listeners()
-	for _, l := range all {
-		if !slices.Contains(open, l) {
-			l.close()
+	for _, p := range all {
+		if !slices.Contains(open, p.listener) {
+			p.close()
 		}
 	}
 }
 
 // adoptListeners makes the listeners serve the state, and drains the others.
-func (g *Gateway) adoptListeners(s *state, all []*listener) {
+func (g *Gateway) adoptListeners(s *state, all []place) {
+	listeners := make([]*listener, len(all))
+	for i, p := range all {
+		listeners[i] = p.listener
+	}
 	g.mu.Lock()
 	old := g.open
 	if g.stopping {
@@ -49,16 +63,18 @@ func (g *Gateway) adoptListeners(s *state, all []*listener) {
 		g.closeNew(all)
 		return
 	}
-	g.open = all
+	for _, p := range all { // before the listeners are visible: each has an engine
+		g.serveState(p, s)
+	}
+	g.open = listeners
 	g.mu.Unlock()
-	for _, l := range all {
-		g.serveState(l, s)
+	for _, l := range listeners {
 		if !slices.Contains(old, l) {
 			g.tasks.add(l.serve)
 		}
 	}
 	for _, l := range old {
-		if !slices.Contains(all, l) {
+		if !slices.Contains(listeners, l) {
 			g.drainListener(l, s.cfg)
 		}
 	}
@@ -66,8 +82,8 @@ func (g *Gateway) adoptListeners(s *state, all []*listener) {
 
 // serveState gives a listener an engine for the state, unless the one that it has has the same settings. The engine that
 // it had keeps its connections, and ends after the last one.
-func (g *Gateway) serveState(l *listener, s *state) {
-	settings := settingsOf(s.cfg)
+func (g *Gateway) serveState(p place, s *state) {
+	l, settings := p.listener, settingsOf(s.cfg, p.as)
 	if l.has(settings) {
 		return
 	}
@@ -110,24 +126,22 @@ type engineSettings struct {
 	limits config.Limits
 	tls    bool
 	h2c    bool
+
+	redirect bool // requests without TLS are redirected to https
 }
 
 // settingsOf returns the settings for a configuration. It leaves out the limits that engines have nothing to do with.
-func settingsOf(cfg *config.Config) engineSettings {
+func settingsOf(cfg *config.Config, as config.Listener) engineSettings {
 	l := cfg.Limits
 	l.BodyBytes, l.BodyGrace, l.BodyRate, l.Connections, l.ConnectionsPerClient = 0, 0, 0, 0, 0
-	return engineSettings{l, cfg.TLS != nil, cfg.H2C}
+	return engineSettings{limits: l, tls: as.TLS, h2c: cfg.H2C, redirect: as.Redirect}
 }
 
 func (g *Gateway) newFrontend(l *listener, s engineSettings) *frontend {
 	m := g.options.Metrics
-	o := &engine.Options{Limits: s.limits, H2C: s.h2c, Log: g.log, ConnOpened: m.connections.Inc, ConnClosed: m.connections.Dec}
+	o := &engine.Options{Limits: s.limits, H2C: s.h2c, Redirect: s.redirect, Log: g.log, ConnOpened: m.connections.Inc, ConnClosed: m.connections.Dec}
 	if s.tls {
-		// The configuration of a connection is that of the state at its handshake. Session tickets outlive a change: their
-		// keys are those of this tls.Config.
-		o.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return g.current.Load().tls, nil
-		}}
+		o.TLS = g.certificates.Config() // it chooses the certificate of the current state, at the handshake
 	}
 	return &frontend{Engine: std.New(g, g.limit, o), settings: s, inlet: newInlet(l.socket.Addr())}
 }

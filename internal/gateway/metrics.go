@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/idempotent"
 	"github.com/tenfold-go/tenfold/internal/gateway/jwt"
@@ -30,10 +31,12 @@ type Metrics struct {
 
 	pools *upstream.Metrics
 
-	// The metrics of a policy are made for the first route with it, so that the output has no metrics without meaning.
-	jwt        func() *jwt.Metrics
-	rateLimit  func() *ratelimit.Metrics
-	idempotent func() *idempotent.Metrics
+	// The metrics of certificates and of a policy are made for the first configuration and the first route with them, so that the
+	// output has no metrics without meaning.
+	certificates func() *certificate.Metrics
+	jwt          func() *jwt.Metrics
+	rateLimit    func() *ratelimit.Metrics
+	idempotent   func() *idempotent.Metrics
 }
 
 // NewMetrics returns the metrics of a registry. The names of the first three are the ones that dashboards expect. It
@@ -56,10 +59,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Help: "Idle connections of clients that were closed because the limit was reached."}),
 		connectionsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "tenfold_connections_refused_total",
 			Help: "Connections that were closed because their client had too many."}),
-		pools:      upstream.NewMetrics(r),
-		jwt:        sync.OnceValue(func() *jwt.Metrics { return jwt.NewMetrics(r) }),
-		rateLimit:  sync.OnceValue(func() *ratelimit.Metrics { return ratelimit.NewMetrics(r) }),
-		idempotent: sync.OnceValue(func() *idempotent.Metrics { return idempotent.NewMetrics(r) }),
+		pools:        upstream.NewMetrics(r),
+		certificates: sync.OnceValue(func() *certificate.Metrics { return certificate.NewMetrics(r) }),
+		jwt:          sync.OnceValue(func() *jwt.Metrics { return jwt.NewMetrics(r) }),
+		rateLimit:    sync.OnceValue(func() *ratelimit.Metrics { return ratelimit.NewMetrics(r) }),
+		idempotent:   sync.OnceValue(func() *idempotent.Metrics { return idempotent.NewMetrics(r) }),
 	}
 	if r != nil {
 		r.MustRegister(m.requests, m.duration, m.connections, m.connectionLimit, m.connectionsWaited, m.connectionsEvicted,

@@ -10,10 +10,10 @@ import (
 // Next is a configuration that the gateway is ready to serve: all that can fail has been done. Commit makes the gateway
 // serve it, Abort gives it up. One of them must be called before the next call of Prepare.
 type Next struct {
-	gateway   *Gateway
-	builder   *builder
-	state     *state
-	listeners []*listener // in the order of the configuration; those that are open already are among them
+	gateway *Gateway
+	builder *builder
+	state   *state
+	places  []place // in the order of the configuration; listeners that are open already are among them
 }
 
 // Prepare gets the gateway ready for another configuration, and changes nothing that serves. It reads the files that the
@@ -27,7 +27,7 @@ func (g *Gateway) Prepare(ctx context.Context, cfg *config.Config) (*Next, error
 		n.undo()
 		return nil, err
 	}
-	if n.listeners, err = g.openAll(cfg.Listen); err != nil {
+	if n.places, err = g.openAll(cfg.Listeners()); err != nil {
 		n.undo()
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (g *Gateway) Prepare(ctx context.Context, cfg *config.Config) (*Next, error
 func (n *Next) Commit() *Replaced {
 	g, old := n.gateway, n.gateway.current.Load()
 	g.adopt(n.state)
-	g.adoptListeners(n.state, n.listeners)
+	g.adoptListeners(n.state, n.places)
 	select {
 	case <-old.arriving.retire():
 	case <-time.After(arrivalTimeout):
@@ -75,7 +75,7 @@ func (n *Next) Abort() {
 			p.run.stop()
 		}
 	}
-	n.gateway.closeNew(n.listeners)
+	n.gateway.closeNew(n.places)
 	n.undo()
 }
 
@@ -114,6 +114,7 @@ func (g *Gateway) adopt(s *state) {
 	}
 	g.perClient.set(s.cfg)
 	g.limit.Set(maxConnections(s.cfg, g.log, g.options.Metrics))
+	g.certificates.Use(s.certificates)
 	g.current.Store(s)
 }
 

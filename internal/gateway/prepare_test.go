@@ -222,7 +222,7 @@ func TestCommitAfterTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened := n.listeners[1].socket.Addr().String()
+	opened := n.places[1].socket.Addr().String()
 	f.kill()
 	n.Commit()
 	if nc, err := net.Dial("tcp", opened); err == nil {

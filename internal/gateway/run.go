@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 )
 
 // killTimeout limits how long Run waits for the handlers of requests that were cancelled.
@@ -17,7 +19,10 @@ const killTimeout = 5 * time.Second
 // returns a *ListenError, and then no address is open.
 func (g *Gateway) Listen() error {
 	s := g.current.Load()
-	opened, err := g.openAll(s.cfg.Listen)
+	if err := g.certificates.Open(); err != nil {
+		return err
+	}
+	opened, err := g.openAll(s.cfg.Listeners())
 	if err != nil {
 		return err
 	}
@@ -32,6 +37,20 @@ func (g *Gateway) Addrs() (all []net.Addr) {
 	}
 	return all
 }
+
+// Serving returns the addresses that do more than redirect to https, in the order of the configuration. secure reports for
+// each whether it speaks TLS.
+func (g *Gateway) Serving() (addresses []net.Addr, secure []bool) {
+	for _, l := range g.listeners() {
+		if s := l.settings(); !s.redirect {
+			addresses, secure = append(addresses, l.socket.Addr()), append(secure, s.tls)
+		}
+	}
+	return addresses, secure
+}
+
+// Certificates describes the certificates of the gateway.
+func (g *Gateway) Certificates() []certificate.Status { return g.certificates.Certificates() }
 
 func (g *Gateway) listeners() []*listener {
 	g.mu.Lock()

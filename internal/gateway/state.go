@@ -1,12 +1,12 @@
 package gateway
 
 import (
-	"crypto/tls"
 	"net/http"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 )
 
 // state is what the gateway serves by: one configuration, and what was built from it. It is immutable. A change of the
@@ -15,8 +15,9 @@ type state struct {
 	cfg      *config.Config
 	handler  http.Handler
 	policies *policies
-	tls      *tls.Config // for new TLS connections; nil for plain HTTP
 	pools    map[string]*pool
+
+	certificates *certificate.Set // of new TLS connections
 
 	arriving pending // requests that have no route yet
 }

@@ -8,11 +8,12 @@ import (
 
 // URLs returns the addresses of the gateway as URLs that a browser on this machine can open. They are known after Open.
 func (s *Server) URLs() (all []string) {
-	scheme := "http"
-	if s.cfg.TLS != nil {
-		scheme = "https"
-	}
-	for _, a := range s.gateway.Addrs() {
+	addresses, secure := s.gateway.Serving()
+	for i, a := range addresses {
+		scheme := "http"
+		if secure[i] {
+			scheme = "https"
+		}
 		host, port, _ := net.SplitHostPort(a.String())
 		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 			host = "localhost"

@@ -31,9 +31,11 @@ type Engine interface {
 // Options configure an engine.
 type Options struct {
 	Limits config.Limits
-	TLS    *tls.Config  // nil for plain HTTP
-	H2C    bool         // accept HTTP/2 without TLS
-	Log    *slog.Logger // required
+	TLS    *tls.Config // nil for plain HTTP; may be shared by engines. Plain HTTP in place of a handshake gets a 400 that says so
+	H2C    bool        // accept HTTP/2 without TLS
+	// Redirect is noted in each exchange: requests without TLS are redirected to https.
+	Redirect bool
+	Log      *slog.Logger // required
 
 	ConnOpened func() // called for each accepted connection; required
 	ConnClosed func() // called when a connection that is not taken over has closed; required

@@ -25,6 +25,8 @@ type Exchange struct {
 	RequestID string    // identifies the request in logs: from the client, or made by the gateway
 	Start     time.Time // when the gateway began to handle the request
 
+	Redirect bool // the listener redirects requests without TLS to https. Set by the engine
+
 	Reason string        // why the gateway answered itself; "" when a service answered
 	Err    error         // the cause, for the log only
 	Status int           // of the response; 0 until it is known

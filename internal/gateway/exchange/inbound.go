@@ -35,8 +35,9 @@ type Inbound interface {
 
 // Refusal is the error of a request that breaks the protocol, with the status of the response.
 type Refusal struct {
-	Status int
-	Reason string // a sentence for the client
+	Status    int
+	Reason    string // a sentence for the client
+	PlainHTTP bool   // the request came without TLS to a listener that speaks TLS
 }
 
 func (r *Refusal) Error() string { return r.Reason }

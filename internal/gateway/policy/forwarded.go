@@ -18,7 +18,6 @@ type ForwardedOptions struct {
 	Trusted []netip.Prefix         // peers whose fields are read
 	Read    config.ForwardedFields // which family of fields is read from them; default: the one that is present
 	Write   config.ForwardedFields // which family the service gets; default: both
-	Secure  bool                   // peers connect over TLS. The request does not tell: over HTTP/2, the client chooses the scheme
 	Log     *slog.Logger           // contradictions of trusted proxies; default: discard
 }
 
@@ -52,7 +51,7 @@ func (f *forwarder) rewrite(r *http.Request) {
 		delete(h, name)
 	}
 	o := origin{client: x.Client, host: r.Host, proto: "http"}
-	if f.Secure {
+	if r.TLS != nil { // not r.URL.Scheme: over HTTP/2, the client chooses it
 		o.proto = "https"
 	}
 	list, elements := "", "" // X-Forwarded-For and Forwarded up to the peer

@@ -45,6 +45,9 @@ func Of(r *http.Request, err error) *Problem {
 // refused is the problem of a request that the engine refused.
 func refused(refusal *exchange.Refusal) *Problem {
 	p := &Problem{Status: refusal.Status, Reason: "malformed", Detail: refusal.Reason}
+	if refusal.PlainHTTP {
+		p.Reason, p.PlainText = "plain_http", true
+	}
 	if p.Status == http.StatusMethodNotAllowed {
 		p.Allow = Methods
 	}

@@ -22,6 +22,7 @@ type Problem struct {
 	RetryAfter time.Duration // 0 for no such field
 	Allow      []string      // the allowed methods, with status 405; nil for no such field
 	Challenge  string        // the WWW-Authenticate field, with status 401; "" for no such field
+	PlainText  bool          // the response is the detail as text, for people who see it in place of a page
 	Err        error         // the cause, for the log only
 }
 
@@ -86,6 +87,10 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 		p.writeGRPC(w, r)
 		return
 	}
+	if p.PlainText {
+		writeBody(w, r, p.Status, "text/plain; charset=utf-8", []byte(p.Detail))
+		return
+	}
 	body, err := json.Marshal(struct {
 		Type   string `json:"type"`
 		Title  string `json:"title"`
@@ -96,10 +101,15 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err) // not possible: strings and a number
 	}
+	writeBody(w, r, p.Status, "application/problem+json", body)
+}
+
+// writeBody sends a body and a line end.
+func writeBody(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
-	w.WriteHeader(p.Status)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		w.Write(append(body, '\n'))
 	}

@@ -260,7 +260,11 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 
 // CloseWrite shuts down the writing side. It returns errors.ErrUnsupported if the connection below cannot do that.
 func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+	return closeWrite(c.Conn)
+}
+
+func closeWrite(nc net.Conn) error {
+	if half, ok := nc.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return errors.ErrUnsupported

@@ -10,6 +10,7 @@ type filter struct {
 	minor      int   // of the version of the last request, HTTP/1.minor
 	emptyLine  bool  // an empty line before the head was dropped
 	started    bool  // a head has passed, so the preface of HTTP/2 is no longer allowed
+	plain      bool  // the connection should have begun with a TLS handshake: its request is refused
 	left       int64 // octets of the body or the chunk that are still to come
 	extensions int   // octets of chunk extensions in this body
 
@@ -116,7 +117,10 @@ func (f *filter) stepHead(b []byte) (took, kept int, v *wire.Violation) {
 	} else if line := p.StartLine(b); line != nil {
 		r.parseLine(line, f.o.MaxTarget) // for the log
 	}
-	if v == nil && r.preface && f.started {
+	switch {
+	case f.plain:
+		v = PlainHTTP
+	case v == nil && r.preface && f.started:
 		v = badVersion
 	}
 	if v != nil {

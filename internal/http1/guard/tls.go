@@ -16,6 +16,10 @@ const handshakeTimeout = 10 * time.Second
 // handshake. The connection is guarded, or it is a plain *tls.Conn if HTTP/2 was negotiated, which needs "h2" in
 // config.NextProtos. Use Server.Serve with it, not ServeTLS; the server then serves HTTP/2 on the plain *tls.Conn.
 //
+// A connection that sends plain HTTP instead of a handshake is accepted as a guarded connection that refuses its request as
+// PlainHTTP. After a handshake for another protocol than HTTP, such as the one by which an authority validates a name
+// (RFC 8737), the connection is closed.
+//
 // If a handshake fails, the listener closes the connection and calls failed, which may be nil. The calls can be
 // concurrent.
 //
@@ -86,17 +90,28 @@ func (l *tlsListener) acceptAll(ctx context.Context) {
 func (l *tlsListener) handshake(ctx context.Context, nc net.Conn) {
 	limited, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	t := tls.Server(nc, l.config)
-	if err := t.HandshakeContext(limited); err != nil {
+	first := &firstRead{Conn: nc}
+	t := tls.Server(first, l.config)
+	var out net.Conn
+	switch err := t.HandshakeContext(limited); {
+	case err != nil && first.isHTTP(err):
+		out = l.refusePlain(first.replay())
+	case err != nil:
 		nc.Close()
 		if ctx.Err() == nil {
 			l.failed(nc, err)
 		}
 		return
-	}
-	var out net.Conn = t
-	if t.ConnectionState().NegotiatedProtocol != "h2" {
-		out = l.guard(t)
+	default:
+		switch t.ConnectionState().NegotiatedProtocol {
+		case "h2":
+			out = t
+		case "", "http/1.1":
+			out = l.guard(t)
+		default:
+			t.Close()
+			return
+		}
 	}
 	if !l.deliver(ctx, accepted{nc: out}) {
 		nc.Close()

@@ -59,13 +59,35 @@ func TestTLSListener(t *testing.T) {
 		t.Errorf("got %q", body)
 	}
 
-	plain, err := net.Dial("tcp", l.Addr().String())
+	broken, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer plain.Close()
-	io.WriteString(plain, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	defer broken.Close()
+	io.WriteString(broken, "\x16\x03\x01GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	if err := <-failures; err == nil {
-		t.Error("plain HTTP passed the handshake")
+		t.Error("a broken handshake is accepted")
+	}
+	for _, send := range []string{
+		"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "post / HTTP/1.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "hello there\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2000) + "\r\n\r\n",
+	} {
+		for name, write := range map[string]func(net.Conn, string){
+			"at once": func(nc net.Conn, s string) { io.WriteString(nc, s) }, "slowly": writeOctets,
+		} {
+			plain, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer plain.Close()
+			go write(plain, send)
+			resp, err := http.ReadResponse(bufio.NewReader(plain), nil)
+			if err != nil {
+				t.Fatalf("%q %s: %v", send, name, err)
+			}
+			if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 400 || !strings.Contains(string(body), PlainHTTP.Reason) || !resp.Close {
+				t.Errorf("%q %s: %d %q", send, name, resp.StatusCode, body)
+			}
+		}
 	}
 }

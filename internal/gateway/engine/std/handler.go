@@ -14,11 +14,12 @@ import (
 type handler struct {
 	next         http.Handler
 	writeTimeout time.Duration
+	redirect     bool
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{original: r}
-	q.exchange.Inbound = q
+	q.exchange.Inbound, q.exchange.Redirect = q, h.redirect
 	if r.ProtoMajor == 2 {
 		q.inspectHTTP2()
 	}
@@ -74,7 +75,7 @@ func (q *request) Refusal() *exchange.Refusal {
 		return q.refusal
 	}
 	if status, why, refused := guard.Refusal(q.original); refused {
-		return &exchange.Refusal{Status: status, Reason: why}
+		return &exchange.Refusal{Status: status, Reason: why, PlainHTTP: why == guard.PlainHTTP.Reason}
 	}
 	return nil
 }

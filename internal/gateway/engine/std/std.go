@@ -26,7 +26,7 @@ type Engine struct {
 
 // New returns an engine that hands requests to h. Engines may share the limit of connections.
 func New(h http.Handler, limit *Limit, o *engine.Options) *Engine {
-	e := &Engine{options: *o, limit: limit, server: newServer(&handler{h, o.Limits.WriteTimeout}, o)}
+	e := &Engine{options: *o, limit: limit, server: newServer(&handler{h, o.Limits.WriteTimeout, o.Redirect}, o)}
 	e.server.ConnState = e.connState
 	guard.Attach(e.server)
 	return e
@@ -67,7 +67,7 @@ func (e *Engine) guarded(l net.Listener) net.Listener {
 	l = &stallListener{e.limit.listener(l), limits.WriteTimeout}
 	o := &guard.Options{
 		MaxHeaderBytes: limits.HeaderBytes, MaxHeaderLines: limits.HeaderLines, MaxTarget: limits.URIBytes,
-		HeaderTimeout: limits.HeaderTimeout, KeepUnderscores: limits.Underscores, AllowH2C: e.options.H2C,
+		HeaderTimeout: limits.HeaderTimeout, KeepUnderscores: limits.Underscores, AllowH2C: e.options.H2C && e.options.TLS == nil,
 	}
 	if e.options.TLS == nil {
 		return guard.NewListener(l, o)
