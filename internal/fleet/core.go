@@ -17,6 +17,7 @@ type core struct {
 	mu       sync.Mutex    // guards the fields below, and the fields of other types that say so
 	changed  chan struct{} // closed and replaced at each change that Watch, Services or Nodes show
 	services []*service    // in the order they were added; removed ones until their last node is gone
+	detached bool          // a successor has the nodes
 	started  bool          // a node became ready, or a service was added to a fleet that runs: the fleet is not given up
 	// lastIDs and lastVersions go on counting when the name of a removed service is used again.
 	lastIDs, lastVersions map[string]int

@@ -152,6 +152,9 @@ func (o *owned) scaleOut(launch func(*slot)) {
 	for _, slot := range o.slots {
 		if slot.cancel == nil {
 			launch(slot)
+			if slot.leaving { // its node was adopted while it drains
+				slot.cancel()
+			}
 		}
 	}
 }

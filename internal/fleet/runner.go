@@ -13,6 +13,7 @@ import (
 type runner struct {
 	*service
 	version *version
+	adopted Instance // the node of a predecessor; nil for none: then run starts a node
 	id      string
 	age     int // the number in id
 
@@ -24,12 +25,15 @@ type runner struct {
 
 // run returns when the node is gone: nil when ctx ended the node, otherwise how the node failed.
 func (r *runner) run(ctx context.Context) error {
-	instance, err := r.version.driver.Start(ctx, r.spec())
-	if err != nil {
-		return err
+	instance, started := r.adopted, time.Now()
+	known := r.isReady() // before this process has begun
+	if instance == nil {
+		var err error
+		if instance, err = r.version.driver.Start(ctx, r.spec()); err != nil {
+			return err
+		}
+		r.add(instance)
 	}
-	started := time.Now()
-	r.add(instance)
 	defer r.remove()
 	if err := r.awaitReady(ctx, r.version, r.id, instance); err != nil {
 		r.stop(ctx, instance)
@@ -37,7 +41,9 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	r.markReady()
 	stable := time.After(r.onReady())
-	r.Log.Info("node ready", "service", r.Name, "node", r.id, "after_ms", time.Since(started).Milliseconds())
+	if !known {
+		r.Log.Info("node ready", "service", r.Name, "node", r.id, "after_ms", time.Since(started).Milliseconds())
+	}
 	exceeded := exceededBy(instance)
 	for {
 		select {
@@ -92,6 +98,12 @@ func (r *runner) remove() {
 	r.publish()
 }
 
+func (r *runner) isReady() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.member != nil && r.member.ready
+}
+
 func (r *runner) markReady() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,6 +131,9 @@ func (r *runner) stop(ctx context.Context, i Instance) {
 	case <-i.Done():
 		return
 	default:
+	}
+	if r.isDetached() {
+		return
 	}
 	log := r.Log.With("service", r.Name, "node", r.id)
 	r.mark(r.member, node.Draining)

@@ -55,6 +55,10 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 		if ctx.Err() != nil {
 			return
 		}
+		if s.isDetached() {
+			<-ctx.Done() // the successor replaces the node
+			return
+		}
 		failure := &NodeError{Node: r.id, Output: lastOutput(err), Err: err}
 		first := s.report(failure)
 		pause, fatal := s.nodeFailed(failure)

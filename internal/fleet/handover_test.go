@@ -1,0 +1,170 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/node"
+)
+
+// instance returns a node that runs, as the driver of a successor does.
+func (sim *simulation) instance(id string) (fleet.Instance, bool) {
+	sim.mu.Lock()
+	defer sim.mu.Unlock()
+	i, ok := sim.nodes[id]
+	return i, ok
+}
+
+// succeed makes the fleet of a successor. What it is told travels as JSON, as between processes.
+func succeed(t *testing.T, old *runningFleet, sim *simulation, services ...config.Service) (*fleet.Fleet, map[string][]string) {
+	t.Helper()
+	h, err := old.Handover()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = fleet.Handover{}
+	if err := json.Unmarshal(text, &h); err != nil {
+		t.Fatal(err)
+	}
+	f := newFleet(t, sim, fleet.Options{}, services...)
+	ready, err := f.Adopt(h, sim.instance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, ready
+}
+
+func TestASuccessorTakesOverTheNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		list := config.Service{Name: "list", Addresses: []string{"a:1", "b:1"}, Drain: time.Second}
+		services := []config.Service{shop(2, 4), {Name: "mail", Run: []string{"work"}, MinNodes: 1, MaxNodes: 1, Worker: true}, list}
+		old := start(t, sim, services...)
+		time.Sleep(time.Minute)
+		if err := old.Scale(t.Context(), "shop", 3); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		sim.crash("shop-1")
+		if err := old.Drain(t.Context(), "list-2"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		before := strings.Join(sim.alive(), " ")
+
+		f, ready := succeed(t, old, sim, services...)
+		if got := strings.Join(ready["shop"], " "); got != "shop-2 shop-3 shop-4" || len(ready["mail"]) != 0 {
+			t.Errorf("ready are %v", ready)
+		}
+		old.Detach()
+		old.cancel()
+		wait(t, old)
+		next := startFleet(t, f)
+		synctest.Wait()
+		if after := strings.Join(sim.alive(), " "); after != before {
+			t.Errorf("nodes are %s, were %s", after, before)
+		}
+		st := next.Services()[0]
+		if st.Wanted != 3 || st.Ready != 3 || st.Restarts != 1 || st.LastExit.Node != "shop-1" {
+			t.Errorf("the service is %+v", st)
+		}
+		if n := next.Nodes("list"); n[0].State != node.Starting || n[1].State != node.Draining {
+			t.Errorf("the list is %+v", n)
+		}
+		sim.crash("shop-3")
+		time.Sleep(time.Minute)
+		if got, want := strings.Join(sim.alive(), " "), "mail-1 shop-2 shop-4 shop-5"; got != want {
+			t.Errorf("after a crash the nodes are %s, want %s: an id is never reused", got, want)
+		}
+		next.stop(t, sim)
+	})
+}
+
+// A node drains, another one ends during the handover: the successor finishes the one and replaces the other.
+func TestASuccessorFinishesWhatItsPredecessorBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		sim.drain = func(string) time.Duration { return 10 * time.Second }
+		old := start(t, sim, shop(1, 3))
+		old.Scale(t.Context(), "shop", 3)
+		time.Sleep(time.Minute)
+		old.Scale(t.Context(), "shop", 2)
+		time.Sleep(time.Second)
+		f, ready := succeed(t, old, sim, shop(1, 3))
+		if got := strings.Join(ready["shop"], " "); got != "shop-1 shop-2" {
+			t.Errorf("ready are %s", got)
+		}
+		old.Detach()
+		old.cancel()
+		next := startFleet(t, f)
+		time.Sleep(time.Minute)
+		if got, want := strings.Join(sim.alive(), " "), "shop-1 shop-2"; got != want {
+			t.Errorf("nodes are %s, want %s", got, want)
+		}
+		wait(t, old)
+
+		h, err := next.Handover()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sim.crash("shop-2")
+		third := newFleet(t, sim, fleet.Options{}, shop(1, 3))
+		if _, err := third.Adopt(h, sim.instance); err != nil {
+			t.Fatal(err)
+		}
+		next.Detach()
+		next.cancel()
+		wait(t, next)
+		last := startFleet(t, third)
+		time.Sleep(time.Minute)
+		if n := len(sim.alive()); n != 2 {
+			t.Errorf("%d nodes, want 2", n)
+		}
+		last.stop(t, sim)
+	})
+}
+
+func TestNoHandoverWhileAServiceChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		r := start(t, sim, shop(2))
+		time.Sleep(time.Minute)
+		done := make(chan error)
+		go func() { done <- r.Restart(t.Context(), "shop") }()
+		time.Sleep(time.Millisecond)
+		if _, err := r.Handover(); !errors.Is(err, fleet.ErrBusy) || !strings.Contains(err.Error(), `service "shop"`) {
+			t.Errorf("during a restart: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		go func() { done <- r.Drain(t.Context(), "shop-3") }()
+		time.Sleep(time.Millisecond)
+		if _, err := r.Handover(); !errors.Is(err, fleet.ErrBusy) {
+			t.Errorf("during a drain: %v", err)
+		}
+		<-done
+		if _, err := r.Handover(); err != nil {
+			t.Errorf("after both: %v", err)
+		}
+		r.stop(t, sim)
+	})
+}
+
+// wait returns after Run has returned.
+func wait(t *testing.T, r *runningFleet) {
+	t.Helper()
+	if err := <-r.result; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+}
