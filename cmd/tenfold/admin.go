@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -93,7 +94,11 @@ func (f adminFlags) base() (string, error) {
 		}
 		return strings.TrimSuffix(f.Admin, "/"), nil
 	}
-	host, port, err := net.SplitHostPort(f.Admin)
+	address := f.Admin
+	if _, err := strconv.ParseUint(address, 10, 16); err == nil { // a port alone
+		address = ":" + address
+	}
+	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" || strings.ContainsAny(host, " /?#") {
 		return "", errors.New("not host:port")
 	}

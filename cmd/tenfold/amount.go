@@ -21,6 +21,7 @@ type amount[T any] struct {
 
 var (
 	negative  = regexp.MustCompile(`^-[.0-9]`)
+	seconds   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)                      // a time without a unit
 	thousands = regexp.MustCompile(`^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$`) // 0,5 is a decimal comma
 )
 
@@ -38,7 +39,11 @@ func (n *amount[T]) Decode(ctx *kong.DecodeContext) error {
 		if err := n.checkNumber(text); err != nil {
 			return err
 		}
-		ctx.Scan.PushTyped(ungrouped(text), token.Type)
+		text := ungrouped(text)
+		if _, isTime := any(n.value).(time.Duration); isTime && seconds.MatchString(text) {
+			text += "s"
+		}
+		ctx.Scan.PushTyped(text, token.Type)
 	}
 	value := reflect.ValueOf(&n.value).Elem()
 	if err := kong.NewRegistry().RegisterDefaults().ForValue(value).Decode(ctx, value); err != nil {

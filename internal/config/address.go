@@ -15,15 +15,15 @@ func parseListen(s string) (string, error) {
 	if host, _, more := cutAny(address, "/?#"); scheme != "" && more {
 		return "", wrong("write "+scheme+host, "%s has a path, and an address has none", quote(s))
 	}
-	_, err := parseAddress(address)
-	return s, err
+	address, err := parseAddress(address)
+	return scheme + address, err
 }
 
-// parseAddress accepts what a listener binds: ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080". Port 0 lets the
-// system choose.
+// parseAddress accepts what a listener binds: ":8080", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", and a port alone,
+// which stands for all addresses of the machine. Port 0 lets the system choose.
 func parseAddress(s string) (string, error) {
-	if unitless.MatchString(s) {
-		return "", wrong("write :"+s, "%s is not an address", quote(s))
+	if portAlone.MatchString(s) {
+		s = ":" + s
 	}
 	host, port, err := splitAddress(s)
 	if err == nil && host != "" {
@@ -41,15 +41,23 @@ const (
 	DefaultAdmin = "127.0.0.1:9090"
 )
 
+// parseAdminListen is parseListen for the admin address. A port alone stands for this machine only, because other
+// machines need a token.
 func parseAdminListen(s string) (string, error) {
 	if s == "off" || s == AdminAuto {
 		return s, nil
+	}
+	if portAlone.MatchString(s) {
+		s = "127.0.0.1:" + s
 	}
 	if strings.HasPrefix(s, tlsScheme) {
 		return "", wrong("listen on 127.0.0.1, or put a proxy with TLS in front", "%s: the admin address does not speak TLS", quote(s))
 	}
 	return parseAddress(s)
 }
+
+// portAlone is an address that is only a port.
+var portAlone = regexp.MustCompile(`^[0-9]+$`)
 
 const (
 	plainScheme = "http://"

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,15 +34,78 @@ type shown struct {
 
 // readFields reads a mapping by the table of its fields.
 func (r *reader) readFields(n strictyaml.Value, fields []field) {
-	for _, k := range r.Mapping(n, "a mapping") {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == k.Key })
-		if i < 0 {
+	all := r.Mapping(n, "a mapping")
+	for i := 0; i < len(all); i++ {
+		k := all[i]
+		f := fieldOf(fields, k.Key)
+		if f == nil {
 			r.ProblemAt(k.Value.Path, k.At, unknownField(n.Path, k.Key, fields))
-			continue
+			if f = fieldOf(fields, meant(k.Key, fields)); f == nil || hasKey(all, f.key) {
+				continue
+			}
+			k.Value = r.As(k.Value, joinPath(n.Path, f.key)) // so that the problems below a misspelt key are found as well
 		}
-		fields[i].value.read(r, k.Value)
+		if _, ok := f.value.(mapping); ok {
+			children := strictyaml.Unindented(all, i, func(e strictyaml.Entry) bool {
+				return fieldOf(fields, e.Key) != nil || meant(e.Key, fields) != ""
+			})
+			if children != nil {
+				k.Value = r.unindented(k, children)
+				i += len(children)
+			}
+		}
+		f.value.read(r, k.Value)
 	}
 }
+
+// fieldOf returns the field with that key, or nil.
+func fieldOf(fields []field, key string) *field {
+	for i := range fields {
+		if fields[i].key == key {
+			return &fields[i]
+		}
+	}
+	return nil
+}
+
+func hasKey(all []strictyaml.Entry, key string) bool {
+	return slices.ContainsFunc(all, func(e strictyaml.Entry) bool { return e.Key == key })
+}
+
+func joinPath(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// unindented reports that the lines of children are not indented below their parent, and returns them as its value.
+func (r *reader) unindented(parent strictyaml.Entry, children []strictyaml.Entry) strictyaml.Value {
+	names := make([]string, 0, 3)
+	for _, c := range children[:min(len(children), 3)] {
+		name, _, _ := strings.Cut(c.Key, "=") // what is behind it may be a secret
+		names = append(names, name)
+	}
+	if len(children) > 3 {
+		names = append(names, "...")
+	}
+	r.ProblemAt(parent.Value.Path, parent.At, wrong(
+		fmt.Sprintf("indent %s by more spaces than %s", strings.Join(names, ", "), parent.Key),
+		"has no value: line %d is not indented below it", children[0].At.Line))
+	return r.Under(parent, children)
+}
+
+// mapping is a value that the file may give as a mapping.
+type mapping interface {
+	value
+	isMapping()
+}
+
+func (block) isMapping()       {}
+func (optional[T]) isMapping() {}
+func (services) isMapping()    {}
+func (environment) isMapping() {}
+func (headers) isMapping()     {}
 
 // optional is a mapping that may be missing. The file has "off", or the most important value alone, or all fields.
 type optional[T any] struct {
@@ -185,7 +249,7 @@ func unknownField(path, key string, fields []field) error {
 	for i, f := range fields {
 		known[i] = f.key
 	}
-	name := strings.ReplaceAll(strings.ToLower(key), "-", "_")
+	name := plainKey(key)
 	if here := foreignNames[name]; slices.Contains(known, here) {
 		return wrong("the name here is "+here, "unknown field")
 	}
@@ -196,6 +260,25 @@ func unknownField(path, key string, fields []field) error {
 		return wrong(name+" belongs to "+strings.Join(homes, " or "), "unknown field")
 	}
 	return wrong("known here: "+strings.Join(known, ", "), "unknown field")
+}
+
+// plainKey returns a key in the spelling of this file.
+func plainKey(key string) string { return strings.ReplaceAll(strings.ToLower(key), "-", "_") }
+
+// meant returns the key of fields that an unknown key was probably meant to be, or "".
+func meant(key string, fields []field) string {
+	if slices.Contains(unsupported, key) {
+		return ""
+	}
+	known := make([]string, len(fields))
+	for i, f := range fields {
+		known[i] = f.key
+	}
+	name := plainKey(key)
+	if here := foreignNames[name]; slices.Contains(known, here) {
+		return here
+	}
+	return closest(name, known)
 }
 
 // closest returns the name that is most similar to got, or "" when none is similar.

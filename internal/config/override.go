@@ -1,10 +1,6 @@
 package config
 
-import (
-	"slices"
-
-	"github.com/tenfold-go/tenfold/internal/strictyaml"
-)
+import "github.com/tenfold-go/tenfold/internal/strictyaml"
 
 // Overrides are values from the command line that replace those of the file. An empty field keeps the value of the file.
 type Overrides struct {
@@ -21,17 +17,18 @@ func (c *Config) Override(o Overrides) error {
 			problems = append(problems, strictyaml.ProblemAt(flag, err))
 		}
 	}
-	for _, a := range o.Listen {
-		_, err := parseListen(a)
-		note("--listen", err)
-	}
 	if len(o.Listen) > 0 {
-		c.Listen = slices.Clone(o.Listen)
+		c.Listen = nil
+	}
+	for _, a := range o.Listen {
+		address, err := parseListen(a)
+		note("--listen", err)
+		c.Listen = append(c.Listen, address)
 	}
 	if o.Admin != "" {
-		_, err := parseAdminListen(o.Admin)
+		address, err := parseAdminListen(o.Admin)
 		note("--admin", err)
-		c.Admin.Listen = o.Admin
+		c.Admin.Listen = address
 	}
 	if o.Store != "" {
 		note("--store", checkStore(o.Store))

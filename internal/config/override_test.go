@@ -13,7 +13,7 @@ func TestOverride(t *testing.T) {
 		{Overrides{}, ""},
 		{Overrides{Listen: []string{":0"}, Admin: "127.0.0.1:0", Store: "none"}, ""},
 		{Overrides{Admin: "off", Store: "redis://10.0.0.5:6379/0"}, ""},
-		{Overrides{Listen: []string{"8080"}}, `--listen: "8080" is not an address`},
+		{Overrides{Listen: []string{"localhost"}}, `--listen: "localhost" is not host:port`},
 		{Overrides{Admin: ":9090"}, "it needs a token"},
 		{Overrides{Listen: []string{"127.0.0.1:9090"}, Admin: "127.0.0.1:9090"}, "is taken by listen"},
 		{Overrides{Listen: []string{"127.0.0.1:9090"}, Admin: "auto"}, ""},
@@ -30,6 +30,20 @@ func TestOverride(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the message contains the password: %v", err)
 		}
+	}
+}
+
+// A port alone is an address of the kind that it stands for: all addresses for requests, this machine for the admin.
+func TestOverrideWithPortsAlone(t *testing.T) {
+	cfg, err := Command([]string{"app"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.Override(Overrides{Listen: []string{"8080", "127.0.0.1:8443"}, Admin: "9191"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Listen; len(got) != 2 || got[0] != ":8080" || got[1] != "127.0.0.1:8443" || cfg.Admin.Listen != "127.0.0.1:9191" {
+		t.Errorf("listen %q, admin %q", got, cfg.Admin.Listen)
 	}
 }
 

@@ -17,6 +17,12 @@ type routes struct{ p *[]Route }
 
 func (v routes) read(r *reader, n strictyaml.Value) {
 	if !n.IsList() {
+		if n.IsMapping() {
+			r.Problem(n, wrong("begin each route with a dash: - {path: /, to: NAME}", "want a list of routes, found a mapping"))
+			n.Path += "[0]"
+			r.readFields(n, (&Route{}).fields())
+			return
+		}
 		r.WrongKind(n, "a list of routes")
 		return
 	}

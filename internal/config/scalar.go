@@ -199,7 +199,7 @@ func printShare(f float64) string {
 	return printNumber(f)
 }
 
-// duration is a time with a unit. The longest is a day, so that every wait ends.
+// duration is a time with a unit; without a unit it counts seconds. The longest is a day, so that every wait ends.
 func duration(p *time.Duration, least time.Duration) value {
 	return scalar[time.Duration]{p, func(s string) (time.Duration, error) { return parseDuration(s, least) }, printDuration}
 }
@@ -207,7 +207,7 @@ func duration(p *time.Duration, least time.Duration) value {
 const maxDuration = 24 * time.Hour
 
 var (
-	unitless  = regexp.MustCompile(`^[1-9][0-9]*$`)
+	seconds   = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9})?$`)
 	unitWords = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(ms|millis|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)$`)
 )
 
@@ -215,10 +215,12 @@ func parseDuration(s string, least time.Duration) (time.Duration, error) {
 	if err := usertext.CheckNumber(s); err != nil {
 		return 0, err
 	}
-	d, err := time.ParseDuration(s)
+	unit := ""
+	if seconds.MatchString(s) {
+		unit = "s"
+	}
+	d, err := time.ParseDuration(s + unit)
 	switch {
-	case err != nil && unitless.MatchString(s):
-		return 0, wrong(fmt.Sprintf("write %ss for seconds, %sms for milliseconds", s, s), "%s has no unit", quote(s))
 	case err != nil:
 		hint := "a number and a unit, such as 500ms, 2s or 1m30s"
 		if m := unitWords.FindStringSubmatch(strings.ToLower(s)); m != nil {

@@ -29,7 +29,19 @@ func (s services) read(r *reader, n strictyaml.Value) {
 		r.Problem(n, wrong("", "%d services are too many: at most %d", len(all), maxServices))
 		return
 	}
-	for _, k := range all {
+	_, example := defaults()
+	known := example.fields()
+	for i := 0; i < len(all); i++ {
+		k := all[i]
+		if r.isTopField(k) {
+			continue
+		}
+		if children := strictyaml.Unindented(all, i, func(e strictyaml.Entry) bool {
+			return fieldOf(known, e.Key) == nil && meant(e.Key, known) == ""
+		}); children != nil {
+			k.Value = r.unindented(k, children)
+			i += len(children)
+		}
 		if err := checkServiceName(k.Key); err != nil {
 			r.ProblemAt(k.Value.Path, k.At, err)
 		}
@@ -40,6 +52,17 @@ func (s services) read(r *reader, n strictyaml.Value) {
 			*s.p = append(*s.p, service)
 		}
 	}
+}
+
+// isTopField reports whether an entry of services is a field of the top of the file that is indented too far: it has the
+// name of one, and a value that no service has. It reports the problem.
+func (r *reader) isTopField(k strictyaml.Entry) bool {
+	var c Config
+	if fieldOf(c.fields(), k.Key) == nil || k.Value.IsMapping() || k.Value.IsNull() {
+		return false
+	}
+	r.ProblemAt(k.Value.Path, k.At, wrong("indent it like services", "%s belongs to the top of the file", k.Key))
+	return true
 }
 
 func (s services) show() any {

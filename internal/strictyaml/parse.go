@@ -44,7 +44,7 @@ func Parse(data []byte, smallest string) (Value, Problems) {
 	// The Reader reports duplicate keys itself: all of them, with their paths.
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return Value{}, Problems{syntaxProblem(err)}
+		return Value{}, Problems{syntaxProblem(err, text)}
 	}
 	if len(file.Docs) > 1 {
 		return Value{}, Problems{secondDocument(file.Docs[1])}
@@ -162,7 +162,7 @@ func oddSpace(t *token.Token) (before int, r rune) {
 
 // syntaxProblem returns the place and the message of the parser's error. It omits the lines of the file that the error
 // quotes, since they may hold a secret.
-func syntaxProblem(err error) Problem {
+func syntaxProblem(err error, text string) Problem {
 	p := Problem{Line: 1, Column: 1, Message: "this is not YAML"}
 	var syntax *yaml.SyntaxError
 	if !errors.As(err, &syntax) {
@@ -184,7 +184,12 @@ func syntaxProblem(err error) Problem {
 	case strings.Contains(p.Message, "end token"), strings.Contains(p.Message, "end character"):
 		p.Hint = "what is opened here is never closed"
 	case strings.Contains(p.Message, "not allowed in this context"):
+		if better, ok := indentationProblem(text, p.Line); ok {
+			return better
+		}
 		p.Hint = "check the indentation of this line and of the one before"
+	case strings.Contains(p.Message, "unexpected key name"):
+		p.Hint = "write KEY: and a space in front of the value; what belongs to a key is indented below it"
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -72,6 +73,9 @@ type Entry struct {
 // Mapping reads v as a mapping with text keys. want names it in a problem. A duplicate key is a problem; both entries are
 // returned, so that the problems of both values are found.
 func (r *Reader) Mapping(v Value, want string) (all []Entry) {
+	if v.entries != nil {
+		return v.entries
+	}
 	m, ok := v.node.(ast.MapNode)
 	if !ok {
 		r.WrongKind(v, want)
@@ -112,13 +116,18 @@ func (r *Reader) child(path string, n ast.Node, key Place) Value {
 	if _, ok := n.(ast.ScalarNode); ok && n.Type() != ast.NullType {
 		v.Place = placeOf(n)
 	}
+	r.remember(v)
+	return v
+}
+
+// remember keeps the place of a value, unless its path has one already.
+func (r *Reader) remember(v Value) {
 	if r.places == nil {
 		r.places = map[string]Place{}
 	}
-	if _, known := r.places[path]; !known {
-		r.places[path] = v.Place
+	if _, known := r.places[v.Path]; !known {
+		r.places[v.Path] = v.Place
 	}
-	return v
 }
 
 // List reads v as a list. A single value is a list of one.
@@ -153,5 +162,23 @@ func (r *Reader) WrongKind(v Value, want string) {
 		r.Problem(v, Wrong(`give it a value or remove it; a text that reads null or ~ needs quotes`, "has no value"))
 		return
 	}
-	r.Problem(v, Wrong("", "want %s, found %s", want, kind(v.node)))
+	hint := ""
+	if text, ok := v.Scalar(); ok {
+		if key, ok := joinedKey(text); ok {
+			hint = "put a space behind the colon of " + key + ":"
+		}
+	}
+	r.Problem(v, Wrong(hint, "want %s, found %s", want, kind(v.node)))
+}
+
+var keyAndValue = regexp.MustCompile(`^([a-z_]{1,32}):[^ /]`)
+
+// joinedKey returns the key of a text such as "run:[shop]", which YAML takes for one value. The text may be a secret in the
+// wrong place, so nothing else of it is shown.
+func joinedKey(text string) (key string, ok bool) {
+	m := keyAndValue.FindStringSubmatch(text)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
 }

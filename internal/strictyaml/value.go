@@ -12,7 +12,8 @@ type Place struct{ Line, Column int }
 type Value struct {
 	Path string // "services.shop.probe.interval", "routes[2].to"; "" is the root
 	Place
-	node ast.Node
+	node    ast.Node
+	entries []Entry // of a mapping that Under made; node is nil then
 }
 
 // IsList reports whether the value is a list.
@@ -24,11 +25,13 @@ func (v Value) IsList() bool {
 // IsMapping reports whether the value is a mapping.
 func (v Value) IsMapping() bool {
 	_, ok := v.node.(ast.MapNode)
-	return ok
+	return ok || v.entries != nil
 }
 
 // IsNull reports whether the value is missing, or written as null or ~.
-func (v Value) IsNull() bool { return v.node == nil || v.node.Type() == ast.NullType }
+func (v Value) IsNull() bool {
+	return v.entries == nil && (v.node == nil || v.node.Type() == ast.NullType)
+}
 
 // Scalar returns a single value in the words of the file. It reports false for a list, a mapping and null.
 func (v Value) Scalar() (string, bool) { return scalar(v.node) }
@@ -47,6 +50,8 @@ func scalar(n ast.Node) (string, bool) {
 
 func kind(n ast.Node) string {
 	switch {
+	case n == nil: // made by Under
+		return "a mapping"
 	case n.Type() == ast.SequenceType:
 		return "a list"
 	case n.Type() == ast.MappingType, n.Type() == ast.MappingValueType:
