@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway"
 	"github.com/tenfold-go/tenfold/internal/report"
+	"github.com/tenfold-go/tenfold/internal/server"
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
@@ -62,7 +64,7 @@ func (cmd checkCmd) Run(t *terminal) error {
 	if err != nil {
 		return usageError(err, "")
 	}
-	for _, note := range c.Notes() {
+	for _, note := range checkNotes(c) {
 		fmt.Fprintf(t.stderr, "note: %s\n", note)
 	}
 	if cmd.Effective {
@@ -70,6 +72,22 @@ func (cmd checkCmd) Run(t *terminal) error {
 		return err
 	}
 	return printSummary(t.stdout, cmd.File, c)
+}
+
+// checkNotes returns the notes about the file, and one for each program that this machine does not have. The file may be
+// meant for another machine, so that is not a problem.
+func checkNotes(c *config.Config) []config.Problem {
+	notes := c.Notes()
+	for _, e := range server.MissingCommands(c.Services) {
+		path := "services." + e.Service + ".run[0]"
+		if slices.ContainsFunc(notes, func(p config.Problem) bool { return p.Path == path }) {
+			continue // it is a variable, not a program
+		}
+		notes = append(notes, config.Problem{
+			Path: path, Message: fmt.Sprintf("the program %q is not found on this machine: %v", e.Command, e.Err), Hint: e.Hint(),
+		})
+	}
+	return notes
 }
 
 // loadConfig reads a file, or standard input if its name is "-". Its errors have exit code 2.
@@ -130,7 +148,7 @@ func printCheck(w io.Writer, file string, c *config.Config, err error) error {
 	} else if err != nil {
 		return err
 	} else {
-		result.Notes = append(result.Notes, c.Notes()...)
+		result.Notes = append(result.Notes, checkNotes(c)...)
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)

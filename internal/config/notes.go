@@ -56,6 +56,12 @@ func (n *notes) service(s *Service) {
 	if s.MaxNodes > s.MinNodes {
 		n.add(path+".nodes", "", "this version does not scale automatically: it runs %d", s.MinNodes)
 	}
+	if s.Kind() == Owned {
+		if m := assignment.FindStringSubmatch(s.Run[0]); m != nil {
+			n.add(at(path+".run", 0), "env: {"+m[1]+": VALUE}, and run begins with the program; or run: [env, "+m[1]+"=VALUE, PROGRAM]",
+				"%s= is taken for the program: no shell reads run", m[1])
+		}
+	}
 	if s.Kind() == Owned && !slices.Contains(shells, filepath.Base(s.Run[0])) {
 		for i, arg := range s.Run {
 			if variable.MatchString(arg) {
@@ -95,6 +101,9 @@ func (n *notes) service(s *Service) {
 }
 
 var (
-	shells   = []string{"sh", "bash", "dash", "zsh", "ash", "ksh", "fish"}
+	shells = []string{"sh", "bash", "dash", "zsh", "ash", "ksh", "fish"}
+	// assignment is a variable in front of a command, as a shell takes it. Its value may be a secret.
+	assignment = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=`)
+
 	variable = regexp.MustCompile(`\$(\{[A-Za-z_]|[A-Z_][A-Z0-9_]*)`)
 )

@@ -15,7 +15,18 @@ import (
 // fails with a [*CommandError] when no service can work. When other services can, it logs the error: the fleet goes on to
 // look for the command.
 func findCommands(services []config.Service, log *slog.Logger) error {
-	var missing []*CommandError
+	missing := MissingCommands(services)
+	if len(missing) > 0 && len(missing) == len(services) {
+		return missing[0]
+	}
+	for _, e := range missing {
+		log.Error("command not found; the other services start", "service", e.Service, "err", e, "hint", e.Hint())
+	}
+	return nil
+}
+
+// MissingCommands returns an error for each service whose command is not found on this machine.
+func MissingCommands(services []config.Service) (missing []*CommandError) {
 	for _, s := range services {
 		if s.Kind() != config.Owned {
 			continue
@@ -31,13 +42,7 @@ func findCommands(services []config.Service, log *slog.Logger) error {
 			missing = append(missing, &CommandError{Service: s.Name, Command: command, Dir: s.Dir, Err: err})
 		}
 	}
-	if len(missing) > 0 && len(missing) == len(services) {
-		return missing[0]
-	}
-	for _, e := range missing {
-		log.Error("command not found; the other services start", "service", e.Service, "err", e, "hint", e.Hint())
-	}
-	return nil
+	return missing
 }
 
 // CommandError says that the command of a service cannot be run.
