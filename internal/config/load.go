@@ -20,6 +20,15 @@ type Options struct {
 
 // Load reads a file. Errors in the file are returned as Problems; any other error means that the file could not be read.
 func Load(path string) (*Config, error) {
+	f, err := LoadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Config, nil
+}
+
+// LoadFile is Load for a caller that may find further problems.
+func LoadFile(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -29,13 +38,21 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, data, &Options{Dir: filepath.Dir(path)})
+	return parse(path, data, &Options{Dir: filepath.Dir(path)})
 }
 
 // Parse reads the text of a file. name is the file name in its problems. An error is of type Problems, except when the
 // working directory cannot be found. A Config that is returned without an error is complete: every default is filled in, and
 // every check that is possible without starting the services has passed.
 func Parse(name string, data []byte, o *Options) (*Config, error) {
+	f, err := parse(name, data, o)
+	if err != nil {
+		return nil, err
+	}
+	return f.Config, nil
+}
+
+func parse(name string, data []byte, o *Options) (*File, error) {
 	r := reader{getenv: os.LookupEnv}
 	if o == nil {
 		o = &Options{}
@@ -60,7 +77,7 @@ func Parse(name string, data []byte, o *Options) (*Config, error) {
 	if problems := r.Problems(); len(problems) > 0 {
 		return nil, problems.In(name)
 	}
-	return &c, nil
+	return &File{Config: &c, Name: name, places: r.Places()}, nil
 }
 
 // smallestFile is the hint for an empty file.

@@ -12,8 +12,14 @@ import (
 // not safe for concurrent use.
 type Reader struct {
 	problems Problems
-	places   map[string]Place // of every value that was read, by path
+	places   Places // of every value that was read
 }
+
+// Places has the places of the values of a file, by path.
+type Places map[string]Place
+
+// Places returns the places of the values that were read so far. The caller must not change them.
+func (r *Reader) Places() Places { return r.places }
 
 // Problems returns the problems that were found so far, in the order in which they were found.
 func (r *Reader) Problems() Problems { return r.problems }
@@ -37,14 +43,15 @@ func (r *Reader) ProblemAt(path string, at Place, err error) {
 // Add reports a problem that was found without the file, at the place of its path. The place of a path that the file does not
 // have is that of the nearest value around it.
 func (r *Reader) Add(p Problem) {
-	at := r.locate(p.Path)
+	at := r.places.Locate(p.Path)
 	p.Line, p.Column = at.Line, at.Column
 	r.problems = append(r.problems, p)
 }
 
-func (r *Reader) locate(path string) Place {
+// Locate returns the place of a path. The place of a path that the file does not have is that of the nearest value around it.
+func (ps Places) Locate(path string) Place {
 	for path != "" {
-		if at, ok := r.places[path]; ok {
+		if at, ok := ps[path]; ok {
 			return at
 		}
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
@@ -123,7 +130,7 @@ func (r *Reader) child(path string, n ast.Node, key Place) Value {
 // remember keeps the place of a value, unless its path has one already.
 func (r *Reader) remember(v Value) {
 	if r.places == nil {
-		r.places = map[string]Place{}
+		r.places = Places{}
 	}
 	if _, known := r.places[v.Path]; !known {
 		r.places[v.Path] = v.Place
