@@ -21,6 +21,8 @@ type serveOptions struct {
 	opened func(*server.Server) // called once when all addresses are open
 	ready  func(*server.Server) // called once when every service has all its nodes; nil for no call
 	record *runfile.Record      // how other verbs find this tenfold; nil when they do not
+
+	load func() (*config.File, error) // reads the configuration again; nil when that is not possible
 }
 
 // serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
@@ -28,11 +30,12 @@ type serveOptions struct {
 func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions) error {
 	t.serving.Store(true)
 	token := cmp.Or(cfg.Admin.Token, rand.Text())
-	s, err := newServer(cfg, o, token)
+	var s *server.Server
+	var p *published
+	s, err := newServer(cfg, o, token, func() { p.update(s) })
 	if err != nil {
 		return err
 	}
-	var p *published
 	defer func() { p.remove() }() // last: the others wait for it
 	defer s.Close()
 	if err := s.Open(ctx); err != nil {
@@ -61,13 +64,14 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions)
 }
 
 // newServer builds the server. An error in the configuration has the exit code of wrong usage.
-func newServer(cfg *config.Config, so serveOptions, token string) (*server.Server, error) {
+func newServer(cfg *config.Config, so serveOptions, token string, reloaded func()) (*server.Server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program of this process: %w", err)
 	}
 	o := &server.Options{
 		Log: so.logs.Events, Logs: so.logs, Reaper: []string{self, "reaper"}, MemoryStore: []string{self, "memory-store"}, AdminToken: token,
+		Load: so.load, Reloaded: reloaded,
 	}
 	if so.access {
 		o.Access = so.logs.Access

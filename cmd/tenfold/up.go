@@ -48,6 +48,8 @@ With a file (tenfold check --help shows one):
 Nodes that end are replaced. Nodes that do not answer get no requests. While it runs:
 
     tenfold status
+    tenfold diff
+    tenfold reload
     tenfold restart SERVICE
     tenfold drain NODE
 
@@ -77,7 +79,7 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 		return serve(ctx, t, cfg, serveOptions{
-			logs: d.Logs, access: cmd.Access == "on", record: record,
+			logs: d.Logs, access: cmd.Access == "on", record: record, load: cmd.loader(),
 			opened: func(s *server.Server) { d.started(cfg, s) },
 			ready:  func(s *server.Server) { tellReady(ready, s) },
 		})
@@ -86,7 +88,7 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 
 // record describes this tenfold for other verbs.
 func (cmd upCmd) record(cfg *config.Config) (*runfile.Record, error) {
-	file, name := cmp.Or(cmd.File, "tenfold.yaml"), ""
+	file, name := cmd.file(), ""
 	if len(cmd.Command) > 0 {
 		file, name = "", cfg.Services[0].Name
 	}
@@ -112,21 +114,40 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 	case cmd.Nodes != "":
 		return nil, usageError(errors.New("--nodes is for the short form"), "with a file, set nodes: in it; or tenfold up --nodes 3 -- COMMAND")
 	default:
-		file := cmd.File
-		if file == "" {
-			file = "tenfold.yaml"
-		}
-		if cfg, err = loadConfig(t, file); err != nil {
+		if cfg, err = loadConfig(t, cmd.file()); err != nil {
 			return nil, err
 		}
 	}
-	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store}); err != nil {
-		return nil, usageError(err, "")
-	}
-	if err := cfg.UseStoreVariable(os.Getenv); err != nil {
+	if err := cmd.override(cfg); err != nil {
 		return nil, usageError(err, "")
 	}
 	return cfg, nil
+}
+
+// override puts into cfg what wins over the file: the flags, and the store of the environment over a store that the file
+// does not name.
+func (cmd upCmd) override(cfg *config.Config) error {
+	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store}); err != nil {
+		return err
+	}
+	return cfg.UseStoreVariable(os.Getenv)
+}
+
+// file returns the name of the file to run, if there is no command.
+func (cmd upCmd) file() string { return cmp.Or(cmd.File, "tenfold.yaml") }
+
+// loader returns what reads the file again for a reload, or nil when there is none: a command line, or standard input.
+func (cmd upCmd) loader() func() (*config.File, error) {
+	if len(cmd.Command) > 0 || cmd.File == "-" {
+		return nil
+	}
+	return func() (*config.File, error) {
+		f, err := config.LoadFile(cmd.file())
+		if err != nil {
+			return nil, err
+		}
+		return f, cmd.override(f.Config)
+	}
 }
 
 // checkCommand returns an error with a hint for a command line that is a typical mistake. A command that exists is

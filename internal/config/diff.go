@@ -69,26 +69,33 @@ func diffMappings(path string, old, new document) (all []Change) {
 		at := joinPath(path, field.key)
 		b, bMasked, known := old.find(field.key)
 		a, aMasked, _ := new.find(field.key)
-		if !known {
-			all = append(all, Change{at, Added, "", flow(aMasked)})
-			continue
-		}
 		inner, wasMapping := b.([]shown)
 		newInner, isMapping := a.([]shown)
+		wasMapping = wasMapping || !known && at != "services."+field.key // a service is added as a whole
 		switch {
 		case wasMapping && isMapping:
 			innerMasked, _ := bMasked.([]shown)
 			newInnerMasked, _ := aMasked.([]shown)
 			all = append(all, diffMappings(at, document{inner, innerMasked}, document{newInner, newInnerMasked})...)
+		case !known:
+			all = append(all, Change{at, Added, "", flow(aMasked)})
 		case flow(b) != flow(a):
 			all = append(all, Change{at, Changed, flow(bMasked), flow(aMasked)})
 		}
 	}
 	for _, field := range old.plain {
-		if _, _, kept := new.find(field.key); !kept {
-			_, masked, _ := old.find(field.key)
-			all = append(all, Change{joinPath(path, field.key), Removed, flow(masked), ""})
+		if _, _, kept := new.find(field.key); kept {
+			continue
 		}
+		at := joinPath(path, field.key)
+		if inner, isMapping := field.value.([]shown); isMapping && at != "services."+field.key {
+			_, masked, _ := old.find(field.key)
+			innerMasked, _ := masked.([]shown)
+			all = append(all, diffMappings(at, document{inner, innerMasked}, document{})...)
+			continue
+		}
+		_, masked, _ := old.find(field.key)
+		all = append(all, Change{at, Removed, flow(masked), ""})
 	}
 	return all
 }
@@ -119,13 +126,6 @@ func diffRoutes(old, new []Route, before, after []document) (all []Change) {
 // sameConditions reports whether two routes match the same requests.
 func (r *Route) sameConditions(o *Route) bool {
 	return r.Host == o.Host && r.Path == o.Path && r.covers(o) && o.covers(r)
-}
-
-func joinPath(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }
 
 // flow returns a value of a field on one line.

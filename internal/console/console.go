@@ -6,6 +6,8 @@
 //	GET  /api/nodes                        every node
 //	GET  /api/routes                       every route
 //	GET  /api/store                        the store, and whether it answers
+//	GET  /api/diff                         what a reload would change
+//	POST /api/reload                       makes the file run as it is now; answers when it is done
 //	POST /api/services/{name}/restart      rolling restart; answers when it is done
 //	POST /api/services/{name}/scale        {"nodes": 5}; answers at once
 //	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone

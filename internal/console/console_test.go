@@ -14,7 +14,11 @@ import (
 )
 
 // fake is a Reader and an Operator. It records what it was asked to do.
-type fake struct{ calls []string }
+type fake struct {
+	calls     []string
+	reload    *status.Reload // the result of Reload; nil when it is refused
+	reloadErr error
+}
 
 func (f *fake) Services() []status.Service {
 	return []status.Service{{Name: "shop", Kind: "process", Wanted: 3}}
@@ -41,6 +45,41 @@ func (f *fake) Drain(_ context.Context, id string) error {
 	return fmt.Errorf("drain %q: %w", id, ErrRefused)
 }
 
+func (f *fake) Reload(context.Context) (*status.Reload, error) {
+	f.calls = append(f.calls, "reload")
+	if f.reload == nil {
+		return nil, fmt.Errorf("reload: %w", ErrRefused)
+	}
+	return f.reload, f.reloadErr
+}
+func (f *fake) Diff() (*status.Reload, error) {
+	return &status.Reload{File: "tenfold.yaml", OK: true}, nil
+}
+
+// A reload answers with its result, also when the file has problems.
+func TestReload(t *testing.T) {
+	problem := config.Problem{File: "tenfold.yaml", Line: 3, Column: 5, Path: "routes[0].to", Message: "there is no service", Hint: "did you mean shop?"}
+	for _, c := range []struct {
+		result *status.Reload
+		err    error
+		status int
+		want   string
+	}{
+		{nil, nil, 409, `"error": "reload: not allowed in the current state"`},
+		{&status.Reload{File: "tenfold.yaml", OK: true}, nil, 200, `"ok": true`},
+		{&status.Reload{Problems: []config.Problem{problem}}, config.Problems{problem}, 422, `"line": 3,`},
+		{&status.Reload{File: "tenfold.yaml", Error: "held back"}, io.EOF, 500, `"error": "held back"`},
+	} {
+		f := &fake{reload: c.result, reloadErr: c.err}
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "http://127.0.0.1/api/reload", nil)
+		New(config.Admin{Listen: "127.0.0.1:0"}, f, f, http.NotFoundHandler(), nil).server.Handler.ServeHTTP(w, r)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("got %d %s, want %d with %s", w.Code, w.Body, c.status, c.want)
+		}
+	}
+}
+
 func TestConsole(t *testing.T) {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "up 1\n") })
 	type header = map[string]string
@@ -56,6 +95,7 @@ func TestConsole(t *testing.T) {
 		{method: "GET", path: "/api/services", status: 200, want: `"wanted": 3`},
 		{method: "GET", path: "/api/routes", status: 200, want: "[]"},
 		{method: "GET", path: "/api/store", status: 200, want: `"up": false,` + "\n" + `  "error": "connection refused"`},
+		{method: "GET", path: "/api/diff", status: 200, want: `"file": "tenfold.yaml"`},
 		{method: "GET", path: "/nothing", status: 404},
 		{method: "GET", path: "/api/services/shop/restart", status: 405},
 		{method: "POST", path: "/api/services/shop/restart", status: 200, want: `"done": true`},

@@ -21,6 +21,10 @@ type Operator interface {
 	Restart(ctx context.Context, service string) error
 	Scale(ctx context.Context, service string, nodes int) error
 	Drain(ctx context.Context, node string) error
+	// Reload makes the file run as it is now. Without an error about the file, its result may be nil.
+	Reload(ctx context.Context) (*status.Reload, error)
+	// Diff says what Reload would do.
+	Diff() (*status.Reload, error)
 }
 
 var (

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // newRoutes answers every path of the admin address.
@@ -36,6 +38,15 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler) *http.Ser
 	mux.HandleFunc("POST /api/nodes/{id}/drain", func(w http.ResponseWriter, r *http.Request) {
 		// A drain runs to its end even if the client disconnects.
 		writeResult(w, operator.Drain(context.WithoutCancel(r.Context()), r.PathValue("id")))
+	})
+	mux.HandleFunc("POST /api/reload", func(w http.ResponseWriter, r *http.Request) {
+		// A reload runs to its end even if the client disconnects.
+		result, err := operator.Reload(context.WithoutCancel(r.Context()))
+		writeReload(w, result, err)
+	})
+	mux.HandleFunc("GET /api/diff", func(w http.ResponseWriter, r *http.Request) {
+		result, err := operator.Diff()
+		writeReload(w, result, err)
 	})
 	return mux
 }
@@ -74,6 +85,20 @@ func writeResult(w http.ResponseWriter, err error) {
 		writeError(w, http.StatusConflict, err)
 	default:
 		writeError(w, http.StatusInternalServerError, err)
+	}
+}
+
+// writeReload answers with the result of a reload. A file with problems is a 422, and a service that is held back a 500.
+func writeReload(w http.ResponseWriter, result *status.Reload, err error) {
+	switch {
+	case result == nil:
+		writeResult(w, err)
+	case err == nil:
+		writeJSON(w, http.StatusOK, result)
+	case len(result.Problems) > 0:
+		writeJSON(w, http.StatusUnprocessableEntity, result)
+	default:
+		writeJSON(w, http.StatusInternalServerError, result)
 	}
 }
 

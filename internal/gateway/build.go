@@ -56,7 +56,7 @@ func (b *builder) newPool(service config.Service) *pool {
 			Log: b.log, Metrics: b.options.Metrics.pools, Routes: routesTo(b.cfg, service.Name),
 			OnChange: b.nodeChanges.report, OnSample: b.options.OnSample,
 		}),
-		waiting: newPending(), leaving: make(chan struct{}),
+		waiting: newPending(),
 	}
 }
 

@@ -77,7 +77,7 @@ type Gateway struct {
 func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	o = o.withDefaults()
 	g := &Gateway{
-		options: o, log: o.Log, pools: pools{byName: make(map[string]*pool)},
+		options: o, log: o.Log, pools: newPools(),
 		perClient: newClientLimit(o.Metrics.connectionsRefused.Inc),
 		tunnels:   newTunnels(o.Metrics.connections),
 		requests:  newRequests(),

@@ -31,9 +31,7 @@ func (b *builder) proxy(service string) http.Handler {
 
 // Update replaces the set of nodes of a service. It ignores a service that gets no requests.
 func (g *Gateway) Update(set node.Set) {
-	if p := g.pools.get(set.Service); p != nil {
-		p.update(set)
-	}
+	g.pools.update(set)
 }
 
 // AwaitReady returns when the node gets requests. It returns at once for a node of a service that gets no requests. It
@@ -48,10 +46,7 @@ func (g *Gateway) AwaitReady(ctx context.Context, service, id string) error {
 // Drain sends no more requests to the node. It returns when the node has none left; when ctx ends first, it cancels
 // them and returns an error.
 func (g *Gateway) Drain(ctx context.Context, service, id string) error {
-	if p := g.pools.get(service); p != nil {
-		return p.drain(ctx, id)
-	}
-	return nil
+	return g.pools.drain(ctx, service, id)
 }
 
 // Nodes returns the state of each node of a service. It returns nil for a service that gets no requests.

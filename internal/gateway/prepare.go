@@ -49,10 +49,10 @@ func (n *Next) Commit() *Replaced {
 	case <-old.arriving.retire():
 	case <-time.After(arrivalTimeout):
 	}
-	r := &Replaced{gateway: g, pools: make(map[string]*pool)}
+	r := &Replaced{gateway: g, cfg: old.cfg, pools: make(map[string]*pool)}
 	for name, p := range old.pools {
 		if n.state.pools[name] == nil {
-			close(p.leaving)
+			g.pools.leave(name)
 			p.waiting.retire()
 			r.pools[name] = p
 		}
@@ -71,8 +71,8 @@ func (n *Next) Abort() {
 	old := n.gateway.current.Load()
 	for name, p := range n.state.pools {
 		if old.pools[name] == nil {
-			n.gateway.pools.remove(name, p)
 			p.run.stop()
+			n.gateway.pools.remove(p)
 		}
 	}
 	n.gateway.closeNew(n.places)
@@ -89,18 +89,24 @@ func (n *Next) undo() {
 // Replaced is what a new configuration has no use for.
 type Replaced struct {
 	gateway *Gateway
-	pools   map[string]*pool
+	cfg     *config.Config
+	pools   map[string]*pool // by service
 }
 
 // Finish ends the pools of the services that are gone. Their last requests may take as long as the drain of the service.
-func (r *Replaced) Finish(drain time.Duration) {
-	for name, p := range r.pools {
-		r.gateway.pools.remove(name, p)
+func (r *Replaced) Finish() {
+	for i := range r.cfg.Services {
+		name, drain := r.cfg.Services[i].Name, r.cfg.Services[i].Drain
+		p := r.pools[name]
+		if p == nil {
+			continue
+		}
 		r.gateway.tasks.add(func(ctx context.Context) {
-			ctx, cancel := context.WithTimeout(ctx, drain)
+			limited, cancel := context.WithTimeout(ctx, drain)
 			defer cancel()
-			p.DrainAll(ctx)
+			p.DrainAll(limited)
 			p.run.stop()
+			r.gateway.pools.remove(p)
 		})
 	}
 }

@@ -114,7 +114,7 @@ func TestRequestsKeepTheirConfiguration(t *testing.T) {
 	receive(t, "the request", arrived)
 	other := address(serve(t, func(w http.ResponseWriter, r *http.Request) {}))
 	replaced := f.change(t, "services: {other: {nodes: [\""+other+"\"]}}\n")
-	replaced.Finish(patience)
+	replaced.Finish()
 	if resp, _ := f.get(t, "/"); resp.StatusCode != 503 && resp.StatusCode != 200 {
 		t.Errorf("the new service answers %d", resp.StatusCode)
 	}

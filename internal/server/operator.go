@@ -6,10 +6,14 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/console"
 	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // operator passes the orders of the console to the fleet and translates the fleet's errors for the console.
-type operator struct{ fleet *fleet.Fleet }
+type operator struct {
+	fleet  *fleet.Fleet
+	server *Server
+}
 
 var _ console.Operator = operator{}
 
@@ -25,6 +29,16 @@ func (o operator) Drain(ctx context.Context, node string) error {
 	return translate(o.fleet.Drain(ctx, node))
 }
 
+func (o operator) Reload(ctx context.Context) (*status.Reload, error) {
+	r, err := o.server.Reload(ctx)
+	return r, translate(err)
+}
+
+func (o operator) Diff() (*status.Reload, error) {
+	r, err := o.server.Diff()
+	return r, translate(err)
+}
+
 // translate marks an error of the fleet with the error of the console that it stands for.
 func translate(err error) error {
 	for _, unknown := range []error{fleet.ErrUnknownService, fleet.ErrUnknownNode} {
@@ -32,7 +46,7 @@ func translate(err error) error {
 			return &refusal{err, console.ErrUnknown}
 		}
 	}
-	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning} {
+	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile} {
 		if errors.Is(err, refused) {
 			return &refusal{err, console.ErrRefused}
 		}

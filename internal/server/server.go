@@ -12,6 +12,18 @@
 //	        3. opens the store, which may start a private redis-server; one at a URL may be away
 //	Run     starts all parts together: their addresses are open already, so their order does not matter
 //
+// # Reload
+//
+// A reload changes nothing until all that can fail is done:
+//
+//  1. reads the file and compares it with what runs; keys that cannot change are problems
+//  2. looks for the commands of the nodes that it would start
+//  3. gateway.Prepare  builds routes, policies, certificates and pools, and opens new addresses
+//  4. fleet.Add        starts the nodes of new services, which get ready
+//  5. Commit           requests that begin now see the new configuration
+//  6. fleet.Update     replaces the nodes of services that run with something else, one by one
+//  7. fleet.Remove     drains the nodes of services that are gone
+//
 // # Stop
 //
 // When the context of Run ends, or when a part fails, the parts stop one after the other. Each one is gone before the
@@ -19,6 +31,7 @@
 //
 //	gateway    accepts no new connections and lets requests finish, for at most drain
 //	fleet      drains all nodes at once, then ends them
+//	reloads    a reload that is in progress ends
 //	node sets  the link from fleet to gateway
 //	store      ends after the nodes that use it
 //	console    ends last, so that it can be asked about the others
@@ -32,6 +45,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/console"
@@ -55,11 +69,17 @@ type Options struct {
 	MemoryStore []string
 	// AdminToken is accepted by the admin address when the file has no token. Default: none.
 	AdminToken string
+
+	// Load reads the configuration again for a reload, with everything that wins over the file. Default: none, so that a
+	// reload is refused.
+	Load func() (*config.File, error)
+	// Reloaded is called after another configuration, and possibly other addresses, began to serve. Default: none.
+	Reloaded func()
 }
 
 // Server is a running tenfold. The order of calls is New, Open, Run, Close. Close may follow New or Open, too.
 type Server struct {
-	cfg     *config.Config
+	cfg     atomic.Pointer[config.Config] // what runs
 	log     *slog.Logger
 	process *process.Driver // of owned services, and of the private server of the store
 	store   *store.Store
@@ -67,6 +87,10 @@ type Server struct {
 	fleet   *fleet.Fleet
 	status  *status.View
 	console *console.Console
+
+	load     func() (*config.File, error) // nil when there is no file
+	reloaded func()                       // nil for no call
+	reloads  reloads
 }
 
 // New builds a Server of cfg. It fails with a [*ConfigError] when a part cannot work with its configuration.
@@ -76,7 +100,10 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	var err error
 	m := newMetrics()
-	s := &Server{cfg: cfg, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler))}
+	s := &Server{
+		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(),
+	}
+	s.cfg.Store(cfg)
 	driver := &process.Options{Log: o.Log, Reaper: o.Reaper}
 	if o.Logs != nil {
 		m.registerDropped(o.Logs.Streams())
@@ -103,21 +130,31 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, err
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway, s.storeStatus)
-	s.console = console.New(cfg.Admin, s.status, operator{s.fleet}, m.handler(),
+	s.console = console.New(cfg.Admin, s.status, operator{s.fleet, s}, m.handler(),
 		&console.Options{Log: o.Log, Token: o.AdminToken})
 	return s, nil
 }
 
+// config returns the configuration that runs.
+func (s *Server) config() *config.Config { return s.cfg.Load() }
+
 // services gives each service of the configuration what runs its nodes.
 func (s *Server) services() []fleet.Service {
-	all := make([]fleet.Service, len(s.cfg.Services))
-	for i, c := range s.cfg.Services {
-		all[i].Service = c
-		if c.Kind() == config.Owned {
-			all[i].Driver = s.process
-		}
+	cfg := s.config()
+	all := make([]fleet.Service, len(cfg.Services))
+	for i := range cfg.Services {
+		all[i] = s.fleetService(&cfg.Services[i])
 	}
 	return all
+}
+
+// fleetService gives a service what runs its nodes.
+func (s *Server) fleetService(c *config.Service) fleet.Service {
+	service := fleet.Service{Service: *c}
+	if c.Kind() == config.Owned {
+		service.Driver = s.process
+	}
+	return service
 }
 
 // startStore runs the private server of the store.
@@ -136,7 +173,7 @@ func (s *Server) env() []string {
 // Open opens everything that can fail before a node is started: see the start order of the package. After an error,
 // Close closes what is open.
 func (s *Server) Open(ctx context.Context) error {
-	if err := findCommands(s.cfg.Services, s.log); err != nil {
+	if err := findCommands(s.config().Services, s.log); err != nil {
 		return err
 	}
 	if err := s.gateway.Listen(); err != nil { // first: a free admin address must not take one of these
@@ -157,6 +194,7 @@ func (s *Server) parts() []part {
 	return []part{
 		{"gateway", s.gateway.Run},
 		{"fleet", s.fleet.Run},
+		{"reloads", s.runReloads},
 		{"node sets", s.passNodeSets},
 		{"store", s.store.Run},
 		{"console", s.console.Run},

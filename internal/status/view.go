@@ -1,6 +1,9 @@
 package status
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
@@ -25,7 +28,7 @@ type Gateway interface {
 
 // View reads the current state of all services and nodes. Its methods may be called concurrently.
 type View struct {
-	cfg     *config.Config
+	cfg     atomic.Pointer[config.Config]
 	fleet   Fleet
 	gateway Gateway
 	store   func() Store
@@ -33,8 +36,13 @@ type View struct {
 
 // New returns a View of the services and routes of cfg. store returns the current state of the store.
 func New(cfg *config.Config, fleet Fleet, gateway Gateway, store func() Store) *View {
-	return &View{cfg: cfg, fleet: fleet, gateway: gateway, store: store}
+	v := &View{fleet: fleet, gateway: gateway, store: store}
+	v.cfg.Store(cfg)
+	return v
 }
+
+// Use makes cfg the configuration whose routes are shown.
+func (v *View) Use(cfg *config.Config) { v.cfg.Store(cfg) }
 
 // Store returns the state of the store that all nodes and gateways share.
 func (v *View) Store() Store { return v.store() }
@@ -42,9 +50,22 @@ func (v *View) Store() Store { return v.store() }
 // Services returns all services in the order of the configuration.
 func (v *View) Services() []Service {
 	var all []Service
-	for _, s := range v.fleet.Services() {
+	for _, s := range v.fleetServices() {
 		all = append(all, v.service(s))
 	}
+	return all
+}
+
+// fleetServices returns the services of the fleet in the order of the configuration, and then those that left it and
+// drain.
+func (v *View) fleetServices() []fleet.Status {
+	configured := v.cfg.Load().Services
+	place := make(map[string]int)
+	for i, s := range configured {
+		place[s.Name] = i - len(configured) // negative: before the others
+	}
+	all := v.fleet.Services()
+	slices.SortStableFunc(all, func(a, b fleet.Status) int { return place[a.Service] - place[b.Service] })
 	return all
 }
 
@@ -89,12 +110,12 @@ func (v *View) serving(service string) (count int) {
 // numbers in their ids.
 func (v *View) Nodes() []Node {
 	var all []Node
-	for _, s := range v.cfg.Services {
+	for _, s := range v.fleetServices() {
 		serving := make(map[string]upstream.Status)
-		for _, n := range v.gateway.Nodes(s.Name) {
+		for _, n := range v.gateway.Nodes(s.Service) {
 			serving[n.ID] = n
 		}
-		for _, n := range v.fleet.Nodes(s.Name) {
+		for _, n := range v.fleet.Nodes(s.Service) {
 			g, ok := serving[n.ID]
 			all = append(all, mergeNode(n, g, ok))
 		}
@@ -124,7 +145,7 @@ func mergeNode(n node.Node, g upstream.Status, probed bool) Node {
 // Routes returns all routes in the order of the configuration.
 func (v *View) Routes() []Route {
 	var all []Route
-	for _, r := range v.cfg.Routes {
+	for _, r := range v.cfg.Load().Routes {
 		shown := Route{Host: r.Host, Path: r.Path, Methods: r.Methods, Headers: r.Headers, To: r.To}
 		for _, p := range r.Policies() {
 			if shown.Policies == nil {

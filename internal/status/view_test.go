@@ -92,7 +92,7 @@ func TestServiceReadinessIsThatOfTheGateway(t *testing.T) {
 
 func TestNodesAreThoseOfTheFleetWithTheFiguresOfTheGateway(t *testing.T) {
 	started := time.Now()
-	f := &fakeFleet{nodes: map[string][]node.Node{
+	f := &fakeFleet{services: []fleet.Status{{Service: "mail"}, {Service: "shop"}}, nodes: map[string][]node.Node{
 		"shop": {
 			{Service: "shop", ID: "shop-1", Address: "127.0.0.1:1", PID: 11, Started: started},
 			{Service: "shop", ID: "shop-2", Address: "127.0.0.1:2", PID: 12},
