@@ -37,6 +37,7 @@ type cli struct {
 	Version versionCmd     `cmd:"" help:"Print the version."`
 	Shop    shopCmd        `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
 	Memory  memoryStoreCmd `cmd:"" name:"memory-store" hidden:"" help:"Keep the shared state in memory."`
+	Limit   limitCmd       `cmd:"" hidden:"" passthrough:"" help:"Apply limits to this process, and become a program."`
 	Reaper  reaperCmd      `cmd:"" hidden:"" help:"Start the nodes, and end them when tenfold is killed."`
 }
 

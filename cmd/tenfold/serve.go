@@ -70,7 +70,7 @@ func newServer(cfg *config.Config, so serveOptions, token string, reloaded func(
 		return nil, fmt.Errorf("find the program of this process: %w", err)
 	}
 	o := &server.Options{
-		Log: so.logs.Events, Logs: so.logs, Reaper: []string{self, "reaper"}, MemoryStore: []string{self, "memory-store"}, AdminToken: token,
+		Log: so.logs.Events, Logs: so.logs, Reaper: []string{self, "reaper"}, Limiter: []string{self, "limit"}, MemoryStore: []string{self, "memory-store"}, AdminToken: token,
 		Load: so.load, Reloaded: reloaded,
 	}
 	if so.access {

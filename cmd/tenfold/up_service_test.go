@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -25,6 +26,7 @@ import (
 //	GET  /chunked       3 KB of unknown length, written to the network in one piece
 //	GET  /status/CODE   an answer with that status
 //	POST /orders/ID     appends the ID to the file SERVICE_JOURNAL, as soon as the request arrives
+//	GET  /grow          uses ?mib= more MiB of memory until it ends
 //	GET  /socket        a WebSocket: it sends the id of its node, then every message that it receives
 //
 // All but the first wait ?ms= milliseconds before they answer, and ten times as long on the node that SERVICE_SLOW
@@ -72,6 +74,10 @@ func serveUntilTerm() error {
 		takeTime(r)
 		w.WriteHeader(http.StatusCreated)
 	})
+	mux.HandleFunc("GET /grow", func(w http.ResponseWriter, r *http.Request) {
+		mib, _ := strconv.Atoi(r.FormValue("mib"))
+		grown = bytes.Repeat([]byte{1}, mib<<20)
+	})
 	mux.HandleFunc("GET /socket", func(w http.ResponseWriter, r *http.Request) { echo(w, r, node) })
 
 	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")))
@@ -96,6 +102,9 @@ var (
 	thePage   = strings.Repeat("0123456789abcde\n", 1280)
 	theChunks = thePage[:3000]
 )
+
+// grown is what GET /grow has used.
+var grown []byte
 
 // named adds the id of the node to every answer.
 func named(node string, next http.Handler) http.Handler {

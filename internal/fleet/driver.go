@@ -45,11 +45,13 @@ type Instance interface {
 	Stop(ctx context.Context) error
 }
 
-// exceededBy returns a channel that is closed when a node is above its memory limit. An Instance that watches the limit has
-// a method Exceeded for it.
-func exceededBy(i Instance) <-chan struct{} {
-	if w, ok := i.(interface{ Exceeded() <-chan struct{} }); ok {
-		return w.Exceeded()
+// exceededBy returns a channel that is closed when a node uses more memory than a limit; nil for never. An Instance that
+// can watch its memory has a method Exceeds for it.
+func exceededBy(i Instance, memory int64) <-chan struct{} {
+	if w, ok := i.(interface {
+		Exceeds(memory int64) <-chan struct{}
+	}); ok && memory > 0 {
+		return w.Exceeds(memory)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (r *runner) run(ctx context.Context) error {
 	if !known {
 		r.Log.Info("node ready", "service", r.Name, "node", r.id, "after_ms", time.Since(started).Milliseconds())
 	}
-	exceeded := exceededBy(instance)
+	exceeded := exceededBy(instance, r.version.service.Resources.Memory)
 	for {
 		select {
 		case <-stable:

@@ -105,7 +105,7 @@ func (i *instance) Address() string       { return i.address }
 func (i *instance) PID() int              { return 4711 }
 func (i *instance) Done() <-chan struct{} { return i.done }
 
-func (i *instance) Exceeded() <-chan struct{} { return i.exceeded }
+func (i *instance) Exceeds(int64) <-chan struct{} { return i.exceeded }
 
 func (i *instance) Err() error {
 	select {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/fleet/process"
 )
 
 // findCommands looks for the command of each service, so that a misspelt one is reported before anything is started. It
@@ -43,6 +44,21 @@ func MissingCommands(services []config.Service) (missing []*CommandError) {
 		}
 	}
 	return missing
+}
+
+// checkUsers fails with a [*ConfigError] when tenfold cannot start the nodes of a service as its user. No service starts
+// then: a program that runs as another user than its owner wanted is no lesser evil.
+func checkUsers(services []config.Service) error {
+	for _, s := range services {
+		if err := process.CheckUser(s.User); err != nil {
+			hint := ""
+			if e := (*process.UserError)(nil); errors.As(err, &e) {
+				hint = e.Hint()
+			}
+			return &ConfigError{fmt.Errorf("services.%s.user: %w", s.Name, err), hint}
+		}
+	}
+	return nil
 }
 
 // CommandError says that the command of a service cannot be run.

@@ -64,6 +64,9 @@ type Options struct {
 	// Reaper is the command line of a program that calls [process.RunReaper]. Default: none, so that only the kernel
 	// ends the nodes of a tenfold that is killed.
 	Reaper []string
+	// Limiter is the command line of a program that calls [process.RunLimited]. Default: none; services with limits do not
+	// start.
+	Limiter []string
 	// MemoryStore is the command line of a program that calls [store.RunMemoryServer]. Default: none, so that a store in
 	// memory is a part of this process.
 	MemoryStore []string
@@ -98,13 +101,16 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	var err error
+	err := checkUsers(cfg.Services)
+	if err != nil {
+		return nil, err
+	}
 	m := newMetrics()
 	s := &Server{
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(),
 	}
 	s.cfg.Store(cfg)
-	driver := &process.Options{Log: o.Log, Reaper: o.Reaper}
+	driver := &process.Options{Log: o.Log, Reaper: o.Reaper, Limiter: o.Limiter}
 	if o.Logs != nil {
 		m.registerDropped(o.Logs.Streams())
 		driver.Output = o.Logs.NodeOutput

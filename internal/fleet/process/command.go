@@ -14,11 +14,12 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// newChild says how the node of a spec is started. tag is the tag of the fleet. It fails when the command is not found.
-func newChild(spec fleet.Spec, port int, tag string) (*child, error) {
+// newChild says how the node of a spec is started by a user. tag is the tag of the fleet. It fails when the command is not
+// found.
+func newChild(spec fleet.Spec, port int, tag string, user account) (*child, error) {
 	cmd := exec.Command(spec.Run[0], spec.Run[1:]...)
 	cmd.Dir = spec.Dir
-	cmd.Env = environ(spec, port, tag)
+	cmd.Env = environ(spec, port, tag, user)
 	if cmd.Err != nil {
 		return nil, cmd.Err
 	}
@@ -30,11 +31,12 @@ func newChild(spec fleet.Spec, port int, tag string) (*child, error) {
 	return c, nil
 }
 
-// environ is the environment of tenfold, then what the spec adds, then what only the driver knows.
-func environ(spec fleet.Spec, port int, tag string) []string {
+// environ is the environment of tenfold, then that of the user, then what the spec adds, then what only the driver knows.
+func environ(spec fleet.Spec, port int, tag string, user account) []string {
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		return strings.HasPrefix(kv, "PORT=") // it is the port of tenfold, not of the node
 	})
+	env = append(env, user.env()...)
 	env = append(env, spec.Env...)
 	if spec.Serves {
 		env = append(env, fmt.Sprintf("PORT=%d", port), "HOST="+loopback)

@@ -80,6 +80,19 @@ func (i *instance) Stop(ctx context.Context) error {
 	}
 }
 
+// Exceeds returns a channel that is closed when the processes of the node together use more memory than limit. It returns
+// nil, and logs that once, where this system does not show the memory.
+func (i *instance) Exceeds(limit int64) <-chan struct{} {
+	d := i.driver
+	if err := d.memory.measure(nil); err != nil {
+		d.memory.unsupported.Do(func() {
+			d.log.Error("a limit of the nodes cannot be applied on this machine", "err", "memory: "+err.Error())
+		})
+		return nil
+	}
+	return d.memory.watch(i, limit, func(run func()) { d.wg.Go(run) })
+}
+
 // tell calls a function of the parent, after a handover that is in progress. After a handover it does nothing.
 func (i *instance) tell(do func(id string)) {
 	i.driver.gate.RLock()

@@ -55,6 +55,9 @@ type Options struct {
 	// this program, with a verb for it. Default: no reaper. This process is then the parent of the nodes, and only the
 	// kernel ends them when it is killed.
 	Reaper []string
+	// Limiter is the command line, with an absolute path, of a program that calls [RunLimited] with its further arguments.
+	// Default: none; nodes with limits do not start.
+	Limiter []string
 }
 
 // Driver starts nodes as processes. It implements [fleet.Driver]. Close must be called when all nodes have stopped.
@@ -67,6 +70,11 @@ type Driver struct {
 
 	gate     sync.RWMutex  // read-locked by what starts and stops nodes; locked during a handover
 	released chan struct{} // closed when a successor has the nodes
+
+	memory memoryWatch
+
+	triedMu sync.Mutex
+	tried   map[string]bool // limits that were applied before
 
 	mu        sync.Mutex
 	closed    bool
@@ -82,7 +90,7 @@ func New(o *Options) (*Driver, error) {
 	}
 	d := &Driver{
 		opts: *o, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), tag: rand.Text(), instances: map[string]*instance{},
-		released: make(chan struct{}),
+		released: make(chan struct{}), tried: map[string]bool{}, memory: newMemoryWatch(),
 	}
 	if d.opts.Output == nil {
 		d.opts.Output = func(string, []byte) {}
@@ -155,9 +163,16 @@ func (d *Driver) reserve(spec fleet.Spec) (*instance, error) {
 
 // launch starts the process of an instance. The end of the process may be reported before launch returns.
 func (d *Driver) launch(ctx context.Context, i *instance, spec fleet.Spec) (pid int, err error) {
-	c, err := newChild(spec, i.port, d.tag)
+	user, err := accountOf(spec.Limits.User)
+	if err != nil {
+		return 0, &notRunnableError{err}
+	}
+	c, err := newChild(spec, i.port, d.tag, user)
 	if err != nil {
 		return 0, markNotRunnable(err)
+	}
+	if err := d.limit(c, spec.Limits, user); err != nil {
+		return 0, err
 	}
 	output, err := newPipe()
 	if err != nil {
@@ -185,6 +200,7 @@ func (d *Driver) follow(i *instance) {
 		i.output.SetReadDeadline(time.Now())
 		<-copied
 		i.output.Close()
+		d.memory.forget(i)
 		return
 	}
 	d.forget(i)
@@ -207,6 +223,7 @@ func (d *Driver) nodeEnded(id string, e exit) {
 
 // forget removes an instance whose process group is gone.
 func (d *Driver) forget(i *instance) {
+	d.memory.forget(i)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.instances, i.id)

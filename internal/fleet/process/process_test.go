@@ -26,6 +26,13 @@ func TestMain(m *testing.M) {
 		}
 		syscall.Exit(0) // os.Exit takes a second longer under the race detector
 	}
+	if len(os.Args) > 1 && os.Args[1] == "limit" {
+		if err := RunLimited(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			syscall.Exit(1)
+		}
+		syscall.Exit(0)
+	}
 	if safeguards := os.Getenv(killedVariable); safeguards != "" {
 		os.Unsetenv(killedVariable) // its nodes must not start nodes
 		runUntilKilled(safeguards)
@@ -35,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func testDriver(t testing.TB, o Options) *Driver {
 	t.Helper()
-	o.Reaper = []string{os.Args[0], "reaper"}
+	o.Reaper, o.Limiter = []string{os.Args[0], "reaper"}, []string{os.Args[0], "limit"}
 	d, err := New(&o)
 	if err != nil {
 		t.Fatal(err)
