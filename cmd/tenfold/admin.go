@@ -48,6 +48,10 @@ func (f adminFlags) post(ctx context.Context, path string, body any) error {
 
 // call sends one request to the admin API and returns the body of its answer. Any status but 200 is an error.
 func (f adminFlags) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	f, err := f.resolve() // here, so that an error names the address
+	if err != nil {
+		return nil, err
+	}
 	status, answer, err := f.send(ctx, method, path, body)
 	if err == nil && status != http.StatusOK {
 		err = f.refusal(status, answer)
@@ -60,32 +64,9 @@ func (f adminFlags) call(ctx context.Context, method, path string, body []byte) 
 
 // send sends one request to the admin API, and returns the status and the body of its answer.
 func (f adminFlags) send(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error) {
-	f, err = f.resolve()
+	resp, f, err := f.open(ctx, method, path, body)
 	if err != nil {
 		return 0, nil, err
-	}
-	base, err := f.base()
-	if err != nil {
-		return 0, nil, usageError(fmt.Errorf("admin address %q: %w", f.Admin, err),
-			"host:port, for example 127.0.0.1:9090; tenfold up prints it when it starts")
-	}
-	req, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	if f.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+f.Token)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return 0, nil, hinted(errors.New("interrupted"), "the running tenfold finishes what it has begun: tenfold status shows it")
-	case err != nil:
-		if e := (*url.Error)(nil); errors.As(err, &e) {
-			err = e.Err
-		}
-		return 0, nil, hinted(fmt.Errorf("reach tenfold at %s: %w", f.Admin, err),
-			"is tenfold up running? Its admin address goes into --admin or TENFOLD_ADMIN")
 	}
 	defer resp.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(resp.Body, 64<<20))
@@ -93,6 +74,39 @@ func (f adminFlags) send(ctx context.Context, method, path string, body []byte) 
 		return 0, nil, fmt.Errorf("read answer of %s: %w", f.Admin, err)
 	}
 	return resp.StatusCode, answer, nil
+}
+
+// open sends one request to the admin API. It returns the answer, whose body must be closed, and the flags with the address
+// that was used.
+func (f adminFlags) open(ctx context.Context, method, path string, body []byte) (*http.Response, adminFlags, error) {
+	f, err := f.resolve()
+	if err != nil {
+		return nil, f, err
+	}
+	base, err := f.base()
+	if err != nil {
+		return nil, f, usageError(fmt.Errorf("admin address %q: %w", f.Admin, err),
+			"host:port, for example 127.0.0.1:9090; tenfold up prints it when it starts")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, f, err
+	}
+	if f.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+f.Token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, f, hinted(errors.New("interrupted"), "the running tenfold finishes what it has begun: tenfold status shows it")
+	case err != nil:
+		if e := (*url.Error)(nil); errors.As(err, &e) {
+			err = e.Err
+		}
+		return nil, f, hinted(fmt.Errorf("reach tenfold at %s: %w", f.Admin, err),
+			"is tenfold up running? Its admin address goes into --admin or TENFOLD_ADMIN")
+	}
+	return resp, f, nil
 }
 
 // base returns the admin address as a URL. An address may be a URL itself, for example that of a proxy with TLS.

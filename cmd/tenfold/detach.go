@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +37,7 @@ func (cmd upCmd) detach(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	path, err := backgroundLog(record.Directory, record.File, record.Name)
+	path, err := backgroundLog(record)
 	if err != nil {
 		return hinted(fmt.Errorf("make the directory of the log file: %w", err), "XDG_STATE_HOME, or HOME, names a directory for it")
 	}
@@ -213,8 +214,8 @@ func explainBackground(err error, path string, from int64) error {
 // backgroundLimit is the size of the log file of a tenfold in the background, and of the older one next to it.
 const backgroundLimit = 16 << 20
 
-// backgroundLog returns the name of the log file of a project that runs in the background, and makes its directory.
-func backgroundLog(directory, file, name string) (string, error) {
+// stateDir returns the directory for the log files of tenfolds in the background.
+func stateDir() (string, error) {
 	dir := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(dir) {
 		home, err := os.UserHomeDir()
@@ -223,9 +224,47 @@ func backgroundLog(directory, file, name string) (string, error) {
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	dir = filepath.Join(dir, "tenfold")
-	sum := sha256.Sum256([]byte(directory + "\x00" + file))
-	return filepath.Join(dir, filepath.Base(name)+"-"+hex.EncodeToString(sum[:4])+".log"), os.MkdirAll(dir, 0o700)
+	return filepath.Join(dir, "tenfold"), nil
+}
+
+// backgroundLog returns the name of the log file of a project that runs in the background, and makes its directory. The name
+// tells the directory of the project, then the file or the command line.
+func backgroundLog(r *runfile.Record) (string, error) {
+	dir, err := stateDir()
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Base(r.Name) + "-" + shortSum(r.Directory) + shortSum(r.File) + ".log"
+	return filepath.Join(dir, name), os.MkdirAll(dir, 0o700)
+}
+
+func shortSum(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:4])
+}
+
+// newestBackgroundLog returns the log file of a directory or a file of a project that was written last, or "".
+func newestBackgroundLog(project string) (newest string, err error) {
+	dir, err := stateDir()
+	if err != nil {
+		return "", nil // so there is no log file
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the directory of log files: %w", err)
+	}
+	var last time.Time
+	for _, e := range entries {
+		name, isLog := strings.CutSuffix(e.Name(), ".log")
+		sums := name[strings.LastIndexByte(name, '-')+1:]
+		if !isLog || !strings.HasPrefix(sums, shortSum(project)) && !strings.HasSuffix(sums, shortSum(project)) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.ModTime().After(last) {
+			newest, last = filepath.Join(dir, e.Name()), info.ModTime()
+		}
+	}
+	return newest, nil
 }
 
 // intoBackground makes this process, which has no terminal, write into its log file and no larger one. What the runtime

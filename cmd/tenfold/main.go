@@ -28,6 +28,7 @@ type cli struct {
 	Stop    stopCmd        `cmd:"" help:"Stop the tenfold that runs in this directory."`
 	Reload  reloadCmd      `cmd:"" help:"Read the file again and make it run, without a closed connection."`
 	Diff    diffCmd        `cmd:"" help:"Show what a reload would change."`
+	Logs    logsCmd        `cmd:"" help:"Print the last lines of nodes, and follow them."`
 	Restart restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
 	Scale   scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
 	Drain   drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`

@@ -13,22 +13,36 @@ import (
 var (
 	errToken = errors.New("this address wants a token: Authorization: Bearer TOKEN")
 	errHost  = errors.New("this address answers to localhost and to IP addresses only")
+	errUser  = errors.New("this request wants a token, because it comes from another user: Authorization: Bearer TOKEN")
 )
 
-// authorize passes on requests that carry the token of the configuration. Without a token the address is a loopback
-// address, and every local program may use it. A web page that reaches it under a host name (DNS rebinding) may not.
-func authorize(admin config.Admin, next http.Handler) http.Handler {
+// authorize passes on requests that carry the token of the configuration. Without such a token the address is a loopback
+// address, and every local program may read, except the output of the nodes. What else it asks for must come from a program of
+// this user or carry runToken; an empty runToken permits it to every local program. A web page that reaches the address under a
+// host name (DNS rebinding) may do nothing.
+func authorize(admin config.Admin, runToken string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case admin.Token != "" && !hasToken(r, admin.Token):
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeError(w, http.StatusUnauthorized, errToken)
+			refuse(w, errToken)
 		case admin.Token == "" && !isLocalHost(r.Host):
 			writeError(w, http.StatusForbidden, errHost)
+		case admin.Token == "" && runToken != "" && !isPublic(r) && !hasToken(r, runToken) && !isOwn(r):
+			refuse(w, errUser)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	writeError(w, http.StatusUnauthorized, err)
+}
+
+// isPublic reports whether a request changes nothing and reads nothing that the nodes have written.
+func isPublic(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path != logsPath
 }
 
 func hasToken(r *http.Request, want string) bool {

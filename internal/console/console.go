@@ -8,12 +8,14 @@
 //	GET  /api/store                        the store, and whether it answers
 //	GET  /api/diff                         what a reload would change
 //	POST /api/reload                       makes the file run as it is now; answers when it is done
+//	GET  /api/logs?name=&lines=&follow=    the last lines of nodes and events, one JSON document per line
 //	POST /api/services/{name}/restart      rolling restart; answers when it is done
 //	POST /api/services/{name}/scale        {"nodes": 5}; answers at once
 //	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,24 +43,34 @@ type Options struct {
 	Log *slog.Logger // errors of the HTTP server; default: discard
 	// Token proves that a program belongs to the user of this process, when the configuration has no token. Default: none.
 	Token string
+	Logs  LogReader // answers GET /api/logs; default: no lines
 }
 
 // New builds a Console. metrics answers GET /metrics. New opens nothing.
 func New(admin config.Admin, reader Reader, operator Operator, metrics http.Handler, o *Options) *Console {
-	l := slog.New(slog.DiscardHandler)
-	if o != nil && o.Log != nil {
-		l = o.Log
+	if o == nil {
+		o = &Options{}
 	}
+	l := cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	lines := o.Logs
+	if lines == nil {
+		lines = func(context.Context, LogQuery, func(LogLine) error) error { return nil }
+	}
+	stopping := make(chan struct{})
+	mux := newRoutes(reader, operator, metrics)
+	mux.HandleFunc("GET "+logsPath, logs(lines, reader, stopping))
 	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
-	routes := http.NewCrossOriginProtection().Handler(newRoutes(reader, operator, metrics))
-	return &Console{admin: admin, server: &http.Server{
-		Handler:           authorize(admin, routes),
+	routes := http.NewCrossOriginProtection().Handler(mux)
+	c := &Console{admin: admin, server: &http.Server{
+		Handler:           authorize(admin, o.Token, routes),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(errorLog{l}, "", 0),
 		ConnState:         (&connections{idle: make(map[net.Conn]time.Time)}).connState,
 	}}
+	c.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))
+	return c
 }
 
 // Listen opens the admin address. It does nothing when the address is "off". It fails with a [*ListenError].

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +42,7 @@ type Logs struct {
 	format     LogFormat
 	nodeOutput *slog.Logger // nil when a line of a node is written as text
 	nodeText   io.Writer
+	last       output.Tail    // what ReadLast returns
 	fileStream *output.Stream // nil when there is no file
 	file       *output.File
 }
@@ -75,20 +75,22 @@ func OpenLogs(o *LogOptions) (*Logs, error) {
 	if l.fileStream != nil {
 		records = l.fileStream
 	}
-	l.Events, l.Access = o.Format.logger(records), o.Format.logger(records.Batched())
+	l.Events = slog.New(keepEvents(o.Format.logger(records).Handler(), &l.last))
+	l.Access = o.Format.logger(records.Batched())
 	return l, nil
 }
 
 // NodeOutput writes a line that a node has written. It may wait a moment for a slow reader, but not for one that does
 // not read.
 func (l *Logs) NodeOutput(node string, line []byte) {
+	l.keepLine(node, line)
 	if l.nodeOutput == nil {
 		l.nodeText.Write(fmt.Appendf(nil, "%s | %s\n", node, line))
 		return
 	}
 	attrs := []any{"node", node, "line", string(line)}
-	if i := strings.LastIndexByte(node, '-'); i > 0 {
-		attrs = append([]any{"service", node[:i]}, attrs...)
+	if service := serviceOfNode(node); service != "" {
+		attrs = append([]any{"service", service}, attrs...)
 	}
 	l.nodeOutput.Info("output", attrs...)
 }

@@ -110,10 +110,11 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(),
 	}
 	s.cfg.Store(cfg)
+	var lines console.LogReader
 	driver := &process.Options{Log: o.Log, Reaper: o.Reaper, Limiter: o.Limiter}
 	if o.Logs != nil {
 		m.registerDropped(o.Logs.Streams())
-		driver.Output = o.Logs.NodeOutput
+		driver.Output, lines = o.Logs.NodeOutput, o.Logs.ReadLast
 	}
 	s.process, err = process.New(driver)
 	if err != nil {
@@ -137,7 +138,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway, s.storeStatus)
 	s.console = console.New(cfg.Admin, s.status, operator{s.fleet, s}, m.handler(),
-		&console.Options{Log: o.Log, Token: o.AdminToken})
+		&console.Options{Log: o.Log, Token: o.AdminToken, Logs: lines})
 	return s, nil
 }
 
