@@ -26,7 +26,7 @@ func (s *service) cannotStart(err *StartError) error {
 	s.startErr = err
 	others := s.started
 	for _, other := range s.core.services {
-		others = others || other.startErr == nil || other.everReady
+		others = others || other.everReady || other.startErr == nil && other.waitsFor == ""
 	}
 	s.mu.Unlock()
 	if !others {

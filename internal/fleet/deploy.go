@@ -102,11 +102,29 @@ func (o *owned) deploy(ctx context.Context, s Service) error {
 		return err
 	}
 	defer o.finish()
+	from := o.version()
 	to, err := o.prepareVersion(s)
-	if err != nil || to == nil {
+	if err != nil {
+		return err
+	}
+	if to == nil {
+		return o.awaitFirst(ctx)
+	}
+	if err := o.runBefore(ctx, to, from.digest() == to.digest()); err != nil {
 		return err
 	}
 	return o.roll(ctx, to)
+}
+
+// awaitFirst waits until the first nodes of the service are ready. It does not wait for other services.
+func (o *owned) awaitFirst(ctx context.Context) error {
+	o.mu.Lock()
+	waits := o.waitsFor != "" && o.waitsFor != beforeCommand
+	o.mu.Unlock()
+	if waits {
+		return nil
+	}
+	return o.awaitStart(ctx)
 }
 
 // prepareVersion takes the settings of a service and makes its next version. It returns nil when no node exists yet:
@@ -122,6 +140,7 @@ func (o *owned) prepareVersion(s Service) (*version, error) {
 	to := o.newVersion(s)
 	if !o.running {
 		o.current, o.rolledBack = to, false
+		o.failed, o.beforeErr = o.restarts, nil
 		return nil, nil
 	}
 	return to, nil
@@ -152,10 +171,16 @@ func (o *owned) deployShare(ctx context.Context, s Service, share float64) error
 		return err
 	}
 	defer o.finish()
-	begun, err := o.beginCanary(s, share)
+	begun, to, err := o.beginCanary(s)
 	if err != nil {
 		return err
 	}
+	if begun {
+		if err := o.runBefore(ctx, to, false); err != nil {
+			return err
+		}
+	}
+	o.setCanary(to, share)
 	if err := o.awaitCanary(ctx); err != nil {
 		if begun {
 			o.endCanary(context.WithoutCancel(ctx))
@@ -165,35 +190,39 @@ func (o *owned) deployShare(ctx context.Context, s Service, share float64) error
 	return nil
 }
 
-// beginCanary sets the share of a canary and adds slots for its nodes. It returns false when the canary runs already.
-func (o *owned) beginCanary(s Service, share float64) (begun bool, err error) {
+// beginCanary makes the version of a canary. It returns false with that of the canary that runs already.
+func (o *owned) beginCanary(s Service) (begun bool, v *version, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.running {
-		return false, ErrNotRunning
-	}
-	if c := o.canary; c != nil && !config.SameProgram(&c.version.service, &s.Service) {
-		return false, fmt.Errorf("%w: version %d gets %g%% of the requests, and the file has changed since",
+	switch c := o.canary; {
+	case !o.running:
+		return false, nil, ErrNotRunning
+	case c == nil:
+		return true, o.newVersion(s), nil
+	case !config.SameProgram(&c.version.service, &s.Service):
+		return false, nil, fmt.Errorf("%w: version %d gets %g%% of the requests, and the file has changed since",
 			ErrCanary, c.version.number, c.share*100)
+	default:
+		return false, c.version, nil
 	}
-	if begun = o.canary == nil; begun {
-		o.canary = &canary{version: o.newVersion(s)}
-	} else {
-		o.canary = &canary{version: o.canary.version}
+}
+
+// setCanary gives a version a share of the requests, and has as many slots for its nodes as that share needs.
+func (o *owned) setCanary(v *version, share float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.canary = &canary{version: v, share: share}
+	slots := o.canarySlots()
+	needed := max(1, int(math.Ceil(share*float64(o.wanted))))
+	for n := len(slots); n < needed; n++ {
+		o.addSlot(v).canary = true
 	}
-	o.canary.share = share
-	o.canary.nodes = max(1, int(math.Ceil(share*float64(o.wanted))))
-	for n := len(o.canarySlots()); n < o.canary.nodes; n++ {
-		o.addSlot(o.canary.version).canary = true
-	}
-	surplus := o.canarySlots()
-	for _, slot := range surplus[o.canary.nodes:] {
+	for _, slot := range slots[min(needed, len(slots)):] {
 		o.retire(slot)
 	}
 	o.publish()
 	o.wakeRun()
-	o.Log.Info("service has a canary", "service", o.Name, "version", o.canary.version.number, "share", share, "nodes", o.canary.nodes)
-	return begun, nil
+	o.Log.Info("service has a canary", "service", o.Name, "version", v.number, "share", share, "nodes", needed)
 }
 
 // awaitCanary waits until all nodes of the canary are ready. It fails when one of them fails.

@@ -62,11 +62,19 @@ var ErrNotRunnable = errors.New("not runnable")
 
 // ExitError says how a node ended.
 type ExitError struct {
-	Reason string   // "exit status 1", "killed by SIGKILL"
+	Reason string   // "exit status 0", "exit status 1", "killed by SIGKILL"
 	Output []string // the last lines that it wrote, oldest first
 }
 
 func (e *ExitError) Error() string { return e.Reason }
+
+// succeeded reports whether a node ended by itself and with the status 0.
+func succeeded(err error) bool {
+	e := (*ExitError)(nil)
+	return errors.As(err, &e) && e.Reason == reasonSuccess
+}
+
+const reasonSuccess = "exit status 0"
 
 // Remote is another system that runs the nodes of a service, for example Kubernetes. The fleet tells it how many nodes
 // it should run and watches which ones exist. Its methods may be called concurrently.

@@ -10,8 +10,8 @@ import (
 
 // The nodes of listed and remote services run elsewhere. The fleet can only wait for them and publish them no more.
 
-// awaitAny waits until one of these nodes is ready, but not longer than slowStart. It fails when ctx ends first.
-func (s *service) awaitAny(ctx context.Context, members []*member) error {
+// awaitAny waits until one of these nodes is ready, but not longer than slowStart. It reports whether one is.
+func (s *service) awaitAny(ctx context.Context, members []*member) (any bool) {
 	soon, cancel := context.WithTimeout(ctx, slowStart)
 	defer cancel()
 	ready := make(chan struct{}, len(members))
@@ -25,11 +25,12 @@ func (s *service) awaitAny(ctx context.Context, members []*member) error {
 	}
 	select {
 	case <-ready:
+		any = true
 	case <-soon.Done():
 	}
 	cancel()
 	all.Wait()
-	return ctx.Err()
+	return any
 }
 
 // dismiss drains nodes that are published no more, and forgets them. It goes on when ctx ends.

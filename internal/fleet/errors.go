@@ -37,7 +37,8 @@ type StartError struct {
 	Service string
 	Command []string
 	Dir     string
-	Tries   int      // how often a node was started
+	Before  bool     // Command is that of before, not that of a node
+	Tries   int      // how often it was started
 	Output  []string // the last lines of the last try
 	Err     error    // how the last try ended
 }
@@ -45,6 +46,9 @@ type StartError struct {
 func (e *StartError) Error() string {
 	if errors.Is(e.Err, ErrNotRunnable) {
 		return fmt.Sprintf("start service %q: %v", e.Service, e.Err)
+	}
+	if e.Before {
+		return fmt.Sprintf("start service %q: its before command failed %d times: %v", e.Service, e.Tries, e.Err)
 	}
 	return fmt.Sprintf("start service %q: %s ended %d times before it was ready: %v", e.Service, e.line(), e.Tries, e.Err)
 }
@@ -56,6 +60,9 @@ func (e *StartError) Hint() string {
 	if errors.Is(e.Err, ErrNotRunnable) {
 		return fmt.Sprintf("is %q installed, on the PATH and executable? A relative path starts at %s", e.Command[0], e.dir())
 	}
+	if e.Before {
+		return fmt.Sprintf("run it by hand in %s: %s", e.dir(), e.line())
+	}
 	hint := fmt.Sprintf("run it by hand in %s: PORT=8081 HOST=127.0.0.1 %s", e.dir(), e.line())
 	if len(e.Output) == 0 {
 		return hint + " (it wrote nothing)"
@@ -65,8 +72,13 @@ func (e *StartError) Hint() string {
 
 // line is the command as a person would type it in a shell.
 func (e *StartError) line() string {
-	words := make([]string, len(e.Command))
-	for i, word := range e.Command {
+	return quoteWords(e.Command)
+}
+
+// quoteWords joins the words of a command as a person would type them in a shell.
+func quoteWords(command []string) string {
+	words := make([]string, len(command))
+	for i, word := range command {
 		if word == "" || strings.ContainsFunc(word, needsQuotes) {
 			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
@@ -97,14 +109,18 @@ type NodeError struct {
 
 // Error has the last lines of the node: they say more than how the node ended.
 func (e *NodeError) Error() string {
-	text := fmt.Sprintf("new node %q: %v", e.Node, e.Err)
-	if len(e.Output) == 0 {
-		return text + "; it wrote nothing"
-	}
-	return text + "; it wrote last:\n  " + strings.Join(e.Output, "\n  ")
+	return fmt.Sprintf("new node %q: %v%s", e.Node, e.Err, wroteLast(e.Output))
 }
 
 func (e *NodeError) Unwrap() error { return e.Err }
+
+// wroteLast continues the text of an error with the last lines of a process.
+func wroteLast(output []string) string {
+	if len(output) == 0 {
+		return "; it wrote nothing"
+	}
+	return "; it wrote last:\n  " + strings.Join(output, "\n  ")
+}
 
 // lastOutput returns the last lines of the node that an error is about.
 func lastOutput(err error) []string {

@@ -297,7 +297,7 @@ func TestNodeThatDoesNotBecomeReadyIsReplaced(t *testing.T) {
 		r := start(t, sim, s)
 		time.Sleep(time.Minute)
 		wantStrings(t, "events", sim.takeEvents(), []string{"start shop-1", "drain shop-1", "stop shop-1", "end shop-1", "start shop-2"})
-		const why = "not ready in time; expected: it listens on shop-1:80, which its environment names as HOST and PORT, and answers GET /up with 2xx"
+		const why = "not ready in time; expected: it listens on shop-1:80, which its environment names as HOST and PORT, and answers GET /up with 2xx, within the start_timeout of 1m0s"
 		if st := r.Services()[0]; st.LastExit.Reason != why || st.LastExit.Node != "shop-1" {
 			t.Errorf("last exit is %+v", st.LastExit)
 		}

@@ -26,7 +26,14 @@ type HandedService struct {
 	LastExit *Exit       `json:"last_exit,omitempty"`
 	// Current is the version of new nodes of an owned service. A node that runs another one has its own.
 	Current *HandedVersion `json:"current,omitempty"`
-	Nodes   []HandedNode   `json:"nodes"`
+	// Previous, RolledBack, Canary and Share say what a rollback or a promotion would do.
+	Previous   *HandedVersion `json:"previous,omitempty"`
+	RolledBack bool           `json:"rolled_back,omitempty"`
+	Canary     *HandedVersion `json:"canary,omitempty"`
+	Share      float64        `json:"share,omitempty"`
+	Begun      bool           `json:"begun"`    // what comes before its first nodes is done
+	Finished   int            `json:"finished"` // nodes of a worker that ended and are not replaced
+	Nodes      []HandedNode   `json:"nodes"`
 }
 
 // HandedVersion is what nodes run.
@@ -70,9 +77,14 @@ func (s *service) handOver() (HandedService, error) {
 	h := HandedService{
 		Name: s.Name, Kind: s.kind, Wanted: s.wanted, IDs: s.ids, Versions: s.versions,
 		Restarts: s.restarts, Ever: s.everReady, LastExit: s.lastExit, Current: s.current.handOver(),
+		Previous: s.previous.handOver(), RolledBack: s.rolledBack, Finished: s.finished,
+	}
+	if c := s.canary; c != nil {
+		h.Canary, h.Share = c.version.handOver(), c.share
 	}
 	versions := map[*member]*version{}
 	if o, ok := s.job.kind.(*owned); ok {
+		h.Begun = o.running
 		for _, slot := range o.slots {
 			if slot.pinned || slot.spare {
 				return HandedService{}, fmt.Errorf("%w: node %s", ErrBusy, slot.runner.id)
@@ -152,9 +164,19 @@ func (f *Fleet) Adopt(h Handover, instance func(id string) (Instance, bool)) (re
 // takeOver makes a slot of each node that runs. Slots that are missing are added by run. The lock is held.
 func (o *owned) takeOver(h HandedService, instance func(id string) (Instance, bool)) {
 	o.wanted = min(max(h.Wanted, o.min), o.max)
-	o.failed = h.Restarts
+	o.failed, o.adopted = h.Restarts, h.Begun
 	if h.Current != nil {
-		o.current = o.current.as(h.Current)
+		o.history = history{current: o.current.as(h.Current), rolledBack: h.RolledBack}
+	}
+	if h.Previous != nil {
+		o.previous = o.current.as(h.Previous)
+	}
+	if h.Canary != nil {
+		o.canary = &canary{o.current.as(h.Canary), h.Share}
+	}
+	for range h.Finished {
+		slot := o.addSlot(o.current)
+		slot.setFinished(true)
 	}
 	for _, n := range h.Nodes {
 		i, ok := instance(n.ID)
@@ -162,11 +184,15 @@ func (o *owned) takeOver(h HandedService, instance func(id string) (Instance, bo
 			continue // it has ended meanwhile: run starts another one
 		}
 		v := o.current
-		if n.Version != nil {
+		isCanary := n.Version != nil && h.Canary != nil && n.Version.Number == h.Canary.Number
+		switch {
+		case isCanary:
+			v = o.canary.version
+		case n.Version != nil:
 			v = v.as(n.Version)
 		}
 		slot := &slot{service: o.service, version: v, first: make(chan error, 1), gone: make(chan struct{})}
-		slot.leaving = n.State == node.Draining
+		slot.leaving, slot.canary = n.State == node.Draining, isCanary
 		m := &member{Node: n.Node, age: n.Age, ready: n.Ready}
 		slot.runner = &runner{service: o.service, version: v, id: n.ID, age: n.Age, adopted: i, member: m,
 			onReady: slot.nodeReady, onStable: slot.nodeStable}

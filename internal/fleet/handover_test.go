@@ -168,3 +168,42 @@ func wait(t *testing.T, r *runningFleet) {
 		t.Errorf("Run returned %v", err)
 	}
 }
+
+// The successor can roll back, promote and finish what its predecessor has deployed, and runs no before command and no
+// finished job again.
+func TestASuccessorKeepsVersionsAndFinishedJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		sim.commands(time.Second, exitZero)
+		job := config.Service{Name: "job", Run: []string{"job"}, MinNodes: 1, MaxNodes: 1, Worker: true, Restart: config.RestartNever}
+		old := start(t, sim, withBefore(release("v1", 4)), job)
+		time.Sleep(5 * time.Second)
+		wantError(t, old.Deploy(t.Context(), owned(sim, withBefore(release("v2", 4)))), nil)
+		wantError(t, old.DeployShare(t.Context(), owned(sim, withBefore(release("v3", 4))), 0.25), nil)
+		sim.crash("job-1")
+		time.Sleep(time.Minute)
+		commands, before := sim.commandCount(), strings.Join(sim.alive(), " ")
+
+		f, _ := succeed(t, old, sim, withBefore(release("v3", 4)), job)
+		old.Detach()
+		old.cancel()
+		wait(t, old)
+		next := startFleet(t, f)
+		time.Sleep(time.Minute)
+		if after := strings.Join(sim.alive(), " "); after != before || sim.commandCount() != commands {
+			t.Errorf("nodes are %s, were %s; %d commands more", after, before, sim.commandCount()-commands)
+		}
+		shop, done := next.Services()[0], next.Services()[1]
+		if shop.Version != 2 || shop.Previous != 1 || shop.Canary.Version != 3 || shop.Canary.Share != 0.25 || done.Finished != 1 {
+			t.Errorf("services are %+v and %+v", shop, done)
+		}
+		wantError(t, next.Promote(t.Context(), "shop"), nil)
+		next.wantVersion(t, 3, 2, false)
+		wantError(t, next.Rollback(t.Context(), "shop"), nil)
+		next.wantVersion(t, 2, 0, true)
+		if got, want := sim.versions(), "v2 v2 v2 v2"; got != want {
+			t.Errorf("nodes run %q, want %q", got, want)
+		}
+		next.stop(t, sim)
+	})
+}

@@ -87,7 +87,8 @@ func (l *listed) awaitStart(ctx context.Context) error {
 	l.mu.Lock()
 	own := slices.Clone(l.own)
 	l.mu.Unlock()
-	return l.awaitAny(ctx, own)
+	l.awaitAny(ctx, own)
+	return ctx.Err()
 }
 
 // update takes another list of addresses. Nodes that are not listed any more drain at the same time.

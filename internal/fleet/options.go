@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"time"
 )
@@ -14,7 +15,11 @@ type Options struct {
 	// service wins. Default: none.
 	Env func() []string
 
-	// StartTimeout is how long a node may take until it is ready. After that it is stopped and replaced. Default: 60s.
+	// Once runs a task unless another fleet with the same store runs it, or has run it for the same version. Default: the
+	// task is run.
+	Once func(ctx context.Context, t Task) error
+
+	// StartTimeout is the start timeout of services that do not have one. Default: 60s.
 	StartTimeout time.Duration
 	// StopGrace is the least time between asking a node to end and forcing it. Default: 5s.
 	StopGrace  time.Duration
@@ -33,6 +38,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Env == nil {
 		d.Env = func() []string { return nil }
+	}
+	if d.Once == nil {
+		d.Once = func(ctx context.Context, t Task) error { return t.Run(ctx) }
 	}
 	d.StartTimeout = cmp.Or(d.StartTimeout, time.Minute)
 	d.StopGrace = cmp.Or(d.StopGrace, 5*time.Second)

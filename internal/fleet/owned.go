@@ -15,9 +15,11 @@ type owned struct {
 	wake chan struct{} // tells run that wanted and actual size may differ
 
 	// Guarded by core.mu.
-	running bool    // run works: new slots will be launched
-	failed  int     // service.restarts when this job was made
-	slots   []*slot // those that end and spare ones included
+	running   bool    // run works: new slots will be launched
+	adopted   bool    // a predecessor has done what comes before the first nodes
+	failed    int     // service.restarts when this job was made, or when a deploy came before its first node
+	beforeErr error   // how the last run of the before command of the first nodes failed; nil while it runs
+	slots     []*slot // those that end and spare ones included
 }
 
 func newOwned(record *service, s Service) *owned {
@@ -30,9 +32,10 @@ func newOwned(record *service, s Service) *owned {
 // run keeps the service at its wanted size until ctx ends. Then all nodes drain and stop at once. It calls giveUp with
 // a *StartError when no service of the fleet can start.
 func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
-	o.setRunning()
 	var slots sync.WaitGroup
-	slots.Go(func() { o.replaceHung(ctx) })
+	if o.prepare(ctx, giveUp) {
+		slots.Go(func() { o.replaceHung(ctx) })
+	}
 	for ctx.Err() == nil {
 		o.scaleIn()
 		o.scaleOut(func(s *slot) {
@@ -68,20 +71,16 @@ func (o *owned) resize(n int) error {
 	return nil
 }
 
-func (o *owned) setRunning() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.running = true
-}
-
 // awaitStart waits until all wanted nodes are ready.
 func (o *owned) awaitStart(ctx context.Context) error {
 	for {
 		o.mu.Lock()
 		ready, wanted, exit, changed := o.readySlots(), o.wanted, o.lastExit, o.changed
-		failed := o.restarts > o.failed
+		failed, before := o.restarts > o.failed, o.beforeErr
 		o.mu.Unlock()
 		switch {
+		case before != nil:
+			return before
 		case failed:
 			return &NodeError{Node: exit.Node, Output: exit.Output, Err: errors.New(exit.Reason)}
 		case ready >= wanted:
@@ -95,10 +94,10 @@ func (o *owned) awaitStart(ctx context.Context) error {
 	}
 }
 
-// readySlots counts the slots whose node became ready. The lock is held.
+// readySlots counts the slots whose node became ready, or has finished. The lock is held.
 func (o *owned) readySlots() (count int) {
 	for _, slot := range o.counted() {
-		if m := slot.runner.member; m != nil && m.ready {
+		if m := slot.runner.member; m != nil && m.ready || slot.finished {
 			count++
 		}
 	}

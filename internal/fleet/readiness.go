@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,19 @@ const slowStart = 5 * time.Second
 var (
 	// errSlowStart ends the first, short wait for a node.
 	errSlowStart = errors.New("not ready yet")
-	// errNotReady ends a node that runs but does not become ready within Options.StartTimeout.
+	// errNotReady ends a node that runs but does not become ready within the start timeout.
 	errNotReady = errors.New("not ready in time")
 )
 
+// startTimeout is how long a node may take until it is ready.
+func (s *service) startTimeout() time.Duration {
+	return cmp.Or(s.config().StartTimeout, s.StartTimeout)
+}
+
 // awaitReady waits until a node is ready. It fails when the node ends first, when ctx ends, and with errNotReady after
-// Options.StartTimeout.
+// the start timeout.
 func (s *service) awaitReady(ctx context.Context, v *version, id string, i Instance) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.StartTimeout, errNotReady)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.startTimeout(), errNotReady)
 	defer cancel()
 	result := make(chan error, 1)
 	go func() { result <- s.awaitProbe(ctx, v, id, i.Address()) }()
@@ -39,7 +45,7 @@ func (s *service) awaitReady(ctx context.Context, v *version, id string, i Insta
 			err = context.Cause(ctx)
 		}
 		if errors.Is(err, errNotReady) && !v.service.Worker {
-			err = fmt.Errorf("%w; expected: %s", err, s.expected(i.Address()))
+			err = fmt.Errorf("%w; expected: %s, within the start_timeout of %v", err, s.expected(i.Address()), s.startTimeout())
 		}
 		return err
 	case <-i.Done():

@@ -137,7 +137,8 @@ func (r *remote) awaitStart(ctx context.Context) error {
 		own, changed := slices.Clone(r.own), r.changed
 		r.mu.Unlock()
 		if len(own) > 0 {
-			return r.awaitAny(soon, own)
+			r.awaitAny(soon, own)
+			return ctx.Err()
 		}
 		select {
 		case <-changed:

@@ -22,6 +22,9 @@ func (o *owned) update(ctx context.Context, s Service) error {
 	if err != nil || to == nil {
 		return err
 	}
+	if err := o.runBefore(ctx, to, false); err != nil {
+		return err
+	}
 	return o.roll(ctx, to)
 }
 

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -64,13 +63,7 @@ func (r *runner) run(ctx context.Context) error {
 // spec says how the node is started.
 func (r *runner) spec() Spec {
 	s := &r.version.service
-	env := slices.Clone(r.core.Env())
-	for _, key := range slices.Sorted(maps.Keys(s.Env)) {
-		env = append(env, key+"="+s.Env[key])
-	}
-	env = append(env, "TENFOLD_SERVICE="+r.Name, "TENFOLD_NODE="+r.id)
-	limits := Limits{Memory: s.Resources.Memory, CPUWeight: s.Resources.CPUWeight, OpenFiles: s.Resources.OpenFiles, User: s.User}
-	return Spec{ID: r.id, Run: s.Run, Dir: s.Dir, Env: env, Limits: limits, Serves: !s.Worker}
+	return Spec{ID: r.id, Run: s.Run, Dir: s.Dir, Env: r.version.env(r.core, r.id), Limits: r.version.limits(), Serves: !s.Worker}
 }
 
 // add publishes the node that was just started.

@@ -28,6 +28,9 @@ type service struct {
 	startErr  *StartError // why the service could not start; nil when it was not found out
 	restarts  int
 	lastExit  *Exit
+	finished  int       // slots whose node ended and is not replaced
+	waitsFor  string    // what its first nodes wait for; empty for nothing
+	commands  int       // how many commands of before were started
 	looping   int       // slots whose nodes failed crashLoopAt times in a row
 	loopSince time.Time // start of the crash loop; zero without one
 }
@@ -66,6 +69,8 @@ type Status struct {
 	Running          int       // nodes that exist, draining ones included
 	Ready            int       // nodes that became ready and do not drain; known for owned services only
 	Draining         int       // nodes that drain
+	Finished         int       // nodes of a worker that ended and are not replaced
+	WaitsFor         string    // what its first nodes wait for: service "db", its before command; empty for nothing
 	Operation        string    // what replaces its nodes: restart, update, deploy, rollback; empty for nothing
 	Restarts         int       // nodes that ended unasked, did not start or were not ready in time
 	LastExit         *Exit     // the last one of these; nil for none
@@ -191,6 +196,12 @@ func (s *service) count() {
 	}
 }
 
+// whole reports whether all wanted nodes of an owned service are ready, or have finished their work. The lock is held.
+func (s *service) whole() bool {
+	st := s.status()
+	return st.Ready+st.Finished >= st.Wanted
+}
+
 // progress is the state of a node as the fleet knows it. The published state is another one: it leaves Ready to the
 // probes of the gateway.
 func (m *member) progress() node.State {
@@ -209,7 +220,7 @@ func (s *service) status() Status {
 		Service: s.Name, Kind: s.kind, Worker: s.settings.Worker,
 		Min: s.min, Max: s.max, Wanted: s.wanted, Running: len(s.members),
 		Operation: s.operation, Restarts: s.restarts, LastExit: s.lastExit,
-		CrashLoop: !s.loopSince.IsZero(), Since: s.loopSince,
+		Finished: s.finished, WaitsFor: s.waitsFor,
 	}
 	s.history.describe(&st)
 	for _, m := range s.members {
@@ -219,6 +230,9 @@ func (s *service) status() Status {
 		case node.Draining:
 			st.Draining++
 		}
+	}
+	if st.Ready+st.Finished < st.Wanted { // a service that is whole is in no crash loop, also when its nodes were ready for a short time only
+		st.CrashLoop, st.Since = !s.loopSince.IsZero(), s.loopSince
 	}
 	return st
 }

@@ -26,6 +26,7 @@ type simulation struct {
 	starting func(ctx context.Context)     // called inside Driver.Start
 	ready    func(id string) time.Duration // from start to ready; never when negative
 	life     func(id string) time.Duration // from start to its own end; 0 means that it does not end
+	reason   func(id string) string        // how it ends after life; default "exit status 1"
 	drain    func(id string) time.Duration // until its requests have finished
 	ending   func(id string) time.Duration // from SIGTERM to its end; never when negative
 	stopErr  func(id string) error         // of Instance.Stop
@@ -96,7 +97,11 @@ func (sim *simulation) Start(ctx context.Context, spec fleet.Spec) (fleet.Instan
 	sim.peak = max(sim.peak, len(sim.nodes))
 	sim.mu.Unlock()
 	if life := orDefault(sim.life, spec.ID, 0); life > 0 {
-		time.AfterFunc(life, func() { i.end("exit status 1") })
+		reason := "exit status 1"
+		if sim.reason != nil {
+			reason = sim.reason(spec.ID)
+		}
+		time.AfterFunc(life, func() { i.end(reason) })
 	}
 	return i, nil
 }

@@ -21,6 +21,7 @@ type slot struct {
 	cancel    context.CancelFunc // ends run; nil until the slot is launched
 	leaving   bool               // it ends, or has ended
 	spare     bool               // it is going to replace another slot and does not count yet
+	finished  bool               // its node ended and is not replaced: restart is never or on-failure
 	canary    bool               // it runs the version that gets a share of the requests, and does not count
 	pinned    bool               // it is being replaced
 	failures  int                // in a row
@@ -48,9 +49,13 @@ func (s *slot) nextRunner() *runner {
 // when no service of the fleet can start.
 func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	s.mu.Lock()
-	r := s.runner
+	r, finished := s.runner, s.finished
 	s.mu.Unlock()
 	for {
+		if finished {
+			<-ctx.Done()
+			return
+		}
 		err := r.run(ctx)
 		if ctx.Err() != nil {
 			return
@@ -58,6 +63,11 @@ func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 		if s.isDetached() {
 			<-ctx.Done() // the successor replaces the node
 			return
+		}
+		if s.hasFinished(err) {
+			s.finishNode(r.id, err)
+			finished = true
+			continue
 		}
 		failure := &NodeError{Node: r.id, Output: lastOutput(err), Err: err}
 		first := s.report(failure)
@@ -173,6 +183,7 @@ func (s *slot) countLooping() {
 // leave makes the slot count no more. The lock is held.
 func (s *slot) leave() {
 	s.leaving = true
+	s.setFinished(false)
 	s.countLooping()
 }
 

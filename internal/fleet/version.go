@@ -1,6 +1,12 @@
 package fleet
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
@@ -18,6 +24,31 @@ func (s *service) newVersion(v Service) *version {
 	return &version{number: s.versions, service: v.Service, driver: v.Driver}
 }
 
+// env returns the environment of a process of the version, in addition to that of tenfold.
+func (v *version) env(c *core, id string) []string {
+	env := slices.Clone(c.Env())
+	for _, key := range slices.Sorted(maps.Keys(v.service.Env)) {
+		env = append(env, key+"="+v.service.Env[key])
+	}
+	return append(env, "TENFOLD_SERVICE="+v.service.Name, "TENFOLD_NODE="+id)
+}
+
+func (v *version) limits() Limits {
+	r := v.service.Resources
+	return Limits{Memory: r.Memory, CPUWeight: r.CPUWeight, OpenFiles: r.OpenFiles, User: v.service.User}
+}
+
+// digest is the same for all versions, also of other fleets, that say the same.
+func (v *version) digest() string {
+	s := v.service
+	said, err := json.Marshal([]any{s.Name, s.Run, s.Before, s.Dir, s.Env, s.User})
+	if err != nil {
+		panic(err) // text, lists and maps of text have a JSON form
+	}
+	sum := sha256.Sum256(said)
+	return hex.EncodeToString(sum[:16])
+}
+
 // history says which versions of an owned service run, and which one can run again.
 type history struct {
 	current    *version // what the nodes run
@@ -30,7 +61,6 @@ type history struct {
 type canary struct {
 	version *version
 	share   float64
-	nodes   int // its number of slots
 }
 
 // adopt makes a version the current one, after the last node of another version has gone. A rollback uses up the

@@ -20,10 +20,23 @@ type Service struct {
 	Running    int       `json:"running"` // nodes that exist, draining ones included
 	Ready      int       `json:"ready"`   // nodes that get requests; of a worker, nodes that run
 	Restarts   int       `json:"restarts"`
-	Restarting bool      `json:"restarting"`
+	Restarting bool      `json:"restarting"`                 // its nodes are being replaced
+	Operation  string    `json:"operation,omitempty"`        // by what: restart, update (a reload), deploy, rollback
+	Finished   int       `json:"finished,omitempty"`         // nodes of a worker that ended and are not replaced
+	WaitsFor   string    `json:"waits_for,omitempty"`        // what its first nodes wait for
+	Version    int       `json:"version,omitempty"`          // what its nodes run, counted from 1; none for a list of addresses
+	Previous   int       `json:"previous_version,omitempty"` // what tenfold rollback returns to
+	RolledBack bool      `json:"rolled_back,omitempty"`      // it runs an older version than the file says, until the next deploy
+	Canary     *Canary   `json:"canary,omitempty"`
 	CrashLoop  bool      `json:"crash_loop"`
 	Breaker    string    `json:"breaker,omitempty"` // closed, open, half-open; empty for a worker
 	LastExit   *LastExit `json:"last_exit,omitempty"`
+}
+
+// Canary is a version that gets a share of the requests of a service.
+type Canary struct {
+	Version int     `json:"version"`
+	Share   float64 `json:"share"` // above 0, below 1
 }
 
 // LastExit describes how the last node of a service ended that was not asked to end.
@@ -50,6 +63,7 @@ type Node struct {
 	LatencyMS float64   `json:"latency_ms,omitempty"` // moving average of the response time
 	PID       int       `json:"pid,omitempty"`
 	Started   time.Time `json:"started,omitzero"`
+	Version   int       `json:"version,omitempty"` // what it runs; none for a node of a list of addresses
 }
 
 // Store is the state that all nodes and gateways share, at one instant.

@@ -73,6 +73,11 @@ func (v *View) service(s fleet.Status) Service {
 	merged := Service{
 		Name: s.Service, Kind: kind(s), Min: s.Min, Max: s.Max, Wanted: s.Wanted, Running: s.Running, Ready: s.Ready,
 		Restarts: s.Restarts, Restarting: s.Operation != "", CrashLoop: s.CrashLoop,
+		Operation: s.Operation, Finished: s.Finished, WaitsFor: s.WaitsFor,
+		Version: s.Version, Previous: s.Previous, RolledBack: s.RolledBack,
+	}
+	if s.Canary.Version != 0 {
+		merged.Canary = &Canary{s.Canary.Version, s.Canary.Share}
 	}
 	if !s.Worker {
 		// The fleet knows only which nodes were ready once. The gateway's probes know which are ready now.
@@ -128,6 +133,7 @@ func (v *View) Nodes() []Node {
 func mergeNode(n node.Node, g upstream.Status, probed bool) Node {
 	merged := Node{
 		Service: n.Service, ID: n.ID, Address: n.Address, State: n.State.String(), PID: n.PID, Started: n.Started,
+		Version: n.Version,
 	}
 	if !probed {
 		return merged

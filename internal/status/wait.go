@@ -2,13 +2,13 @@ package status
 
 import "context"
 
-// AwaitReady waits until every service has all its wanted nodes ready. It returns the error of ctx when that ends
+// AwaitReady waits until every service has all its wanted nodes ready. The nodes of a worker may have finished instead. It returns the error of ctx when that ends
 // first.
 func (v *View) AwaitReady(ctx context.Context) error { return v.Wait(ctx, v.allReady) }
 
 func (v *View) allReady() bool {
 	for _, s := range v.Services() {
-		if s.Ready < s.Wanted {
+		if s.Ready+s.Finished < s.Wanted {
 			return false
 		}
 	}

@@ -1,0 +1,75 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Task is something that is done once per version of a service, however many fleets share the store.
+type Task struct {
+	Service string
+	Version string // the same for all fleets that run the same
+	Again   bool   // this fleet runs the version already, and is asked for it again: another run before this call does not count
+	// Run does the task. Its context ends when the right to it is lost.
+	Run func(ctx context.Context) error
+}
+
+// CommandError says that the command of before failed.
+type CommandError struct {
+	Command []string
+	Output  []string // its last lines, oldest first
+	Err     error    // how it failed
+}
+
+func (e *CommandError) Error() string {
+	return fmt.Sprintf("before: %s: %v%s", quoteWords(e.Command), e.Err, wroteLast(e.Output))
+}
+
+func (e *CommandError) Unwrap() error { return e.Err }
+
+// runBefore runs the command of before of a version, unless that was done.
+func (o *owned) runBefore(ctx context.Context, v *version, again bool) error {
+	if len(v.service.Before) == 0 {
+		return nil
+	}
+	ran := false
+	err := o.Once(ctx, Task{Service: o.Name, Version: v.digest(), Again: again, Run: func(ctx context.Context) error {
+		ran = true
+		return o.runCommand(ctx, v)
+	}})
+	if err == nil && !ran {
+		o.Log.Info("before command was run by another tenfold", "service", o.Name, "version", v.number)
+	}
+	return err
+}
+
+// runCommand runs the command of before to its end. When ctx ends first, the command is stopped.
+func (o *owned) runCommand(ctx context.Context, v *version) error {
+	s := &v.service
+	o.mu.Lock()
+	o.commands++
+	id := fmt.Sprintf("%s-before.%d", o.Name, o.commands) // no node has a dot in its id
+	o.mu.Unlock()
+	log, begun := o.Log.With("service", o.Name, "version", v.number, "command", id), time.Now()
+	log.Info("before command runs", "argv", strings.Join(s.Before, " "))
+	i, err := v.driver.Start(ctx, Spec{ID: id, Run: s.Before, Dir: s.Dir, Env: v.env(o.core, id), Limits: v.limits()})
+	if err != nil {
+		return &CommandError{Command: s.Before, Err: err}
+	}
+	select {
+	case <-i.Done():
+		err = i.Err()
+	case <-ctx.Done():
+		stop, cancel := o.stopContext(ctx, o.StopGrace)
+		defer cancel()
+		err = errors.Join(context.Cause(ctx), i.Stop(stop))
+	}
+	if succeeded(err) {
+		log.Info("before command is done", "after_ms", time.Since(begun).Milliseconds())
+		return nil
+	}
+	return &CommandError{Command: s.Before, Output: lastOutput(errors.Join(err, i.Err())), Err: err}
+}
