@@ -66,7 +66,7 @@ func parse(name string, data []byte, o *Options) (*File, error) {
 	}
 	root, problems := strictyaml.Parse(data, smallestFile)
 	if len(problems) > 0 {
-		return nil, problems.In(name)
+		return nil, refusal(name, data, problems)
 	}
 	c, _ := defaults()
 	r.readFields(root, c.fields())
@@ -75,9 +75,17 @@ func parse(name string, data []byte, o *Options) (*File, error) {
 		r.Add(p)
 	}
 	if problems := r.Problems(); len(problems) > 0 {
-		return nil, problems.In(name)
+		return nil, refusal(name, data, problems)
 	}
 	return &File{Config: &c, Name: name, places: r.Places()}, nil
+}
+
+// refusal returns the problems of a file, or the one answer to a file of another tool.
+func refusal(name string, data []byte, problems Problems) Problems {
+	if f := recognise(name, data); f != nil {
+		problems = Problems{f.problem()}
+	}
+	return problems.In(name)
 }
 
 // smallestFile is the hint for an empty file.
