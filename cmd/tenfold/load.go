@@ -47,7 +47,7 @@ type loadCmd struct {
 	Service string     `group:"Fleet" placeholder:"NAME" help:"Service to measure, if the file runs several."`
 
 	TargetNodes amount[int] `name:"target-nodes" group:"Target" placeholder:"N" help:"The target is a gateway in front of N nodes: the rates are those of all N, and tenfold plan divides by N."`
-	Admin       string      `group:"Target" placeholder:"ADDR" help:"Admin address of the tenfold whose gateway is the target: load asks it how many nodes there are."`
+	Admin       string      `group:"Target" placeholder:"ADDR" help:"Admin address of the tenfold whose gateway is the target: load asks it how many nodes there are. Default: that of a running tenfold of this user that listens at the target."`
 	Token       string      `group:"Target" env:"TENFOLD_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin address, if it needs one."`
 
 	JSON output `name:"json" group:"Output" placeholder:"FILE" help:"Write the result as one JSON document, which tenfold plan reads; - is standard output."`
@@ -97,7 +97,8 @@ not credible is marked as invalid, with the reasons. tenfold plan reads the resu
     tenfold plan curve.json --peak-rps 20000
 
 A knee that is measured through a gateway is that of all nodes behind it. The document says how many there were, and
-tenfold plan divides by that number. --admin asks the tenfold that the target belongs to, and --target-nodes says it:
+tenfold plan divides by that number. A tenfold of this user on this machine is found by itself. --admin asks another one,
+and --target-nodes says the number:
 
     tenfold load http://localhost:8080/ --rates 50..5000 --admin 127.0.0.1:9090 --json curve.json
     tenfold load https://shop.example/ --rates 50..5000 --target-nodes 3 --yes --json curve.json
@@ -155,7 +156,7 @@ func (cmd loadCmd) measure(ctx context.Context, t *terminal, o *load.Options) (*
 	if err != nil {
 		return nil, usageError(err, hintOf(err))
 	}
-	f, err := cmd.findFleet(ctx, w)
+	f, err := cmd.findFleet(ctx, t, w)
 	if err != nil {
 		return nil, err
 	}

@@ -50,15 +50,6 @@ type stepNodes struct {
 	nodes   nodeRange
 }
 
-// findFleet asks the tenfold of --admin for the service that the requests of the load lead to. It returns nil for a
-// plain target and for a number of nodes that was given.
-func (cmd loadCmd) findFleet(ctx context.Context, w *loadWork) (*targetFleet, error) {
-	if cmd.TargetNodes.given || cmd.Admin == "" {
-		return nil, nil
-	}
-	return askFleet(ctx, adminFlags{Admin: cmd.Admin, Token: cmd.Token}, w)
-}
-
 // askFleet returns the fleet behind the target by the routes of a running tenfold.
 func askFleet(ctx context.Context, admin adminFlags, w *loadWork) (*targetFleet, error) {
 	var routes []status.Route
