@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
@@ -16,6 +17,7 @@ type builder struct {
 	*Gateway
 	cfg     *config.Config
 	started []*task          // tasks of this state alone
+	commits []func()         // what makes parts that stay the same follow the configuration
 	byName  map[string]*pool // of this state
 }
 
@@ -29,11 +31,17 @@ func (b *builder) state(old *state) (s *state, err error) {
 		if service.Worker {
 			continue
 		}
-		if old != nil && old.pools[service.Name] != nil {
-			s.pools[service.Name] = old.pools[service.Name]
-		} else {
+		if old == nil || old.pools[service.Name] == nil {
 			s.pools[service.Name] = b.newPool(service)
+			continue
 		}
+		p := old.pools[service.Name]
+		rolls := !config.SameProgram(serviceOf(old.cfg, service.Name), &service)
+		settings, err := p.Prepare(service, routesTo(b.cfg, service.Name), rolls)
+		if err != nil {
+			return nil, err
+		}
+		s.pools[service.Name], b.commits = p, append(b.commits, func() { p.Apply(settings) })
 	}
 	b.byName = s.pools
 	s.policies = &policies{builder: b, limiters: make(map[string]*ratelimit.Limiter)}
@@ -47,6 +55,12 @@ func (b *builder) state(old *state) (s *state, err error) {
 	}
 	s.handler = b.options.chain(b.common())(routes)
 	return s, nil
+}
+
+// serviceOf returns the service of a configuration with this name, which must exist.
+func serviceOf(cfg *config.Config, name string) *config.Service {
+	i := slices.IndexFunc(cfg.Services, func(s config.Service) bool { return s.Name == name })
+	return &cfg.Services[i]
 }
 
 // newPool makes the pool of a service, which runs when it is added to the pools of the gateway.

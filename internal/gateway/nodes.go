@@ -3,9 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"slices"
 
-	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -19,11 +17,11 @@ func (b *builder) proxy(service string) http.Handler {
 		return nil
 	}
 	pool := b.byName[service]
-	i := slices.IndexFunc(b.cfg.Services, func(s config.Service) bool { return s.Name == service })
+	c := serviceOf(b.cfg, service)
 	p := &proxy{
-		transport: pool, tunnels: &b.tunnels, repeats: b.cfg.Services[i].Retry.Tries > 1, upgrades: b.cfg.Services[i].Upgrade,
+		transport: pool, tunnels: &b.tunnels, repeats: c.Retry.Tries > 1, upgrades: c.Upgrade,
 	}
-	if cookie := b.cfg.Services[i].Sticky; cookie != "" {
+	if cookie := c.Sticky; cookie != "" {
 		p.transport = policy.Sticky(cookie, pool, pool)
 	}
 	return p

@@ -119,13 +119,24 @@ func (p *policies) auth(r *config.Route) (policy.Policy, error) {
 
 // newVerifier takes over the verifier of the configuration before, or makes one.
 func (p *policies) newVerifier() error {
-	if p.old != nil && p.old.verifier != nil && reflect.DeepEqual(p.old.cfg.JWT, p.cfg.JWT) {
-		p.verifier = p.old.verifier
+	var old *verifier
+	if p.old != nil {
+		old = p.old.verifier
+	}
+	if old != nil && reflect.DeepEqual(p.old.cfg.JWT, p.cfg.JWT) {
+		adopt, err := old.Reread()
+		if err != nil {
+			return err
+		}
+		p.verifier, p.commits = old, append(p.commits, adopt)
 		return nil
 	}
 	v, err := jwt.New(p.cfg.JWT, &jwt.Options{Log: p.log, Metrics: p.options.Metrics.jwt()})
 	if err != nil {
 		return err
+	}
+	if old != nil {
+		v.Inherit(old.Verifier)
 	}
 	p.verifier = &verifier{v, p.tasks.add(func(ctx context.Context) { v.Run(ctx) })}
 	p.started = append(p.started, p.verifier.run)

@@ -31,6 +31,15 @@ func (g *Gateway) Prepare(ctx context.Context, cfg *config.Config) (*Next, error
 		n.undo()
 		return nil, err
 	}
+	if v := n.state.policies.verifier; v != nil && (old.policies.verifier == nil || v != old.policies.verifier) {
+		limited, cancel := context.WithTimeout(ctx, keysTimeout)
+		defer cancel()
+		if err := v.AwaitKeys(limited); err != nil { // otherwise every token would be refused from now on
+			g.closeNew(n.places)
+			n.undo()
+			return nil, err
+		}
+	}
 	for name, p := range n.state.pools {
 		if old.pools[name] == nil {
 			g.startPool(name, p)
@@ -43,6 +52,9 @@ func (g *Gateway) Prepare(ctx context.Context, cfg *config.Config) (*Next, error
 // nodes of the services that are gone may drain; Finish must follow.
 func (n *Next) Commit() *Replaced {
 	g, old := n.gateway, n.gateway.current.Load()
+	for _, commit := range n.builder.commits {
+		commit()
+	}
 	g.adopt(n.state)
 	g.adoptListeners(n.state, n.places)
 	select {
@@ -62,6 +74,9 @@ func (n *Next) Commit() *Replaced {
 	}
 	return r
 }
+
+// keysTimeout limits how long Prepare waits for the keys of tokens.
+const keysTimeout = 15 * time.Second
 
 // arrivalTimeout limits how long Commit waits for the requests that have no route yet. They get one within microseconds.
 const arrivalTimeout = time.Second

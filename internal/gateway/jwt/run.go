@@ -28,6 +28,10 @@ func (v *Verifier) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		select {
+		case v.first <- err:
+		default: // it has the result of an earlier refresh
+		}
 		pause := v.cfg.Refresh
 		if failures++; err == nil {
 			failures = 0

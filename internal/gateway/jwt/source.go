@@ -106,6 +106,9 @@ type KeysError struct {
 func (e *KeysError) Error() string { return fmt.Sprintf("read keys %q: %v", e.Source, e.Err) }
 func (e *KeysError) Unwrap() error { return e.Err }
 
+// Path returns the path of the value in the file of the configuration.
+func (e *KeysError) Path() string { return "jwt.keys" }
+
 // Hint returns how to solve the problem, or "" if that is not known.
 func (e *KeysError) Hint() string {
 	if errors.Is(e.Err, errSecret) {

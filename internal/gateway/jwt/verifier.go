@@ -30,6 +30,7 @@ type Verifier struct {
 	source    source
 	keys      atomic.Pointer[keySet] // nil until the keys are read for the first time
 	refresher refresher
+	first     chan error // capacity 1: the result of the first refresh
 	metrics   *Metrics
 	log       *slog.Logger
 }
@@ -55,6 +56,7 @@ func New(cfg *config.JWT, o *Options) (*Verifier, error) {
 		cfg:       *cfg,
 		source:    newSource(cfg.Keys, o.Transport),
 		refresher: newRefresher(cfg.Refetch),
+		first:     make(chan error, 1),
 		metrics:   o.Metrics,
 		log:       o.Log,
 	}

@@ -62,7 +62,7 @@ func (p *Pool) acquired(r *request, m *member) *member {
 
 // wait waits in the queue for a slot.
 func (p *Pool) wait(ctx context.Context, r *request) (*member, error) {
-	w := p.queue.add(r, p.service.Limit.Queue)
+	w := p.queue.add(r, r.settings.service.Limit.Queue)
 	if w == nil {
 		p.metrics.queueFull.Inc()
 		return nil, ErrQueueFull
@@ -70,7 +70,7 @@ func (p *Pool) wait(ctx context.Context, r *request) (*member, error) {
 	p.dispatch() // a slot may have become free before the request was in the queue
 
 	start := time.Now()
-	timeout := time.NewTimer(p.service.Limit.Wait)
+	timeout := time.NewTimer(r.settings.service.Limit.Wait)
 	defer timeout.Stop()
 	var err error
 	select {
@@ -113,7 +113,9 @@ func (p *Pool) release(m *member) {
 
 // dispatch hands free slots to the requests in the queue. When no node is left, it ends their wait.
 func (p *Pool) dispatch() {
+	limit := int64(p.config().Limit.InFlight)
 	p.queue.serve(func(r *request) (*member, bool) {
+		r.limit = limit // it may have changed while the request waited
 		m, err := p.pick(r)
 		return m, m != nil || err != nil
 	})

@@ -13,11 +13,12 @@ import (
 
 // attempt is one request on one node, from the moment it has its slot until the body of its response has ended.
 type attempt struct {
-	pool   *Pool
-	member *member
-	start  time.Duration // since epoch
-	tunnel bool          // the connection was upgraded: the attempt holds no slot any more
-	ended  atomic.Bool
+	pool     *Pool
+	settings *Settings
+	member   *member
+	start    time.Duration // since epoch
+	tunnel   bool          // the connection was upgraded: the attempt holds no slot any more
+	ended    atomic.Bool
 	running
 
 	mu       sync.Mutex  // a streamed body is read by another goroutine
@@ -28,7 +29,7 @@ type attempt struct {
 
 // begin returns an attempt that is registered with its node. The attempt ends with the context of r at the latest.
 func (p *Pool) begin(r *request, m *member) *attempt {
-	a := &attempt{pool: p, member: m, start: sinceEpoch()}
+	a := &attempt{pool: p, settings: r.settings, member: m, start: sinceEpoch()}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	a.req, a.cancel = r.WithContext(ctx), cancel
 	a.retryable.Store(r.retryable())
@@ -40,7 +41,7 @@ func (p *Pool) begin(r *request, m *member) *attempt {
 	}
 	if !r.body.streams() {
 		a.owe()
-		a.startTimer(r.deadline-a.start, p.service.Retry.TryTimeout)
+		a.startTimer(r.deadline-a.start, r.settings.service.Retry.TryTimeout)
 	}
 	return a
 }
@@ -49,7 +50,7 @@ func (p *Pool) begin(r *request, m *member) *attempt {
 // perTry means no such limit; the service's timeout of zero means no limit for the request. A timer that runs starts
 // again.
 func (a *attempt) startTimer(total, perTry time.Duration) {
-	unlimited := a.pool.service.Timeout == 0
+	unlimited := a.settings.service.Timeout == 0
 	limit, cause := total, ErrTimeout
 	if perTry > 0 && (perTry < limit || unlimited) {
 		limit, cause = perTry, ErrTryTimeout
@@ -108,9 +109,9 @@ func (a *attempt) bodySent(last bool) {
 	a.owe()
 	perTry := time.Duration(0)
 	if last {
-		perTry = a.pool.service.Retry.TryTimeout
+		perTry = a.settings.service.Retry.TryTimeout
 	}
-	a.startTimer(a.pool.service.Timeout, perTry)
+	a.startTimer(a.settings.service.Timeout, perTry)
 }
 
 // becomeTunnel turns the attempt into an upgraded connection: it gives its slot back, but a drain waits for it.
@@ -139,7 +140,7 @@ func (a *attempt) end() {
 
 // hadTime reports whether the node had at least half of the service's timeout. The queue, or an earlier attempt on another
 // node, may have used up the rest: then the timeout is not the fault of this node.
-func (a *attempt) hadTime() bool { return sinceEpoch()-a.start >= a.pool.service.Timeout/2 }
+func (a *attempt) hadTime() bool { return sinceEpoch()-a.start >= a.settings.service.Timeout/2 }
 
 // fail ends the attempt, and returns what its error means. It counts the failure against the node when the node is the
 // cause: see fault.

@@ -41,7 +41,7 @@ func TestBreakerOpensAndAReadyNodeClosesIt(t *testing.T) {
 	if status, _, err := send(t.Context(), p, "POST", "x"); status != 200 || err != nil {
 		t.Errorf("after a node became ready again: %d %v", status, err)
 	}
-	if s := p.breaker.State(); s != breaker.Closed {
+	if s := p.Breaker(); s != breaker.Closed {
 		t.Errorf("breaker is %v", s)
 	}
 }

@@ -25,7 +25,7 @@ const (
 // connections become old. The pool then closes them.
 type conns struct {
 	dial   func(context.Context) (net.Conn, error)
-	limits client.Options
+	limits func() *client.Options
 
 	mu     sync.Mutex
 	idle   []idleConn // oldest first
@@ -82,7 +82,7 @@ func (c *conns) get(ctx context.Context, repeatable bool) (openConn, error) {
 	if err != nil {
 		return openConn{}, &client.Error{Stage: client.NotSent, Err: err}
 	}
-	return openConn{client.NewConn(nc, &c.limits), age}, nil
+	return openConn{client.NewConn(nc, c.limits()), age}, nil
 }
 
 // pop takes the newest idle connection. For a request that is not repeatable, it takes a fresh connection or none.

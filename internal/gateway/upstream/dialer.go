@@ -14,7 +14,7 @@ import (
 // successful probe used.
 type dialer struct {
 	endpoint
-	tls *tls.Config // for nodes that speak TLS
+	tls func() *tls.Config // for nodes that speak TLS
 
 	lookup func(ctx context.Context, host string) ([]string, error) // see Options.LookupHost
 	onMove func()                                                   // called when requests have to go to another address
@@ -60,7 +60,7 @@ func (d *dialer) handshake(ctx context.Context, nc net.Conn, protocol string) (n
 	if !d.secure {
 		return nc, nil
 	}
-	c := d.tls.Clone()
+	c := d.tls().Clone()
 	c.NextProtos = []string{protocol}
 	if c.ServerName == "" {
 		c.ServerName = d.hostname()

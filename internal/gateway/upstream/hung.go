@@ -98,7 +98,7 @@ const (
 
 // hungLook returns the time between two looks for hung nodes.
 func (p *Pool) hungLook() time.Duration {
-	after := p.service.ReplaceAfter
+	after := p.config().ReplaceAfter
 	if after == 0 {
 		return maxHungLook
 	}
@@ -108,7 +108,7 @@ func (p *Pool) hungLook() time.Duration {
 // lookForHung marks the nodes that are hung, and removes the mark from those that are not any more. dt is the time since
 // the last look. A pause of tenfold itself is no silence of a node, so dt counts as at most two looks.
 func (p *Pool) lookForHung(now time.Time, dt time.Duration) {
-	after := p.service.ReplaceAfter
+	after := p.config().ReplaceAfter
 	dt = min(dt, 2*p.hungLook())
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,7 +129,7 @@ func (p *Pool) lookForHung(now time.Time, dt time.Duration) {
 		if v.reason = reason; reason != was {
 			p.hungChanged(m, was, now)
 		}
-		if reason == hungByRequests && (was == "" || now.Sub(m.ejectedUntil) > p.service.Outlier.Interval) {
+		if reason == hungByRequests && (was == "" || now.Sub(m.ejectedUntil) > p.config().Outlier.Interval) {
 			p.setAside(m, now)
 		}
 	}
@@ -151,7 +151,7 @@ func (p *Pool) hungChanged(m *member, was string, now time.Time) {
 // setAside ejects a node that answers no requests although it passes its probe, and moves its requests that may be
 // repeated to other nodes. mu is held.
 func (p *Pool) setAside(m *member, now time.Time) {
-	if !p.service.Outlier.Off {
+	if !p.config().Outlier.Off {
 		p.eject(m, now, "hung")
 	}
 	if !m.eligible.Load() {
@@ -173,20 +173,17 @@ func (p *Pool) Hung(id string) string {
 // checkLiveness probes a node with the service's liveness probe until ctx ends.
 func (p *Pool) checkLiveness(ctx context.Context, m *member) {
 	for {
-		if l := p.service.Liveness; l != nil && !l.Off {
+		pause := maxHungLook
+		if l := p.settings.Load().probesOf(m).liveness; l != nil && !l.Off {
 			p.checkAlive(ctx, m, *l)
+			pause = l.Interval
 		}
-		if _, ok := pauseProbe(ctx, jitter(p.livenessInterval()), nil); !ok {
+		select {
+		case <-time.After(jitter(pause)):
+		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-func (p *Pool) livenessInterval() time.Duration {
-	if l := p.service.Liveness; l != nil && !l.Off {
-		return l.Interval
-	}
-	return maxHungLook
 }
 
 // checkAlive sends one liveness probe, unless the node still starts.

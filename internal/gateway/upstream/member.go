@@ -2,12 +2,12 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/balance"
 	"github.com/tenfold-go/tenfold/internal/http1/client"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -39,10 +39,11 @@ type member struct {
 	failuresInRow atomic.Int64
 	interval      struct{ ok, failed atomic.Int64 } // since the last comparison of success rates
 
-	slowStart time.Duration
-	warmFrom  atomic.Int64 // since epoch; negative when the node gets its full share
+	settings *atomic.Pointer[Settings] // of the pool
+	warmFrom atomic.Int64              // since epoch; negative when the node gets its full share
 
 	recheck   chan struct{} // capacity 1: tells the probe that the node refused a connection
+	reprobe   chan struct{} // capacity 1: tells the probe that it has other settings
 	running   runningSet
 	stopProbe context.CancelFunc // set by Run before the probe starts
 
@@ -61,10 +62,10 @@ type member struct {
 // members counts the members of all pools, for member.order.
 var members atomic.Uint64
 
-func newMember(n node.Node, s config.Service) *member {
+func newMember(n node.Node, s *atomic.Pointer[Settings]) *member {
 	m := &member{
-		id: n.ID, token: nodeToken(n.ID), order: members.Add(1), idle: make(chan struct{}), slowStart: s.SlowStart,
-		recheck: make(chan struct{}, 1),
+		id: n.ID, token: nodeToken(n.ID), order: members.Add(1), idle: make(chan struct{}), settings: s,
+		recheck: make(chan struct{}, 1), reprobe: make(chan struct{}, 1),
 	}
 	m.warmFrom.Store(-1)
 	m.node.Store(&n)
@@ -74,8 +75,9 @@ func newMember(n node.Node, s config.Service) *member {
 		m.grpc.closeIdle()
 	}
 	m.conns.dial = m.dialer.dial
-	m.grpc = newGRPCConns(&m.dialer, s)
-	m.conns.limits = client.Options{MaxHeaderBytes: s.Response.HeaderBytes, MaxHeaderLines: s.Response.HeaderLines}
+	m.dialer.tls = func() *tls.Config { return s.Load().tls }
+	m.grpc = newGRPCConns(&m.dialer, s.Load().service)
+	m.conns.limits = func() *client.Options { return &s.Load().limits }
 	return m
 }
 
@@ -102,7 +104,7 @@ func (m *member) Share(now time.Duration) float64 {
 	if from < 0 {
 		return 1
 	}
-	share := float64(now-time.Duration(from)) / float64(m.slowStart)
+	share := float64(now-time.Duration(from)) / float64(m.settings.Load().service.SlowStart)
 	if share >= 1 {
 		m.warmFrom.CompareAndSwap(from, -1)
 		return 1

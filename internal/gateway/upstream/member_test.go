@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 
 func TestShareGrowsDuringSlowStart(t *testing.T) {
 	now := sinceEpoch()
-	m := newMember(node.Node{ID: "shop-9", Address: "127.0.0.1:1"}, config.Service{SlowStart: 10 * time.Second})
+	var settings atomic.Pointer[Settings]
+	settings.Store(&Settings{service: config.Service{SlowStart: 10 * time.Second}})
+	m := newMember(node.Node{ID: "shop-9", Address: "127.0.0.1:1"}, &settings)
 	if m.Share(now) != 1 {
 		t.Error("a node that is not warming does not have its full share")
 	}
@@ -28,7 +31,7 @@ func TestShareGrowsDuringSlowStart(t *testing.T) {
 func TestSlowStartOnlyNextToWarmNodes(t *testing.T) {
 	a, b, c := serve(t, respondWith("")), serve(t, respondWith("")), serve(t, respondWith(""))
 	p := newPool(t, "", a)
-	p.service.SlowStart = time.Hour
+	configure(t, p, func(s *config.Service) { s.SlowStart = time.Hour })
 	p.Update(setOf(a, b))
 	if err := p.AwaitReady(t.Context(), "shop-2"); err != nil {
 		t.Fatal(err)

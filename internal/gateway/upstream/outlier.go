@@ -13,7 +13,7 @@ import (
 func (p *Pool) observe(r *request, m *member, resp *http.Response, start time.Duration) {
 	now := sinceEpoch()
 	switch {
-	case unavailable(resp) && p.successes.ByAnother(r.url, m.order, now-p.service.Outlier.Interval):
+	case unavailable(resp) && p.successes.ByAnother(r.url, m.order, now-p.config().Outlier.Interval):
 		p.nodeFailed(m)
 		return
 	case unavailable(resp):
@@ -21,7 +21,7 @@ func (p *Pool) observe(r *request, m *member, resp *http.Response, start time.Du
 		m.failures.Add(1)
 		return
 	}
-	if !p.service.Outlier.Off && resp.StatusCode < http.StatusInternalServerError {
+	if !p.config().Outlier.Off && resp.StatusCode < http.StatusInternalServerError {
 		p.successes.Add(r.url, m.order, now)
 		p.convict(r.suspects, m)
 	}
@@ -56,7 +56,7 @@ func (p *Pool) nodeFailed(m *member) {
 func (p *Pool) countFailure(m *member) {
 	m.interval.failed.Add(1)
 	row := m.failuresInRow.Add(1)
-	if p.service.Outlier.Off || row < int64(p.service.Outlier.Failures) {
+	if p.config().Outlier.Off || row < int64(p.config().Outlier.Failures) {
 		return
 	}
 	p.mu.Lock()
@@ -90,7 +90,7 @@ func unlikelyRow(row int64, siblings float64) bool { return math.Pow(siblings, f
 // the next interval. It finds nodes that consecutive failures do not find, for example one that fails every third
 // request.
 func (p *Pool) ejectByRate(now time.Time) {
-	o := p.service.Outlier
+	o := p.config().Outlier
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var members []*member
@@ -117,7 +117,7 @@ func (p *Pool) ejectByRate(now time.Time) {
 // eject keeps requests away from a node for a while. It does nothing when too many nodes are ejected already: then the
 // nodes are probably not the cause of the failures. It is called with mu held.
 func (p *Pool) eject(m *member, now time.Time, reason string) {
-	o := p.service.Outlier
+	o := p.config().Outlier
 	if !m.eligible.Load() || m.ejected(now) {
 		return
 	}

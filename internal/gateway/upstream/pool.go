@@ -63,13 +63,13 @@ type Options struct {
 // Pool is the live view of one service's nodes. It is an [http.RoundTripper]: it sends a request to one of its nodes,
 // and to another one when that is safe. It is safe for concurrent use.
 type Pool struct {
-	service config.Service
-	options Options
-	log     *slog.Logger
-	metrics *serviceMetrics
-	breaker *breaker.Breaker // nil when switched off
+	name     string
+	options  Options
+	log      *slog.Logger
+	metrics  *serviceMetrics
+	settings atomic.Pointer[Settings] // never nil
+	applied  chan struct{}            // capacity 1: tells Run that the settings have changed
 
-	statuses       *urlstatus.Failures // nil without a breaker
 	successes      urlstatus.Successes
 	shortageLogged atomic.Int64 // when a shortage was last logged, since epoch; 0 for never
 
@@ -95,8 +95,8 @@ type Pool struct {
 // New returns a Pool without nodes. It starts nothing: see Run and Update.
 func New(service config.Service, o *Options) *Pool {
 	p := &Pool{
-		service: service,
-		budget:  breaker.NewRetryBudget(service.Retry.Budget, nil),
+		name:    service.Name,
+		applied: make(chan struct{}, 1),
 		traffic: newTraffic(),
 		sets:    make(chan node.Set, 1),
 		ejected: make(chan struct{}, 1),
@@ -117,35 +117,33 @@ func New(service config.Service, o *Options) *Pool {
 	}
 	p.log = p.options.Log.With("service", service.Name)
 	p.metrics = p.options.Metrics.of(service.Name)
-	if b := service.Breaker; !b.Off {
-		p.breaker = breaker.New(&breaker.Options{
-			FailureRate: b.FailureRate, MinCalls: b.MinRequests, Window: b.Window, Cooldown: b.Open, OnChange: p.breakerChanged,
-		})
-		p.statuses = urlstatus.NewFailures(b.Window, b.FailureRate, p.options.Routes, sinceEpoch())
-	}
-	p.loadTLS()
+	p.settings.Store(p.firstSettings(service))
 	p.view.Store(&view{})
 	return p
 }
 
-func (p *Pool) breakerChanged(from, to breaker.State) {
-	p.log.Warn("circuit breaker changed", "from", from.String(), "to", to.String())
-	if to == breaker.Closed {
-		p.statuses.Reset(sinceEpoch())
-	}
-	p.notify()
-}
-
-// loadTLS reads the certificates for connections to nodes. The configuration has read the same files before. When they
-// cannot be read any more, every handshake fails: no authority is trusted.
-func (p *Pool) loadTLS() {
-	c, err := p.service.TLS.Load()
+// firstSettings returns the settings of a new pool. The configuration has read the certificates for nodes before. When
+// they cannot be read any more, every handshake fails: no authority is trusted.
+func (p *Pool) firstSettings(service config.Service) *Settings {
+	s, err := newSettings(service, p.options.Routes)
 	if err != nil {
 		p.log.Error("cannot read the certificates for connections to nodes", "err", err)
-		c = &tls.Config{RootCAs: x509.NewCertPool()}
+		s = &Settings{service: service, routes: p.options.Routes, tls: &tls.Config{RootCAs: x509.NewCertPool()}}
 	}
-	c.ClientSessionCache = tls.NewLRUClientSessionCache(0)
-	p.tls = c
+	s.budget = breaker.NewRetryBudget(service.Retry.Budget, nil)
+	s.newBreaker(p)
+	return s
+}
+
+// config returns the configuration of the service.
+func (p *Pool) config() *config.Service { return &p.settings.Load().service }
+
+func (p *Pool) breakerChanged(from, to breaker.State) {
+	p.log.Warn("circuit breaker changed", "from", from.String(), "to", to.String())
+	if statuses := p.settings.Load().statuses; to == breaker.Closed && statuses != nil {
+		statuses.Reset(sinceEpoch())
+	}
+	p.notify()
 }
 
 // notify reports a change to the owner of the pool.
@@ -172,7 +170,7 @@ func (p *Pool) shortage(err error) error {
 // aboveLimit counts a response above a limit, and returns its error.
 func (p *Pool) aboveLimit(err error) error {
 	p.metrics.localErrors["response_limit"].Inc()
-	e := &ResponseLimitError{Service: p.service.Name}
+	e := &ResponseLimitError{Service: p.name}
 	errors.As(err, &e.LimitError)
 	return e
 }

@@ -30,40 +30,48 @@ const (
 // ctx ends.
 func (p *Pool) probe(ctx context.Context, m *member) {
 	start := time.Now()
-	successes, failures, wasReady := 0, 0, false // successes and failures are in a row
-	reset := func() { start, successes, failures, wasReady = time.Now(), 0, 0, false }
+	successes, failures := 0, 0                    // in a row
+	risen, fallen, wasReady := false, false, false // risen and fallen: this row has decided
+	reset := func() {
+		start, successes, failures = time.Now(), 0, 0
+		risen, fallen, wasReady = false, false, false
+	}
 	for {
+		settings := p.settings.Load()
+		c := settings.probesOf(m).readiness
 		began := time.Now()
-		err := checkNode(ctx, p.service.Probe, &m.dialer)
+		err := checkNode(ctx, c, &m.dialer)
 		if ctx.Err() != nil {
 			return
 		}
 		p.mu.Lock()
 		m.probeErr = err
-		if p.service.Liveness == nil && shortageOf(err) == "" {
+		if settings.probesOf(m).liveness == nil && shortageOf(err) == "" {
 			m.vitals.probed(began, time.Now(), err)
 		}
 		p.mu.Unlock()
-		if shortageOf(err) != "" {
+		switch {
+		case shortageOf(err) != "":
 			p.shortage(err) // this probe says nothing about the node
-		} else if err == nil {
-			successes, failures = successes+1, 0
-			if successes == p.service.Probe.Rise {
-				wasReady = true
+		case err == nil:
+			successes, failures, fallen = successes+1, 0, false
+			if successes >= c.Rise && !risen {
+				risen, wasReady = true, true
 				p.nodeReady(m)
 			}
-		} else {
-			successes, failures = 0, failures+1
+		default:
+			successes, failures, risen = 0, failures+1, false
 			p.metrics.probeFailures.Inc()
-			if failures == p.service.Probe.Fall {
+			if failures >= c.Fall && !fallen {
+				fallen = true
 				p.nodeDown(m, err)
 			}
 		}
-		pause := p.service.Probe.Interval
-		if !wasReady && time.Since(start) < startPhase || err == nil && successes < p.service.Probe.Rise {
+		pause := c.Interval
+		if !wasReady && time.Since(start) < startPhase || err == nil && !risen {
 			pause = min(pause, startInterval)
 		}
-		switch refused, ok := pauseProbe(ctx, jitter(pause), m.recheck); {
+		switch refused, ok := m.pauseProbe(ctx, jitter(pause)); {
 		case !ok:
 			return
 		case refused:
@@ -72,9 +80,9 @@ func (p *Pool) probe(ctx context.Context, m *member) {
 	}
 }
 
-// pauseProbe waits for the next probe. refused says that it ended early because the node refused a connection. ok is
-// false when ctx has ended.
-func pauseProbe(ctx context.Context, d time.Duration, recheck <-chan struct{}) (refused, ok bool) {
+// pauseProbe waits for the next probe, which other settings make due at once. refused says that the wait ended early
+// because the node refused a connection. ok is false when ctx has ended.
+func (m *member) pauseProbe(ctx context.Context, d time.Duration) (refused, ok bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -82,8 +90,18 @@ func pauseProbe(ctx context.Context, d time.Duration, recheck <-chan struct{}) (
 		return false, false
 	case <-t.C:
 		return false, true
-	case <-recheck:
+	case <-m.reprobe:
+		return false, true
+	case <-m.recheck:
 		return true, true
+	}
+}
+
+// wakeProbe makes the next probe due at once.
+func (m *member) wakeProbe() {
+	select {
+	case m.reprobe <- struct{}{}:
+	default: // it is due already
 	}
 }
 
@@ -160,14 +178,15 @@ func (p *Pool) nodeReady(m *member) {
 		return
 	}
 	now := time.Now()
+	slowStart := p.config().SlowStart
 	otherWarm := false
 	for _, other := range p.ordered {
 		sameKind := other != m && other.Node().Backup == m.Node().Backup // a backup leaves when another node is ready
-		otherWarm = otherWarm || sameKind && other.eligible.Load() && now.Sub(other.readySince) >= m.slowStart
+		otherWarm = otherWarm || sameKind && other.eligible.Load() && now.Sub(other.readySince) >= slowStart
 	}
 	m.ready, m.readySince = true, now
 	m.warmFrom.Store(-1)
-	if otherWarm && m.slowStart > 0 {
+	if otherWarm && slowStart > 0 {
 		m.warmFrom.Store(int64(sinceEpoch()))
 	}
 	m.failuresInRow.Store(0)
@@ -175,8 +194,8 @@ func (p *Pool) nodeReady(m *member) {
 		p.log.Info("node ready again", "node", m.id, "address", m.Node().Address)
 	}
 	m.wasReady = true
-	if p.breaker != nil {
-		p.breaker.ProbePassed()
+	if b := p.settings.Load().breaker; b != nil {
+		b.ProbePassed()
 	}
 	p.rebuild()
 }

@@ -14,6 +14,7 @@ import (
 type request struct {
 	*http.Request
 	exchange *exchange.Exchange
+	settings *Settings
 	body     *replay
 	traffic  *trafficShard // where the request is counted
 	start    time.Duration // since epoch

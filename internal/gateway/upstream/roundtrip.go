@@ -23,9 +23,11 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x == nil {
 		x = &exchange.Exchange{}
 	}
+	settings := p.settings.Load()
 	r := &request{
-		Request: req, exchange: x, traffic: p.traffic.shard(), start: sinceEpoch(), limit: int64(p.service.Limit.InFlight),
-		url: urlKey(req, x), nodes: len(p.view.Load().members),
+		Request: req, exchange: x, settings: settings, traffic: p.traffic.shard(), start: sinceEpoch(),
+		limit: int64(settings.service.Limit.InFlight),
+		url:   urlKey(req, x), nodes: len(p.view.Load().members),
 	}
 	r.traffic.offered.Add(1)
 	if r.nodes == 0 {
@@ -34,7 +36,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.traffic.rejected.Add(1)
 		return nil, ErrNoNode
 	}
-	call, err := p.admit()
+	call, err := p.admit(r)
 	if err != nil {
 		r.traffic.rejected.Add(1)
 		return nil, err
@@ -45,14 +47,14 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // admit asks the circuit breaker.
-func (p *Pool) admit() (breaker.Call, error) {
-	if p.breaker == nil {
+func (p *Pool) admit(r *request) (breaker.Call, error) {
+	if r.settings.breaker == nil {
 		return breaker.Call{}, nil
 	}
-	call, err := p.breaker.Allow()
+	call, err := r.settings.breaker.Allow()
 	if err != nil {
 		p.metrics.breakerOpen.Inc()
-		return call, &OpenError{RetryAfter: p.breaker.RetryAfter()}
+		return call, &OpenError{RetryAfter: r.settings.breaker.RetryAfter()}
 	}
 	return call, nil
 }
@@ -60,19 +62,19 @@ func (p *Pool) admit() (breaker.Call, error) {
 // respond reads or prepares the body of an admitted request, and tries nodes until there is a response or an error to
 // return.
 func (p *Pool) respond(r *request) (resp *http.Response, err error) {
-	limit := p.service.Retry.BodyBytes
+	limit := r.settings.service.Retry.BodyBytes
 	if r.exchange.BodyInMemory {
 		limit = math.MaxInt
 	}
 	if r.body, err = keepBody(r.Request, limit); err != nil {
 		return nil, err
 	}
-	r.key = r.hashKey(p.service.Balance)
+	r.key = r.hashKey(r.settings.service.Balance)
 	r.tried = r.triedBuf[:0]
-	if p.service.Timeout > 0 {
-		r.deadline = sinceEpoch() + p.service.Timeout
+	if r.settings.service.Timeout > 0 {
+		r.deadline = sinceEpoch() + r.settings.service.Timeout
 	}
-	p.budget.CountRequest()
+	r.settings.budget.CountRequest()
 	var last error // of the last attempt
 	for {
 		m, err := p.acquire(r.Context(), r)
@@ -123,7 +125,7 @@ func (p *Pool) attempt(r *request, m *member) (*http.Response, error) {
 // is not hung.
 func (p *Pool) answered(m *member, start time.Duration) {
 	m.answers.Add(1)
-	if took := sinceEpoch() - start; took > p.service.ReplaceAfter/hungLooks {
+	if took := sinceEpoch() - start; took > p.config().ReplaceAfter/hungLooks {
 		p.slowest.observe(took)
 	}
 }
@@ -154,12 +156,12 @@ func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, re
 	switch ok, reason := failed.repeatable(); {
 	case !ok:
 		return false, reason
-	case p.service.Retry.Tries > 1 && r.unreached < r.nodes && err != nil && reachedNoNode(err):
+	case r.settings.service.Retry.Tries > 1 && r.unreached < r.nodes && err != nil && reachedNoNode(err):
 		r.unreached++
 		return true, ""
-	case r.attempts-r.unreached >= p.service.Retry.Tries:
+	case r.attempts-r.unreached >= r.settings.service.Retry.Tries:
 		return false, "tries"
-	case !p.budget.TryRetry():
+	case !r.settings.budget.TryRetry():
 		return false, "budget"
 	}
 	return true, ""
@@ -183,7 +185,7 @@ func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err er
 		r.traffic.completed.Add(1)
 	}
 	switch {
-	case p.breaker == nil:
+	case r.settings.breaker == nil:
 	case canceled || noSlot || blameless(err):
 		call.Cancel()
 	case err != nil:
@@ -195,16 +197,16 @@ func (p *Pool) finish(r *request, call breaker.Call, resp *http.Response, err er
 
 // countStatus counts a response for the breaker: see [urlstatus.Failures].
 func (p *Pool) countStatus(r *request, call breaker.Call, failed bool) {
-	closed := p.breaker.State() == breaker.Closed
+	closed := r.settings.breaker.State() == breaker.Closed
 	switch {
 	case !failed:
-		p.statuses.OK(r.url, r.exchange.Route, sinceEpoch())
+		r.settings.statuses.OK(r.url, r.exchange.Route, sinceEpoch())
 		call.Done(true)
-	case closed && p.statuses.Failed(r.url, r.exchange.Route, sinceEpoch()):
+	case closed && r.settings.statuses.Failed(r.url, r.exchange.Route, sinceEpoch()):
 		call.Done(false)
 	case closed:
 		call.Cancel() // it may be the fault of this URL
 	default:
-		call.Done(!p.statuses.WasSpread()) // a trial: the node has answered, which is enough if that was what failed
+		call.Done(!r.settings.statuses.WasSpread()) // a trial: the node has answered, which is enough if that was what failed
 	}
 }

@@ -37,12 +37,12 @@ func (p *Pool) Run(ctx context.Context) error {
 	defer p.leaveAll()
 	defer p.exportGauges()()
 
-	rates := time.NewTicker(max(p.service.Outlier.Interval, time.Second))
+	rates := time.NewTicker(p.rateInterval())
 	defer rates.Stop()
 	samples := time.NewTicker(sampleInterval)
 	defer samples.Stop()
 	sampled := time.Now()
-	expiry := time.NewTicker(min(max(p.service.IdleTimeout/4, minExpiry), maxExpiry))
+	expiry := time.NewTicker(p.expiryInterval())
 	defer expiry.Stop()
 	hung := time.NewTimer(p.hungLook())
 	defer hung.Stop()
@@ -68,7 +68,11 @@ func (p *Pool) Run(ctx context.Context) error {
 			p.takeSample(now, now.Sub(sampled))
 			sampled = now
 		case <-expiry.C:
-			p.forEach(func(m *member) { m.conns.closeOlder(p.service.IdleTimeout) })
+			p.forEach(func(m *member) { m.conns.closeOlder(p.config().IdleTimeout) })
+		case <-p.applied:
+			rates.Reset(p.rateInterval())
+			expiry.Reset(p.expiryInterval())
+			hung.Reset(p.hungLook())
 		case <-hung.C:
 			now := time.Now()
 			p.lookForHung(now, now.Sub(looked))
@@ -82,6 +86,12 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
+func (p *Pool) rateInterval() time.Duration { return max(p.config().Outlier.Interval, time.Second) }
+
+func (p *Pool) expiryInterval() time.Duration {
+	return min(max(p.config().IdleTimeout/4, minExpiry), maxExpiry)
+}
+
 // scheduleReturn ends the ejections that are over, and sets timer to the end of the next one.
 func (p *Pool) scheduleReturn(timer *time.Timer) {
 	if next, ok := p.endEjections(time.Now()); ok {
@@ -91,7 +101,7 @@ func (p *Pool) scheduleReturn(timer *time.Timer) {
 
 // exportGauges includes the pool in the gauges until remove is called.
 func (p *Pool) exportGauges() (remove func()) {
-	return p.options.Metrics.gauges.add(p.service.Name, &gaugeSource{
+	return p.options.Metrics.gauges.add(p.name, &gaugeSource{
 		inFlight:    func() float64 { return float64(p.inFlight.Load()) },
 		queued:      func() float64 { return float64(p.queue.waiting.Load()) },
 		breaker:     func() float64 { return float64(p.Breaker()) },
@@ -120,9 +130,9 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 		}
 		m := p.members[n.ID]
 		if m == nil {
-			m = newMember(n, p.service)
+			m = newMember(n, &p.settings)
 			m.dialer.freeDescriptors = p.closeIdle
-			m.dialer.lookup, m.dialer.tls = p.options.LookupHost, p.tls
+			m.dialer.lookup = p.options.LookupHost
 			p.members[n.ID] = m
 			added = append(added, m)
 		}

@@ -83,10 +83,11 @@ func (p *Pool) InFlight(id string) (int, bool) {
 
 // Breaker returns the state of the circuit breaker; Closed when it is switched off.
 func (p *Pool) Breaker() breaker.State {
-	if p.breaker == nil {
+	b := p.settings.Load().breaker
+	if b == nil {
 		return breaker.Closed
 	}
-	return p.breaker.State()
+	return b.State()
 }
 
 // NodeToken returns a token for the node with this id. The token does not reveal the id, and is the same in every
@@ -106,13 +107,13 @@ func (p *Pool) Sample() sample.Sample {
 	if s := p.sample.Load(); s != nil {
 		return *s
 	}
-	return sample.Sample{Service: p.service.Name}
+	return sample.Sample{Service: p.name}
 }
 
 // takeSample makes the sample of the interval that ends now, and publishes it.
 func (p *Pool) takeSample(now time.Time, interval time.Duration) {
 	s := sample.Sample{
-		Service: p.service.Name, Time: now, Interval: interval,
+		Service: p.name, Time: now, Interval: interval,
 		InFlight: int(p.inFlight.Load()), Queued: int(p.queue.waiting.Load()),
 	}
 	s.Counts, s.Latency = p.traffic.take()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/sample"
 )
@@ -104,8 +105,8 @@ func TestOnChangeReportsTheEndOfTheSlowStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := p.members["shop-1"]
+	configure(t, p, func(s *config.Service) { s.SlowStart = time.Minute })
 	p.mu.Lock()
-	m.slowStart = time.Minute
 	m.warmFrom.Store(int64(sinceEpoch()))
 	p.mu.Unlock()
 	p.sampleNodes()

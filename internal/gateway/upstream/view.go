@@ -80,12 +80,12 @@ func (p *Pool) rebuild() {
 	switch ready := countReady(nodes); {
 	case len(eligible) == 0 && len(backups) > 0:
 		eligible = backups
-	case len(nodes) > 0 && float64(ready) < p.service.Outlier.Panic*float64(len(nodes)):
+	case len(nodes) > 0 && float64(ready) < p.config().Outlier.Panic*float64(len(nodes)):
 		p.log.Warn("panic: too few nodes pass their probe, using all of them", "ready", ready, "nodes", len(nodes))
 		eligible = nodes
 	}
 	p.logBackups(eligible)
-	p.view.Store(newView(eligible, p.service.Balance.Picker, p.inFlight.Load))
+	p.view.Store(newView(eligible, p.config().Balance.Picker, p.inFlight.Load))
 	markEligible(p.ordered, eligible)
 	close(p.changed)
 	p.changed = make(chan struct{})
