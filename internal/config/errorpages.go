@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // ErrorPages are files that take the place of the bodies of errors. In the file, a status (404) or a class (5xx) is the key of
@@ -32,6 +34,15 @@ var errorPagesPolicy = routePolicy{
 		short = strings.Join(slices.Sorted(maps.Keys(r.ErrorPages.Files)), " ")
 		return short, "own pages for " + short
 	},
+}
+
+// ReadPage reads the file of a page.
+func ReadPage(path string) (string, error) {
+	text, err := usertext.ReadFile(path, strictyaml.MaxFile)
+	if err != nil {
+		return "", fmt.Errorf("read page %q: %w", path, err)
+	}
+	return string(text), nil
 }
 
 type errorPages struct{ p **ErrorPages }

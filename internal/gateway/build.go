@@ -23,7 +23,7 @@ type builder struct {
 
 // state builds the state. It takes over from the old one, if there is one, what the change does not concern.
 func (b *builder) state(old *state) (s *state, err error) {
-	s = &state{cfg: b.cfg, arriving: newPending(), pools: make(map[string]*pool)}
+	s = &state{cfg: b.cfg, arriving: newPending(), replaced: make(chan struct{}), pools: make(map[string]*pool)}
 	if s.certificates, err = b.certificates.Prepare(b.cfg); err != nil {
 		return nil, err
 	}
@@ -44,16 +44,23 @@ func (b *builder) state(old *state) (s *state, err error) {
 		s.pools[service.Name], b.commits = p, append(b.commits, func() { p.Apply(settings) })
 	}
 	b.byName = s.pools
-	s.policies = &policies{builder: b, limiters: make(map[string]*ratelimit.Limiter)}
+	pages, err := policy.LoadPages(b.cfg.ErrorPages, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.policies = &policies{
+		builder: b, pages: pages, replaced: s.replaced,
+		limiters: make(map[string]*ratelimit.Limiter), passwords: make(map[string]*policy.Passwords),
+	}
 	if old != nil {
 		s.policies.old = old.policies
 	}
-	routes, err := b.routes(s.policies)
+	s.routes, err = b.routes(s.policies)
 	s.policies.old = nil // otherwise every state would keep all states before it
 	if err != nil {
 		return nil, err
 	}
-	s.handler = b.options.chain(b.common())(routes)
+	s.handler = b.options.chain(b.common(pages))(s.routes)
 	return s, nil
 }
 
@@ -75,19 +82,22 @@ func (b *builder) newPool(service config.Service) *pool {
 }
 
 // common returns the policies of all requests, in the order in which a request passes them.
-func (b *builder) common() []policy.Policy {
+func (b *builder) common(pages *policy.Pages) []policy.Policy {
 	o, cfg := b.options, b.cfg
 	observers := []policy.Observer{newRequestCounter(o.Metrics, cfg).count}
-	if o.Access != nil {
-		observers = append(observers, policy.AccessLog(o.Access))
+	if o.Access != nil && cfg.Log.Access {
+		observers = append(observers, policy.AccessLog(o.Access, cfg.Log))
 	}
-	all := []policy.Policy{
-		policy.Record(observers...),
+	all := []policy.Policy{policy.Record(observers...), policy.RequestID()}
+	if pages != nil {
+		all = append(all, policy.ErrorPages(pages.OfGateway()))
+	}
+	all = append(all,
 		policy.Body(cfg.Limits),
 		policy.Strict(cfg.Limits),
 		policy.Forwarded(policy.ForwardedOptions{Trusted: cfg.TrustedProxies, Read: cfg.Forwarded.Read, Write: cfg.Forwarded.Write,
 			Log: o.Log}),
-	}
+	)
 	if cfg.TLS != nil {
 		all = append(all, policy.HTTPS(policy.HTTPSOptions{HSTS: cfg.TLS.HSTS}))
 	}
@@ -109,6 +119,7 @@ func (b *builder) routes(p *policies) (http.Handler, error) {
 		routes[i] = route{Route: r, number: i, pool: b.byName[r.To], handler: b.options.chain(policies)(b.proxy(r.To))}
 	}
 	router := newRouter(routes)
+	p.router = router
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := router.find(r)
 		switch {

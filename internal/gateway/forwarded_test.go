@@ -15,12 +15,12 @@ import (
 )
 
 // mirror starts a node that responds with the header that it got, sorted, without the fields that net/http's client
-// adds.
+// adds and the id of the request.
 func mirror(t testing.TB) string {
 	return address(serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var lines []string
 		for name, values := range r.Header {
-			if name == "User-Agent" || name == "Accept-Encoding" {
+			if name == "User-Agent" || name == "Accept-Encoding" || name == "X-Request-Id" {
 				continue
 			}
 			lines = append(lines, fmt.Sprintf("%s: %s", name, strings.Join(values, " | ")))

@@ -2,11 +2,11 @@
 //
 // A request passes these parts in order:
 //
-//	listener -> engine -> record -> body -> strict -> forwarded -> middleware ->
-//	route -> rate limit -> auth -> idempotency -> proxy -> sticky -> upstream.Pool -> node
+//	listener -> engine -> record -> request id -> body -> strict -> forwarded -> middleware ->
+//	route -> policies of the route -> proxy -> sticky -> upstream.Pool -> node
 //
-// The engine (package engine) makes requests of the bytes on connections. The steps from record to idempotency are
-// policies (package policy). The state of a request is in its exchange (package exchange); errors become responses in
+// The engine (package engine) makes requests of the bytes on connections. The steps from record to forwarded and those of
+// the route are policies (package policy); the order of the latter is in policies.go. The state of a request is in its exchange (package exchange); errors become responses in
 // package problem.
 package gateway
 
@@ -62,6 +62,7 @@ type Gateway struct {
 	nodeChanges changes
 
 	certificates *certificate.Source
+	draining     chan struct{} // closed when Run begins to drain
 
 	tasks  tasks
 	failed chan error // capacity 1: an engine cannot serve any more
@@ -81,6 +82,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		perClient: newClientLimit(o.Metrics.connectionsRefused.Inc),
 		tunnels:   newTunnels(o.Metrics.connections),
 		requests:  newRequests(),
+		draining:  make(chan struct{}),
 		tasks:     newTasks(), failed: make(chan error, 1),
 		certificates: certificate.New(&certificate.Options{Log: o.Log, Metrics: o.Metrics.certificates}),
 	}

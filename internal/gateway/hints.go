@@ -61,6 +61,7 @@ func (e *earlyHints) pass() {
 func (e *earlyHints) write(h http.Header) {
 	header := e.w.Header()
 	before := maps.Clone(header)
+	clear(header) // it has fields of the response
 	copyHeader(header, h)
 	e.w.WriteHeader(http.StatusEarlyHints)
 	clear(header) // else the server would send the fields again with the response

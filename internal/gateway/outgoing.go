@@ -24,6 +24,7 @@ func outgoing(ctx context.Context, r *http.Request, protocols []string) *http.Re
 	}
 	trailers := hasToken(r.Header["Te"], "trailers")
 	wire.RemoveHopByHop(out.Header)
+	exchange.From(r).PutRequestID(out.Header)
 	if upgrade != "" {
 		out.Header["Connection"] = []string{"Upgrade"}
 		out.Header["Upgrade"] = []string{upgrade}

@@ -19,11 +19,21 @@ import (
 // policy of one route, or nil when the route does not have it. A new policy is one more function here; its key in the
 // file is one more entry of the list of the same name in package config.
 var routePolicies = []func(*policies, *config.Route) (policy.Policy, error){
+	(*policies).pause, // first: a held request looks for its route again
+	(*policies).expose,
+	(*policies).responseHeaders,
+	(*policies).errorPages,
+	(*policies).networks,
+	(*policies).cors, // before all that refuse: pages of other origins read the refusals, and preflights have no credentials
+	(*policies).maintenance,
 	(*policies).rateLimit, // before auth, to save the check of the token
 	(*policies).auth,
+	(*policies).basicAuth,
 	(*policies).rateLimitByToken,
-	(*policies).idempotency,
 	(*policies).redirect,
+	(*policies).idempotency,
+	(*policies).requestHeaders, // behind all that read the header of the client
+	(*policies).path,           // last: everything else goes by the path of the client
 }
 
 // policies makes the policies of the routes of one configuration. It takes over the counts of rate limits and the keys of
@@ -32,8 +42,14 @@ type policies struct {
 	*builder
 	old *policies // nil for the first configuration
 
-	limiters map[string]*ratelimit.Limiter // by limiterKey
-	verifier *verifier                     // of all routes with auth: jwt; nil for none
+	limiters  map[string]*ratelimit.Limiter // by limiterKey
+	verifier  *verifier                     // of all routes with auth: jwt; nil for none
+	guesses   *policy.Guesses               // of all routes with basic_auth; nil for none
+	passwords map[string]*policy.Passwords  // by their users
+
+	pages    *policy.Pages   // of the whole configuration; nil for none
+	replaced <-chan struct{} // closed when another configuration serves
+	router   *router         // set after all policies were made
 }
 
 // verifier is a jwt.Verifier that runs.
@@ -163,11 +179,4 @@ func (p *policies) sharedIdempotent() *idempotent.Shared {
 			&idempotent.Options{Log: p.log, Metrics: p.options.Metrics.idempotent(), StoreTimeout: p.options.storeTimeout})
 	}
 	return p.Gateway.idempotent
-}
-
-func (p *policies) redirect(r *config.Route) (policy.Policy, error) {
-	if r.Redirect == nil {
-		return nil, nil
-	}
-	return policy.Redirect(*r.Redirect), nil
 }

@@ -56,6 +56,7 @@ func (n *Next) Commit() *Replaced {
 		commit()
 	}
 	g.adopt(n.state)
+	close(old.replaced)
 	g.adoptListeners(n.state, n.places)
 	select {
 	case <-old.arriving.retire():

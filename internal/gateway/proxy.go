@@ -44,6 +44,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hints.pass()
 	h := w.Header()
 	copyHeader(h, resp.Header)
+	x.PutRequestID(h)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else the server would guess a type, and browsers would act on it
 	}

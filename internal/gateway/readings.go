@@ -144,7 +144,7 @@ func (s *search) branch(n *pathNode, segment, rest string, suffixOnly bool) (any
 func (n *pathNode) routesFor(r *http.Request, yield func(*route)) {
 	for found := false; n != nil && !found; n = n.parent {
 		for _, routes := range n.routes {
-			if i := slices.IndexFunc(routes, func(c route) bool { return c.takes(r.Method) && headersMatch(c.Headers, r) }); i >= 0 {
+			if i := slices.IndexFunc(routes, func(c route) bool { return c.takes(r) && headersMatch(c.Headers, r) }); i >= 0 {
 				found = true
 				yield(&routes[i])
 			}

@@ -51,7 +51,11 @@ routes: [{host: shop.example, path: /api, to: shop}]`, address(serve(t, func(w h
 		if ms, ok := rec["took_ms"].(float64); !ok || ms < 0 {
 			t.Errorf("took_ms %v", rec["took_ms"])
 		}
+		if id, _ := rec["request_id"].(string); len(id) != 32 {
+			t.Errorf("request_id %q", id)
+		}
 		delete(rec, "took_ms")
+		delete(rec, "request_id")
 		delete(rec, "level")
 		if !maps.Equal(rec, c.want) {
 			t.Errorf("%s %s:\ngot  %v\nwant %v", c.method, c.path, rec, c.want)

@@ -126,7 +126,7 @@ func TestNotModifiedKeepsItsLength(t *testing.T) {
 func withoutOwn(response string) string {
 	lines := strings.SplitAfter(response, "\r\n")
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
-		return strings.HasPrefix(l, "Date: ") || l == "Connection: close\r\n"
+		return strings.HasPrefix(l, "Date: ") || strings.HasPrefix(l, "X-Request-Id: ") || l == "Connection: close\r\n"
 	}), "")
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/caller"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
 )
 
@@ -18,7 +19,8 @@ type router struct {
 	wildcard map[string]*paths // by the part behind "*."
 	any      *paths
 
-	normal bool // every path of a route is its own normal form
+	normal  bool            // every path of a route is its own normal form
+	checked map[string]bool // the services with a route that has policies
 }
 
 // paths are the routes of one host, by path.
@@ -40,7 +42,8 @@ type route struct {
 
 func newRouter(routes []route) *router {
 	rt := &router{exact: map[string]*paths{}, wildcard: map[string]*paths{}, any: &paths{}, normal: true}
-	checked := map[string]bool{} // services
+	checked := map[string]bool{}
+	rt.checked = checked
 	for _, r := range routes {
 		checked[r.To] = checked[r.To] || r.Guarded()
 	}
@@ -170,6 +173,34 @@ func (rt *router) checkSpelling(r *http.Request, host, path string, m *match) {
 	})
 }
 
+// avoids reports whether a request with a rewritten path is the way around the policies of another route of the same service:
+// the new path leads to that route, and the rewritten path of the route that it has does not. ownPath is the latter.
+func (rt *router) avoids(r *http.Request, has *config.Route, ownPath string) (avoids bool) {
+	if !rt.checked[has.To] {
+		return false
+	}
+	host, path := hostName(r.Host), routingPath(r)
+	form, _, ok := normalForm(path)
+	if !ok || unreadable(path) {
+		return true
+	}
+	m := rt.lookUp(r, host, path)
+	var buf [4]reading
+	rt.ofHost(host, func(p *paths) bool {
+		all, ok := p.tree.readings(buf[:0], form)
+		avoids = avoids || !ok
+		for _, a := range all {
+			a.node.routesFor(r, func(other *route) {
+				if other.Guarded() && other.Route != has && other.To == has.To && !p.tree.leads(ownPath, other) {
+					avoids = true
+				}
+			})
+		}
+		return p == m.paths
+	})
+	return avoids
+}
+
 // find tries the path and then each of its parents, at segment boundaries.
 func (p *paths) find(r *http.Request, path string, m *match) bool {
 	prefix := strings.TrimSuffix(firstSegments(path, p.depth), "/")
@@ -179,7 +210,7 @@ func (p *paths) find(r *http.Request, path string, m *match) bool {
 			if !headersMatch(routes[i].Headers, r) {
 				continue
 			}
-			if routes[i].takes(r.Method) {
+			if routes[i].takes(r) {
 				m.route, m.paths = &routes[i], p
 				return true
 			}
@@ -204,9 +235,11 @@ func firstSegments(path string, n int) string {
 	return path
 }
 
-// takes reports whether the route is for a method.
-func (r *route) takes(method string) bool {
-	return len(r.Methods) == 0 || slices.Contains(r.Methods, method)
+// takes reports whether the route is for the method of a request. With cors, a preflight belongs to the route of the request
+// that it asks for.
+func (r *route) takes(req *http.Request) bool {
+	return len(r.Methods) == 0 || slices.Contains(r.Methods, req.Method) ||
+		r.CORS != nil && caller.IsPreflight(req) && slices.Contains(r.Methods, req.Header.Get("Access-Control-Request-Method"))
 }
 
 func headersMatch(want map[string]string, r *http.Request) bool {

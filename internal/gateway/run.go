@@ -72,6 +72,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-g.failed:
 	}
+	close(g.draining)
 	g.drain()
 	g.Kill()
 	g.requests.wait(killTimeout)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
+	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 )
 
 // state is what the gateway serves by: one configuration, and what was built from it. It is immutable. A change of the
@@ -14,12 +15,14 @@ import (
 type state struct {
 	cfg      *config.Config
 	handler  http.Handler
+	routes   http.Handler // the part of handler that finds the route of a request
 	policies *policies
 	pools    map[string]*pool
 
 	certificates *certificate.Set // of new TLS connections
 
-	arriving pending // requests that have no route yet
+	arriving pending       // requests that have no route yet
+	replaced chan struct{} // closed when another state serves
 }
 
 // enter returns the current state, in which the request counts as arriving.
@@ -32,6 +35,13 @@ func (g *Gateway) enter() *state {
 		}
 		s.arriving.Release() // it was replaced in between, and may have been found to be unused
 	}
+}
+
+// again finds the route of a request that was held while another configuration came to serve.
+func (g *Gateway) again(w http.ResponseWriter, r *http.Request) {
+	s := g.enter()
+	exchange.From(r).Hold(&s.arriving)
+	s.routes.ServeHTTP(w, r)
 }
 
 // pending counts requests that nothing else counts yet. It implements exchange.Hold.

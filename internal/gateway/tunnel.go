@@ -44,6 +44,7 @@ func (ts *tunnels) serve(w http.ResponseWriter, r *http.Request, resp *http.Resp
 	defer t.up.AfterEnd(t.close)()
 	x.Status = http.StatusSwitchingProtocols
 
+	x.PutRequestID(resp.Header)
 	if err := writeSwitch(buffered.Writer, upgrade, resp.Header); err != nil {
 		x.Err = err
 		return nil

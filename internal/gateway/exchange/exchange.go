@@ -22,8 +22,10 @@ type Exchange struct {
 	Secure  bool       // the request came over TLS to this gateway or to a trusted proxy
 	User    string     // the name of the user whose password was accepted; "" without one
 
-	RequestID string    // identifies the request in logs: from the client, or made by the gateway
-	Start     time.Time // when the gateway began to handle the request
+	RequestID string        // identifies the request in logs: from the client, or made by the gateway
+	Start     time.Time     // when the gateway began to handle the request
+	Paused    time.Duration // how long the request was held during a maintenance
+	Pages     Pages         // for errors; nil for none
 
 	Redirect bool // the listener redirects requests without TLS to https. Set by the engine
 
@@ -42,9 +44,10 @@ type Exchange struct {
 
 	Inbound Inbound // the engine's part; nil without an engine, as in tests
 
-	ctx    attached
-	writer writer
-	holder Holder
+	ctx        attached
+	writer     writer
+	requestIDs [1]string // the values of the field
+	holder     Holder
 }
 
 type key struct{}

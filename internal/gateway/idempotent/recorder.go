@@ -91,7 +91,7 @@ func (k *responseRecorder) WriteHeader(status int) {
 func recordedHeader(h http.Header) http.Header {
 	h = h.Clone()
 	wire.RemoveHopByHop(h)
-	for _, name := range []string{"Content-Length", "Date", "Set-Cookie", idempotency.ReplayedHeader} {
+	for _, name := range []string{"Content-Length", "Date", "Set-Cookie", exchange.RequestIDHeader, idempotency.ReplayedHeader} {
 		h.Del(name)
 	}
 	return h

@@ -128,7 +128,7 @@ func TestAuth(t *testing.T) {
 		before := i.results(t)[c.result]
 		var log bytes.Buffer
 		passed := false
-		h := Chain(Record(AccessLog(slog.New(slog.NewTextHandler(&log, nil)))), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := Chain(Record(AccessLog(slog.New(slog.NewTextHandler(&log, nil)), config.Log{})), Auth(i.Verifier))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			passed = true
 			if got := exchange.From(r).Subject; got != "https://issuer.example/\x00alice" {
 				t.Errorf("%s: subject %q", c.name, got)

@@ -107,7 +107,7 @@ func TestAccessLogOfAProblem(t *testing.T) {
 		}
 		return a
 	}}))
-	h := Record(AccessLog(log))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := Record(AccessLog(log, config.Log{}))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := exchange.From(r)
 		rec.Service, rec.Node, rec.Tries, rec.Waited = "shop", "shop-1", 2, 1500*time.Microsecond
 		problem.Write(w, r, problem.NodeFailed.With(errors.New("it broke")))

@@ -18,7 +18,7 @@ func Record(observers ...Observer) Policy {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
 			x, r := exchange.Ensure(r)
-			x.Client = addressOf(r.RemoteAddr)
+			x.Client, x.Start = addressOf(r.RemoteAddr), start
 			defer func() {
 				x.Took = time.Since(start)
 				for _, observe := range observers {

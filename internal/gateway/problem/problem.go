@@ -1,5 +1,6 @@
 // Package problem answers requests that no service answers. One function, Of, maps every error to a status, a reason
-// and a text; one function, Write, sends them as problem+json (RFC 9457).
+// and a text; one function, Write, sends them: as problem+json (RFC 9457), to browsers as a page, to gRPC clients as a status
+// of gRPC.
 package problem
 
 import (
@@ -17,13 +18,14 @@ import (
 // With to add a cause.
 type Problem struct {
 	Status     int
-	Reason     string        // a word for programs, from a closed set: "no_node", "queue_full", ...
-	Detail     string        // a sentence for people. It must not contain anything that is secret from a stranger
-	RetryAfter time.Duration // 0 for no such field
-	Allow      []string      // the allowed methods, with status 405; nil for no such field
-	Challenge  string        // the WWW-Authenticate field, with status 401; "" for no such field
-	PlainText  bool          // the response is the detail as text, for people who see it in place of a page
-	Err        error         // the cause, for the log only
+	Reason     string         // a word for programs, from a closed set: "no_node", "queue_full", ...
+	Detail     string         // a sentence for people. It must not contain anything that is secret from a stranger
+	RetryAfter time.Duration  // 0 for no such field
+	Allow      []string       // the allowed methods, with status 405; nil for no such field
+	Challenge  string         // the WWW-Authenticate field, with status 401; "" for no such field
+	PlainText  bool           // the response is the detail as text, for people who see it in place of a page
+	Page       *exchange.Page // the body for clients that do not prefer JSON; nil for the one of the exchange, or none
+	Err        error          // the cause, for the log only
 }
 
 // StatusClientGone is the status in the log when the client disconnected before there was a response, as in nginx's
@@ -88,7 +90,16 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p.PlainText {
-		writeBody(w, r, p.Status, "text/plain; charset=utf-8", []byte(p.Detail))
+		writeBody(w, r, p.Status, "text/plain; charset=utf-8", append([]byte(p.Detail), '\n'))
+		return
+	}
+	x, accept := exchange.From(r), r.Header["Accept"]
+	if page := p.page(x); page != nil && AcceptsPage(accept, page.Type) {
+		writeBody(w, r, p.Status, page.Type, page.Expand(x, p.Status))
+		return
+	}
+	if prefersHTML(accept) {
+		p.writeHTML(w, r, x)
 		return
 	}
 	body, err := json.Marshal(struct {
@@ -101,17 +112,24 @@ func (p *Problem) write(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err) // not possible: strings and a number
 	}
-	writeBody(w, r, p.Status, "application/problem+json", body)
+	writeBody(w, r, p.Status, "application/problem+json", append(body, '\n'))
 }
 
-// writeBody sends a body and a line end.
-func writeBody(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
+// page returns the page that the configuration names for the problem, or nil.
+func (p *Problem) page(x *exchange.Exchange) *exchange.Page {
+	if p.Page != nil || x == nil || x.Pages == nil {
+		return p.Page
+	}
+	return x.Pages.Page(p.Status, false)
+}
+
+func writeBody(w http.ResponseWriter, r *http.Request, status int, mediaType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		w.Write(append(body, '\n'))
+		w.Write(body)
 	}
 }
 

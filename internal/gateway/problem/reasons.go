@@ -21,6 +21,11 @@ var (
 	PathUnreadable  = &Problem{Status: 400, Reason: "path", Detail: "the path has control characters or is not UTF-8"}
 	PathAmbiguous   = &Problem{Status: 400, Reason: "path",
 		Detail: "ambiguous path: some servers would read it as the path of a route with policies"}
+	PathRewritten = &Problem{Status: 400, Reason: "path",
+		Detail: "the rewritten path is that of a route with policies"}
+	AddressDenied = &Problem{Status: 403, Reason: "address_denied", Detail: "this route does not accept requests from this address"}
+	Origin        = &Problem{Status: 403, Reason: "origin", Detail: "pages of this origin may not read responses of this route"}
+
 	NoRoute = &Problem{Status: 404, Reason: "no_route", Detail: "no route matches the request"}
 
 	BodyTooLarge   = &Problem{Status: 413, Reason: "body_too_large", Detail: "the request body is too large"}

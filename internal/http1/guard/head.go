@@ -195,7 +195,7 @@ func checkConnection(value []byte) (v *wire.Violation) {
 
 var protectedFields = []string{
 	"content-length", "transfer-encoding", "host", "trailer", "authorization", "cookie", "forwarded", "via", "x-real-ip",
-	"idempotency-key", "origin", "access-control-request-method",
+	"idempotency-key", "origin", "access-control-request-method", "x-request-id",
 }
 
 func isProtected(name []byte) bool {
