@@ -97,8 +97,8 @@ func (d *diagnostics) started(cfg *config.Config, s *server.Server) {
 
 // print prints err and its hint, and returns an error with the exit code of err and without text.
 func (d *diagnostics) print(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || err.Error() == "" { // an exit code alone
+		return err
 	}
 	if d.onlyJSON {
 		printErrorRecords(d.Record(), err)
@@ -107,7 +107,7 @@ func (d *diagnostics) print(err error) error {
 		printError(&b, err)
 		d.Stderr.Write([]byte(b.String()))
 	}
-	return &failure{errors.New(""), "", exitCode(err)}
+	return &reportedError{err}
 }
 
 // printErrorRecords logs err and its hint as one record, or the problems of a file as one record each.

@@ -114,9 +114,11 @@ var allowedImports = map[string][]string{
 
 	"internal/queueing": {},
 
-	"internal/fdlink": {},
-	"internal/socket": {},
-	"internal/output": {},
+	"internal/fdlink":     {},
+	"internal/socket":     {},
+	"internal/succession": {"internal/fdlink"},
+	"internal/systemd":    {},
+	"internal/output":     {},
 
 	"internal/report": {},
 
@@ -126,8 +128,9 @@ var allowedImports = map[string][]string{
 
 	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/upstream", "internal/node"},
 
-	"internal/server": {"internal/config", "internal/console", "internal/fleet", "internal/fleet/process", "internal/gateway",
-		"internal/output", "internal/status", "internal/store"},
+	"internal/server": {"internal/config", "internal/console", "internal/fdlink", "internal/fleet", "internal/fleet/process",
+		"internal/gateway", "internal/output", "internal/socket", "internal/status", "internal/store", "internal/succession",
+		"internal/systemd"},
 
 	"internal/kittest": {},
 

@@ -31,6 +31,7 @@ type cli struct {
 	Logs    logsCmd        `cmd:"" help:"Print the last lines of nodes, and follow them."`
 	Restart restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
 	Scale   scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
+	Upgrade upgradeCmd     `cmd:"" help:"Let a new process of the program serve, without a gap."`
 	Drain   drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
 	Check   checkCmd       `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
 	Load    loadCmd        `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
@@ -50,6 +51,9 @@ func main() {
 	t := &terminal{
 		killed: killed, stdin: &interruptibleReader{os.Stdin, ctx.Done()},
 		stdout: &interruptibleWriter{os.Stdout, ctx.Done()}, stderr: &interruptibleWriter{os.Stderr, ctx.Done()},
+	}
+	if err := t.succeed(ctx.Done()); err != nil {
+		os.Exit(printError(t.stderr, err))
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -96,7 +100,11 @@ func run(ctx context.Context, t *terminal, args []string) (code int) {
 		}
 		return printError(t.stderr, err)
 	}
-	return printError(t.stderr, parsed.Run(t))
+	err = parsed.Run(t)
+	if t.predecessor != nil && err != nil {
+		t.predecessor.Fail(describeFailure(err))
+	}
+	return printError(t.stderr, err)
 }
 
 // explainUsage adds a hint to the error of a command line that kong refused.

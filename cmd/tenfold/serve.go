@@ -7,11 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/fleet/process"
 	"github.com/tenfold-go/tenfold/internal/runfile"
 	"github.com/tenfold-go/tenfold/internal/server"
+	listening "github.com/tenfold-go/tenfold/internal/socket"
+	"github.com/tenfold-go/tenfold/internal/systemd"
 )
 
 // serveOptions are what differs between the verbs that run services.
@@ -22,17 +29,39 @@ type serveOptions struct {
 	ready  func(*server.Server) // called once when every service has all its nodes; nil for no call
 	record *runfile.Record      // how other verbs find this tenfold; nil when they do not
 
+	upgrades  bool              // the command line makes the same tenfold again
+	inherited *server.Inherited // from the process that this one succeeds; nil for none
+
 	load func() (*config.File, error) // reads the configuration again; nil when that is not possible
 }
 
 // serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
-// error at the start, no process and no file is left.
+// error at the start, no process and no file is left. After an upgrade it passes on signals to the process that serves,
+// and returns the exit code of that.
 func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions) error {
 	t.serving.Store(true)
+	if os.Getpid() == 1 {
+		go process.CollectOrphans(context.WithoutCancel(ctx), nil)
+	}
+	notifier, err := systemd.FromEnvironment()
+	if err != nil {
+		return usageError(err, "a service manager sets it")
+	}
+	err = serveParts(ctx, t, cfg, o, notifier)
+	if err != nil {
+		notifier.Stopping(err.Error())
+	}
+	return err
+}
+
+func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions, notifier *systemd.Notifier) error {
 	token := cmp.Or(cfg.Admin.Token, rand.Text())
+	if o.inherited != nil {
+		token = o.inherited.Token
+	}
 	var s *server.Server
 	var p *published
-	s, err := newServer(cfg, o, token, func() { p.update(s) })
+	s, err := newServer(t, cfg, o, notifier, token, func() { p.update(s) })
 	if err != nil {
 		return err
 	}
@@ -44,10 +73,26 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions)
 		}
 		return explainTaken(err)
 	}
-	if o.record != nil {
-		p = publish(*o.record, s, token, o.logs.Events)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	running := make(chan error, 1)
+	go func() { running <- s.Run(ctx) }()
+	former := 0
+	if o.inherited != nil {
+		former = o.inherited.PID
+		if err := s.TakeOver(ctx); err != nil {
+			return err // this process has nothing yet: it ends at once
+		}
 	}
-	o.opened(s)
+	if o.record != nil {
+		p = publish(*o.record, s, token, former, o.logs.Events)
+	}
+	if o.inherited == nil {
+		o.opened(s)
+		notifier.Ready("serving " + strings.Join(s.URLs(), ", "))
+	}
+	go notifier.Watch(ctx, s.Healthy)
+	go upgradeOnSignal(ctx, s)
 	hard, cancel := t.untilKilled(ctx)
 	defer cancel()
 	defer context.AfterFunc(hard, s.Kill)()
@@ -60,18 +105,68 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions)
 			}
 		}()
 	}
-	return s.Run(ctx)
+	select {
+	case err := <-running:
+		return err
+	case <-ctx.Done():
+		notifier.Stopping("draining")
+		return <-running
+	case <-s.Orphaned():
+		o.logs.Events.Error("draining: the supervisor process has ended")
+		notifier.Stopping("draining")
+		stop()
+		return <-running
+	case <-s.HandedOver():
+		stop()
+	}
+	p.remove()
+	if err := <-running; err != nil {
+		o.logs.Events.Error("this process did not end as it should after the upgrade", "err", err)
+	}
+	if code := s.Supervise(); code != 0 {
+		return exit(code)
+	}
+	return nil
+}
+
+// upgradeOnSignal upgrades at each SIGUSR2 until ctx ends. The server logs what comes of it.
+func upgradeOnSignal(ctx context.Context, s *server.Server) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2)
+	for {
+		select {
+		case <-signals:
+			s.Upgrade(ctx)
+		case <-ctx.Done():
+			return // the signal stays handled: it would end the process
+		}
+	}
 }
 
 // newServer builds the server. An error in the configuration has the exit code of wrong usage.
-func newServer(cfg *config.Config, so serveOptions, token string, reloaded func()) (*server.Server, error) {
+func newServer(
+	t *terminal, cfg *config.Config, so serveOptions, notifier *systemd.Notifier, token string, reloaded func(),
+) (*server.Server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program of this process: %w", err)
 	}
 	o := &server.Options{
 		Log: so.logs.Events, Logs: so.logs, Reaper: []string{self, "reaper"}, Limiter: []string{self, "limit"}, MemoryStore: []string{self, "memory-store"}, AdminToken: token,
-		Load: so.load, Reloaded: reloaded,
+		Load: so.load, Reloaded: reloaded, Notifier: notifier, Inherited: so.inherited,
+	}
+	o.Version, o.Commit = buildVersion()
+	if so.upgrades && runtime.GOOS == "linux" {
+		if o.Program, err = newProgram(t, notifier); err != nil {
+			return nil, err
+		}
+	}
+	passed, err := listening.FromSystemd()
+	if err == nil {
+		o.Sockets, err = listening.NewSet(passed)
+	}
+	if err != nil {
+		return nil, usageError(err, "a service manager sets LISTEN_FDS: only with sockets for TCP")
 	}
 	if so.access {
 		o.Access = so.logs.Access

@@ -16,6 +16,7 @@ import (
 //	SIGHUP   drains, once or more often; ignored when it was ignored at the start, as under nohup
 //	SIGQUIT  writes the stacks of all goroutines to standard error, then drains
 //	SIGUSR1  opens the log file again
+//	SIGUSR2  upgrades: see upgradeOnSignal
 //	SIGPIPE  does nothing: without this, a closed standard output or standard error would end the process
 func (d *diagnostics) handleSignals(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, drain := context.WithCancel(ctx)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tenfold-go/tenfold/internal/succession"
 )
 
 // terminal is what a verb uses of the process that it runs in. The context of a verb ends on the first signal.
@@ -16,6 +18,8 @@ type terminal struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	predecessor *succession.Predecessor // the tenfold that this one succeeds; nil for none
 
 	progress sync.Mutex  // of the progress line on stderr
 	serving  atomic.Bool // nodes were started: the process must end them first

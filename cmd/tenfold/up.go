@@ -66,24 +66,42 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 		if err := t.intoBackground(cmd.BackgroundLog); err != nil {
 			return err
 		}
+		if t.predecessor != nil {
+			t.predecessor.OwnStderr = true
+		}
 	}
 	ready := takeReadyPipe()
 	return withDiagnostics(ctx, t, logFlags{cmd.Log, cmd.LogFile}, func(ctx context.Context, d *diagnostics) error {
-		cfg, err := cmd.config(t)
+		cfg, inherited, err := cmd.configOrInherit(t)
 		if err != nil {
 			return err
 		}
-		d.notes(cfg.Notes())
+		if inherited == nil {
+			d.notes(cfg.Notes())
+		}
 		record, err := cmd.record(cfg)
 		if err != nil {
 			return err
 		}
 		return serve(ctx, t, cfg, serveOptions{
-			logs: d.Logs, access: cmd.Access == "on", record: record, load: cmd.loader(),
+			logs: d.Logs, access: cmd.Access == "on", record: record, load: cmd.loader(), inherited: inherited, upgrades: true,
 			opened: func(s *server.Server) { d.started(cfg, s) },
 			ready:  func(s *server.Server) { tellReady(ready, s) },
 		})
 	})
+}
+
+// configOrInherit returns the configuration of the predecessor, or that of the command line when there is none.
+func (cmd upCmd) configOrInherit(t *terminal) (*config.Config, *server.Inherited, error) {
+	inherited, err := t.inherit()
+	if err != nil {
+		return nil, nil, err
+	}
+	if inherited != nil {
+		return inherited.Config, inherited, nil
+	}
+	cfg, err := cmd.config(t)
+	return cfg, nil, err
 }
 
 // record describes this tenfold for other verbs.

@@ -67,8 +67,7 @@ func (s *Service) fields() []field {
 	return append([]field{
 		{"run", command{&s.Run}},
 		{"dir", directory{&s.Dir}},
-		{"env", environment{s}},
-		{"env_file", envFiles{s}},
+		{"env", environment{&s.Env}},
 		{"nodes", nodes{s}},
 		{"tls", nodeTLS{&s.TLS}},
 		{"probe", block{fields: s.Probe.fields(), off: &s.Probe.Off, short: s.Probe.short}},

@@ -13,6 +13,9 @@ import (
 // it parses back to an equal Config. Parse refuses a masked secret, so that "***" never becomes a password.
 func (c *Config) YAML() []byte { return c.masked().yaml() }
 
+// File returns the effective file with its secrets. It parses to an equal Config, with any Options.
+func (c *Config) File() []byte { return c.yaml() }
+
 func (c *Config) yaml() []byte {
 	var b bytes.Buffer
 	writeMapping(&b, "", showFields(c.fields()))

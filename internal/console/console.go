@@ -6,6 +6,8 @@
 //	GET  /api/nodes                        every node
 //	GET  /api/routes                       every route
 //	GET  /api/store                        the store, and whether it answers
+//	GET  /api/version                      which process serves, and its version
+//	POST /api/upgrade                      lets a new process of the program serve; answers when it does
 //	GET  /api/diff                         what a reload would change
 //	POST /api/reload                       makes the file run as it is now; answers when it is done
 //	GET  /api/logs?name=&lines=&follow=    the last lines of nodes and events, one JSON document per line
@@ -29,11 +31,13 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // Console serves the admin address.
 type Console struct {
 	admin    config.Admin
+	open     func(address string) (net.Listener, error)
 	server   *http.Server
 	listener net.Listener
 }
@@ -42,8 +46,11 @@ type Console struct {
 type Options struct {
 	Log *slog.Logger // errors of the HTTP server; default: discard
 	// Token proves that a program belongs to the user of this process, when the configuration has no token. Default: none.
-	Token string
-	Logs  LogReader // answers GET /api/logs; default: no lines
+	Token   string
+	Logs    LogReader      // answers GET /api/logs; default: no lines
+	Version status.Version // of this process
+	// Listen opens the address. Default: net.Listen.
+	Listen func(address string) (net.Listener, error)
 }
 
 // New builds a Console. metrics answers GET /metrics. New opens nothing.
@@ -56,12 +63,16 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 	if lines == nil {
 		lines = func(context.Context, LogQuery, func(LogLine) error) error { return nil }
 	}
+	open := o.Listen
+	if open == nil {
+		open = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	}
 	stopping := make(chan struct{})
-	mux := newRoutes(reader, operator, metrics)
+	mux := newRoutes(reader, operator, metrics, o.Version)
 	mux.HandleFunc("GET "+logsPath, logs(lines, reader, stopping))
 	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
 	routes := http.NewCrossOriginProtection().Handler(mux)
-	c := &Console{admin: admin, server: &http.Server{
+	c := &Console{admin: admin, open: open, server: &http.Server{
 		Handler:           authorize(admin, o.Token, routes),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
@@ -78,15 +89,15 @@ func (c *Console) Listen() (err error) {
 	switch c.admin.Listen {
 	case "off":
 	case config.AdminAuto:
-		c.listener, err = listenFree(config.DefaultAdmin)
+		c.listener, err = c.listenFree(config.DefaultAdmin)
 	default:
-		c.listener, err = listen(c.admin.Listen)
+		c.listener, err = c.listen(c.admin.Listen)
 	}
 	return err
 }
 
-func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func (c *Console) listen(address string) (net.Listener, error) {
+	l, err := c.open(address)
 	if err != nil {
 		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err != nil {
 			err = op.Err // the ListenError names the address
@@ -100,15 +111,15 @@ func listen(address string) (net.Listener, error) {
 const nextPorts = 9
 
 // listenFree opens address, or the same host with another port when another program has that port.
-func listenFree(address string) (net.Listener, error) {
+func (c *Console) listenFree(address string) (net.Listener, error) {
 	host, port, _ := net.SplitHostPort(address)
 	first, _ := strconv.Atoi(port)
-	l, err := listen(address)
+	l, err := c.listen(address)
 	for i := 1; errors.Is(err, syscall.EADDRINUSE) && i <= nextPorts; i++ {
-		l, err = listen(net.JoinHostPort(host, strconv.Itoa(first+i)))
+		l, err = c.listen(net.JoinHostPort(host, strconv.Itoa(first+i)))
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return listen(net.JoinHostPort(host, "0"))
+		return c.listen(net.JoinHostPort(host, "0"))
 	}
 	return l, err
 }
@@ -154,6 +165,9 @@ func (c *Console) Run(ctx context.Context) error {
 	<-served
 	return nil
 }
+
+// Release says that another process serves the address: requests in progress finish, and their connections end.
+func (c *Console) Release() { c.server.SetKeepAlivesEnabled(false) }
 
 // Close closes the address of a console whose Run was never called. After Run it does nothing.
 func (c *Console) Close() error {

@@ -30,6 +30,9 @@ func (f *fake) Routes() []status.Route { return nil }
 func (f *fake) Store() status.Store {
 	return status.Store{Description: "redis://db:6379", Err: "connection refused"}
 }
+func (f *fake) Upgrade(context.Context) (*status.Upgrade, error) {
+	return &status.Upgrade{Former: status.Version{PID: 7}, PID: 8, Version: "1.2.4", Commit: "abd"}, nil
+}
 func (f *fake) Restart(_ context.Context, service string) error {
 	if service != "shop" {
 		return fmt.Errorf("restart %q: %w", service, ErrUnknown)
@@ -95,6 +98,8 @@ func TestConsole(t *testing.T) {
 		{method: "GET", path: "/api/services", status: 200, want: `"wanted": 3`},
 		{method: "GET", path: "/api/routes", status: 200, want: "[]"},
 		{method: "GET", path: "/api/store", status: 200, want: `"up": false,` + "\n" + `  "error": "connection refused"`},
+		{method: "GET", path: "/api/version", status: 200, want: `"commit": "abc",` + "\n" + `  "pid": 7,`},
+		{method: "POST", path: "/api/upgrade", status: 200, want: `"pid": 8`},
 		{method: "GET", path: "/api/diff", status: 200, want: `"file": "tenfold.yaml"`},
 		{method: "GET", path: "/nothing", status: 404},
 		{method: "GET", path: "/api/services/shop/restart", status: 405},
@@ -113,7 +118,7 @@ func TestConsole(t *testing.T) {
 		{token: "s3cret", method: "GET", path: "/api/nodes", header: header{"Authorization": "Bearer s3cret", "Host": "admin.example"}, status: 200},
 	} {
 		f := &fake{}
-		console := New(config.Admin{Listen: "127.0.0.1:0", Token: c.token}, f, f, metrics, nil)
+		console := New(config.Admin{Listen: "127.0.0.1:0", Token: c.token}, f, f, metrics, &Options{Version: status.Version{Commit: "abc", PID: 7}})
 		r := httptest.NewRequest(c.method, "http://127.0.0.1:9090"+c.path, strings.NewReader(c.body))
 		for name, value := range c.header {
 			r.Header.Set(name, value)

@@ -23,6 +23,8 @@ type Operator interface {
 	Drain(ctx context.Context, node string) error
 	// Reload makes the file run as it is now. Without an error about the file, its result may be nil.
 	Reload(ctx context.Context) (*status.Reload, error)
+	// Upgrade lets a new process of the program serve, and returns when it does.
+	Upgrade(ctx context.Context) (*status.Upgrade, error)
 	// Diff says what Reload would do.
 	Diff() (*status.Reload, error)
 }

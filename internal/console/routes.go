@@ -11,7 +11,7 @@ import (
 )
 
 // newRoutes answers every path of the admin address.
-func newRoutes(reader Reader, operator Operator, metrics http.Handler) *http.ServeMux {
+func newRoutes(reader Reader, operator Operator, metrics http.Handler, version status.Version) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") })
 	mux.Handle("GET /metrics", metrics)
@@ -22,6 +22,18 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler) *http.Ser
 	mux.HandleFunc("GET /api/routes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Routes()) })
 	mux.HandleFunc("GET /api/store", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, reader.Store())
+	})
+	mux.HandleFunc("GET /api/version", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, version)
+	})
+	mux.HandleFunc("POST /api/upgrade", func(w http.ResponseWriter, r *http.Request) {
+		// An upgrade runs to its end even if the client disconnects.
+		upgraded, err := operator.Upgrade(context.WithoutCancel(r.Context()))
+		if err != nil {
+			writeResult(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, upgraded)
 	})
 	mux.HandleFunc("POST /api/services/{name}/restart", func(w http.ResponseWriter, r *http.Request) {
 		// A restart runs to its end even if the client disconnects.

@@ -12,6 +12,7 @@ package gateway
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,9 @@ type Options struct {
 	Access  *slog.Logger // one record per request; default: none
 	Metrics *Metrics     // may be shared by several gateways; default: not exported
 	Store   *store.Store // the state that policies share with other gateways; default: nothing is shared
+
+	// Listen opens an address. Default: net.Listen.
+	Listen func(address string) (net.Listener, error)
 
 	// OnSample is called with each sample of each service, about once per second. It may be called by several goroutines
 	// at the same time, and must not block. Default: none.
@@ -109,6 +113,9 @@ func (o *Options) withDefaults() *Options {
 	}
 	if p.Metrics == nil {
 		p.Metrics = NewMetrics(nil)
+	}
+	if p.Listen == nil {
+		p.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 	}
 	return &p
 }

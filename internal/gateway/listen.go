@@ -43,7 +43,7 @@ func unwrapped(err error) error {
 
 // listen opens one address.
 func (g *Gateway) listen(address string) (*listener, error) {
-	socket, err := net.Listen("tcp", address)
+	socket, err := g.options.Listen(address)
 	if err != nil {
 		return nil, &ListenError{address, err}
 	}

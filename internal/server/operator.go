@@ -18,15 +18,15 @@ type operator struct {
 var _ console.Operator = operator{}
 
 func (o operator) Restart(ctx context.Context, service string) error {
-	return translate(o.fleet.Restart(ctx, service))
+	return o.during("restart of "+service, func() error { return o.fleet.Restart(ctx, service) })
 }
 
 func (o operator) Scale(ctx context.Context, service string, nodes int) error {
-	return translate(o.fleet.Scale(ctx, service, nodes))
+	return o.during("scaling of "+service, func() error { return o.fleet.Scale(ctx, service, nodes) })
 }
 
 func (o operator) Drain(ctx context.Context, node string) error {
-	return translate(o.fleet.Drain(ctx, node))
+	return o.during("drain of "+node, func() error { return o.fleet.Drain(ctx, node) })
 }
 
 func (o operator) Reload(ctx context.Context) (*status.Reload, error) {
@@ -39,6 +39,21 @@ func (o operator) Diff() (*status.Reload, error) {
 	return r, translate(err)
 }
 
+func (o operator) Upgrade(ctx context.Context) (*status.Upgrade, error) {
+	u, err := o.server.Upgrade(ctx)
+	return u, translate(err)
+}
+
+// during does something that an upgrade must not overlap.
+func (o operator) during(description string, do func() error) error {
+	end, err := o.server.operations.begin(description)
+	if err != nil {
+		return translate(err)
+	}
+	defer end()
+	return translate(do())
+}
+
 // translate marks an error of the fleet with the error of the console that it stands for.
 func translate(err error) error {
 	for _, unknown := range []error{fleet.ErrUnknownService, fleet.ErrUnknownNode} {
@@ -46,7 +61,8 @@ func translate(err error) error {
 			return &refusal{err, console.ErrUnknown}
 		}
 	}
-	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile} {
+	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile,
+		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade} {
 		if errors.Is(err, refused) {
 			return &refusal{err, console.ErrRefused}
 		}

@@ -68,6 +68,13 @@ func (s *Server) Reload(ctx context.Context) (*status.Reload, error) {
 	if s.load == nil {
 		return nil, ErrNoFile
 	}
+	end, err := s.operations.begin("reload")
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	s.notifier.Reloading("reloading")
+	defer s.notifier.Ready("serving")
 	q := reloadRequest{make(chan reloadResult, 1)}
 	select {
 	case s.reloads.requests <- q:

@@ -45,15 +45,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/console"
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/fleet/process"
 	"github.com/tenfold-go/tenfold/internal/gateway"
+	"github.com/tenfold-go/tenfold/internal/socket"
 	"github.com/tenfold-go/tenfold/internal/status"
 	"github.com/tenfold-go/tenfold/internal/store"
+	"github.com/tenfold-go/tenfold/internal/succession"
+	"github.com/tenfold-go/tenfold/internal/systemd"
 )
 
 // Options tune a Server. Zero fields mean their defaults.
@@ -73,6 +78,18 @@ type Options struct {
 	// AdminToken is accepted by the admin address when the file has no token. Default: none.
 	AdminToken string
 
+	Version string // of this program, for GET /api/version
+	Commit  string
+
+	// Sockets has the listeners, with those of systemd. Default: none are inherited.
+	Sockets  *socket.Set
+	Notifier *systemd.Notifier // default: there is no service manager
+	// Program returns what a successor of this process runs. Default: none, so that an upgrade is refused.
+	Program func() succession.Program
+	// Inherited is what this process has from the one that it succeeds: then TakeOver must be called. Default: it succeeds
+	// none.
+	Inherited *Inherited
+
 	// Load reads the configuration again for a reload, with everything that wins over the file. Default: none, so that a
 	// reload is refused.
 	Load func() (*config.File, error)
@@ -91,6 +108,17 @@ type Server struct {
 	status  *status.View
 	console *console.Console
 
+	sockets    *socket.Set
+	notifier   *systemd.Notifier
+	token      string
+	identity   status.Version
+	operations operations
+	program    func() succession.Program // nil when there is none
+	inherited  *Inherited                // nil when there is no predecessor
+	ready      map[string][]string       // ids of adopted nodes that were ready, by service
+	handedOver chan struct{}             // closed when a successor serves
+	done       *succeeded                // set before handedOver is closed
+
 	load     func() (*config.File, error) // nil when there is no file
 	reloaded func()                       // nil for no call
 	reloads  reloads
@@ -108,6 +136,11 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	m := newMetrics()
 	s := &Server{
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(),
+		notifier: o.Notifier, token: o.AdminToken, program: o.Program, inherited: o.Inherited, handedOver: make(chan struct{}),
+		identity: status.Version{Version: o.Version, Commit: o.Commit, PID: os.Getpid(), Started: time.Now()},
+	}
+	if s.sockets, err = o.sockets(); err != nil {
+		return nil, err
 	}
 	s.cfg.Store(cfg)
 	var lines console.LogReader
@@ -116,7 +149,11 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		m.registerDropped(o.Logs.Streams())
 		driver.Output, lines = o.Logs.NodeOutput, o.Logs.ReadLast
 	}
-	s.process, err = process.New(driver)
+	if s.inherited == nil {
+		s.process, err = process.New(driver)
+	} else {
+		s.process, err = process.Adopt(driver, s.inherited.state.Process, s.inherited.reaper)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make process driver: %w", err)
 	}
@@ -125,12 +162,12 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	m.registerStore(func() bool { return s.store.Health().Up })
 	s.gateway, err = gateway.New(cfg, &gateway.Options{
-		Log: o.Log, Access: o.Access, Metrics: m.gateway, Store: s.store,
+		Log: o.Log, Access: o.Access, Metrics: m.gateway, Store: s.store, Listen: s.sockets.Listen,
 	})
 	if err != nil {
 		return nil, &ConfigError{err, ""}
 	}
-	s.fleet, err = fleet.New(s.services(), s.gateway, &fleet.Options{
+	s.fleet, err = fleet.New(s.services(), s.newTraffic(), &fleet.Options{
 		Log: o.Log, Metrics: m.fleet, Env: s.env,
 	})
 	if err != nil {
@@ -138,8 +175,29 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway, s.storeStatus)
 	s.console = console.New(cfg.Admin, s.status, operator{s.fleet, s}, m.handler(),
-		&console.Options{Log: o.Log, Token: o.AdminToken, Logs: lines})
+		&console.Options{Log: o.Log, Token: o.AdminToken, Logs: lines, Version: s.identity, Listen: s.sockets.ListenAdmin})
+	if s.inherited != nil {
+		if err := s.adopt(s.inherited); err != nil {
+			return nil, fmt.Errorf("adopt the former process: %w", err)
+		}
+	}
 	return s, nil
+}
+
+// sockets returns the listeners of the server. Those of a successor accept no connections before TakeOver.
+func (o *Options) sockets() (*socket.Set, error) {
+	if o.Inherited != nil {
+		return socket.NewSet(o.Inherited.sockets)
+	}
+	set := o.Sockets
+	if set == nil {
+		var err error
+		if set, err = socket.NewSet(nil); err != nil {
+			return nil, err
+		}
+	}
+	set.Start()
+	return set, nil
 }
 
 // config returns the configuration that runs.
@@ -188,6 +246,9 @@ func (s *Server) Open(ctx context.Context) error {
 	}
 	if err := s.console.Listen(); err != nil {
 		return err
+	}
+	for _, address := range s.sockets.CloseUnused() {
+		s.log.Warn("an inherited socket is not used: no address of the configuration has its port", "address", address)
 	}
 	return s.store.Open(ctx)
 }

@@ -15,7 +15,7 @@ import (
 type Inherited struct {
 	// Address is the address as the configuration of the other process has it; "" from systemd.
 	Address string
-	// Name is what systemd calls the socket; "" from a predecessor.
+	// Name is what systemd calls the socket. From a predecessor it is AdminName or "".
 	Name string
 	File *os.File
 }
@@ -80,38 +80,36 @@ const AdminName = "admin"
 // Listen returns a listener of a TCP address: an inherited one, or else a new one. Of the inherited ones it prefers
 // the same address as it was configured, then the same port.
 func (s *Set) Listen(address string) (net.Listener, error) {
-	return s.listen(address, func(c *candidate) bool { return c.Name != AdminName })
+	return s.listen(address, "")
 }
 
 // ListenAdmin is Listen for the admin address.
-func (s *Set) ListenAdmin(address string) (net.Listener, error) {
-	return s.listen(address, func(c *candidate) bool { return c.Name == AdminName || c.Address != "" })
-}
+func (s *Set) ListenAdmin(address string) (net.Listener, error) { return s.listen(address, AdminName) }
 
-func (s *Set) listen(address string, suits func(*candidate) bool) (net.Listener, error) {
+func (s *Set) listen(address, name string) (net.Listener, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	inner := s.take(address, suits)
+	inner := s.take(address, name == AdminName)
 	if inner == nil {
 		var err error
 		if inner, err = net.Listen("tcp", address); err != nil {
 			return nil, err
 		}
 	}
-	l := &listener{Listener: inner, set: s, address: address, closed: make(chan struct{})}
+	l := &listener{Listener: inner, set: s, address: address, name: name, closed: make(chan struct{})}
 	s.open = append(s.open, l)
 	return l, nil
 }
 
 // take removes the inherited listener that suits best. It returns nil when none does. The lock is held.
-func (s *Set) take(address string, suits func(*candidate) bool) net.Listener {
+func (s *Set) take(address string, admin bool) net.Listener {
 	for _, fits := range []func(*candidate) bool{
 		func(c *candidate) bool { return c.Address == address },
 		func(c *candidate) bool { return samePort(c.Addr(), address) },
-		func(c *candidate) bool { return c.Address == "" }, // from systemd: its unit decides about the address
+		func(c *candidate) bool { return c.Address == "" || admin }, // from systemd: its unit decides about the address
 	} {
 		for i, c := range s.inherited {
-			if suits(c) && fits(c) {
+			if (c.Name == AdminName) == admin && fits(c) {
 				s.inherited = slices.Delete(s.inherited, i, i+1)
 				return c.Listener
 			}
@@ -154,7 +152,7 @@ func (s *Set) Files() (all []Inherited, err error) {
 			}
 			return nil, fmt.Errorf("duplicate listener %s: %w", l.address, err)
 		}
-		all = append(all, Inherited{Address: l.address, File: file})
+		all = append(all, Inherited{Address: l.address, Name: l.name, File: file})
 	}
 	return all, nil
 }
@@ -175,6 +173,7 @@ type listener struct {
 	net.Listener
 	set       *Set
 	address   string
+	name      string // AdminName, or ""
 	closed    chan struct{}
 	closeOnce sync.Once
 }

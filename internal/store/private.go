@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -25,7 +26,10 @@ type private struct {
 	address  string
 	password string
 	process  Process
-	starts   int
+
+	mu     sync.Mutex // guards the fields below
+	id     string     // of process
+	starts int
 }
 
 // Process is a program that Options.Start has started.
@@ -42,6 +46,12 @@ const (
 )
 
 func (p *private) open(ctx context.Context) error {
+	switch {
+	case p.process != nil: // adopted
+		return nil
+	case p.address != "": // adopted, but its server has ended
+		return p.launch(ctx)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("find a port for the store: %w", err)
@@ -84,9 +94,8 @@ func (p *private) launch(ctx context.Context) error {
 	if err := os.WriteFile(file, []byte(p.config(logFile)), 0o600); err != nil {
 		return fmt.Errorf("configure store: %w", err)
 	}
-	p.starts++
-	// The id of a node has no dot: a node of a service with the name store has another id.
-	process, err := p.start(ctx, fmt.Sprintf("store.%d", p.starts), append(slices.Clone(p.command), file))
+	id := p.nextID()
+	process, err := p.start(ctx, id, append(slices.Clone(p.command), file))
 	if err != nil {
 		return fmt.Errorf("start store: %w", err)
 	}
@@ -96,6 +105,9 @@ func (p *private) launch(ctx context.Context) error {
 		err := ping(ctx, rueidis.ClientOption{InitAddress: []string{p.address}, Password: p.password})
 		if err == nil {
 			p.process = process
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.id = id
 			return nil
 		}
 		select {
@@ -107,6 +119,15 @@ func (p *private) launch(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// nextID returns the id of the next process. The id of a node has no dot: a node of a service with the name store has
+// another id.
+func (p *private) nextID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starts++
+	return fmt.Sprintf("store.%d", p.starts)
 }
 
 // config is the configuration file of the server. Its log goes to a file that is read only when the start fails: on

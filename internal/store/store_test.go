@@ -510,3 +510,50 @@ func TestStopWhileTheServerHangs(t *testing.T) {
 		t.Logf("Run ended after %s", took)
 	}
 }
+
+// The server of a predecessor keeps its data. One that has ended is replaced at its address.
+func TestStoreIsHandedOver(t *testing.T) {
+	processes := map[string]Process{}
+	o := &Options{MemoryServer: memoryServer, LookPath: noServer, Start: func(ctx context.Context, id string, argv []string) (Process, error) {
+		p, err := start(ctx, id, argv)
+		processes[id] = p
+		return p, err
+	}}
+	old := open(t, "auto", o)
+	c := client(t, old.URL())
+	if err := c.Do(t.Context(), c.B().Set().Key("k").Value("v").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	h, err := old.Handover()
+	if err != nil || h.ID != "store.1" {
+		t.Fatalf("Handover returned %+v, %v", h, err)
+	}
+	find := func(id string) (Process, bool) { p, ok := processes[id]; return p, ok }
+	next, err := New("auto", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Adopt(h, find); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Open(t.Context()); err != nil || next.URL() != old.URL() || len(processes) != 1 {
+		t.Fatalf("the successor is at %s with %d servers, %v; want %s", next.URL(), len(processes), err, old.URL())
+	}
+	if again, err := next.Handover(); err != nil || again != h {
+		t.Errorf("handed on as %+v, %v; want %+v", again, err, h)
+	}
+	if v, err := c.Do(t.Context(), c.B().Get().Key("k").Build()).ToString(); v != "v" || err != nil {
+		t.Errorf("the value is %q, %v", v, err)
+	}
+	if err := next.Adopt(Handover{ID: "store.1", URL: "redis://"}, find); err == nil {
+		t.Error("a malformed URL is accepted")
+	}
+	if inProcess, err := New("auto", nil); err != nil {
+		t.Error(err)
+	} else if _, err := inProcess.Handover(); !errors.Is(err, ErrNoHandover) {
+		t.Errorf("a store in this process: %v", err)
+	}
+	if h, err := open(t, "none", nil).Handover(); h != (Handover{}) || err != nil {
+		t.Errorf("no store: %+v, %v", h, err)
+	}
+}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -157,7 +158,7 @@ func (d *Driver) receiveNodes(l *fdlink.Link, known []HandedNode) error {
 			port = known[n].Port
 		}
 		i := newInstance(d, m.ID, port)
-		i.pid, i.output = m.PID, files[0]
+		i.pid, i.output, i.adopted = m.PID, files[0], true
 		d.instances[i.id] = i
 	}
 }
@@ -176,11 +177,32 @@ func (d *Driver) followAdopted(r *remote, i *instance) {
 	}
 }
 
+// StopUnknown stops the nodes that Adopted was not asked for, and returns their ids. It does not wait for their end.
+func (d *Driver) StopUnknown() (ids []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, i := range d.instances {
+		if i.adopted && !i.known {
+			ids = append(ids, id)
+			d.wg.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), killPatience)
+				defer cancel()
+				i.Stop(ctx)
+			})
+		}
+	}
+	return ids
+}
+
 // Adopted returns a node of the predecessor, or false when it had ended before Adopt. It is for the time before the
 // release.
 func (d *Driver) Adopted(id string) (fleet.Instance, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	i, ok := d.instances[id]
-	return i, ok
+	if !ok {
+		return nil, false
+	}
+	i.known = true
+	return i, true
 }

@@ -17,12 +17,14 @@ const (
 
 // instance is one node of the driver.
 type instance struct {
-	id     string
-	port   int // 0 when it does not serve
-	pid    int
-	driver *Driver
-	parent parent   // has started it
-	output *os.File // the reading end of its output; set before follow
+	id      string
+	port    int // 0 when it does not serve
+	pid     int
+	driver  *Driver
+	parent  parent   // has started it
+	adopted bool     // from a predecessor
+	known   bool     // Adopted was called for it; guarded by Driver.mu
+	output  *os.File // the reading end of its output; set before follow
 
 	askOnce sync.Once
 
