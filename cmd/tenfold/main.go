@@ -33,6 +33,7 @@ type cli struct {
 	Scale   scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
 	Upgrade upgradeCmd     `cmd:"" help:"Let a new process of the program serve, without a gap."`
 	Drain   drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
+	Undrain undrainCmd     `cmd:"" help:"Take a node back that drains or was drained."`
 	Check   checkCmd       `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
 	Load    loadCmd        `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
 	Plan    planCmd        `cmd:"" help:"Compute what to scale, how far, and what it needs."`

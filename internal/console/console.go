@@ -13,7 +13,9 @@
 //	GET  /api/logs?name=&lines=&follow=    the last lines of nodes and events, one JSON document per line
 //	POST /api/services/{name}/restart      rolling restart; answers when it is done
 //	POST /api/services/{name}/scale        {"nodes": 5}; answers at once
-//	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone
+//	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone. {"force": true} drains the
+//	                                       last ready node of a list of addresses, too
+//	POST /api/nodes/{id}/undrain           takes a node back that drains
 package console
 
 import (

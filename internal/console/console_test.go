@@ -44,7 +44,14 @@ func (f *fake) Scale(_ context.Context, service string, n int) error {
 	f.calls = append(f.calls, fmt.Sprint("scale ", service, " ", n))
 	return nil
 }
-func (f *fake) Drain(_ context.Context, id string) error {
+func (f *fake) Undrain(id string) error {
+	f.calls = append(f.calls, "undrain "+id)
+	return nil
+}
+func (f *fake) Drain(_ context.Context, id string, force bool) error {
+	if force {
+		f.calls = append(f.calls, "force")
+	}
 	return fmt.Errorf("drain %q: %w", id, ErrRefused)
 }
 

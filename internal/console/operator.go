@@ -20,7 +20,9 @@ type Reader interface {
 type Operator interface {
 	Restart(ctx context.Context, service string) error
 	Scale(ctx context.Context, service string, nodes int) error
-	Drain(ctx context.Context, node string) error
+	// Drain refuses the last ready node of a list of addresses, unless force is set.
+	Drain(ctx context.Context, node string, force bool) error
+	Undrain(node string) error
 	// Reload makes the file run as it is now. Without an error about the file, its result may be nil.
 	Reload(ctx context.Context) (*status.Reload, error)
 	// Upgrade lets a new process of the program serve, and returns when it does.

@@ -48,8 +48,16 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler, version s
 		writeResult(w, operator.Scale(r.Context(), r.PathValue("name"), nodes))
 	})
 	mux.HandleFunc("POST /api/nodes/{id}/drain", func(w http.ResponseWriter, r *http.Request) {
+		force, err := readForce(w, r)
+		if err != nil {
+			writeError(w, http.StatusBadRequest, err)
+			return
+		}
 		// A drain runs to its end even if the client disconnects.
-		writeResult(w, operator.Drain(context.WithoutCancel(r.Context()), r.PathValue("id")))
+		writeResult(w, operator.Drain(context.WithoutCancel(r.Context()), r.PathValue("id"), force))
+	})
+	mux.HandleFunc("POST /api/nodes/{id}/undrain", func(w http.ResponseWriter, r *http.Request) {
+		writeResult(w, operator.Undrain(r.PathValue("id")))
 	})
 	mux.HandleFunc("POST /api/reload", func(w http.ResponseWriter, r *http.Request) {
 		// A reload runs to its end even if the client disconnects.
@@ -74,6 +82,19 @@ func readNodes(w http.ResponseWriter, r *http.Request) (int, error) {
 		return 0, errors.New(`the body must be {"nodes": N}`)
 	}
 	return *body.Nodes, nil
+}
+
+// readForce reads the body {"force": true}, or no body.
+func readForce(w http.ResponseWriter, r *http.Request) (bool, error) {
+	var body struct {
+		Force bool `json:"force"`
+	}
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil && err != io.EOF {
+		return false, errors.New(`the body must be empty, or {"force": true}`)
+	}
+	return body.Force, nil
 }
 
 // writeList answers with a JSON list. An empty one is [], not null.

@@ -261,7 +261,7 @@ func TestUpdateWithOtherChangesAtTheSameTime(t *testing.T) {
 		wantError(t, r.Scale(t.Context(), "shop", 5), nil)
 		sim.crash("shop-2")
 		drained := make(chan error)
-		go func() { drained <- r.Drain(t.Context(), "shop-3") }()
+		go func() { drained <- r.Drain(t.Context(), "shop-3", false) }()
 		wantError(t, <-drained, nil)
 		wantError(t, <-result, nil)
 		time.Sleep(time.Minute)
@@ -378,7 +378,7 @@ func TestErrorsForUnknownNamesListThoseThatExist(t *testing.T) {
 		for want, err := range map[string]error{
 			`scale service "x" to 2: no such service; services: shop, db`: r.Scale(t.Context(), "x", 2),
 			`restart service "x": no such service; services: shop, db`:    r.Restart(t.Context(), "x"),
-			`drain node "x-1": no such node; nodes: shop-1, db-1`:         r.Drain(t.Context(), "x-1"),
+			`drain node "x-1": no such node; nodes: shop-1, db-1`:         r.Drain(t.Context(), "x-1", false),
 		} {
 			if err == nil || err.Error() != want {
 				t.Errorf("error is %v, want %s", err, want)

@@ -276,7 +276,7 @@ func TestRandomOperationsEndWhole(t *testing.T) {
 				case 7:
 					if alive := sim.alive(); len(alive) > 0 {
 						id := alive[random.IntN(len(alive))]
-						go r.Drain(t.Context(), id)
+						go r.Drain(t.Context(), id, false)
 						if i%2 == 0 {
 							sim.crashIfAlive(id)
 						}

@@ -103,6 +103,6 @@ type Traffic interface {
 	// the node is not ready.
 	AwaitReady(ctx context.Context, service, id string) error
 	// Drain sends no new requests to the node and returns when its old requests have finished. When ctx ends first, it
-	// cancels them and then returns.
+	// cancels them and then returns. When the cause of that is node.ErrUndrained, it returns at once, and they go on.
 	Drain(ctx context.Context, service, id string) error
 }

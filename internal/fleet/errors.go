@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tenfold-go/tenfold/internal/node"
 )
 
 // Errors of the methods of a Fleet.
@@ -17,6 +19,14 @@ var (
 	ErrRemote = errors.New("another system starts and stops its nodes")
 	// ErrBusy refuses to restart a service during a restart, and to drain a node that is being replaced.
 	ErrBusy = errors.New("already being replaced")
+	// ErrLastReady refuses to drain the last ready node of a list of addresses, unless that is forced.
+	ErrLastReady = errors.New("no other node of the service is ready")
+	// ErrUndrained ends the drain, the restart or the deploy that has drained a node which was undrained then.
+	ErrUndrained = node.ErrUndrained
+	// ErrNotDraining refuses to undrain a node that does not drain.
+	ErrNotDraining = errors.New("the node does not drain")
+	// ErrEnding refuses to undrain a node that ends already.
+	ErrEnding = errors.New("its requests have finished, and it ends")
 	// ErrSize refuses a size outside of nodes: MIN..MAX.
 	ErrSize = errors.New("size outside of its range")
 	// ErrRolledBack refuses to update a service that was rolled back: it keeps its version until the next deploy.

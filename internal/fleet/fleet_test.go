@@ -412,7 +412,7 @@ func TestRunFailsTheSecondTime(t *testing.T) {
 		}
 		r.stop(t, sim)
 		wantError(t, r.Restart(t.Context(), "shop"), fleet.ErrNotRunning)
-		wantError(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
+		wantError(t, r.Drain(t.Context(), "shop-1", false), fleet.ErrUnknownNode)
 	})
 }
 

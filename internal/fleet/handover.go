@@ -191,11 +191,11 @@ func (o *owned) takeOver(h HandedService, instance func(id string) (Instance, bo
 		case n.Version != nil:
 			v = v.as(n.Version)
 		}
-		slot := &slot{service: o.service, version: v, first: make(chan error, 1), gone: make(chan struct{})}
+		slot := &slot{service: o.service, version: v, first: make(chan error, 1), gone: make(chan struct{}), stays: make(chan struct{})}
 		slot.leaving, slot.canary = n.State == node.Draining, isCanary
 		m := &member{Node: n.Node, age: n.Age, ready: n.Ready}
 		slot.runner = &runner{service: o.service, version: v, id: n.ID, age: n.Age, adopted: i, member: m,
-			onReady: slot.nodeReady, onStable: slot.nodeStable}
+			life: slot.life, onReady: slot.nodeReady, onStable: slot.nodeStable}
 		o.members = append(o.members, m)
 		o.slots = append(o.slots, slot)
 	}

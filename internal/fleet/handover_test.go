@@ -56,7 +56,7 @@ func TestASuccessorTakesOverTheNodes(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		sim.crash("shop-1")
-		if err := old.Drain(t.Context(), "list-2"); err != nil {
+		if err := old.Drain(t.Context(), "list-2", false); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -148,7 +148,7 @@ func TestNoHandoverWhileAServiceChanges(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		go func() { done <- r.Drain(t.Context(), "shop-3") }()
+		go func() { done <- r.Drain(t.Context(), "shop-3", false) }()
 		time.Sleep(time.Millisecond)
 		if _, err := r.Handover(); !errors.Is(err, fleet.ErrBusy) {
 			t.Errorf("during a drain: %v", err)

@@ -32,7 +32,10 @@ type kind interface {
 	// restart replaces all nodes and returns when that is done.
 	restart(ctx context.Context) error
 	// drain replaces a node or takes it out of service, and returns when that is done.
-	drain(ctx context.Context, m *member) error
+	// With force, that may be the last ready node of a list.
+	drain(ctx context.Context, m *member, force bool) error
+	// undrain takes a node that drains back into service, and returns at once.
+	undrain(m *member) error
 }
 
 // kindOf returns the kind of a service that check accepts.

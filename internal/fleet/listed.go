@@ -115,11 +115,3 @@ func (l *listed) update(ctx context.Context, s Service) error {
 
 func (l *listed) resize(int) error              { return ErrStatic }
 func (l *listed) restart(context.Context) error { return ErrStatic }
-
-// drain takes a node out of service: it gets no new requests, and its old ones finish.
-func (l *listed) drain(ctx context.Context, m *member) error {
-	l.mark(m, node.Draining)
-	ctx, cancel := l.stopContext(ctx, l.config().Drain)
-	defer cancel()
-	return l.traffic.Drain(ctx, l.Name, m.ID)
-}

@@ -40,14 +40,31 @@ func (f *Fleet) Restart(ctx context.Context, service string) error {
 // Drain replaces one node. A new node is ready before the old one drains, so the service keeps its size. Drain returns
 // when the old node is gone. When the new node fails, or ctx ends before it is ready, the old node keeps running. A
 // drain that has begun goes on when ctx ends. A node of a list of addresses gets no more requests, and is neither
-// replaced nor stopped.
-func (f *Fleet) Drain(ctx context.Context, id string) error {
+// replaced nor stopped. Drain refuses the last ready one with [ErrLastReady], unless force is set. It fails with
+// [node.ErrUndrained] when the node is undrained before its requests have finished.
+func (f *Fleet) Drain(ctx context.Context, id string, force bool) error {
 	err := f.unknownNode()
 	if k, m := f.findNode(id); k != nil {
-		err = k.drain(ctx, m)
+		err = k.drain(ctx, m, force)
 	}
 	if err != nil {
 		return fmt.Errorf("drain node %q: %w", id, err)
+	}
+	return nil
+}
+
+// Undrain takes a node that drains back into service. A node of a list of addresses may be undrained at any time after its
+// drain, another one as long as it has requests to finish: after that it fails with [ErrEnding]. A node that does not
+// drain is refused with [ErrNotDraining].
+func (f *Fleet) Undrain(id string) error {
+	err := f.unknownNode()
+	if k, m := f.findNode(id); k != nil {
+		if err = k.undrain(m); err == nil {
+			f.core.Log.Info("node is undrained", "service", m.Service, "node", id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("undrain node %q: %w", id, err)
 	}
 	return nil
 }

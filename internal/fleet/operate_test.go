@@ -293,11 +293,11 @@ func TestDrainStartsANewNodeFirst(t *testing.T) {
 		sim := newSimulation()
 		r := start(t, sim, shop(2))
 		sim.takeEvents()
-		wantError(t, r.Drain(t.Context(), "shop-1"), nil)
+		wantError(t, r.Drain(t.Context(), "shop-1", false), nil)
 		wantStrings(t, "events", sim.takeEvents(),
 			[]string{"start shop-3", "ready shop-3", "drain shop-1", "stop shop-1", "end shop-1"})
-		wantError(t, r.Drain(t.Context(), "shop-1"), fleet.ErrUnknownNode)
-		wantError(t, r.Drain(t.Context(), "what"), fleet.ErrUnknownNode)
+		wantError(t, r.Drain(t.Context(), "shop-1", false), fleet.ErrUnknownNode)
+		wantError(t, r.Drain(t.Context(), "what", false), fleet.ErrUnknownNode)
 		r.stop(t, sim)
 	})
 }
@@ -313,16 +313,16 @@ func TestDrainOfADrainingNodeWaits(t *testing.T) {
 		synctest.Wait()
 		sim.takeEvents()
 		begun := time.Now()
-		wantError(t, r.Drain(t.Context(), "shop-2"), nil)
+		wantError(t, r.Drain(t.Context(), "shop-2", false), nil)
 		if took := time.Since(begun); took != 5*time.Second {
 			t.Errorf("Drain took %v", took)
 		}
 		wantStrings(t, "events", sim.takeEvents(), []string{"stop shop-2", "end shop-2"})
 
 		first := make(chan error)
-		go func() { first <- r.Drain(t.Context(), "shop-1") }()
+		go func() { first <- r.Drain(t.Context(), "shop-1", false) }()
 		synctest.Wait()
-		wantError(t, r.Drain(t.Context(), "shop-1"), fleet.ErrBusy)
+		wantError(t, r.Drain(t.Context(), "shop-1", false), fleet.ErrBusy)
 		wantError(t, <-first, nil)
 		r.stop(t, sim)
 	})
@@ -335,11 +335,11 @@ func TestDrainWithoutAReplacementChangesNothing(t *testing.T) {
 		sim.ready = func(string) time.Duration { return -1 }
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		wantError(t, r.Drain(ctx, "shop-1"), context.DeadlineExceeded)
+		wantError(t, r.Drain(ctx, "shop-1", false), context.DeadlineExceeded)
 		synctest.Wait()
 		wantStrings(t, "alive", sim.alive(), []string{"shop-1"})
 		sim.ready = nil
-		wantError(t, r.Drain(t.Context(), "shop-1"), nil)
+		wantError(t, r.Drain(t.Context(), "shop-1", false), nil)
 		wantStrings(t, "alive", sim.alive(), []string{"shop-3"})
 		r.stop(t, sim)
 	})
@@ -352,7 +352,7 @@ func TestDrainContinuesAfterItsContextEnds(t *testing.T) {
 		r := start(t, sim, shop(1))
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		wantError(t, r.Drain(ctx, "shop-1"), context.DeadlineExceeded)
+		wantError(t, r.Drain(ctx, "shop-1", false), context.DeadlineExceeded)
 		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2"})
 		time.Sleep(3*time.Second + time.Millisecond)
 		wantStrings(t, "alive", sim.alive(), []string{"shop-2"})
@@ -374,7 +374,7 @@ func TestListedNodesArePublishedAndDrained(t *testing.T) {
 		if got, want := nodes(set), "db-1 starting, db-2 starting"; got != want || set.Nodes[1].Address != "10.0.0.2:80" {
 			t.Errorf("set is %q %v, want %q", got, set, want)
 		}
-		wantError(t, r.Drain(t.Context(), "db-2"), nil)
+		wantError(t, r.Drain(t.Context(), "db-2", false), nil)
 		if got, want := nodes(r.sets(t)["db"]), "db-1 starting, db-2 draining"; got != want {
 			t.Errorf("set is %q, want %q", got, want)
 		}
@@ -474,7 +474,7 @@ func TestFleetReachesItsWantedSizeAfterRandomOperations(t *testing.T) {
 						calls.Go(func() { f.Restart(t.Context(), "shop") })
 					case 2 * time.Millisecond:
 						if alive := sim.alive(); len(alive) > 0 {
-							calls.Go(func() { f.Drain(t.Context(), alive[0]) })
+							calls.Go(func() { f.Drain(t.Context(), alive[0], false) })
 						}
 					case 3 * time.Millisecond:
 						if alive := sim.alive(); len(alive) > 0 {

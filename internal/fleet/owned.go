@@ -39,11 +39,10 @@ func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 	for ctx.Err() == nil {
 		o.scaleIn()
 		o.scaleOut(func(s *slot) {
-			ctx, cancel := context.WithCancel(ctx)
-			s.cancel = cancel
+			s.renew = func() { s.ctx, s.cancel = context.WithCancel(ctx) }
+			s.renew()
 			slots.Go(func() {
-				defer cancel()
-				s.run(ctx, giveUp)
+				s.run(giveUp)
 				o.forget(s)
 			})
 		})
@@ -213,6 +212,9 @@ func (o *owned) removeSlot(s *slot) {
 	o.slots = slices.DeleteFunc(o.slots, func(other *slot) bool { return other == s })
 	s.report(ErrNotRunning)
 	close(s.gone)
+	if s.cancel != nil {
+		s.cancel()
+	}
 }
 
 // wakeRun makes run compare the wanted and the actual size.

@@ -161,5 +161,6 @@ func (r *remote) update(_ context.Context, s Service) error {
 	return nil
 }
 
-func (r *remote) restart(context.Context) error        { return ErrRemote }
-func (r *remote) drain(context.Context, *member) error { return ErrRemote }
+func (r *remote) restart(context.Context) error              { return ErrRemote }
+func (r *remote) drain(context.Context, *member, bool) error { return ErrRemote }
+func (r *remote) undrain(*member) error                      { return ErrRemote }

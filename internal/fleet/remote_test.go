@@ -101,7 +101,7 @@ func TestRemoteNodesAreNotReplacedOrStopped(t *testing.T) {
 		sim, c := newSimulation(), fleettest.NewCluster(2)
 		r := startRemote(t, sim, c)
 		wantError(t, r.Restart(t.Context(), "shop"), fleet.ErrRemote)
-		wantError(t, r.Drain(t.Context(), "pod-1"), fleet.ErrRemote)
+		wantError(t, r.Drain(t.Context(), "pod-1", false), fleet.ErrRemote)
 		r.stop(t, sim)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

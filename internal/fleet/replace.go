@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/tenfold-go/tenfold/internal/node"
 )
 
 // restart replaces the nodes that the service has now, one by one. It stops at the first new node that fails.
@@ -38,7 +40,7 @@ func (o *owned) isRunning() bool {
 }
 
 // drain replaces one node.
-func (o *owned) drain(ctx context.Context, m *member) error {
+func (o *owned) drain(ctx context.Context, m *member, _ bool) error {
 	o.mu.Lock()
 	i := slices.IndexFunc(o.slots, func(s *slot) bool { return s.runner.member == m })
 	var old *slot
@@ -52,9 +54,31 @@ func (o *owned) drain(ctx context.Context, m *member) error {
 	return o.replace(ctx, old, nil)
 }
 
+// undrain takes a node back that drains. The service is then above its size, and run ends another node.
+func (o *owned) undrain(m *member) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.IndexFunc(o.slots, func(s *slot) bool { return s.runner.member == m })
+	switch {
+	case i < 0:
+		return ErrUnknownNode // it has ended in between
+	case m.State != node.Draining:
+		return ErrNotDraining
+	case !o.running:
+		return ErrNotRunning
+	case m.keep == nil:
+		return ErrEnding
+	}
+	o.slots[i].stay()
+	o.readmit(m)
+	o.wakeRun()
+	return nil
+}
+
 // replace puts a new slot in the place of an old one: the new node is ready, then the old node drains, then it is gone.
 // The new node runs the version v; nil means the version of the old one.
 func (o *owned) replace(ctx context.Context, old *slot, v *version) error {
+	stays := old.undrained()
 	spare, err := o.reserve(old, v)
 	if err != nil {
 		return err
@@ -72,6 +96,8 @@ func (o *owned) replace(ctx context.Context, old *slot, v *version) error {
 	select {
 	case <-old.gone:
 		return nil
+	case <-stays:
+		return ErrUndrained
 	case <-ctx.Done():
 		return fmt.Errorf("the old node still drains: %w", context.Cause(ctx))
 	}

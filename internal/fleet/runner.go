@@ -12,7 +12,8 @@ import (
 type runner struct {
 	*service
 	version *version
-	adopted Instance // the node of a predecessor; nil for none: then run starts a node
+	adopted Instance               // the node of a predecessor; nil for none: then run starts a node
+	life    func() context.Context // of the slot
 	id      string
 	age     int // the number in id
 
@@ -35,7 +36,7 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	defer r.remove()
 	if err := r.awaitReady(ctx, r.version, r.id, instance); err != nil {
-		r.stop(ctx, instance)
+		r.stop(ctx, instance, false)
 		return withOutput(err, instance)
 	}
 	r.markReady()
@@ -54,8 +55,10 @@ func (r *runner) run(ctx context.Context) error {
 		case <-instance.Done():
 			return instance.Err()
 		case <-ctx.Done():
-			r.stop(ctx, instance)
-			return nil
+			if !r.stop(ctx, instance, true) {
+				return nil
+			}
+			ctx = r.life()
 		}
 	}
 }
@@ -117,34 +120,59 @@ func (r *runner) markAbove(limit string) {
 // stop lets the node finish its requests and ends it. Both together may take as long as the drain of the service, and
 // at least Options.StopGrace; a hung node has less time (stopLimits). Kill ends both at once.
 //
+// When mayStay is set, the node may be undrained while it drains: then it goes on, and stop returns true.
+//
 // The gateway hears of the drain twice: by the published set and by Traffic.Drain. The set alone would not say when the
 // last request is over. The call alone would do nothing when it overtakes the first set that contains the node.
-func (r *runner) stop(ctx context.Context, i Instance) {
+func (r *runner) stop(ctx context.Context, i Instance, mayStay bool) (stays bool) {
 	select {
 	case <-i.Done():
-		return
+		return false
 	default:
 	}
 	if r.isDetached() {
-		return
+		return false
 	}
 	log := r.Log.With("service", r.Name, "node", r.id)
 	r.mark(r.member, node.Draining)
 	limits := r.stopLimits(r.id)
 	log.Info("node drains", "drain_ms", limits.drain.Milliseconds())
 	begun := time.Now()
-	if !r.version.service.Worker {
-		drain, cancel := r.stopContext(ctx, limits.drain)
-		if err := r.traffic.Drain(drain, r.Name, r.id); err != nil && drain.Err() == nil {
-			log.Warn("node did not drain", "err", err)
-		}
-		cancel()
+	if !r.version.service.Worker && r.drain(ctx, limits.drain, mayStay) {
+		return true
 	}
 	stop, cancel := r.stopContext(ctx, max(limits.total-time.Since(begun), limits.grace))
 	defer cancel()
 	if err := i.Stop(stop); err != nil {
 		log.Error("node does not end", "pid", i.PID(), "err", err)
-		return
+		return false
 	}
 	log.Info("node stopped", "exit", i.Err())
+	return false
+}
+
+// drain waits until the node has no requests, for at most limit. It returns true when the node was undrained.
+func (r *runner) drain(ctx context.Context, limit time.Duration, mayStay bool) (undrained bool) {
+	ctx, cancel := r.stopContext(ctx, limit)
+	defer cancel()
+	ctx, keep := context.WithCancelCause(ctx)
+	defer keep(nil)
+	m := r.member
+	if mayStay {
+		r.setKeep(m, keep)
+	}
+	err := r.traffic.Drain(ctx, r.Name, r.id)
+	if r.setKeep(m, nil); context.Cause(ctx) == node.ErrUndrained {
+		return true
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Log.Warn("node did not drain", "service", r.Name, "node", r.id, "err", err)
+	}
+	return false
+}
+
+func (r *runner) setKeep(m *member, keep context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.keep = keep
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -47,9 +48,10 @@ type form struct {
 // member is a node that exists.
 type member struct {
 	node.Node
-	age   int    // the number in its id: the higher, the younger
-	above string // the limit that it is above, overMemory; "" for none
-	ready bool   // it became ready; whether it is ready now, only the gateway knows
+	age   int                     // the number in its id: the higher, the younger
+	above string                  // the limit that it is above, overMemory; "" for none
+	keep  context.CancelCauseFunc // ends its drain with node.ErrUndrained; nil when it cannot be undrained
+	ready bool                    // it became ready; whether it is ready now, only the gateway knows
 }
 
 // Exit says how a node ended that was not asked to end.

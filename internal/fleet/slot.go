@@ -18,7 +18,11 @@ type slot struct {
 	// Guarded by core.mu.
 	version   *version           // of its next node
 	runner    *runner            // of its node, or of the next one
-	cancel    context.CancelFunc // ends run; nil until the slot is launched
+	ctx       context.Context    // of run; an undrain gives the slot another one
+	cancel    context.CancelFunc // ends ctx; nil until the slot is launched
+	renew     func()             // sets ctx and cancel
+	stays     chan struct{}      // closed and replaced when its node is undrained
+	kept      bool               // its node was undrained: scaling in ends other ones first
 	leaving   bool               // it ends, or has ended
 	spare     bool               // it is going to replace another slot and does not count yet
 	finished  bool               // its node ended and is not replaced: restart is never or on-failure
@@ -32,32 +36,56 @@ type slot struct {
 
 // newSlot makes a slot. The lock is held.
 func newSlot(s *service, v *version) *slot {
-	slot := &slot{service: s, version: v, first: make(chan error, 1), gone: make(chan struct{})}
+	slot := &slot{service: s, version: v, first: make(chan error, 1), gone: make(chan struct{}), stays: make(chan struct{})}
 	slot.nextRunner()
 	return slot
 }
 
 // nextRunner gives the slot the runner of its next node. The lock is held.
 func (s *slot) nextRunner() *runner {
-	r := &runner{service: s.service, version: s.version, onReady: s.nodeReady, onStable: s.nodeStable}
+	r := &runner{service: s.service, version: s.version, life: s.life, onReady: s.nodeReady, onStable: s.nodeStable}
 	r.age, r.id = s.nextID()
 	s.runner = r
 	return r
 }
 
-// run keeps a node in the slot until ctx ends. Then it drains and stops the node. It calls giveUp with a *StartError
-// when no service of the fleet can start.
-func (s *slot) run(ctx context.Context, giveUp context.CancelCauseFunc) {
+// life returns the context of the slot: its node ends with it.
+func (s *slot) life() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ctx
+}
+
+// undrained returns a channel that is closed when the node of the slot is undrained.
+func (s *slot) undrained() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stays
+}
+
+// stay takes back that the slot ends. The lock is held.
+func (s *slot) stay() {
+	s.leaving, s.kept = false, true
+	s.countLooping()
+	s.renew()
+	close(s.stays)
+	s.stays = make(chan struct{})
+}
+
+// run keeps a node in the slot until its context ends. Then it drains and stops the node. It calls giveUp with a
+// *StartError when no service of the fleet can start.
+func (s *slot) run(giveUp context.CancelCauseFunc) {
 	s.mu.Lock()
 	r, finished := s.runner, s.finished
 	s.mu.Unlock()
 	for {
+		ctx := s.life()
 		if finished {
 			<-ctx.Done()
 			return
 		}
 		err := r.run(ctx)
-		if ctx.Err() != nil {
+		if ctx = s.life(); ctx.Err() != nil {
 			return
 		}
 		if s.isDetached() {

@@ -5,6 +5,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,6 +48,9 @@ func (s *State) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// ErrUndrained is the cause with which the context of a drain ends when the node is taken back: its requests go on.
+var ErrUndrained = errors.New("the node was undrained")
+
 // Node is one running copy of a service, as its owner sees it: the fleet, or a list of addresses.
 type Node struct {
 	ID      string    // unique over all services and never reused, for example "shop-3"
@@ -57,7 +61,9 @@ type Node struct {
 	Started time.Time // when it was started; zero when tenfold did not start it
 	Weight  int       // its share compared with the other nodes; 0 means 1
 	Backup  bool      // it gets requests only while no other node is ready
-	Version int       // what it runs, counted per service from 1; 0 when tenfold did not start it
+	// Admitted is how often it was taken back from a drain. Of two states of a node, the one with the higher number is newer.
+	Admitted int
+	Version  int // what it runs, counted per service from 1; 0 when tenfold did not start it
 }
 
 // Set has all nodes of one service at one instant. It is immutable: a change of the nodes makes a new Set. Any number

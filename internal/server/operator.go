@@ -25,9 +25,11 @@ func (o operator) Scale(ctx context.Context, service string, nodes int) error {
 	return o.during("scaling of "+service, func() error { return o.fleet.Scale(ctx, service, nodes) })
 }
 
-func (o operator) Drain(ctx context.Context, node string) error {
-	return o.during("drain of "+node, func() error { return o.fleet.Drain(ctx, node) })
+func (o operator) Drain(ctx context.Context, id string, force bool) error {
+	return o.during("drain of "+id, func() error { return o.fleet.Drain(ctx, id, force) })
 }
+
+func (o operator) Undrain(id string) error { return translate(o.fleet.Undrain(id)) }
 
 func (o operator) Reload(ctx context.Context) (*status.Reload, error) {
 	r, err := o.server.Reload(ctx)
@@ -62,7 +64,8 @@ func translate(err error) error {
 		}
 	}
 	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile,
-		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade} {
+		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade,
+		fleet.ErrLastReady, fleet.ErrNotDraining, fleet.ErrEnding, fleet.ErrUndrained} {
 		if errors.Is(err, refused) {
 			return &refusal{err, console.ErrRefused}
 		}

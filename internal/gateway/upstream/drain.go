@@ -2,14 +2,18 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/tenfold-go/tenfold/internal/node"
 )
 
 // Drain stops new requests to the node and waits until the node holds no request any more. When ctx ends before,
 // Drain cancels the remaining requests with ErrDrained: those that may be repeated move to another node, the others
-// fail. It then returns an error with their number. For an unknown node Drain returns at once.
+// fail. It then returns an error with their number. When ctx ends with [node.ErrUndrained], the requests go on, and Drain
+// returns that. For an unknown node Drain returns at once.
 //
 // The fleet announces a drain twice: it publishes a set in which the node is draining, and it calls Drain. The call
 // is needed because a set takes effect some time later, and because the fleet must know when the last request has
@@ -26,12 +30,20 @@ func (p *Pool) Drain(ctx context.Context, id string) error {
 	p.rebuild()
 	p.mu.Unlock()
 	p.log.Debug("node drains", "node", id, "in_flight", m.held())
-	select {
-	case <-m.idle:
-		return nil
-	case <-ctx.Done():
-		return p.cancelRequests(m)
+	for ; m != nil; m = m.former {
+		select {
+		case <-m.idle:
+			continue
+		case <-ctx.Done():
+		}
+		if err := context.Cause(ctx); errors.Is(err, node.ErrUndrained) {
+			return err
+		}
+		if err := p.cancelRequests(m); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // DrainAll is Drain for all nodes.

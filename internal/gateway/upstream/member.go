@@ -33,6 +33,9 @@ type member struct {
 	draining atomic.Bool // never becomes false again
 	eligible atomic.Bool // the node is in the pool's view, so that it may be picked
 
+	// former is what the pool knew of the node before its last undrain, as long as that holds requests; nil for none.
+	former *member
+
 	idle     chan struct{} // closed when the node drains and holds nothing any more
 	idleOnce sync.Once
 
@@ -79,6 +82,30 @@ func newMember(n node.Node, s *atomic.Pointer[Settings]) *member {
 	m.grpc = newGRPCConns(&m.dialer, s.Load().service)
 	m.conns.limits = func() *client.Options { return &s.Load().limits }
 	return m
+}
+
+// follow makes m take the place of a member whose node was undrained. A member that drains holds no new requests, ever, so
+// an undrained node is a new member. It counts on from the former one, which may hold requests still.
+func (m *member) follow(former *member) {
+	if former == nil {
+		return
+	}
+	former.stopProbe()
+	m.order = former.order
+	m.requests.Store(former.requests.Load())
+	m.failures.Store(former.failures.Load())
+	for former != nil && former.held() == 0 {
+		former = former.former
+	}
+	m.former = former
+}
+
+// heldInAll is held with the requests from before the last undrain.
+func (m *member) heldInAll() (n int64) {
+	for ; m != nil; m = m.former {
+		n += m.held()
+	}
+	return n
 }
 
 func byOrder(a, b *member) int { return int(a.order) - int(b.order) }

@@ -129,8 +129,10 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 			continue // a worker gets no requests
 		}
 		m := p.members[n.ID]
-		if m == nil {
+		former := m
+		if m == nil || m.draining.Load() && n.Admitted > m.Node().Admitted {
 			m = newMember(n, &p.settings)
+			m.follow(former)
 			m.dialer.freeDescriptors = p.closeIdle
 			m.dialer.lookup = p.options.LookupHost
 			p.members[n.ID] = m

@@ -30,7 +30,7 @@ func (p *Pool) Nodes() []Status {
 	var all []Status
 	for _, m := range p.ordered {
 		s := Status{
-			Node: *m.Node(), Ejected: m.ejected(now), Hung: m.vitals.reason, InFlight: m.held(),
+			Node: *m.Node(), Ejected: m.ejected(now), Hung: m.vitals.reason, InFlight: m.heldInAll(),
 			Requests: m.requests.Load(), Failures: m.failures.Load(), Latency: m.latency.At(sinceEpoch()),
 		}
 		if s.State = m.state(); s.State == node.Starting {
@@ -76,7 +76,7 @@ func (p *Pool) InFlight(id string) (int, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m := p.members[id]; m != nil {
-		return int(m.held()), true
+		return int(m.heldInAll()), true
 	}
 	return 0, false
 }
