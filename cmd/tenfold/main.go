@@ -22,26 +22,28 @@ import (
 
 // cli is the command line: one field per verb.
 type cli struct {
-	Demo    demoCmd        `cmd:"" help:"Run the example shop on three nodes."`
-	Up      upCmd          `cmd:"" help:"Run services on many nodes behind one address."`
-	Status  statusCmd      `cmd:"" help:"Show the services and nodes of a running tenfold."`
-	Stop    stopCmd        `cmd:"" help:"Stop the tenfold that runs in this directory."`
-	Reload  reloadCmd      `cmd:"" help:"Read the file again and make it run, without a closed connection."`
-	Diff    diffCmd        `cmd:"" help:"Show what a reload would change."`
-	Logs    logsCmd        `cmd:"" help:"Print the last lines of nodes, and follow them."`
-	Restart restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
-	Scale   scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
-	Upgrade upgradeCmd     `cmd:"" help:"Let a new process of the program serve, without a gap."`
-	Drain   drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
-	Undrain undrainCmd     `cmd:"" help:"Take a node back that drains or was drained."`
-	Check   checkCmd       `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
-	Load    loadCmd        `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
-	Plan    planCmd        `cmd:"" help:"Compute what to scale, how far, and what it needs."`
-	Version versionCmd     `cmd:"" help:"Print the version."`
-	Shop    shopCmd        `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
-	Memory  memoryStoreCmd `cmd:"" name:"memory-store" hidden:"" help:"Keep the shared state in memory."`
-	Limit   limitCmd       `cmd:"" hidden:"" passthrough:"" help:"Apply limits to this process, and become a program."`
-	Reaper  reaperCmd      `cmd:"" hidden:"" help:"Start the nodes, and end them when tenfold is killed."`
+	Demo     demoCmd        `cmd:"" help:"Run the example shop on three nodes."`
+	Up       upCmd          `cmd:"" help:"Run services on many nodes behind one address."`
+	Status   statusCmd      `cmd:"" help:"Show the services and nodes of a running tenfold."`
+	Stop     stopCmd        `cmd:"" help:"Stop the tenfold that runs in this directory."`
+	Reload   reloadCmd      `cmd:"" help:"Read the file again and make it run, without a closed connection."`
+	Diff     diffCmd        `cmd:"" help:"Show what a reload would change."`
+	Deploy   deployCmd      `cmd:"" help:"Run a service as the file says it now, on all nodes or on a share of the requests."`
+	Rollback rollbackCmd    `cmd:"" help:"Run the version of a service before the last deploy."`
+	Logs     logsCmd        `cmd:"" help:"Print the last lines of nodes, and follow them."`
+	Restart  restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
+	Scale    scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
+	Upgrade  upgradeCmd     `cmd:"" help:"Let a new process of the program serve, without a gap."`
+	Drain    drainCmd       `cmd:"" help:"Replace one node: let its requests finish, then stop it."`
+	Undrain  undrainCmd     `cmd:"" help:"Take a node back that drains or was drained."`
+	Check    checkCmd       `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
+	Load     loadCmd        `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
+	Plan     planCmd        `cmd:"" help:"Compute what to scale, how far, and what it needs."`
+	Version  versionCmd     `cmd:"" help:"Print the version."`
+	Shop     shopCmd        `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
+	Memory   memoryStoreCmd `cmd:"" name:"memory-store" hidden:"" help:"Keep the shared state in memory."`
+	Limit    limitCmd       `cmd:"" hidden:"" passthrough:"" help:"Apply limits to this process, and become a program."`
+	Reaper   reaperCmd      `cmd:"" hidden:"" help:"Start the nodes, and end them when tenfold is killed."`
 }
 
 // main ends the context of the verb on the first signal, and closes terminal.killed on the second. A verb that starts no

@@ -64,10 +64,7 @@ func heldBack(r *status.Reload) error {
 		if s.Error == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "\n  %s: %s", s.Name, s.Error)
-		for _, line := range s.Output {
-			fmt.Fprintf(&b, "\n    | %s", line)
-		}
+		fmt.Fprintf(&b, "\n  %s: %s", s.Name, strings.ReplaceAll(s.Error, "\n", "\n  "))
 	}
 	return hinted(fmt.Errorf("%s%s", r.Error, b.String()), "the old nodes serve on; correct the service and reload again")
 }
@@ -121,11 +118,25 @@ var effects = map[status.Effect]string{
 	status.EffectApply: "its nodes stay", status.EffectStop: "its nodes finish their requests and stop",
 }
 
+// effectOn says in words what a reload does to a service, with the version that runs.
+func effectOn(s status.ServiceChange) string {
+	switch {
+	case s.Effect == status.EffectStay && s.Canary != nil:
+		return fmt.Sprintf("stays at version %d, and version %d gets %s of the requests: see tenfold deploy %s --promote, tenfold rollback %s",
+			s.Version, s.Canary.Version, report.Percent(s.Canary.Share), s.Name, s.Name)
+	case s.Effect == status.EffectStay:
+		return fmt.Sprintf("stays at version %d, to which it was rolled back: tenfold deploy %s runs what the file says", s.Version, s.Name)
+	case s.Effect == status.EffectRoll && s.Version > 1:
+		return fmt.Sprintf("its nodes (version %d) are replaced one by one", s.Version)
+	}
+	return effects[s.Effect]
+}
+
 // printChanges prints each change on one line, those of a service below the service.
 func printChanges(w io.Writer, r *status.Reload, indent string) {
 	printed := map[string]bool{}
 	for _, s := range r.Services {
-		fmt.Fprintf(w, "%sservice %s: %s\n", indent, s.Name, effects[s.Effect])
+		fmt.Fprintf(w, "%sservice %s: %s\n", indent, s.Name, effectOn(s))
 		prefix := "services." + s.Name
 		for _, c := range r.Changes {
 			if rest, ok := strings.CutPrefix(c.Path, prefix+"."); ok {

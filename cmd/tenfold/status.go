@@ -49,13 +49,14 @@ func (d statusDocument) print(w io.Writer, now time.Time) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s: %d of %d ready%s\n", s.Name, s.Ready, s.Wanted, problems(s, now))
+		fmt.Fprintf(w, "%s: %d of %d ready%s%s\n", s.Name, s.Ready, s.Wanted, versions(s), problems(s, now))
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(tw, "  node\tstate\taddress\tpid\tup\tin flight\trequests\tfailures\tlatency\n")
+		deployed := versions(s) != ""
+		fmt.Fprintf(tw, "  node\tstate\taddress\tpid\tup\tin flight\trequests\tfailures\tlatency%s\n", column(deployed, "version"))
 		for _, n := range d.Nodes {
 			if n.Service == s.Name {
-				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", n.ID, stateOf(n), cmp.Or(n.Address, "-"), pidOf(n),
-					age(n.Started, now), n.InFlight, n.Requests, n.Failures, latencyOf(n))
+				fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s%s\n", n.ID, stateOf(n), cmp.Or(n.Address, "-"), pidOf(n),
+					age(n.Started, now), n.InFlight, n.Requests, n.Failures, latencyOf(n), column(deployed, orDash(n.Version)))
 			}
 		}
 		if err := tw.Flush(); err != nil {
@@ -69,10 +70,34 @@ func (d statusDocument) print(w io.Writer, now time.Time) error {
 	return nil
 }
 
+// versions says what a service runs, unless all its nodes run what the file said at the start.
+func versions(s status.Service) (text string) {
+	if s.Version > 1 || s.RolledBack || s.Canary != nil {
+		text = fmt.Sprintf(", version %d", s.Version)
+	}
+	if s.RolledBack {
+		text += " (rolled back)"
+	}
+	if c := s.Canary; c != nil {
+		text += fmt.Sprintf(", version %d on %s of the requests", c.Version, report.Percent(c.Share))
+	}
+	return text
+}
+
 // problems describes what is unusual about a service, to stand behind its number of ready nodes.
 func problems(s status.Service, now time.Time) (text string) {
-	if s.Restarting {
+	switch s.Operation {
+	case "":
+	case "restart":
 		text += ", restarting"
+	default:
+		text += ", " + s.Operation + " is running"
+	}
+	if s.WaitsFor != "" {
+		text += ", waits for " + s.WaitsFor
+	}
+	if s.Finished > 0 {
+		text += fmt.Sprintf(", %d finished", s.Finished)
 	}
 	if s.Breaker == "open" || s.Breaker == "half-open" {
 		text += ", circuit breaker " + s.Breaker
@@ -102,10 +127,23 @@ func stateOf(n status.Node) string {
 }
 
 func pidOf(n status.Node) string {
-	if n.PID <= 0 {
+	return orDash(n.PID)
+}
+
+// column is a further column of a table, if it is shown.
+func column(shown bool, text string) string {
+	if !shown {
+		return ""
+	}
+	return "\t" + text
+}
+
+// orDash is a number, or "-" if there is none.
+func orDash(n int) string {
+	if n <= 0 {
 		return "-"
 	}
-	return fmt.Sprint(n.PID)
+	return fmt.Sprint(n)
 }
 
 func latencyOf(n status.Node) string {

@@ -22,6 +22,7 @@ import (
 //	GET  /              the id of its node, at once; the probe uses it
 //	GET  /small         the id of its node
 //	GET  /long/...      the id of its node; any path
+//	GET  /version       the environment variable VERSION
 //	GET  /page          20 KB of known length
 //	GET  /chunked       3 KB of unknown length, written to the network in one piece
 //	GET  /status/CODE   an answer with that status
@@ -51,6 +52,7 @@ func serveUntilTerm() error {
 		fmt.Fprintln(w, node)
 	})
 	mux.HandleFunc("GET /long/{rest...}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, node) })
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, os.Getenv("VERSION")) })
 	mux.HandleFunc("GET /page", func(w http.ResponseWriter, r *http.Request) {
 		takeTime(r)
 		w.Header().Set("Content-Length", strconv.Itoa(len(thePage)))

@@ -62,6 +62,14 @@ func (f *fake) Reload(context.Context) (*status.Reload, error) {
 	}
 	return f.reload, f.reloadErr
 }
+func (f *fake) Deploy(_ context.Context, service string, how status.Deploy) (*status.Reload, error) {
+	f.calls = append(f.calls, fmt.Sprint("deploy ", service, " ", how.Share, " ", how.Promote))
+	return f.reload, f.reloadErr
+}
+func (f *fake) Rollback(_ context.Context, service string) error {
+	f.calls = append(f.calls, "rollback "+service)
+	return f.reloadErr
+}
 func (f *fake) Diff() (*status.Reload, error) {
 	return &status.Reload{File: "tenfold.yaml", OK: true}, nil
 }

@@ -23,6 +23,10 @@ type Operator interface {
 	// Drain refuses the last ready node of a list of addresses, unless force is set.
 	Drain(ctx context.Context, node string, force bool) error
 	Undrain(node string) error
+	// Deploy gives a service the version of the file. Without an error about the file or the new nodes, its result may be nil.
+	Deploy(ctx context.Context, service string, how status.Deploy) (*status.Reload, error)
+	// Rollback runs the version of a service before the last deploy, or ends a deploy to a share.
+	Rollback(ctx context.Context, service string) error
 	// Reload makes the file run as it is now. Without an error about the file, its result may be nil.
 	Reload(ctx context.Context) (*status.Reload, error)
 	// Upgrade lets a new process of the program serve, and returns when it does.

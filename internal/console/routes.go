@@ -47,6 +47,23 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler, version s
 		}
 		writeResult(w, operator.Scale(r.Context(), r.PathValue("name"), nodes))
 	})
+	mux.HandleFunc("POST /api/services/{name}/deploy", func(w http.ResponseWriter, r *http.Request) {
+		how, err := readDeploy(w, r)
+		if err != nil {
+			writeError(w, http.StatusBadRequest, err)
+			return
+		}
+		// A deploy runs to its end even if the client disconnects.
+		result, err := operator.Deploy(context.WithoutCancel(r.Context()), r.PathValue("name"), how)
+		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrRefused) {
+			result = nil
+		}
+		writeReload(w, result, err)
+	})
+	mux.HandleFunc("POST /api/services/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
+		// A rollback runs to its end even if the client disconnects.
+		writeResult(w, operator.Rollback(context.WithoutCancel(r.Context()), r.PathValue("name")))
+	})
 	mux.HandleFunc("POST /api/nodes/{id}/drain", func(w http.ResponseWriter, r *http.Request) {
 		force, err := readForce(w, r)
 		if err != nil {
@@ -95,6 +112,23 @@ func readForce(w http.ResponseWriter, r *http.Request) (bool, error) {
 		return false, errors.New(`the body must be empty, or {"force": true}`)
 	}
 	return body.Force, nil
+}
+
+// readDeploy reads the body {"share": 0.1} or {"promote": true}. No body is a deploy to all nodes.
+func readDeploy(w http.ResponseWriter, r *http.Request) (how status.Deploy, err error) {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	d.DisallowUnknownFields()
+	switch err := d.Decode(&how); {
+	case err == io.EOF:
+		return how, nil
+	case err != nil:
+		return how, errors.New(`the body must be empty, {"share": 0.1} or {"promote": true}`)
+	case how.Share < 0 || how.Share >= 1:
+		return how, errors.New("share must be above 0 and below 1")
+	case how.Share > 0 && how.Promote:
+		return how, errors.New("share and promote exclude each other")
+	}
+	return how, nil
 }
 
 // writeList answers with a JSON list. An empty one is [], not null.

@@ -103,14 +103,19 @@ func (o *owned) deploy(ctx context.Context, s Service) error {
 	}
 	defer o.finish()
 	from := o.version()
-	to, err := o.prepareVersion(s)
-	if err != nil {
+	to, restore, err := o.prepareVersion(s)
+	switch {
+	case err != nil:
 		return err
-	}
-	if to == nil {
+	case to == nil:
 		return o.awaitFirst(ctx)
 	}
-	if err := o.runBefore(ctx, to, from.digest() == to.digest()); err != nil {
+	return restore(o.rollTo(ctx, to, from.digest() == to.digest()))
+}
+
+// rollTo runs the before command of a version and rolls to it.
+func (o *owned) rollTo(ctx context.Context, to *version, again bool) error {
+	if err := o.runBefore(ctx, to, again); err != nil {
 		return err
 	}
 	return o.roll(ctx, to)
@@ -128,22 +133,31 @@ func (o *owned) awaitFirst(ctx context.Context) error {
 }
 
 // prepareVersion takes the settings of a service and makes its next version. It returns nil when no node exists yet:
-// the first nodes are of that version.
-func (o *owned) prepareVersion(s Service) (*version, error) {
+// the first nodes are of that version. restore brings the former settings back when the roll has failed.
+func (o *owned) prepareVersion(s Service) (to *version, restore func(error) error, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if c := o.canary; c != nil {
-		return nil, fmt.Errorf("%w: version %d gets %g%% of the requests", ErrCanary, c.version.number, c.share*100)
+		return nil, nil, fmt.Errorf("%w: version %d gets %g%% of the requests", ErrCanary, c.version.number, c.share*100)
 	}
+	former := o.settings
 	o.configure(&s.Service)
 	o.wakeRun()
-	to := o.newVersion(s)
+	to = o.newVersion(s)
 	if !o.running {
 		o.current, o.rolledBack = to, false
 		o.failed, o.beforeErr = o.restarts, nil
-		return nil, nil
+		return nil, nil, nil
 	}
-	return to, nil
+	return to, func(err error) error {
+		if err != nil {
+			o.mu.Lock()
+			o.configure(former)
+			o.mu.Unlock()
+			o.wakeRun()
+		}
+		return err
+	}, nil
 }
 
 func (o *owned) rollback(ctx context.Context) error {

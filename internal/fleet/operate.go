@@ -84,6 +84,9 @@ func (f *Fleet) findNode(id string) (*job, *member) {
 // maxListed is how many names an error lists.
 const maxListed = 20
 
+// Unknown returns an [ErrUnknownService] that lists the services that exist.
+func (f *Fleet) Unknown() error { return f.unknownService() }
+
 // unknownService is the error for a service that does not exist. It lists those that do.
 func (f *Fleet) unknownService() error {
 	f.core.mu.Lock()

@@ -18,24 +18,25 @@ func (o *owned) update(ctx context.Context, s Service) error {
 	if same, err := o.reconfigure(&s.Service); same || err != nil {
 		return err
 	}
-	to, err := o.prepareVersion(s)
+	to, restore, err := o.prepareVersion(s)
 	if err != nil || to == nil {
 		return err
 	}
-	if err := o.runBefore(ctx, to, false); err != nil {
-		return err
-	}
-	return o.roll(ctx, to)
+	return restore(o.rollTo(ctx, to, false))
 }
 
-// reconfigure takes other bounds and settings. It reports whether the nodes run already what the service says. It fails
+// reconfigure takes other bounds and settings, unless a roll follows. It reports whether the nodes run already what the service says. It fails
 // after a rollback, and while a canary runs, when they do not: only a deploy gives the service another version then.
 func (o *owned) reconfigure(s *config.Service) (same bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	same = config.SameProgram(&o.current.service, s)
+	if !same && o.canary == nil && !o.rolledBack {
+		return false, nil
+	}
 	o.configure(s)
 	o.wakeRun()
-	switch same := config.SameProgram(&o.current.service, s); {
+	switch {
 	case same:
 		o.rolledBack = false
 		return true, nil
@@ -44,10 +45,8 @@ func (o *owned) reconfigure(s *config.Service) (same bool, err error) {
 			return true, nil
 		}
 		return false, fmt.Errorf("%w: version %d gets %g%% of the requests", ErrCanary, o.canary.version.number, o.canary.share*100)
-	case o.rolledBack:
-		return false, fmt.Errorf("%w: it stays at version %d until the next deploy", ErrRolledBack, o.current.number)
 	}
-	return false, nil
+	return false, fmt.Errorf("%w: it stays at version %d until the next deploy", ErrRolledBack, o.current.number)
 }
 
 // roll replaces all nodes by nodes of another version, one by one, the oldest first. The new version becomes the

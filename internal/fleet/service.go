@@ -69,7 +69,7 @@ type Status struct {
 	Worker           bool
 	Min, Max, Wanted int
 	Running          int       // nodes that exist, draining ones included
-	Ready            int       // nodes that became ready and do not drain; known for owned services only
+	Ready            int       // nodes that became ready and do not drain, those of a canary left out; known for owned services only
 	Draining         int       // nodes that drain
 	Finished         int       // nodes of a worker that ended and are not replaced
 	WaitsFor         string    // what its first nodes wait for: service "db", its before command; empty for nothing
@@ -226,10 +226,11 @@ func (s *service) status() Status {
 	}
 	s.history.describe(&st)
 	for _, m := range s.members {
-		switch m.progress() {
-		case node.Ready:
+		switch progress := m.progress(); {
+		case m.Version != 0 && m.Version == st.Canary.Version:
+		case progress == node.Ready:
 			st.Ready++
-		case node.Draining:
+		case progress == node.Draining:
 			st.Draining++
 		}
 	}

@@ -56,6 +56,15 @@ func (o operator) during(description string, do func() error) error {
 	return translate(do())
 }
 
+func (o operator) Deploy(ctx context.Context, service string, how status.Deploy) (*status.Reload, error) {
+	r, err := o.server.Deploy(ctx, service, how)
+	return r, translate(err)
+}
+
+func (o operator) Rollback(ctx context.Context, service string) error {
+	return translate(o.server.Rollback(ctx, service))
+}
+
 // translate marks an error of the fleet with the error of the console that it stands for.
 func translate(err error) error {
 	for _, unknown := range []error{fleet.ErrUnknownService, fleet.ErrUnknownNode} {
@@ -63,9 +72,11 @@ func translate(err error) error {
 			return &refusal{err, console.ErrUnknown}
 		}
 	}
-	for _, refused := range []error{fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile,
-		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade,
-		fleet.ErrLastReady, fleet.ErrNotDraining, fleet.ErrEnding, fleet.ErrUndrained} {
+	for _, refused := range []error{
+		fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile,
+		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade, fleet.ErrNoPrevious, fleet.ErrCanary, fleet.ErrNoCanary,
+		fleet.ErrLastReady, fleet.ErrNotDraining, fleet.ErrEnding, fleet.ErrUndrained,
+	} {
 		if errors.Is(err, refused) {
 			return &refusal{err, console.ErrRefused}
 		}

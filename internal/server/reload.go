@@ -48,6 +48,7 @@ type reloads struct {
 }
 
 type reloadRequest struct {
+	do     func(context.Context, *reload) error
 	result chan reloadResult // capacity 1
 }
 
@@ -75,7 +76,12 @@ func (s *Server) Reload(ctx context.Context) (*status.Reload, error) {
 	defer end()
 	s.notifier.Reloading("reloading")
 	defer s.notifier.Ready("serving")
-	q := reloadRequest{make(chan reloadResult, 1)}
+	return s.oneByOne(ctx, func(ctx context.Context, r *reload) error { return r.run(ctx) })
+}
+
+// oneByOne calls do when no other reload works.
+func (s *Server) oneByOne(ctx context.Context, do func(context.Context, *reload) error) (*status.Reload, error) {
+	q := reloadRequest{do, make(chan reloadResult, 1)}
 	select {
 	case s.reloads.requests <- q:
 	case <-s.reloads.ended:
@@ -96,7 +102,7 @@ func (s *Server) runReloads(ctx context.Context) error {
 		select {
 		case q := <-s.reloads.requests:
 			r := s.newReload(&removals)
-			err := r.run(ctx)
+			err := q.do(ctx, r)
 			r.finish(err)
 			q.result <- reloadResult{r.result, err}
 		case <-ctx.Done():
@@ -128,10 +134,24 @@ type reload struct {
 
 func (s *Server) newReload(removals *sync.WaitGroup) *reload {
 	return &reload{
-		Server: s, running: s.config(), removals: removals, result: &status.Reload{
+		Server: s, running: s.runningConfig(), removals: removals, result: &status.Reload{
 			Problems: []config.Problem{}, Notes: []config.Problem{}, Changes: []config.Change{}, Services: []status.ServiceChange{},
 		},
 	}
+}
+
+// runningConfig returns the configuration that runs. The program of a service is that of its nodes: after a rollback it is
+// older than that of the file.
+func (s *Server) runningConfig() *config.Config {
+	cfg := *s.config()
+	cfg.Services = slices.Clone(cfg.Services)
+	for i := range cfg.Services {
+		running, ok := s.fleet.Running(cfg.Services[i].Name)
+		if ok && running.Kind() == config.Owned && cfg.Services[i].Kind() == config.Owned {
+			cfg.Services[i] = config.WithProgram(&cfg.Services[i], &running)
+		}
+	}
+	return &cfg
 }
 
 // finish puts the error of the reload into its result.
@@ -151,8 +171,37 @@ func (r *reload) finish(err error) {
 	}
 }
 
-// read reads the file, and compares it with the running configuration.
-func (r *reload) read() (err error) {
+// read reads the file, compares it with the running configuration, and checks that a reload can make it run.
+func (r *reload) read() error {
+	if err := r.readFile(); err != nil {
+		return err
+	}
+	r.result.Services = append(r.result.Services, r.stay(status.Compare(r.running, r.file.Config))...)
+	if problems := r.fixed(); len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// stay changes the effect on the services whose version only a deploy changes: those that were rolled back, and those
+// with a version that gets a share of the requests.
+func (r *reload) stay(changes []status.ServiceChange) []status.ServiceChange {
+	for _, s := range r.status.Services() {
+		i := slices.IndexFunc(changes, func(c status.ServiceChange) bool { return c.Name == s.Name })
+		if i < 0 {
+			continue
+		}
+		c := &changes[i]
+		c.Version, c.RolledBack, c.Canary = s.Version, s.RolledBack, s.Canary
+		if c.Effect == status.EffectRoll && (s.RolledBack || s.Canary != nil) {
+			c.Effect = status.EffectStay
+		}
+	}
+	return changes
+}
+
+// readFile reads the file, and compares it with the running configuration.
+func (r *reload) readFile() (err error) {
 	if r.file, err = r.load(); err != nil {
 		if problems := (config.Problems)(nil); !errors.As(err, &problems) {
 			err = config.Problems{{Message: err.Error()}} // the file cannot be read
@@ -162,10 +211,6 @@ func (r *reload) read() (err error) {
 	r.result.File = r.file.Name
 	r.result.Notes = append(r.result.Notes, r.file.Notes()...)
 	r.result.Changes = append(r.result.Changes, config.Diff(r.running, r.file.Config)...)
-	r.result.Services = append(r.result.Services, status.Compare(r.running, r.file.Config)...)
-	if problems := r.fixed(); len(problems) > 0 {
-		return problems
-	}
 	return nil
 }
 
@@ -276,23 +321,31 @@ func (r *reload) update(ctx context.Context) error {
 	var held []string
 	for i := range r.result.Services {
 		change := &r.result.Services[i]
-		if change.Effect != status.EffectApply && change.Effect != status.EffectRoll {
+		if change.Effect == status.EffectStart || change.Effect == status.EffectStop {
 			continue
 		}
 		err := r.fleet.Update(ctx, r.fleetService(serviceOf(r.file.Config, change.Name)))
-		if err == nil {
-			continue
+		if err == nil || errors.Is(err, fleet.ErrRolledBack) || errors.Is(err, fleet.ErrCanary) {
+			continue // the settings were taken, and only a deploy changes the version
 		}
 		held = append(held, change.Name)
 		change.Error = err.Error()
-		if e := (*fleet.NodeError)(nil); errors.As(err, &e) {
-			change.Output = e.Output
-		}
 		r.keep(change.Name)
 	}
-	if len(held) > 0 {
-		return &HeldBackError{held}
+	if len(held) == 0 {
+		return nil
 	}
+	return errors.Join(&HeldBackError{held}, r.applyKept(ctx))
+}
+
+// applyKept makes the gateway use the old settings of the services that keep puts back: the old nodes may need them.
+func (r *reload) applyKept(ctx context.Context) error {
+	next, err := r.gateway.Prepare(ctx, r.config())
+	if err != nil {
+		return fmt.Errorf("bring back the settings of the services that are held back: %w", err)
+	}
+	next.Commit().Finish()
+	r.status.Use(r.config())
 	return nil
 }
 

@@ -46,6 +46,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -122,6 +123,11 @@ type Server struct {
 	load     func() (*config.File, error) // nil when there is no file
 	reloaded func()                       // nil for no call
 	reloads  reloads
+
+	deploying struct {
+		sync.Mutex
+		services map[string]bool // those with a deploy or rollback that is not finished
+	}
 }
 
 // New builds a Server of cfg. It fails with a [*ConfigError] when a part cannot work with its configuration.
@@ -142,6 +148,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if s.sockets, err = o.sockets(); err != nil {
 		return nil, err
 	}
+	s.deploying.services = map[string]bool{}
 	s.cfg.Store(cfg)
 	var lines console.LogReader
 	driver := &process.Options{Log: o.Log, Reaper: o.Reaper, Limiter: o.Limiter}

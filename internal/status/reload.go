@@ -19,10 +19,13 @@ type Reload struct {
 
 // ServiceChange says what a reload does to a service.
 type ServiceChange struct {
-	Name   string   `json:"name"`
-	Effect Effect   `json:"effect"`
-	Error  string   `json:"error,omitempty"`  // why the service is held back: its old nodes serve on
-	Output []string `json:"output,omitempty"` // the last lines of the new node that failed
+	Name   string `json:"name"`
+	Effect Effect `json:"effect"`
+	Error  string `json:"error,omitempty"` // why the service is held back, with the last lines of the new node: its old nodes serve on
+
+	Version    int     `json:"version,omitempty"`     // what its nodes ran before the change
+	RolledBack bool    `json:"rolled_back,omitempty"` // to this version
+	Canary     *Canary `json:"canary,omitempty"`      // the version that gets a share of the requests
 }
 
 // Effect names what a reload does to a service.
@@ -33,6 +36,7 @@ const (
 	EffectStart Effect = "start" // it is new: its nodes start
 	EffectRoll  Effect = "roll"  // its nodes are replaced one by one, because what they run with has changed
 	EffectApply Effect = "apply" // its settings change, and its nodes stay
+	EffectStay  Effect = "stay"  // its settings change; its nodes stay, although what they run with has changed: see RolledBack and Canary
 	EffectStop  Effect = "stop"  // it is gone: its nodes drain and stop
 )
 

@@ -12,6 +12,13 @@ import (
 
 // Service is one service at one instant.
 type Service struct {
+	Version    int       `json:"version,omitempty"`          // what its nodes run, counted from 1; none for a list of addresses
+	Previous   int       `json:"previous_version,omitempty"` // what tenfold rollback returns to
+	RolledBack bool      `json:"rolled_back,omitempty"`      // it runs an older version than the file says, until the next deploy
+	Canary     *Canary   `json:"canary,omitempty"`
+	Operation  string    `json:"operation,omitempty"` // by what: restart, update (a reload), deploy, rollback
+	WaitsFor   string    `json:"waits_for,omitempty"` // what its first nodes wait for
+	Finished   int       `json:"finished,omitempty"`  // nodes of a worker that ended and are not replaced
 	Name       string    `json:"name"`
 	Kind       string    `json:"kind"` // process, worker, static, remote
 	Min        int       `json:"min"`
@@ -20,14 +27,7 @@ type Service struct {
 	Running    int       `json:"running"` // nodes that exist, draining ones included
 	Ready      int       `json:"ready"`   // nodes that get requests; of a worker, nodes that run
 	Restarts   int       `json:"restarts"`
-	Restarting bool      `json:"restarting"`                 // its nodes are being replaced
-	Operation  string    `json:"operation,omitempty"`        // by what: restart, update (a reload), deploy, rollback
-	Finished   int       `json:"finished,omitempty"`         // nodes of a worker that ended and are not replaced
-	WaitsFor   string    `json:"waits_for,omitempty"`        // what its first nodes wait for
-	Version    int       `json:"version,omitempty"`          // what its nodes run, counted from 1; none for a list of addresses
-	Previous   int       `json:"previous_version,omitempty"` // what tenfold rollback returns to
-	RolledBack bool      `json:"rolled_back,omitempty"`      // it runs an older version than the file says, until the next deploy
-	Canary     *Canary   `json:"canary,omitempty"`
+	Restarting bool      `json:"restarting"` // its nodes are being replaced
 	CrashLoop  bool      `json:"crash_loop"`
 	Breaker    string    `json:"breaker,omitempty"` // closed, open, half-open; empty for a worker
 	LastExit   *LastExit `json:"last_exit,omitempty"`
@@ -49,6 +49,7 @@ type LastExit struct {
 
 // Node is one node at one instant.
 type Node struct {
+	Version   int       `json:"version,omitempty"` // what it runs; none for a node of a list of addresses
 	Service   string    `json:"service"`
 	ID        string    `json:"id"`
 	Address   string    `json:"address,omitempty"`     // empty for a worker
@@ -63,7 +64,6 @@ type Node struct {
 	LatencyMS float64   `json:"latency_ms,omitempty"` // moving average of the response time
 	PID       int       `json:"pid,omitempty"`
 	Started   time.Time `json:"started,omitzero"`
-	Version   int       `json:"version,omitempty"` // what it runs; none for a node of a list of addresses
 }
 
 // Store is the state that all nodes and gateways share, at one instant.

@@ -81,7 +81,7 @@ func (v *View) service(s fleet.Status) Service {
 	}
 	if !s.Worker {
 		// The fleet knows only which nodes were ready once. The gateway's probes know which are ready now.
-		merged.Ready, merged.Breaker = v.serving(s.Service), v.gateway.Breaker(s.Service)
+		merged.Ready, merged.Breaker = v.serving(s.Service, s.Canary.Version), v.gateway.Breaker(s.Service)
 	}
 	if e := s.LastExit; e != nil {
 		merged.LastExit = &LastExit{Node: e.Node, Reason: e.Reason, Output: e.Output, At: e.At}
@@ -101,9 +101,18 @@ func kind(s fleet.Status) string {
 	return "process"
 }
 
-// serving counts the nodes of a service that get requests.
-func (v *View) serving(service string) (count int) {
+// serving counts the nodes of a service that get requests. It leaves out those of a version that gets a share only.
+func (v *View) serving(service string, canary int) (count int) {
+	others := make(map[string]bool)
+	if canary != 0 {
+		for _, n := range v.fleet.Nodes(service) {
+			others[n.ID] = n.Version == canary
+		}
+	}
 	for _, n := range v.gateway.Nodes(service) {
+		if others[n.ID] {
+			continue
+		}
 		if n.State == node.Ready || n.State == node.Warming {
 			count++
 		}
