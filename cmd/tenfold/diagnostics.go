@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/server"
@@ -21,6 +22,9 @@ type logFlags struct {
 type diagnostics struct {
 	*server.Logs
 	onlyJSON bool // both streams have JSON records and nothing else
+
+	hadTerminal bool // at the start
+	reloads     atomic.Pointer[reloadRequests]
 }
 
 // withDiagnostics runs a verb that serves. It prints the error of the verb, and returns an error with its exit code and

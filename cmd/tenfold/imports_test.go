@@ -122,6 +122,8 @@ var allowedImports = map[string][]string{
 
 	"internal/report": {},
 
+	"internal/filewatch": {},
+
 	"internal/runfile": {},
 
 	"internal/console": {"internal/config", "internal/status"},

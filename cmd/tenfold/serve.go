@@ -32,7 +32,8 @@ type serveOptions struct {
 	upgrades  bool              // the command line makes the same tenfold again
 	inherited *server.Inherited // from the process that this one succeeds; nil for none
 
-	load func() (*config.File, error) // reads the configuration again; nil when that is not possible
+	load    func() (*config.File, error) // reads the configuration again; nil when that is not possible
+	reloads reloadRequests               // nil when they come by the admin address only
 }
 
 // serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
@@ -96,6 +97,9 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 	hard, cancel := t.untilKilled(ctx)
 	defer cancel()
 	defer context.AfterFunc(hard, s.Kill)()
+	reloading, stop := context.WithCancel(ctx)
+	defer stop()
+	go o.reloads.serve(reloading, s)
 	if o.ready != nil {
 		waiting, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -8,12 +8,14 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // handleSignals makes every signal but SIGINT and SIGTERM, which main handles, safe for requests. Its context ends on a
 // signal that drains. The signals stay handled until the process ends.
 //
-//	SIGHUP   drains, once or more often; ignored when it was ignored at the start, as under nohup
+//	SIGHUP   reloads the file; drains, once or more often, when there is no file or when the terminal is gone;
+//	         ignored when it was ignored at the start, as under nohup
 //	SIGQUIT  writes the stacks of all goroutines to standard error, then drains
 //	SIGUSR1  opens the log file again
 //	SIGUSR2  upgrades: see upgradeOnSignal
@@ -29,11 +31,14 @@ func (d *diagnostics) handleSignals(ctx context.Context) (context.Context, conte
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	d.hadTerminal = hasTerminal()
 	go func() { // ends with the process
 		for s := range signals {
 			switch s {
 			case syscall.SIGUSR1:
 				go d.reopen() // apart: the file system may block
+			case syscall.SIGHUP:
+				d.hangup(drain)
 			case syscall.SIGQUIT:
 				d.dumpStacks()
 				d.drain(s, drain)
@@ -43,6 +48,35 @@ func (d *diagnostics) handleSignals(ctx context.Context) (context.Context, conte
 		}
 	}()
 	return ctx, drain
+}
+
+// reloadOnHangup makes SIGHUP ask for a reload instead of draining.
+func (d *diagnostics) reloadOnHangup(reloads reloadRequests) { d.reloads.Store(&reloads) }
+
+// hangupPause is how long after SIGHUP the terminal is looked at: the signal may come a moment before the terminal is gone.
+const hangupPause = 100 * time.Millisecond
+
+// hangup drains when the terminal that tenfold was started in is gone, and when there is no file. Else it asks for a reload.
+func (d *diagnostics) hangup(drain func()) {
+	reloads := d.reloads.Load()
+	if d.hadTerminal {
+		time.Sleep(hangupPause)
+	}
+	if reloads == nil || d.hadTerminal && !hasTerminal() {
+		d.drain(syscall.SIGHUP, drain)
+		return
+	}
+	reloads.add("signal hangup")
+}
+
+// hasTerminal reports whether this process has a controlling terminal.
+func hasTerminal() bool {
+	f, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
 }
 
 func (d *diagnostics) drain(s os.Signal, drain func()) {

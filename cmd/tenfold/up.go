@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/filewatch"
 	"github.com/tenfold-go/tenfold/internal/runfile"
 	"github.com/tenfold-go/tenfold/internal/server"
 )
@@ -25,6 +26,7 @@ type upCmd struct {
 	Log           string        `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
 	LogFile       string        `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation."`
 	Access        string        `enum:"on,off" default:"on" placeholder:"on|off" help:"Log a record per request; default on."`
+	Watch         bool          `help:"Reload when the file, or a file that it names, has changed."`
 	Detach        bool          `help:"Run in the background. Returns when all nodes are ready, or with the last lines of a start that failed."`
 	Timeout       time.Duration `placeholder:"DURATION" help:"With --detach, how long to wait until all nodes are ready; default 2m."`
 	BackgroundLog string        `hidden:"" help:"The log file of this process, which runs in the background."`
@@ -44,6 +46,7 @@ With a file (tenfold check --help shows one):
     tenfold up
     tenfold up -f shop.yaml --listen :80
     tenfold up --detach          runs in the background, until tenfold stop
+    tenfold up --watch           reloads the file when it changes
 
 Nodes that end are replaced. Nodes that do not answer get no requests. While it runs:
 
@@ -71,7 +74,21 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 		}
 	}
 	ready := takeReadyPipe()
+	src := cmd.source()
+	if cmd.Watch && src == nil {
+		return usageError(errors.New("--watch needs a file to watch"), "put the services into a file: tenfold up --watch -f FILE")
+	}
 	return withDiagnostics(ctx, t, logFlags{cmd.Log, cmd.LogFile}, func(ctx context.Context, d *diagnostics) error {
+		var o serveOptions
+		if src != nil {
+			o.load, o.reloads = src.load, newReloadRequests()
+			d.reloadOnHangup(o.reloads)
+		}
+		if cmd.Watch {
+			src.load() // for the names of the files; config reports its problems
+			w := filewatch.New(src.named)
+			go w.Run(ctx, func() { o.reloads.add("watch") }) // ends with ctx
+		}
 		cfg, inherited, err := cmd.configOrInherit(t)
 		if err != nil {
 			return err
@@ -83,11 +100,14 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 		if err != nil {
 			return err
 		}
-		return serve(ctx, t, cfg, serveOptions{
-			logs: d.Logs, access: cmd.Access == "on", record: record, load: cmd.loader(), inherited: inherited, upgrades: true,
-			opened: func(s *server.Server) { d.started(cfg, s) },
-			ready:  func(s *server.Server) { tellReady(ready, s) },
-		})
+		o.logs, o.access, o.record = d.Logs, cmd.Access == "on", record
+		o.inherited, o.upgrades = inherited, true
+		if inherited != nil && cmd.Watch {
+			o.reloads.add("watch") // the file may have changed during the upgrade
+		}
+		o.opened = func(s *server.Server) { d.started(cfg, s) }
+		o.ready = func(s *server.Server) { tellReady(ready, s) }
+		return serve(ctx, t, cfg, o)
 	})
 }
 
@@ -153,20 +173,6 @@ func (cmd upCmd) override(cfg *config.Config) error {
 
 // file returns the name of the file to run, if there is no command.
 func (cmd upCmd) file() string { return cmp.Or(cmd.File, "tenfold.yaml") }
-
-// loader returns what reads the file again for a reload, or nil when there is none: a command line, or standard input.
-func (cmd upCmd) loader() func() (*config.File, error) {
-	if len(cmd.Command) > 0 || cmd.File == "-" {
-		return nil
-	}
-	return func() (*config.File, error) {
-		f, err := config.LoadFile(cmd.file())
-		if err != nil {
-			return nil, err
-		}
-		return f, cmd.override(f.Config)
-	}
-}
 
 // checkCommand returns an error with a hint for a command line that is a typical mistake. A command that exists is
 // never one.

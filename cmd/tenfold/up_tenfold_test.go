@@ -52,6 +52,7 @@ type call struct {
 	stderr  *stream // default: one that is always read
 
 	stdinFile *os.File // instead of stdin
+	terminal  *os.File // the controlling terminal; default: that of the test
 }
 
 // start calls tenfold. At the end of the test it is killed, if it still runs. The test fails when a process that it
@@ -78,6 +79,10 @@ func start(t testing.TB, c call) *running {
 		x.cmd.Stderr, x.stderr = c.stderr.write, c.stderr.said
 	}
 	x.cmd.SysProcAttr = endWithTest()
+	if c.terminal != nil {
+		x.cmd.Stdin = c.terminal
+		x.cmd.SysProcAttr.Setsid, x.cmd.SysProcAttr.Setctty = true, true
+	}
 	x.cmd.WaitDelay = patience
 	x.cmd.Env = slices.Concat(os.Environ(), c.env, []string{raceQuickly, "TMPDIR=" + x.tmp, x.mark})
 	if err := x.cmd.Start(); err != nil {

@@ -27,16 +27,18 @@ func Load(path string) (*Config, error) {
 	return f.Config, nil
 }
 
-// LoadFile is Load for a caller that may find further problems.
+// LoadFile is Load for a caller that may find further problems, or that waits for changes. With an error it returns a File
+// without a Config.
 func LoadFile(path string) (*File, error) {
+	none := &File{Name: path, Files: []string{path}}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxFile+1))
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	return parse(path, data, &Options{Dir: filepath.Dir(path)})
 }
@@ -64,9 +66,10 @@ func parse(name string, data []byte, o *Options) (*File, error) {
 	if r.dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, fmt.Errorf("find working directory: %w", err)
 	}
+	r.names(name)
 	root, problems := strictyaml.Parse(data, smallestFile)
 	if len(problems) > 0 {
-		return nil, refusal(name, data, problems)
+		return &File{Name: name, Files: r.files}, refusal(name, data, problems)
 	}
 	c, _ := defaults()
 	r.readFields(root, c.fields())
@@ -74,10 +77,12 @@ func parse(name string, data []byte, o *Options) (*File, error) {
 	for _, p := range c.validate(r.Broken) {
 		r.Add(p)
 	}
+	f := &File{Name: name, Files: r.files, places: r.Places()}
 	if problems := r.Problems(); len(problems) > 0 {
-		return nil, refusal(name, data, problems)
+		return f, refusal(name, data, problems)
 	}
-	return &File{Config: &c, Name: name, places: r.Places()}, nil
+	f.Config = &c
+	return f, nil
 }
 
 // refusal returns the problems of a file, or the one answer to a file of another tool.
@@ -95,7 +100,8 @@ const smallestFile = "the smallest file is: services: {shop: {run: [shop, serve]
 type reader struct {
 	strictyaml.Reader
 	getenv func(string) (string, bool)
-	dir    string // absolute; paths of the file are relative to it
+	dir    string   // absolute; paths of the file are relative to it
+	files  []string // the file, and those that it names
 }
 
 // refused reports a value that cannot be used.

@@ -30,6 +30,7 @@ func (f file) read(r *reader, n strictyaml.Value) {
 	if !ok {
 		return
 	}
+	r.names(path)
 	info, err := os.Stat(path)
 	switch {
 	case err != nil || !info.Mode().IsRegular():

@@ -17,7 +17,7 @@ var (
 )
 
 // authorize passes on requests that carry the token of the configuration. Without such a token the address is a loopback
-// address, and every local program may read, except the output of the nodes. What else it asks for must come from a program of
+// address, and every local program may read, except the output of the nodes and the file. What else it asks for must come from a program of
 // this user or carry runToken; an empty runToken permits it to every local program. A web page that reaches the address under a
 // host name (DNS rebinding) may do nothing.
 func authorize(admin config.Admin, runToken string, next http.Handler) http.Handler {
@@ -40,9 +40,9 @@ func refuse(w http.ResponseWriter, err error) {
 	writeError(w, http.StatusUnauthorized, err)
 }
 
-// isPublic reports whether a request changes nothing and reads nothing that the nodes have written.
+// isPublic reports whether a request changes nothing, and reads neither what the nodes have written nor the file.
 func isPublic(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path != logsPath
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path != logsPath && r.URL.Path != diffPath
 }
 
 func hasToken(r *http.Request, want string) bool {

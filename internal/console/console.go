@@ -48,7 +48,7 @@ type Console struct {
 
 // Options tune a Console. Zero fields mean their defaults.
 type Options struct {
-	Log *slog.Logger // errors of the HTTP server; default: discard
+	Log *slog.Logger // what is changed by whom, and errors of the HTTP server; default: discard
 	// Token proves that a program belongs to the user of this process, when the configuration has no token. Default: none.
 	Token   string
 	Logs    LogReader      // answers GET /api/logs; default: no lines
@@ -77,7 +77,7 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
 	routes := http.NewCrossOriginProtection().Handler(mux)
 	c := &Console{admin: admin, open: open, server: &http.Server{
-		Handler:           authorize(admin, o.Token, routes),
+		Handler:           authorize(admin, o.Token, logActions(l, routes)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,

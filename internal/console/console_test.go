@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -55,7 +56,7 @@ func (f *fake) Drain(_ context.Context, id string, force bool) error {
 	return fmt.Errorf("drain %q: %w", id, ErrRefused)
 }
 
-func (f *fake) Reload(context.Context) (*status.Reload, error) {
+func (f *fake) Reload(context.Context, string) (*status.Reload, error) {
 	f.calls = append(f.calls, "reload")
 	if f.reload == nil {
 		return nil, fmt.Errorf("reload: %w", ErrRefused)
@@ -72,6 +73,22 @@ func (f *fake) Rollback(_ context.Context, service string) error {
 }
 func (f *fake) Diff() (*status.Reload, error) {
 	return &status.Reload{File: "tenfold.yaml", OK: true}, nil
+}
+
+// Each request that may change something is logged with its caller.
+func TestActionsAreLogged(t *testing.T) {
+	var b strings.Builder
+	f := &fake{}
+	c := New(config.Admin{Listen: "127.0.0.1:0"}, f, f, http.NotFoundHandler(), &Options{Log: slog.New(slog.NewJSONHandler(&b, nil))})
+	for _, method := range []string{"GET", "POST"} {
+		r := httptest.NewRequest(method, "http://127.0.0.1/api/services/shop/restart", nil)
+		r.Header.Set("User-Agent", "tenfold restart"+strings.Repeat("x", 1000))
+		c.server.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	want := `"msg":"admin action","method":"POST","path":"/api/services/shop/restart","caller":"192.0.2.1:1234","agent":"tenfold restart`
+	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) || len(got) > 500 {
+		t.Errorf("the log has %s", got)
+	}
 }
 
 // A reload answers with its result, also when the file has problems.

@@ -10,6 +10,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
+// diffPath is the path of what a reload would change.
+const diffPath = "/api/diff"
+
 // newRoutes answers every path of the admin address.
 func newRoutes(reader Reader, operator Operator, metrics http.Handler, version status.Version) *http.ServeMux {
 	mux := http.NewServeMux()
@@ -78,10 +81,10 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler, version s
 	})
 	mux.HandleFunc("POST /api/reload", func(w http.ResponseWriter, r *http.Request) {
 		// A reload runs to its end even if the client disconnects.
-		result, err := operator.Reload(context.WithoutCancel(r.Context()))
+		result, err := operator.Reload(context.WithoutCancel(r.Context()), r.RemoteAddr+" "+agent(r))
 		writeReload(w, result, err)
 	})
-	mux.HandleFunc("GET /api/diff", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+diffPath, func(w http.ResponseWriter, r *http.Request) {
 		result, err := operator.Diff()
 		writeReload(w, result, err)
 	})

@@ -31,8 +31,8 @@ func (o operator) Drain(ctx context.Context, id string, force bool) error {
 
 func (o operator) Undrain(id string) error { return translate(o.fleet.Undrain(id)) }
 
-func (o operator) Reload(ctx context.Context) (*status.Reload, error) {
-	r, err := o.server.Reload(ctx)
+func (o operator) Reload(ctx context.Context, by string) (*status.Reload, error) {
+	r, err := o.server.Reload(ctx, by)
 	return r, translate(err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
@@ -64,19 +65,26 @@ func newReloads() reloads {
 // Reload reads the file again and makes it run. It checks and builds all of it first, and starts the nodes of new
 // services. After any problem, what runs goes on as it is, and Reload returns all problems as [config.Problems]. It
 // returns a [*HeldBackError] when the nodes of a service could not be replaced. Reloads run one after the other; ctx
-// limits how long a reload waits for its turn.
-func (s *Server) Reload(ctx context.Context) (*status.Reload, error) {
+// limits how long a reload waits for its turn. by says for the log who wants it.
+func (s *Server) Reload(ctx context.Context, by string) (*status.Reload, error) {
 	if s.load == nil {
 		return nil, ErrNoFile
 	}
 	end, err := s.operations.begin("reload")
 	if err != nil {
+		s.log.Warn("reload refused", "by", by, "err", err)
 		return nil, err
 	}
 	defer end()
 	s.notifier.Reloading("reloading")
 	defer s.notifier.Ready("serving")
-	return s.oneByOne(ctx, func(ctx context.Context, r *reload) error { return r.run(ctx) })
+	return s.oneByOne(ctx, func(ctx context.Context, r *reload) error {
+		begun := time.Now()
+		err := r.run(ctx)
+		r.finish(err)
+		r.report(by, time.Since(begun), err)
+		return err
+	})
 }
 
 // oneByOne calls do when no other reload works.
@@ -168,6 +176,22 @@ func (r *reload) finish(err error) {
 		if len(problems) == 1 {
 			r.result.Error = "1 problem in the file: nothing has changed"
 		}
+	}
+}
+
+// report logs the result of the reload.
+func (r *reload) report(by string, took time.Duration, err error) {
+	log := r.log.With("file", r.result.File, "by", by, "took_ms", took.Milliseconds())
+	for _, p := range r.result.Problems {
+		r.log.Error("problem in the file", "err", p.String())
+	}
+	switch {
+	case err == nil:
+		log.Info("reloaded", "changes", len(r.result.Changes), "services", len(r.result.Services))
+	case len(r.result.Problems) > 0:
+		log.Error("not reloaded: what ran before runs on", "problems", len(r.result.Problems))
+	default:
+		log.Error("reloaded, and services are held back", "err", err)
 	}
 }
 

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"sync"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+)
+
+// source is the file of a running tenfold, which a reload reads again.
+type source struct {
+	cmd upCmd
+
+	mu    sync.Mutex
+	files []string // those that the last form of it named, itself included
+}
+
+// source returns the file to read again, or nil when there is none: a command line, or standard input.
+func (cmd upCmd) source() *source {
+	if len(cmd.Command) > 0 || cmd.File == "-" {
+		return nil
+	}
+	return &source{cmd: cmd, files: []string{cmd.file()}}
+}
+
+// load reads the file, with everything that wins over it.
+func (s *source) load() (*config.File, error) {
+	f, err := config.LoadFile(s.cmd.file())
+	s.mu.Lock()
+	if f != nil {
+		s.files = f.Files
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return f, s.cmd.override(f.Config)
+}
+
+// named returns the file and the files that it names.
+func (s *source) named() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files
+}
