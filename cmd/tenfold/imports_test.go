@@ -65,6 +65,10 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/certificate": {"internal/config", "internal/gateway/certificate/..."},
 
+	"internal/gateway/certificate/acme": {"internal/config", "internal/gateway/certificate/certstore", "internal/usertext"},
+
+	"internal/gateway/certificate/certstore": {"kit/redisscript"},
+
 	"internal/gateway/certificate/localca": {},
 
 	"internal/gateway/exchange": {},
@@ -128,7 +132,7 @@ var allowedImports = map[string][]string{
 
 	"internal/console": {"internal/config", "internal/status"},
 
-	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/upstream", "internal/node"},
+	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/certificate", "internal/gateway/upstream", "internal/node"},
 
 	"internal/server": {"internal/config", "internal/console", "internal/fdlink", "internal/fleet", "internal/fleet/process",
 		"internal/gateway", "internal/output", "internal/socket", "internal/status", "internal/store", "internal/succession",

@@ -15,13 +15,14 @@ import (
 
 type statusCmd struct {
 	adminFlags
-	JSON bool `name:"json" help:"Print one JSON document with services, nodes, routes and the store."`
+	JSON bool `name:"json" help:"Print one JSON document with services, nodes, routes, certificates and the store."`
 }
 
 func (cmd statusCmd) Run(ctx context.Context, t *terminal) error {
 	var d statusDocument
 	for path, result := range map[string]any{
 		"/api/services": &d.Services, "/api/nodes": &d.Nodes, "/api/routes": &d.Routes, "/api/store": &d.Store,
+		"/api/certificates": &d.Certificates,
 	} {
 		if err := cmd.get(ctx, path, result); err != nil {
 			return err
@@ -41,6 +42,8 @@ type statusDocument struct {
 	Services []status.Service `json:"services"`
 	Nodes    []status.Node    `json:"nodes"`
 	Routes   []status.Route   `json:"routes"`
+
+	Certificates []status.Certificate `json:"certificates"`
 }
 
 // print writes each service with its nodes below it, and the store if it does not answer.
@@ -62,6 +65,9 @@ func (d statusDocument) print(w io.Writer, now time.Time) error {
 		if err := tw.Flush(); err != nil {
 			return err
 		}
+	}
+	if err := printCertificates(w, d.Certificates, now); err != nil {
+		return err
 	}
 	if s := d.Store; !s.Up {
 		_, err := fmt.Fprintf(w, "\nstore %s: DOES NOT ANSWER, for %s: %s\n", s.Description, age(s.Since, now), s.Err)

@@ -27,7 +27,9 @@ func (f *fake) Services() []status.Service {
 func (f *fake) Nodes() []status.Node {
 	return []status.Node{{Service: "shop", ID: "shop-1", Address: "127.0.0.1:4711", State: "ready", PID: 42}}
 }
-func (f *fake) Routes() []status.Route { return nil }
+func (f *fake) Routes() []status.Route             { return nil }
+func (f *fake) Certificates() []status.Certificate { return nil }
+
 func (f *fake) Store() status.Store {
 	return status.Store{Description: "redis://db:6379", Err: "connection refused"}
 }

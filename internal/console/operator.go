@@ -13,6 +13,7 @@ type Reader interface {
 	Nodes() []status.Node
 	Routes() []status.Route
 	Store() status.Store
+	Certificates() []status.Certificate
 }
 
 // Operator changes a running tenfold. Its methods may be called concurrently. An error that wraps [ErrUnknown] or

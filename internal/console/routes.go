@@ -23,6 +23,7 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler, version s
 	})
 	mux.HandleFunc("GET /api/nodes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Nodes()) })
 	mux.HandleFunc("GET /api/routes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Routes()) })
+	mux.HandleFunc("GET /api/certificates", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Certificates()) })
 	mux.HandleFunc("GET /api/store", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, reader.Store())
 	})

@@ -99,7 +99,7 @@ func (b *builder) common(pages *policy.Pages) []policy.Policy {
 			Log: o.Log}),
 	)
 	if cfg.TLS != nil {
-		all = append(all, policy.HTTPS(policy.HTTPSOptions{HSTS: cfg.TLS.HSTS}))
+		all = append(all, policy.HTTPS(policy.HTTPSOptions{HSTS: cfg.TLS.HSTS, Challenge: b.certificates.ServeChallenge}))
 	}
 	for _, m := range o.Middleware {
 		all = append(all, m)

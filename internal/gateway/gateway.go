@@ -88,7 +88,7 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 		requests:  newRequests(),
 		draining:  make(chan struct{}),
 		tasks:     newTasks(), failed: make(chan error, 1),
-		certificates: certificate.New(&certificate.Options{Log: o.Log, Metrics: o.Metrics.certificates}),
+		certificates: certificate.New(certificateOptions(o)),
 	}
 	g.tasks.add(g.certificates.Run)
 	g.limit = std.NewLimit(0, &std.LimitOptions{
@@ -101,6 +101,14 @@ func New(cfg *config.Config, o *Options) (*Gateway, error) {
 	}
 	g.adopt(s)
 	return g, nil
+}
+
+func certificateOptions(o *Options) *certificate.Options {
+	c := &certificate.Options{Log: o.Log, Metrics: o.Metrics.certificates}
+	if o.Store != nil {
+		c.Store = o.Store.Client
+	}
+	return c
 }
 
 func (o *Options) withDefaults() *Options {

@@ -68,6 +68,7 @@ func (g *Gateway) adoptListeners(s *state, all []place) {
 	}
 	g.open = listeners
 	g.mu.Unlock()
+	g.certificates.ServesPlainHTTP(slices.ContainsFunc(all, func(p place) bool { return !p.as.TLS }))
 	for _, l := range listeners {
 		if !slices.Contains(old, l) {
 			g.tasks.add(l.serve)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
@@ -22,6 +23,7 @@ type Fleet interface {
 type Gateway interface {
 	Nodes(service string) []upstream.Status // empty for a service that gets no requests
 	Breaker(service string) string          // empty for a service that gets no requests
+	Certificates() []certificate.Status
 	// Changed returns a channel that is closed at the next change of what Nodes returns.
 	Changed() <-chan struct{}
 }

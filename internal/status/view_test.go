@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
 	"github.com/tenfold-go/tenfold/internal/status"
@@ -58,6 +59,10 @@ func (g fakeGateway) Nodes(service string) []upstream.Status { return g[service]
 
 func (g fakeGateway) Changed() <-chan struct{} { return nil }
 
+func (g fakeGateway) Certificates() []certificate.Status {
+	return []certificate.Status{{Label: "/a.crt", File: "/a.crt", Names: []string{"a"}, Source: "file", Err: "old"}}
+}
+
 func (g fakeGateway) Breaker(service string) string {
 	if _, ok := g[service]; ok {
 		return "closed"
@@ -87,6 +92,13 @@ func TestServiceReadinessIsThatOfTheGateway(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestCertificatesAreThoseOfTheGateway(t *testing.T) {
+	got, err := json.Marshal(status.New(&config.Config{}, &fakeFleet{}, fakeGateway{}, nil).Certificates())
+	if want := `[{"names":["a"],"source":"file","file":"/a.crt","error":"old"}]`; string(got) != want || err != nil {
+		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate/acme"
 	"github.com/tenfold-go/tenfold/internal/gateway/certificate/localca"
 )
 
@@ -22,6 +24,12 @@ type Set struct {
 
 	local      *localca.Authority // nil for none
 	localNames []string           // names, wildcards and addresses
+
+	manager  *acme.Manager   // nil for none
+	settings acme.Settings   // of the manager
+	ordered  []string        // the names that the manager has ordered, or will order
+	orders   map[string]bool // the same names
+	issued   func(name string) *tls.Certificate
 }
 
 // newSet reads the files of a configuration, and nothing else.
@@ -40,6 +48,12 @@ func newSet(cfg *config.Config) (*Set, error) {
 	}
 	s.index()
 	names := cfg.CertificateNames()
+	if cfg.TLS.Auto == config.AutoOn {
+		s.ordered, s.orders = s.uncovered(names.Public), make(map[string]bool)
+		for _, name := range s.ordered {
+			s.orders[name] = true
+		}
+	}
 	if cfg.TLS.Auto != config.AutoOff {
 		s.localNames = s.uncovered(names.Local)
 	}
@@ -94,6 +108,11 @@ func (s *Set) uncovered(names []string) (all []string) {
 
 // open creates what the set needs outside of memory.
 func (s *Set) open(log *slog.Logger) error {
+	if s.settings.Directory != "" {
+		if err := os.MkdirAll(s.settings.Directory, 0o700); err != nil {
+			return &StorageError{err}
+		}
+	}
 	if s.local == nil {
 		return nil
 	}
@@ -107,7 +126,14 @@ func (s *Set) open(log *slog.Logger) error {
 
 // find returns the certificate for a handshake. Without one, it returns nil: the client gets the alert unrecognized_name.
 func (s *Source) find(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return s.current.Load().find(hello)
+	set := s.current.Load()
+	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == acmeProtocol {
+		if set.manager == nil {
+			return nil, nil
+		}
+		return set.manager.Challenge(hello)
+	}
+	return set.find(hello)
 }
 
 func (s *Set) find(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -123,14 +149,25 @@ func (s *Set) find(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return supported(hello, all), nil
 		}
 	}
+	if s.orders[name] {
+		return s.issued(name), nil
+	}
 	if s.servesLocally(name) {
 		return s.local.Certificate(name)
 	}
 	if len(s.pairs) > 0 {
 		return s.pairs[0].cert, nil
 	}
-	if hello.ServerName == "" && s.local != nil {
+	if hello.ServerName != "" {
+		return nil, nil
+	}
+	if s.local != nil {
 		return s.local.Certificate("localhost")
+	}
+	for _, name := range s.ordered { // for a client that names no host, such as a health check
+		if c := s.issued(name); c != nil {
+			return c, nil
+		}
 	}
 	return nil, nil
 }

@@ -14,7 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate/acme"
+	"github.com/tenfold-go/tenfold/internal/gateway/certificate/certstore"
 )
 
 // acmeProtocol is the protocol that an authority asks for when it validates a name over TLS (RFC 8737).
@@ -25,6 +29,8 @@ type Options struct {
 	Log *slog.Logger // default: discard
 	// Metrics makes the metrics when there are certificates for the first time. Default: not exported.
 	Metrics func() *Metrics
+	// Store returns the client of the store, for certificates that gateways share. Default: there is none.
+	Store func() (rueidis.Client, error)
 }
 
 // Source has the certificates of the gateway. The order of calls is New, Use, Open, Run; Prepare and Use may follow at any
@@ -35,8 +41,13 @@ type Source struct {
 	config  *tls.Config
 	current atomic.Pointer[Set]
 
-	mu     sync.Mutex // guards what follows, and changes of current
-	opened bool       // Open was called: directories may be created
+	shared   *certstore.Storage
+	previous atomic.Pointer[acme.Manager] // its certificates are used until the current manager has them
+	wake     chan struct{}                // capacity 1: Run has another manager to run
+
+	mu        sync.Mutex // guards what follows, and changes of current
+	opened    bool       // Open was called: directories may be created
+	plainHTTP bool
 
 	warned map[string]time.Time // when the end of a certificate was last logged, by its label; used by Run only
 }
@@ -46,7 +57,10 @@ func New(o *Options) *Source {
 	if o == nil {
 		o = &Options{}
 	}
-	s := &Source{log: o.Log, metrics: o.Metrics, warned: make(map[string]time.Time)}
+	s := &Source{log: o.Log, metrics: o.Metrics, wake: make(chan struct{}, 1), warned: make(map[string]time.Time)}
+	if o.Store != nil {
+		s.shared = certstore.New(o.Store)
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -69,6 +83,9 @@ func (s *Source) Config() *tls.Config { return s.config }
 // Prepare reads the certificates of a configuration. It changes nothing that serves: Use does.
 func (s *Source) Prepare(cfg *config.Config) (*Set, error) {
 	set, err := newSet(cfg)
+	if err == nil {
+		err = s.prepareOrders(set, cfg.TLS)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +108,18 @@ func (s *Source) Use(set *Set) {
 }
 
 func (s *Source) use(set *Set) {
-	s.current.Store(set)
+	old := s.current.Swap(set)
+	if set.manager != nil {
+		set.manager.ServesPlainHTTP(s.plainHTTP)
+		set.manager.Manage(set.ordered)
+	}
+	if set.manager != old.manager {
+		s.previous.Store(old.manager)
+		select {
+		case s.wake <- struct{}{}:
+		default: // Run is going to look already
+		}
+	}
 	if set.present {
 		s.metrics().show(set.status())
 	}
@@ -114,8 +142,12 @@ func (s *Source) Certificates() []Status { return s.current.Load().status() }
 // pollInterval is how often files are looked at.
 const pollInterval = time.Second
 
-// Run reads files again when they change, and warns of certificates that end soon, until ctx ends.
+// Run orders and renews certificates, reads files again when they change, and warns of certificates that end soon, until
+// ctx ends.
 func (s *Source) Run(ctx context.Context) {
+	var ordering sync.WaitGroup
+	defer ordering.Wait()
+	ordering.Go(func() { s.runManagers(ctx) })
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	failing := make(map[config.KeyPair]string) // the error of the last look, by files

@@ -9,29 +9,44 @@ import (
 // Status is one certificate, or a name that has none yet.
 type Status struct {
 	Label   string // the path of the file, or the host of a route: a closed set
+	File    string // of a certificate from a file; for the local authority, its root
 	Names   []string
-	Source  string // file, local
+	Source  string // file, acme, local
 	Begins  time.Time
 	Expires time.Time // zero without a certificate
 	Issuer  string
-	Err     string // why there is no certificate, or no newer one
+	Err     string    // why there is no certificate, or no newer one
+	RetryAt time.Time // with Err: when the next one is ordered
 }
 
 // The values of Status.Source.
 const (
 	fromFile  = "file"
+	fromACME  = "acme"
 	fromLocal = "local"
 )
 
 func (s *Set) status() (all []Status) {
 	for _, p := range s.pairs {
 		leaf := p.cert.Leaf
-		all = append(all, Status{Label: p.files.Cert, Names: p.names(), Source: fromFile,
+		all = append(all, Status{Label: p.files.Cert, File: p.files.Cert, Names: p.names(), Source: fromFile,
 			Begins: leaf.NotBefore, Expires: leaf.NotAfter, Issuer: leaf.Issuer.String()})
+	}
+	if s.manager != nil {
+		for _, n := range s.manager.Status() {
+			one := Status{Label: n.Name, Names: []string{n.Name}, Source: fromACME, RetryAt: n.RetryAt}
+			if n.Leaf != nil {
+				one.Begins, one.Expires, one.Issuer = n.Leaf.NotBefore, n.Leaf.NotAfter, n.Leaf.Issuer.String()
+			}
+			if n.Err != nil {
+				one.Err = n.Err.Error()
+			}
+			all = append(all, one)
+		}
 	}
 	if s.local != nil {
 		begins, expires := s.local.Validity()
-		all = append(all, Status{Label: s.local.RootFile(), Names: s.localNames, Source: fromLocal, Begins: begins, Expires: expires,
+		all = append(all, Status{Label: s.local.RootFile(), File: s.local.RootFile(), Names: s.localNames, Source: fromLocal, Begins: begins, Expires: expires,
 			Issuer: s.local.Name()})
 	}
 	return all
@@ -41,6 +56,7 @@ func (s *Set) status() (all []Status) {
 type Metrics struct {
 	expiry  *prometheus.GaugeVec   // by certificate and source
 	reloads *prometheus.CounterVec // by result
+	orders  *prometheus.CounterVec // by result
 }
 
 // NewMetrics returns the metrics of a registry. It panics when it is called twice for one registry. A nil registerer means
@@ -52,11 +68,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			[]string{"certificate", "source"}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenfold_certificate_reloads_total",
 			Help: "Changed certificate files that were read, by result."}, []string{"result"}),
+		orders: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenfold_certificate_orders_total",
+			Help: "Orders of certificates from an authority, renewals included, by result."}, []string{"result"}),
 	}
-	m.reloads.WithLabelValues("ok")
-	m.reloads.WithLabelValues("failed")
+	for _, result := range []string{"ok", "failed"} {
+		m.reloads.WithLabelValues(result)
+		m.orders.WithLabelValues(result)
+	}
 	if r != nil {
-		r.MustRegister(m.expiry, m.reloads)
+		r.MustRegister(m.expiry, m.reloads, m.orders)
 	}
 	return m
 }
