@@ -114,6 +114,8 @@ var allowedImports = map[string][]string{
 
 	"internal/load/render": {"internal/curve", "internal/report"},
 
+	"internal/recording": {},
+
 	"internal/plan": {"internal/curve", "internal/queueing", "internal/report", "internal/usertext"},
 
 	"internal/queueing": {},
@@ -191,6 +193,8 @@ var leafLibraries = map[string][]string{
 	"internal/report": {},
 
 	"internal/runfile": {},
+
+	"internal/recording": {},
 
 	"internal/store": {"github.com/redis/rueidis", "github.com/alicebob/miniredis/v2"},
 

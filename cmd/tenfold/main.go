@@ -38,6 +38,7 @@ type cli struct {
 	Undrain  undrainCmd     `cmd:"" help:"Take a node back that drains or was drained."`
 	Check    checkCmd       `cmd:"" help:"Check tenfold.yaml: all problems at once, with line and hint."`
 	Load     loadCmd        `cmd:"" help:"Measure the rate at which a service breaks (its knee)."`
+	Journey  journeyCmd     `cmd:"" help:"Make a journey for load from recorded traffic."`
 	Plan     planCmd        `cmd:"" help:"Compute what to scale, how far, and what it needs."`
 	Version  versionCmd     `cmd:"" help:"Print the version."`
 	Shop     shopCmd        `cmd:"" hidden:"" passthrough:"" help:"The example shop, as demo runs it."`
