@@ -57,6 +57,8 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway": {"internal/gateway/...", "internal/http1/wire", "internal/node", "internal/sample", "internal/config", "internal/store"},
 
+	"internal/gateway/affinity": {"internal/gateway/exchange"},
+
 	"internal/gateway/balance": {},
 
 	"internal/gateway/engine": {"internal/config"},
@@ -134,7 +136,7 @@ var allowedImports = map[string][]string{
 
 	"internal/console": {"internal/config", "internal/status"},
 
-	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/certificate", "internal/gateway/upstream", "internal/node"},
+	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/affinity", "internal/gateway/certificate", "internal/gateway/upstream", "internal/node"},
 
 	"internal/server": {"internal/config", "internal/console", "internal/fdlink", "internal/fleet", "internal/fleet/process",
 		"internal/gateway", "internal/output", "internal/socket", "internal/status", "internal/store", "internal/succession",

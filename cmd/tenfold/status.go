@@ -111,6 +111,9 @@ func problems(s status.Service, now time.Time) (text string) {
 	if s.CrashLoop {
 		text += ", CRASH LOOP"
 	}
+	if two := s.TwoNodes; two != nil {
+		text += fmt.Sprintf(", NOT READY FOR TWO NODES: each node sets the cookie %s again, see %s", two.Cookie, two.Page)
+	}
 	if e := s.LastExit; e != nil {
 		text += fmt.Sprintf("; %s so far, the last %s ago: %s, %s",
 			report.Count(s.Restarts, "restart"), age(e.At, now), e.Node, e.Reason)

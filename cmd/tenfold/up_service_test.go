@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +29,7 @@ import (
 //	GET  /chunked       3 KB of unknown length, written to the network in one piece
 //	GET  /status/CODE   an answer with that status
 //	POST /orders/ID     appends the ID to the file SERVICE_JOURNAL, as soon as the request arrives
+//	GET  /session       has a session in the memory of its node, with the cookie sid
 //	GET  /grow          uses ?mib= more MiB of memory until it ends
 //	GET  /socket        a WebSocket: it sends the id of its node, then every message that it receives
 //
@@ -75,6 +78,17 @@ func serveUntilTerm() error {
 		}
 		takeTime(r)
 		w.WriteHeader(http.StatusCreated)
+	})
+	sessions := sync.Map{}
+	mux.HandleFunc("GET /session", func(w http.ResponseWriter, r *http.Request) {
+		if c, err := r.Cookie("sid"); err == nil {
+			if _, known := sessions.Load(c.Value); known {
+				return
+			}
+		}
+		id := rand.Text()
+		sessions.Store(id, true)
+		http.SetCookie(w, &http.Cookie{Name: "sid", Value: id, Path: "/"})
 	})
 	mux.HandleFunc("GET /grow", func(w http.ResponseWriter, r *http.Request) {
 		mib, _ := strconv.Atoi(r.FormValue("mib"))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/gateway/affinity"
 	"github.com/tenfold-go/tenfold/internal/gateway/exchange"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/problem"
@@ -73,11 +74,21 @@ func serviceOf(cfg *config.Config, name string) *config.Service {
 // newPool makes the pool of a service, which runs when it is added to the pools of the gateway.
 func (b *builder) newPool(service config.Service) *pool {
 	return &pool{
+		sessions: affinity.New(b.sessionsFound(service.Name)),
 		Pool: upstream.New(service, &upstream.Options{
 			Log: b.log, Metrics: b.options.Metrics.pools, Routes: routesTo(b.cfg, service.Name),
 			OnChange: b.nodeChanges.report, OnSample: b.options.OnSample,
 		}),
 		waiting: newPending(),
+	}
+}
+
+// sessionsFound returns what is called when a service turns out to keep sessions in its nodes.
+func (b *builder) sessionsFound(service string) func(affinity.Found) {
+	return func(f affinity.Found) {
+		b.log.Warn("service is not ready for several nodes: a session cookie gets a new value from each node that a visitor reaches",
+			"service", service, "cookie", f.Cookie, "page", affinity.Page)
+		b.nodeChanges.report()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/tenfold-go/tenfold/internal/gateway/affinity"
 	"github.com/tenfold-go/tenfold/internal/gateway/policy"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -19,10 +20,10 @@ func (b *builder) proxy(service string) http.Handler {
 	pool := b.byName[service]
 	c := serviceOf(b.cfg, service)
 	p := &proxy{
-		transport: pool, tunnels: &b.tunnels, repeats: c.Retry.Tries > 1, upgrades: c.Upgrade,
+		transport: pool.sessions.Transport(pool), tunnels: &b.tunnels, repeats: c.Retry.Tries > 1, upgrades: c.Upgrade,
 	}
 	if cookie := c.Sticky; cookie != "" {
-		p.transport = policy.Sticky(cookie, pool, pool)
+		p.transport = policy.Sticky(cookie, pool, p.transport)
 	}
 	return p
 }
@@ -72,6 +73,14 @@ func (g *Gateway) InFlight(id string) int {
 		}
 	}
 	return 0
+}
+
+// SessionsInNodes returns what says that a service keeps the sessions of its visitors in the memory of its nodes, or nil.
+func (g *Gateway) SessionsInNodes(service string) *affinity.Found {
+	if p := g.pools.get(service); p != nil {
+		return p.sessions.Found()
+	}
+	return nil
 }
 
 // Hung returns why a node is hung: see [upstream.Pool.Hung]. It returns "" for a service that gets no requests.

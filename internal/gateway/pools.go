@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tenfold-go/tenfold/internal/gateway/affinity"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
 )
@@ -13,7 +14,8 @@ import (
 // connections, its counts and the states of its nodes survive a change.
 type pool struct {
 	*upstream.Pool
-	run *task
+	run      *task
+	sessions *affinity.Watch
 
 	// waiting counts the requests that have a route to the service, and that no node holds yet. After the service has
 	// left the configuration, its nodes must not drain before these requests have reached one of them.
@@ -91,6 +93,9 @@ func (ps *pools) update(set node.Set) {
 	p := ps.byName[set.Service]
 	ps.mu.RUnlock()
 	if p != nil {
+		for _, n := range set.Nodes {
+			p.sessions.Version(n.Version)
+		}
 		p.Update(set)
 	}
 }

@@ -29,7 +29,8 @@ type Service struct {
 	Restarts   int       `json:"restarts"`
 	Restarting bool      `json:"restarting"` // its nodes are being replaced
 	CrashLoop  bool      `json:"crash_loop"`
-	Breaker    string    `json:"breaker,omitempty"` // closed, open, half-open; empty for a worker
+	Breaker    string    `json:"breaker,omitempty"`   // closed, open, half-open; empty for a worker
+	TwoNodes   *TwoNodes `json:"two_nodes,omitempty"` // why it is not ready for several nodes; nil when nothing was seen
 	LastExit   *LastExit `json:"last_exit,omitempty"`
 }
 
@@ -37,6 +38,13 @@ type Service struct {
 type Canary struct {
 	Version int     `json:"version"`
 	Share   float64 `json:"share"` // above 0, below 1
+}
+
+// TwoNodes says that a service is not ready for several nodes: a visitor's cookie gets a new value from each node.
+type TwoNodes struct {
+	Cookie string    `json:"cookie"` // its name
+	Since  time.Time `json:"since"`
+	Page   string    `json:"page"` // of the documentation, with what to do
 }
 
 // LastExit describes how the last node of a service ended that was not asked to end.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway/affinity"
 	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -24,6 +25,8 @@ type Gateway interface {
 	Nodes(service string) []upstream.Status // empty for a service that gets no requests
 	Breaker(service string) string          // empty for a service that gets no requests
 	Certificates() []certificate.Status
+	// SessionsInNodes returns what says that a service is not ready for several nodes, or nil.
+	SessionsInNodes(service string) *affinity.Found
 	// Changed returns a channel that is closed at the next change of what Nodes returns.
 	Changed() <-chan struct{}
 }
@@ -84,6 +87,9 @@ func (v *View) service(s fleet.Status) Service {
 	if !s.Worker {
 		// The fleet knows only which nodes were ready once. The gateway's probes know which are ready now.
 		merged.Ready, merged.Breaker = v.serving(s.Service, s.Canary.Version), v.gateway.Breaker(s.Service)
+		if f := v.gateway.SessionsInNodes(s.Service); f != nil {
+			merged.TwoNodes = &TwoNodes{Cookie: f.Cookie, Since: f.Since, Page: affinity.Page}
+		}
 	}
 	if e := s.LastExit; e != nil {
 		merged.LastExit = &LastExit{Node: e.Node, Reason: e.Reason, Output: e.Output, At: e.At}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
+	"github.com/tenfold-go/tenfold/internal/gateway/affinity"
 	"github.com/tenfold-go/tenfold/internal/gateway/certificate"
 	"github.com/tenfold-go/tenfold/internal/gateway/upstream"
 	"github.com/tenfold-go/tenfold/internal/node"
@@ -63,6 +64,15 @@ func (g fakeGateway) Certificates() []certificate.Status {
 	return []certificate.Status{{Label: "/a.crt", File: "/a.crt", Names: []string{"a"}, Source: "file", Err: "old"}}
 }
 
+func (g fakeGateway) SessionsInNodes(service string) *affinity.Found {
+	if service == "old" {
+		return &affinity.Found{Cookie: "sid", Since: foundAt}
+	}
+	return nil
+}
+
+var foundAt = time.Now()
+
 func (g fakeGateway) Breaker(service string) string {
 	if _, ok := g[service]; ok {
 		return "closed"
@@ -88,7 +98,8 @@ func TestServiceReadinessIsThatOfTheGateway(t *testing.T) {
 			LastExit: &status.LastExit{Node: "shop-2", Reason: "exit status 1", Output: []string{"no disk"}}},
 		{Name: "mail", Kind: "worker", Wanted: 2, Running: 2, Ready: 1},
 		{Name: "k8s", Kind: "remote", Wanted: 1},
-		{Name: "old", Kind: "static", Wanted: 1, Running: 1, Breaker: "closed"},
+		{Name: "old", Kind: "static", Wanted: 1, Running: 1, Breaker: "closed",
+			TwoNodes: &status.TwoNodes{Cookie: "sid", Since: foundAt, Page: "docs/two-nodes.md"}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
