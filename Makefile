@@ -8,13 +8,14 @@ PACKAGES := ./... ./kit/...
 .PHONY: demo test build release setup soak bench fuzz check
 
 demo: build
-	./bin/tenfold demo
+	@./bin/tenfold demo
 
 test: setup
 	./.ci/test
 
+# The first build compiles about 600 packages. go build prints nothing meanwhile, so the names of the packages are counted.
 build:
-	$(GO) build -o bin/tenfold ./cmd/tenfold
+	@./.ci/build -o bin/tenfold ./cmd/tenfold
 
 # The files of a release, in dist/: static binaries, .deb packages, checksums. VERSION=1.2.3 sets the version.
 release:

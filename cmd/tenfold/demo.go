@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,6 +12,9 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/server"
 )
+
+// fleetFile is the file in the directory of the demo that tells the shop where the admin API is.
+const fleetFile = "admin-url"
 
 type demoCmd struct {
 	Listen string `default:":8080" placeholder:"ADDR" help:"Address of the gateway; default :8080."`
@@ -45,7 +49,9 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 		return fmt.Errorf("make a directory for the database of the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	cfg, err := config.Command([]string{self, "shop", "serve", "--state", cmd.State, "--db", filepath.Join(dir, "shop.db")}, cmd.Nodes)
+	cfg, err := config.Command([]string{
+		self, "shop", "serve", "--state", cmd.State, "--db", filepath.Join(dir, "shop.db"), "--fleet-file", filepath.Join(dir, fleetFile),
+	}, cmd.Nodes)
 	if err != nil {
 		return usageError(err, "for example: tenfold demo --nodes 3")
 	}
@@ -65,6 +71,7 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	return serve(ctx, t, cfg, serveOptions{
 		logs: d.Logs, access: cmd.Access == "on", record: record,
 		opened: func(s *server.Server) {
+			tellShop(filepath.Join(dir, fleetFile), s, d.Record())
 			if d.onlyJSON {
 				d.started(cfg, s)
 			} else {
@@ -81,6 +88,17 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	})
 }
 
+// tellShop writes the URL of the admin API to a file that the shop reads. Without it, the shop works and does not show the fleet.
+func tellShop(file string, s *server.Server, log *slog.Logger) {
+	a := s.AdminAddr()
+	if a == nil {
+		return
+	}
+	if err := os.WriteFile(file, []byte("http://"+a.String()), 0o600); err != nil {
+		log.Warn("the shop will not show its nodes", "err", err)
+	}
+}
+
 // announce prints the address of the shop and what to try.
 func (cmd demoCmd) announce(w io.Writer, s *server.Server, took time.Duration) {
 	url, admin := s.URLs()[0], ""
@@ -90,7 +108,7 @@ func (cmd demoCmd) announce(w io.Writer, s *server.Server, took time.Duration) {
 	fmt.Fprintf(w, `
 After %.1[5]f s the shop is on %[1]s
 %[2]s nodes behind one address, store: %[3]s.
-Its footer names the node that answered. Reload it. Then, in another terminal:
+The top of its page shows the nodes, and which one made the page. Reload it. Then, in another terminal:
 
   tenfold status%[4]s
       shows every node, its requests and its process
@@ -98,6 +116,8 @@ Its footer names the node that answered. Reload it. Then, in another terminal:
       kills one of these processes: no request fails, and a new node starts
   tenfold restart shop%[4]s
       replaces all nodes while you shop
+
+To see how a shop that keeps its state in memory loses carts and logins: tenfold demo --state memory
 
 Ctrl-C stops everything. No process and no file is left.
 

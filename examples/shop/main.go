@@ -88,6 +88,8 @@ type serveCmd struct {
 	Admin         string        `env:"SHOP_ADMIN" default:"admin" help:"Name of the admin that a new shop gets."`
 	AdminPassword string        `env:"SHOP_ADMIN_PASSWORD" default:"${password}" help:"Password of that admin."`
 
+	FleetFile string `env:"SHOP_FLEET_FILE" help:"File with the URL of tenfold's admin API; the front page then shows the nodes."`
+
 	PaymentLatency time.Duration `env:"SHOP_PAYMENT_LATENCY" default:"150ms" help:"How long the simulated payment provider takes."`
 	PaymentLimit   int           `env:"SHOP_PAYMENT_LIMIT" default:"0" help:"Payments that this node makes at the same time, 0 for any number."`
 	Drain          time.Duration `env:"SHOP_DRAIN" default:"30s" help:"How long requests may take to finish after SIGTERM."`
@@ -152,6 +154,7 @@ func (c *serveCmd) openShop(ctx context.Context, state *State, address string, l
 		PasswordCost: c.PasswordCost,
 		Payments:     SimulatePayments(c.PaymentLatency, c.PaymentLimit),
 		Log:          log,
+		FleetFile:    c.FleetFile,
 	}
 	if options.Node == "" {
 		options.Node = address

@@ -16,6 +16,7 @@ import (
 // page is the data of the front page. Its buttons use the API like any program.
 type page struct {
 	Node       string
+	Fleet      []fleetNode // empty when this shop does not know the fleet
 	Categories []string
 	Category   string // "" for all
 	Products   []Product
@@ -31,6 +32,7 @@ const ordersOnPage = 5
 func (s *Shop) front(w http.ResponseWriter, r *http.Request) error {
 	p := page{
 		Node:       s.node,
+		Fleet:      s.fleet.seenBy(r.Context(), s.node),
 		Categories: categories,
 		Category:   r.URL.Query().Get("category"),
 		OrderKey:   rand.Text(),

@@ -30,6 +30,7 @@ type Shop struct {
 	node     string
 	log      *slog.Logger
 	metrics  *metrics
+	fleet    *fleet // nil for none
 	handler  http.Handler
 }
 
@@ -41,6 +42,10 @@ type Options struct {
 	PasswordCost int                // bcrypt's cost, 4 to 31; default 10, about 50 ms of CPU per login
 	Payments     Payments           // default: a simulation without latency
 	Log          *slog.Logger       // default: discard
+
+	// FleetFile holds the URL of the admin API of the tenfold that runs this shop. The front page then shows the nodes.
+	// Default: none.
+	FleetFile string
 }
 
 // New makes a shop over a state. It starts nothing. The caller closes the state.
@@ -72,6 +77,7 @@ func New(state *State, o Options) (*Shop, error) {
 		node:     o.Node,
 		log:      o.Log,
 		metrics:  newMetrics(state.caches),
+		fleet:    newFleet(o.FleetFile),
 	}
 	s.handler = s.routes()
 	return s, nil

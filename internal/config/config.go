@@ -103,15 +103,18 @@ type Service struct {
 	// Run is the command and its arguments: run: [shop, serve]. A node is told where to listen by PORT and HOST.
 	// A text (run: shop serve) is split at its spaces. Quotes and other characters that mean something to a shell are
 	// refused, because no shell reads the text. To use a shell, write run: [sh, -c, "exec shop --port $PORT"].
-	Run       []string
-	Dir       string            // working directory of Run; default: the directory of the file; an absolute path once read
-	Env       map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own; not PORT, HOST, TENFOLD_*; never shown
-	MinNodes  int               // nodes: N or MIN..MAX, up to 1000; default 2; 0 with Addresses
-	MaxNodes  int               // equals MinNodes for a plain N
-	Addresses []string          // nodes: [host:port, https://host:port, unix:/path, ...]; excludes Run
-	Weights   []int             // nodes: [{address: host:port, weight: 3}, ...]; only with Addresses; nil means equal weights
-	Backups   []bool            // nodes: [{address: host:port, backup: true}, ...]; only with Addresses; nil means none
-	Worker    bool              // set when no route leads to a service with Run: it gets no PORT and is ready when it runs
+	Run []string
+	Dir string            // working directory of Run; default: the directory of the file; an absolute path once read
+	Env map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own; not PORT, HOST, TENFOLD_*; never shown
+	// EnvFile are files of variables, with lower priority than Env: one, or a list in which a later file wins; absolute paths once
+	// read. Their syntax is that of dotenv.go. PORT, HOST and TENFOLD_* in them are ignored.
+	EnvFile   []string
+	MinNodes  int      // nodes: N or MIN..MAX, up to 1000; default 2; 0 with Addresses
+	MaxNodes  int      // equals MinNodes for a plain N
+	Addresses []string // nodes: [host:port, https://host:port, unix:/path, ...]; excludes Run
+	Weights   []int    // nodes: [{address: host:port, weight: 3}, ...]; only with Addresses; nil means equal weights
+	Backups   []bool   // nodes: [{address: host:port, backup: true}, ...]; only with Addresses; nil means none
+	Worker    bool     // set when no route leads to a service with Run: it gets no PORT and is ready when it runs
 
 	TLS       *NodeTLS // how nodes with an https:// address are verified; nil for the defaults
 	Probe     Probe
@@ -147,6 +150,10 @@ type Service struct {
 	After        []string      // services that are ready before the first nodes of this one start; only with Run
 	Restart      Restart       // which nodes of a worker are replaced when they end by themselves: always, on-failure, never; default always
 	StartTimeout time.Duration // how long a new node may take until it is ready, before it is stopped and counts as failed; default 60s
+
+	fileEnv    map[string]string // the variables of EnvFile
+	ignoredEnv []string          // variables of EnvFile that tenfold sets for each node
+	literalEnv []string          // variables of Env that have a literal $NAME
 }
 
 // NodeTLS says how the gateway connects to nodes with an https:// address, for requests and probes. A connection fails when the

@@ -29,7 +29,7 @@ const (
 func Diff(old, new *Config) (all []Change) {
 	before, after := old.document(), new.document()
 	routesBefore, routesAfter := before.cut("routes"), after.cut("routes")
-	all = diffMappings("", before, after)
+	all = append(diffMappings("", before, after), diffEnvFiles(old, new)...)
 	return append(all, diffRoutes(old.Routes, new.Routes, routesBefore, routesAfter)...)
 }
 

@@ -67,7 +67,8 @@ func (s *Service) fields() []field {
 	return append([]field{
 		{"run", command{&s.Run}},
 		{"dir", directory{&s.Dir}},
-		{"env", environment{&s.Env}},
+		{"env", environment{s}},
+		{"env_file", envFiles{s}},
 		{"nodes", nodes{s}},
 		{"tls", nodeTLS{&s.TLS}},
 		{"probe", block{fields: s.Probe.fields(), off: &s.Probe.Off, short: s.Probe.short}},

@@ -74,6 +74,7 @@ func (n *notes) service(s *Service) {
 		n.add(path+".tls.verify", "ca: ca.pem accepts the certificates of your own authority; server_name if the name differs",
 			"accepts every certificate: an attacker on the network can read and change all requests")
 	}
+	n.environment(s)
 	n.nodeLimits(s)
 	if s.Worker {
 		return // nothing below applies: no request reaches it

@@ -11,7 +11,7 @@ import (
 // SameProgram reports whether the nodes of both services are started with the same values, so that a change from one to
 // the other needs no new nodes.
 func SameProgram(a, b *Service) bool {
-	return slices.Equal(a.Run, b.Run) && a.Dir == b.Dir && maps.Equal(a.Env, b.Env) && a.Worker == b.Worker &&
+	return slices.Equal(a.Run, b.Run) && a.Dir == b.Dir && maps.Equal(a.Environment(), b.Environment()) && a.Worker == b.Worker &&
 		a.Resources == b.Resources && a.User == b.User
 }
 
@@ -19,6 +19,7 @@ func SameProgram(a, b *Service) bool {
 func WithProgram(s, program *Service) Service {
 	with := *s
 	with.Run, with.Dir, with.Env, with.Worker = program.Run, program.Dir, program.Env, program.Worker
+	with.EnvFile, with.fileEnv = program.EnvFile, program.fileEnv
 	with.Resources, with.User = program.Resources, program.User
 	return with
 }

@@ -88,12 +88,15 @@ func (r *reader) expand(text string) (string, error) {
 }
 
 // environment is the env of a service: names and secrets.
-type environment struct{ p *map[string]string }
+type environment struct{ s *Service }
 
 // setPerNode reports whether tenfold sets the variable for each node.
 func setPerNode(name string) bool {
 	return name == "PORT" || name == "HOST" || strings.HasPrefix(name, "TENFOLD_")
 }
+
+// literalVariable matches a $NAME that a shell would replace, but not ${NAME}.
+var literalVariable = regexp.MustCompile(`\$[A-Za-z_]`)
 
 const maxEntries = 1000
 
@@ -120,12 +123,15 @@ func (e environment) read(r *reader, n strictyaml.Value) {
 		var text string
 		secret{&text}.read(r, v)
 		env[k.Key] = text
+		if raw, ok := v.Scalar(); ok && literalVariable.MatchString(raw) {
+			e.s.literalEnv = append(e.s.literalEnv, k.Key)
+		}
 	}
 	if len(env) > 0 {
-		*e.p = env
+		e.s.Env = env
 	}
 }
 
 func (e environment) show() any {
-	return showMap(*e.p, func(v string) any { return secret{&v}.show() })
+	return showMap(e.s.Env, func(v string) any { return secret{&v}.show() })
 }

@@ -87,6 +87,9 @@ func (v *validation) service(s *Service) {
 	case listed && s.Dir != "":
 		v.problem(path+".dir", "remove it", "is for run only")
 	}
+	if listed && !runs && len(s.EnvFile) > 0 {
+		v.problem(path+".env_file", "remove it", "is for run only")
+	}
 	if listed && !runs && len(s.Env) > 0 {
 		v.problem(path+".env", "remove it", "is for run only")
 	}

@@ -27,8 +27,9 @@ func (s *service) newVersion(v Service) *version {
 // env returns the environment of a process of the version, in addition to that of tenfold.
 func (v *version) env(c *core, id string) []string {
 	env := slices.Clone(c.Env())
-	for _, key := range slices.Sorted(maps.Keys(v.service.Env)) {
-		env = append(env, key+"="+v.service.Env[key])
+	own := v.service.Environment()
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		env = append(env, key+"="+own[key])
 	}
 	return append(env, "TENFOLD_SERVICE="+v.service.Name, "TENFOLD_NODE="+id)
 }
@@ -41,7 +42,7 @@ func (v *version) limits() Limits {
 // digest is the same for all versions, also of other fleets, that say the same.
 func (v *version) digest() string {
 	s := v.service
-	said, err := json.Marshal([]any{s.Name, s.Run, s.Before, s.Dir, s.Env, s.User})
+	said, err := json.Marshal([]any{s.Name, s.Run, s.Before, s.Dir, s.Environment(), s.User})
 	if err != nil {
 		panic(err) // text, lists and maps of text have a JSON form
 	}

@@ -68,13 +68,20 @@ func (ps Problems) Error() string {
 	return b.String()
 }
 
-// In sets the file of every problem, sorts the problems by place, and returns them.
+// In sets the file of every problem that has none, sorts the problems by place, and returns them. Those of other files come
+// last.
 func (ps Problems) In(file string) Problems {
 	for i := range ps {
-		ps[i].File = file
+		ps[i].File = cmp.Or(ps[i].File, file)
+	}
+	other := func(p Problem) string {
+		if p.File == file {
+			return ""
+		}
+		return p.File
 	}
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(cmp.Compare(other(a), other(b)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Path, b.Path))
 	})
 	return ps
 }

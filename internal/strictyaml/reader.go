@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -46,6 +47,13 @@ func (r *Reader) Add(p Problem) {
 	at := r.places.Locate(p.Path)
 	p.Line, p.Column = at.Line, at.Column
 	r.problems = append(r.problems, p)
+}
+
+// Report reports a problem as it is: one that has a place already, in another file. It reports an equal problem once.
+func (r *Reader) Report(p Problem) {
+	if len(r.problems) < maxProblems && !slices.Contains(r.problems, p) {
+		r.problems = append(r.problems, p)
+	}
 }
 
 // Locate returns the place of a path. The place of a path that the file does not have is that of the nearest value around it.
