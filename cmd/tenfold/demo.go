@@ -34,7 +34,7 @@ restart all of them: the shop keeps its carts. Start it with --state memory to s
 }
 
 func (cmd demoCmd) Run(ctx context.Context, t *terminal) error {
-	return withDiagnostics(ctx, t, logFlags{format: cmd.Log}, func(ctx context.Context, d *diagnostics) error {
+	return withDiagnostics(ctx, t, logFlags{format: cmd.Log, people: true}, func(ctx context.Context, d *diagnostics) error {
 		return cmd.serve(ctx, t, d)
 	})
 }
@@ -59,7 +59,7 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	s.Name, s.Dir = "shop", dir
 	s.Probe.Path, s.Probe.Status = "/readyz", []config.StatusRange{{From: 200, To: 299}}
 	cfg.Routes[0].To = s.Name
-	if err := cfg.Override(config.Overrides{Listen: []string{cmd.Listen}, Admin: cmd.Admin}); err != nil {
+	if err := cfg.Override(config.Overrides{Listen: []string{cmd.Listen}, Admin: cmd.Admin, Access: cmd.Access}); err != nil {
 		return usageError(err, "")
 	}
 	record, err := newRecord("", s.Name)
@@ -69,7 +69,7 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	record.Directory = "/" // so that the verbs find the demo from any directory
 	started := time.Now()
 	return serve(ctx, t, cfg, serveOptions{
-		logs: d.Logs, access: cmd.Access == "on", record: record,
+		logs: d.Logs, record: record,
 		opened: func(s *server.Server) {
 			tellShop(filepath.Join(dir, fleetFile), s, d.Record())
 			if d.onlyJSON {
@@ -80,7 +80,7 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 		},
 		ready: func(s *server.Server) {
 			if d.onlyJSON {
-				d.Record().Info("ready", "urls", s.URLs(), "took_s", time.Since(started).Seconds())
+				d.ready(s, time.Since(started))
 			} else {
 				cmd.announce(d.Stderr, s, time.Since(started))
 			}

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	logfile "github.com/tenfold-go/tenfold/internal/output"
 	"github.com/tenfold-go/tenfold/internal/server"
 )
 
@@ -16,12 +19,31 @@ import (
 type logFlags struct {
 	format string // auto, text or json
 	file   string // for events and access records; "" for standard error
+	rotate logfile.FileOptions
+	people bool // with auto, people read the log even when it is no terminal
+}
+
+// logFlagsOf returns the settings of the file, with the flags that win over them. cfg is nil when the file cannot be used.
+func logFlagsOf(cfg *config.Config, format, file string) logFlags {
+	f := logFlags{format: format, file: file}
+	if cfg == nil {
+		return f
+	}
+	if format == "auto" {
+		f.format = string(cfg.Log.Format)
+	}
+	if file == "" {
+		f.file = cfg.Log.File
+	}
+	f.rotate = logfile.FileOptions{Size: cfg.Log.Size, Keep: cfg.Log.Keep}
+	return f
 }
 
 // diagnostics are what a verb that serves prints. None of it waits for a reader.
 type diagnostics struct {
 	*server.Logs
-	onlyJSON bool // both streams have JSON records and nothing else
+	onlyJSON   bool // both streams have JSON records
+	errorsJSON bool // and the error at the end is one, too
 
 	hadTerminal bool // at the start
 	reloads     atomic.Pointer[reloadRequests]
@@ -46,21 +68,27 @@ func withDiagnostics(
 // openDiagnostics opens the streams. When the log file cannot be opened, it returns an error and diagnostics without
 // the file, which can print that error.
 func openDiagnostics(t *terminal, flags logFlags) (d *diagnostics, err error) {
-	d = &diagnostics{onlyJSON: flags.format == "json"}
+	terminal := isTerminal(t.stderr)
+	d = &diagnostics{errorsJSON: flags.format == "json"}
+	d.onlyJSON = d.errorsJSON || flags.format == "auto" && !terminal && !flags.people
 	o := &server.LogOptions{
-		Stdout: unwrap(t.stdout), Stderr: unwrap(t.stderr), File: flags.file, OnlyJSON: d.onlyJSON, Format: server.JSON,
+		Stdout: unwrap(t.stdout), Stderr: unwrap(t.stderr), File: flags.file, Rotate: flags.rotate, OnlyJSON: d.onlyJSON, Format: server.JSON,
 	}
-	if flags.format == "text" || flags.format == "auto" && flags.file == "" && isTerminal(t.stderr) {
+	if flags.format == "text" || flags.format == "auto" && flags.file == "" && !d.onlyJSON {
 		o.Format = server.Text
+		o.Text = logfile.TextOptions{ShortTime: terminal && flags.file == "", Color: terminal && flags.file == "" && wantsColor()}
 	}
 	if d.Logs, err = server.OpenLogs(o); err == nil {
 		return d, nil
 	}
-	err = usageError(err, "--log-file wants a file in an existing, writable directory")
+	err = usageError(err, "--log-file and log.file want a file in an existing, writable directory")
 	o.File = ""
 	d.Logs, _ = server.OpenLogs(o) // it opens no file, so it cannot fail
 	return d, err
 }
+
+// wantsColor reports whether a terminal should show colours: see no-color.org.
+func wantsColor() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
 
 // notes prints what is probably a mistake in the file.
 func (d *diagnostics) notes(notes []config.Problem) {
@@ -99,12 +127,21 @@ func (d *diagnostics) started(cfg *config.Config, s *server.Server) {
 	d.Stderr.Write([]byte(b.String()))
 }
 
+// ready prints that every service has all its nodes.
+func (d *diagnostics) ready(s *server.Server, took time.Duration) {
+	if d.onlyJSON {
+		d.Record().Info("ready", "urls", s.URLs(), "took_s", took.Seconds())
+		return
+	}
+	fmt.Fprintf(d.Stderr, "ready: %s\n", strings.Join(s.URLs(), ", "))
+}
+
 // print prints err and its hint, and returns an error with the exit code of err and without text.
 func (d *diagnostics) print(err error) error {
 	if err == nil || err.Error() == "" { // an exit code alone
 		return err
 	}
-	if d.onlyJSON {
+	if d.errorsJSON {
 		printErrorRecords(d.Record(), err)
 	} else {
 		var b strings.Builder

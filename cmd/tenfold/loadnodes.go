@@ -93,6 +93,7 @@ func (cmd loadCmd) measureFleet(
 	if err != nil {
 		return nil, err
 	}
+	cfg.Log.Access = false
 	nodes := report.Count(n, "node")
 	fmt.Fprintf(t.stderr, "%s:\n", nodes)
 	running, stop := t.untilKilled(ctx) // so that the fleet still runs while an interrupted step ends

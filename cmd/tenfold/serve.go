@@ -24,7 +24,6 @@ import (
 // serveOptions are what differs between the verbs that run services.
 type serveOptions struct {
 	logs   *server.Logs
-	access bool                 // log a record per request
 	opened func(*server.Server) // called once when all addresses are open
 	ready  func(*server.Server) // called once when every service has all its nodes; nil for no call
 	record *runfile.Record      // how other verbs find this tenfold; nil when they do not
@@ -172,9 +171,7 @@ func newServer(
 	if err != nil {
 		return nil, usageError(err, "a service manager sets LISTEN_FDS: only with sockets for TCP")
 	}
-	if so.access {
-		o.Access = so.logs.Access
-	}
+	o.Access = so.logs.Access
 	s, err := server.New(cfg, o)
 	if errors.As(err, new(*server.ConfigError)) {
 		return nil, usageError(err, "")

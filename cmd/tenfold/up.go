@@ -23,9 +23,9 @@ type upCmd struct {
 	Admin         string        `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090, or a free port when that one is taken. Overrides the file."`
 	Store         string        `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Overrides the file."`
 	Nodes         string        `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
-	Log           string        `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, standard output and standard error have JSON records and nothing else."`
-	LogFile       string        `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation."`
-	Access        string        `enum:"on,off" default:"on" placeholder:"on|off" help:"Log a record per request; default on."`
+	Log           string        `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, the error at the end is a JSON record, too. Overrides the file."`
+	LogFile       string        `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation. Overrides the file."`
+	Access        string        `enum:",on,off" default:"" placeholder:"on|off" help:"Log a record per request; default on. Overrides the file."`
 	Watch         bool          `help:"Reload when the file, or a file that it names, has changed."`
 	Detach        bool          `help:"Run in the background. Returns when all nodes are ready, or with the last lines of a start that failed."`
 	Timeout       time.Duration `placeholder:"DURATION" help:"With --detach, how long to wait until all nodes are ready; default 2m."`
@@ -78,7 +78,10 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 	if cmd.Watch && src == nil {
 		return usageError(errors.New("--watch needs a file to watch"), "put the services into a file: tenfold up --watch -f FILE")
 	}
-	return withDiagnostics(ctx, t, logFlags{cmd.Log, cmd.LogFile}, func(ctx context.Context, d *diagnostics) error {
+	cfg, inherited, cfgErr := cmd.configOrInherit(t) // before the log is opened: it says where
+	flags := logFlagsOf(cfg, cmd.Log, cmd.LogFile)
+	flags.people = cmd.BackgroundLog != ""
+	return withDiagnostics(ctx, t, flags, func(ctx context.Context, d *diagnostics) error {
 		var o serveOptions
 		if src != nil {
 			o.load, o.reloads = src.load, newReloadRequests()
@@ -89,10 +92,10 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 			w := filewatch.New(src.named)
 			go w.Run(ctx, func() { o.reloads.add("watch") }) // ends with ctx
 		}
-		cfg, inherited, err := cmd.configOrInherit(t)
-		if err != nil {
-			return err
+		if cfgErr != nil {
+			return cfgErr
 		}
+		begun := time.Now()
 		if inherited == nil {
 			d.notes(cfg.Notes())
 		}
@@ -100,13 +103,15 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 		if err != nil {
 			return err
 		}
-		o.logs, o.access, o.record = d.Logs, cmd.Access == "on", record
-		o.inherited, o.upgrades = inherited, true
+		o.logs, o.record, o.inherited, o.upgrades = d.Logs, record, inherited, true
 		if inherited != nil && cmd.Watch {
 			o.reloads.add("watch") // the file may have changed during the upgrade
 		}
 		o.opened = func(s *server.Server) { d.started(cfg, s) }
-		o.ready = func(s *server.Server) { tellReady(ready, s) }
+		o.ready = func(s *server.Server) {
+			d.ready(s, time.Since(begun))
+			tellReady(ready, s)
+		}
 		return serve(ctx, t, cfg, o)
 	})
 }
@@ -165,7 +170,7 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 // override puts into cfg what wins over the file: the flags, and the store of the environment over a store that the file
 // does not name.
 func (cmd upCmd) override(cfg *config.Config) error {
-	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store}); err != nil {
+	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store, Access: cmd.Access}); err != nil {
 		return err
 	}
 	return cfg.UseStoreVariable(os.Getenv)

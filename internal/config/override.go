@@ -7,6 +7,7 @@ type Overrides struct {
 	Listen []string
 	Admin  string // the address; the token stays that of the file
 	Store  string
+	Access string // on or off
 }
 
 // Override puts o into c, with the same checks as for values of the file. An error is of type Problems.
@@ -33,6 +34,9 @@ func (c *Config) Override(o Overrides) error {
 	if o.Store != "" {
 		note("--store", checkStore(o.Store))
 		c.Store = o.Store
+	}
+	if o.Access != "" {
+		c.Log.Access = o.Access == "on"
 	}
 	if problems == nil {
 		v := validation{broken: func(string) bool { return false }}

@@ -26,7 +26,9 @@ type LogOptions struct {
 	Stderr io.Writer // events, access records, and what the caller writes; default: discard
 	// File is the name of a file for events and access records; default: Stderr.
 	File   string
-	Format LogFormat // of records
+	Rotate output.FileOptions // of File
+	Format LogFormat          // of records
+	Text   output.TextOptions // for the format Text
 	// OnlyJSON makes a JSON record of each line of a node, too.
 	OnlyJSON bool
 }
@@ -39,7 +41,7 @@ type Logs struct {
 	Stderr *output.Stream // for text that is no record
 	Stdout *output.Stream // the output of the nodes
 
-	format     LogFormat
+	options    LogOptions
 	nodeOutput *slog.Logger // nil when a line of a node is written as text
 	nodeText   io.Writer
 	last       output.Tail    // what ReadLast returns
@@ -56,27 +58,27 @@ const (
 
 // OpenLogs opens the streams of o. It fails when the file cannot be opened.
 func OpenLogs(o *LogOptions) (*Logs, error) {
-	l := &Logs{format: o.Format}
+	l := &Logs{options: *o}
 	if o.File != "" {
 		var err error
-		if l.file, err = output.OpenFile(o.File); err != nil {
+		if l.file, err = output.OpenFile(o.File, &o.Rotate); err != nil {
 			return nil, fmt.Errorf("open log file: %w", err)
 		}
-		l.fileStream = output.Open("file", l.file, &output.Options{Notice: o.Format.dropped})
+		l.fileStream = output.Open("file", l.file, &output.Options{Notice: o.dropped})
 	}
 	stdout, stderr := apart(o.Stdout, o.Stderr)
-	l.Stderr = output.Open("stderr", stderr, &output.Options{Notice: o.Format.dropped})
+	l.Stderr = output.Open("stderr", stderr, &output.Options{Notice: o.dropped})
 	l.Stdout = output.Open("stdout", stdout, &output.Options{Notice: o.droppedLines})
 	l.nodeText = l.Stdout.Patient(outputPatience)
 	if o.OnlyJSON {
-		l.nodeOutput = JSON.logger(l.nodeText)
+		l.nodeOutput = slog.New(slog.NewJSONHandler(l.nodeText, nil))
 	}
 	records := l.Stderr
 	if l.fileStream != nil {
 		records = l.fileStream
 	}
-	l.Events = slog.New(keepEvents(o.Format.logger(records).Handler(), &l.last))
-	l.Access = o.Format.logger(records.Batched())
+	l.Events = slog.New(keepEvents(o.logger(records).Handler(), &l.last))
+	l.Access = o.logger(records.Batched())
 	return l, nil
 }
 
@@ -85,7 +87,7 @@ func OpenLogs(o *LogOptions) (*Logs, error) {
 func (l *Logs) NodeOutput(node string, line []byte) {
 	l.keepLine(node, line)
 	if l.nodeOutput == nil {
-		l.nodeText.Write(fmt.Appendf(nil, "%s | %s\n", node, line))
+		l.nodeText.Write(l.options.nodeLine(node, line))
 		return
 	}
 	attrs := []any{"node", node, "line", string(line)}
@@ -96,13 +98,13 @@ func (l *Logs) NodeOutput(node string, line []byte) {
 }
 
 // Record returns a logger for records on standard error that are no events: they are not written to the log file.
-func (l *Logs) Record() *slog.Logger { return l.format.logger(l.Stderr) }
+func (l *Logs) Record() *slog.Logger { return l.options.logger(l.Stderr) }
 
 // Dump returns a logger and a writer to standard error for a large amount of text. They wait for a slow reader, but
 // not for one that does not read.
 func (l *Logs) Dump() (*slog.Logger, io.Writer) {
 	w := l.Stderr.Patient(closePatience)
-	return l.format.logger(w), w
+	return l.options.logger(w), w
 }
 
 // Streams returns all open streams.
@@ -134,24 +136,32 @@ func (l *Logs) Close() {
 	all.Wait() // a blocked write to the file keeps the file open until the process ends
 }
 
-func (f LogFormat) logger(w io.Writer) *slog.Logger {
-	if f == Text {
-		return slog.New(slog.NewTextHandler(w, nil))
+func (o *LogOptions) logger(w io.Writer) *slog.Logger {
+	if o.Format == Text {
+		return slog.New(output.NewText(w, &o.Text))
 	}
 	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
+// nodeLine returns a line of a node as text.
+func (o *LogOptions) nodeLine(node string, line []byte) []byte {
+	if o.Text.Color {
+		return fmt.Appendf(nil, "\x1b[36m%s |\x1b[0m %s\x1b[0m\n", node, line) // the line may leave a colour on
+	}
+	return fmt.Appendf(nil, "%s | %s\n", node, line)
+}
+
 // dropped returns the record that says that n records were dropped.
-func (f LogFormat) dropped(n int64) []byte {
+func (o *LogOptions) dropped(n int64) []byte {
 	var b bytes.Buffer
-	f.logger(&b).Warn("records dropped", "dropped", n)
+	o.logger(&b).Warn("records dropped", "dropped", n)
 	return b.Bytes()
 }
 
 // droppedLines returns the notice that n lines of nodes were dropped.
 func (o *LogOptions) droppedLines(n int64) []byte {
 	if o.OnlyJSON {
-		return JSON.dropped(n)
+		return o.dropped(n)
 	}
 	return fmt.Appendf(nil, "tenfold | %d lines of output dropped\n", n)
 }
