@@ -1,11 +1,21 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // upFile runs a file in its own directory, and returns the path of the file.
@@ -66,5 +76,148 @@ func TestUpWatchReloadsNamedFiles(t *testing.T) {
 	x := upQuietly(t, "", "-f", file, "--watch")
 	rewrite(t, page, "<p>two</p>")
 	x.stderr.await(x, `"msg":"reloaded".*"by":"watch"`)
+	x.stop()
+}
+
+// For each bad file of the tests of package config, the old file runs on, and the answer has the problems that check finds.
+func TestUpRefusesEachBadFile(t *testing.T) {
+	x, file := upFile(t, twoServices)
+	bad, err := filepath.Glob(filepath.Join(repository, "internal", "config", "testdata", "bad", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := offer(x, 50, func(int) *http.Request { return request("GET", "/small") })
+	for _, name := range bad {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, file, string(text))
+		_, err = config.Load(file)
+		var want config.Problems
+		if !errors.As(err, &want) {
+			continue // a problem only with the environment of its test
+		}
+		code, answer := x.ask("POST", "/api/reload", "")
+		var got status.Reload
+		if err := json.Unmarshal([]byte(answer), &got); err != nil || code != 422 || got.OK || got.Error == "" || !reflect.DeepEqual(config.Problems(got.Problems), want) {
+			t.Errorf("%s: %d %s\nwant %+v", filepath.Base(name), code, answer, want)
+		}
+	}
+	noneFailed(t, l.end())
+	rewrite(t, file, twoServices)
+	if r := x.reload(); len(r.Changes) > 0 || len(x.nodes()) != 1 || x.nodes()[0].ID != "service-1" {
+		t.Errorf("after %d bad files: %+v %+v", len(bad), r, x.nodes())
+	}
+	if len(bad) < 100 {
+		t.Errorf("only %d bad files", len(bad))
+	}
+	x.stop()
+}
+
+// Services come, change and go under load. No request fails that a route leads to a service.
+func TestUpServicesComeAndGoUnderLoad(t *testing.T) {
+	const base = "services:\n  service: {run: [service], nodes: 2}\n"
+	x, file := upFile(t, base)
+	l := offer(x, 100, func(int) *http.Request { return request("GET", "/small?ms=5") })
+	for range 5 {
+		rewrite(t, file, base+"  other: {run: [service], nodes: 2}\nroutes: [{path: /, to: service}, {path: /page, to: other}]\n")
+		x.reload()
+		more := offer(x, 100, func(int) *http.Request { return request("GET", "/page?ms=5") })
+		x.await("the new service answers", func() bool { return more.soFar() >= 20 })
+		noneFailed(t, more.end()) // from the first moment: its nodes were ready before its route existed
+
+		// The route leads to another service now. What is in flight to the old one finishes.
+		slow := offer(x, 50, func(int) *http.Request { return request("GET", "/page?ms=200") })
+		x.await("requests are in flight", func() bool { return x.metric(`tenfold_upstream_in_flight{service="other"}`) > 2 })
+		rewrite(t, file, base+"routes: [{path: /, to: service}]\n")
+		x.reload()
+		noneFailed(t, slow.end())
+		x.await("the nodes are gone", func() bool { return len(x.services()) == 1 && len(x.nodes()) == 2 })
+	}
+	noneFailed(t, l.end())
+	x.stop()
+}
+
+// The number of nodes and the list of addresses change under load.
+func TestUpNodesChangeUnderLoad(t *testing.T) {
+	address := freeAddresses(t, 3)
+	for _, a := range address {
+		startListedNode(t, a)
+	}
+	text := func(nodes string, addresses ...string) string {
+		return "services:\n  service: {run: [service], nodes: " + nodes + "}\n  listed: {nodes: [\"" + strings.Join(addresses, "\", \"") +
+			"\"], slow_start: 0s}\nroutes: [{path: /, to: service}, {path: /page, to: listed}]\n"
+	}
+	x, file := upFile(t, text("2", address[0], address[1]))
+	l := offer(x, 100, visits)
+	for _, step := range []struct {
+		nodes     string
+		addresses []string
+		wanted    int
+	}{
+		{"2..4", []string{address[0], address[1], address[2]}, 2},
+		{"4", []string{address[2], address[0]}, 4},
+		{"1", []string{address[1]}, 1},
+		{"2", []string{address[0], address[1]}, 2},
+	} {
+		rewrite(t, file, text(step.nodes, step.addresses...))
+		x.reload()
+		x.await("the nodes are those of the file", func() bool {
+			var listed []string
+			for _, n := range x.nodes() {
+				if n.Service == "listed" {
+					listed = append(listed, n.Address)
+				}
+			}
+			slices.Sort(listed)
+			want := slices.Sorted(slices.Values(step.addresses))
+			s := x.services()[0]
+			return slices.Equal(listed, want) && s.Wanted == step.wanted && s.Ready == step.wanted && s.Running == step.wanted
+		})
+	}
+	noneFailed(t, l.end())
+	x.stop()
+}
+
+// A node that is killed during a reload is replaced, and no request that may be repeated fails.
+func TestUpReloadsWhileANodeIsKilled(t *testing.T) {
+	text := func(round int) string {
+		return fmt.Sprintf("services:\n  service: {run: [service], nodes: 3, env: {ROUND: \"%d\"}}\n", round)
+	}
+	x, file := upFile(t, text(0))
+	l := offer(x, 100, func(int) *http.Request { return request("GET", "/small?ms=5") })
+	for round := 1; round <= 3; round++ {
+		rewrite(t, file, text(round))
+		victim := x.nodes()[1]
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			kill(t, victim.PID, syscall.SIGKILL)
+		}()
+		x.reload()
+		<-killed
+		x.awaitReady()
+	}
+	noneFailed(t, l.end())
+	x.stop()
+}
+
+// Reloads that are asked for at the same time run one after the other.
+func TestUpReloadsOneAfterTheOther(t *testing.T) {
+	x, file := upFile(t, twoServices)
+	var all sync.WaitGroup
+	for i := range 20 {
+		rewrite(t, file, fmt.Sprintf("%sdrain: %ds\n", twoServices, 10+i))
+		all.Go(func() {
+			if code, answer := x.ask("POST", "/api/reload", ""); code != 200 {
+				t.Errorf("%d %s", code, answer)
+			}
+		})
+	}
+	all.Wait()
+	if r := x.reload(); len(r.Changes) > 0 {
+		t.Errorf("the last form of the file did not run: %+v", r.Changes)
+	}
 	x.stop()
 }
