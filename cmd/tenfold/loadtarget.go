@@ -182,6 +182,9 @@ func fleetNote(nodes int, service string) string {
 	if service != "" {
 		of += " of service " + service
 	}
+	if nodes == 1 {
+		return "behind the target: " + of + " (target_nodes)"
+	}
 	return fmt.Sprintf("behind the target: %s (target_nodes); the rates are those of all of them together, and tenfold plan "+
 		"divides the knee by %d", of, nodes)
 }

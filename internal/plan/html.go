@@ -23,9 +23,10 @@ func (p *Plan) WriteHTML(w io.Writer, t Terms) error {
 	var b bytes.Buffer // so that an error leaves w unchanged
 	err := page.Execute(&b, struct {
 		Advice   string
-		Chart    *chart
+		Charts   []*chart // in all layouts
+		Style    template.CSS
 		Sections []section
-	}{p.Advice().Text(t), newChart(p), p.sections(t)})
+	}{p.Advice().Text(t), newCharts(p), report.Style, p.sections(t)})
 	if err != nil {
 		return err
 	}
@@ -35,48 +36,62 @@ func (p *Plan) WriteHTML(w io.Writer, t Terms) error {
 
 // chart is the curve of a plan in SVG coordinates, for the page template.
 type chart struct {
-	Width, Height            float64
-	Unit                     string  // of rates
-	Left, Right, Top, Bottom float64 // edges of the plot
-	XTicks, YTicks           []report.Tick
-	Curve, Band              string // SVG paths; Band is empty if no interval is known
-	Points                   []mark
-	Measured, Trusted        float64 // x of the largest measured fleet and of twice it; 0 without a curve
-	Required                 mark    // line at the required rate; Y is 0 without one
-	Chosen                   mark    // fleet that carries it; X is 0 without one
+	report.Layout
+	Unit              string // of rates
+	Beyond            string // name of the area beyond the trusted sizes
+	XTicks, YTicks    []report.Tick
+	Curve, Band       string // SVG paths; Band is empty if no interval is known
+	Points            []mark
+	Measured, Trusted float64 // x of the largest measured fleet and of twice it; 0 without a curve
+	Required          mark    // line at the required rate; Y is 0 without one
+	Chosen            mark    // fleet that carries it; X is 0 without one
 }
 
 type mark struct {
 	X, Y float64
 	Text string
+	End  bool // the text stands in front of the mark
 }
 
-// newChart draws the capacity. It returns nil if the capacity is not known.
-func newChart(p *Plan) *chart {
-	capacity, in := p.capacity, p.Inputs
-	if capacity == nil {
-		return nil
+// chartLayouts are the layouts in which the page has the chart.
+var chartLayouts = []report.Layout{
+	{Class: "large", Width: 860, Height: 420, Left: 80, Right: 840, Top: 20, Bottom: 370}, report.Small(320, 8),
+}
+
+// newCharts draws the capacity in all layouts. It returns nil if the capacity is not known.
+func newCharts(p *Plan) (all []*chart) {
+	for _, layout := range chartLayouts {
+		if p.capacity != nil {
+			all = append(all, newChart(p, layout))
+		}
 	}
-	c := &chart{Unit: in.unit(), Width: 860, Height: 420, Left: 80, Right: 840, Top: 20, Bottom: 370}
+	return all
+}
+
+func newChart(p *Plan, layout report.Layout) *chart {
+	capacity, in := p.capacity, p.Inputs
+	c := &chart{Layout: layout, Unit: in.unit(), Beyond: "beyond twice the largest measured fleet"}
 	nodes, rps := chartExtent(p)
 	xAxis := report.Axis{High: nodes, From: c.Left, To: c.Right}
 	yAxis := report.Axis{High: rps, From: c.Bottom, To: c.Top}
 	x, y := xAxis.At, yAxis.At
-	c.XTicks, c.YTicks = xAxis.Ticks(), yAxis.Ticks()
+	if c.XTicks, c.YTicks = xAxis.Ticks(), yAxis.Ticks(); layout.Class == "small" {
+		c.XTicks, c.YTicks, c.Beyond = report.ThinX(c.XTicks), report.ThinY(c.YTicks), "beyond 2 × measured"
+	}
 	c.draw(capacity, nodes, x, y)
 	if p.Fit != nil {
 		for _, point := range p.Fit.Points {
 			text := fmt.Sprintf("measured: %s, %s", report.Count(point.Nodes, "node"), in.rate(point.Rate))
-			c.Points = append(c.Points, mark{x(float64(point.Nodes)), y(point.Rate), text})
+			c.Points = append(c.Points, mark{X: x(float64(point.Nodes)), Y: y(point.Rate), Text: text})
 		}
 		measured := float64(capacity.measured())
 		c.Measured, c.Trusted = x(measured), min(x(2*measured), c.Right)
 	}
 	if f := p.Fleet; f != nil {
-		c.Required = mark{0, y(f.RequiredRPS), in.rate(f.RequiredRPS) + " required"}
+		c.Required = mark{Y: y(f.RequiredRPS), Text: in.rate(f.RequiredRPS) + " required"}
 		if f.Reachable {
 			n := float64(f.Carrying)
-			c.Chosen = mark{x(n), y(capacity.at(n)), report.Count(f.Carrying, "node") + " for the peak"}
+			c.Chosen = mark{X: x(n), Y: y(capacity.at(n)), Text: report.Count(f.Carrying, "node") + " for the peak", End: x(n) > (c.Left+c.Right)/2}
 		}
 	}
 	return c

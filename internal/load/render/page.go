@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/curve"
+	"github.com/tenfold-go/tenfold/internal/report"
 )
 
 //go:embed page.html
@@ -32,11 +33,12 @@ func HTML(w io.Writer, d *curve.Document) error {
 		Started   string
 		Objective string
 		Knee      string
-		Plots     []*plot
+		Plots     [][]*plot // each in all layouts
+		Style     template.CSS
 		Tables    []pageTable
 	}{
 		Document: d, Started: d.Started.Format(time.RFC1123), Objective: d.Objective.String(),
-		Plots: plots(d), Tables: pageTables(d),
+		Plots: pagePlots(d), Style: report.Style, Tables: pageTables(d),
 	}
 	if d.Knee != nil {
 		v.Knee = kneeText(*d.Knee, d.Unit)
@@ -47,6 +49,19 @@ func HTML(w io.Writer, d *curve.Document) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// pagePlots returns each plot in all layouts.
+func pagePlots(d *curve.Document) (all [][]*plot) {
+	for _, in := range layouts {
+		for i, p := range plots(d, in) {
+			if i == len(all) {
+				all = append(all, nil)
+			}
+			all[i] = append(all[i], p)
+		}
+	}
+	return all
 }
 
 func pageTables(d *curve.Document) (tables []pageTable) {

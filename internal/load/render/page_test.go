@@ -58,9 +58,9 @@ func TestPageLoadsNothing(t *testing.T) {
 // A line has one point for each rate, that of the deciding step, and the labels of the lines do not overlap.
 func TestPlotsHaveOnePointPerRate(t *testing.T) {
 	d := searchDocument(t)
-	drawn := plots(d)
-	if len(drawn) != 2 {
-		t.Fatalf("%d plots, want 2", len(drawn))
+	drawn := slices.Concat(pagePlots(d)...)
+	if len(drawn) != 4 {
+		t.Fatalf("%d plots, want 2 in 2 layouts", len(drawn))
 	}
 	for _, p := range drawn {
 		var labels []float64
@@ -95,7 +95,7 @@ func TestPageOfFleetSizes(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	for _, x := range plotScaling(d).X {
+	for _, x := range plotScaling(d, layouts[0]).X {
 		if strings.Contains(x.Text, ".") {
 			t.Errorf("a tick at %s nodes", x.Text)
 		}

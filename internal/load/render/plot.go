@@ -14,12 +14,17 @@ import (
 
 // plot is a plot of the page, in the coordinates of its SVG.
 type plot struct {
-	Title                    string
-	Width, Height            float64
-	Left, Right, Top, Bottom float64 // of the plotted area
-	X, Y                     []report.Tick
-	Knee                     float64 // x of the knee; 0 for none
-	Lines                    []plotLine
+	report.Layout
+	Title     string
+	X, Y      []report.Tick
+	Knee      float64 // x of the knee; 0 for none
+	KneeRight bool    // there is space for its label on the right
+	Lines     []plotLine
+}
+
+// layouts are the layouts in which the page has each plot.
+var layouts = []report.Layout{
+	{Class: "large", Width: 900, Height: 330, Left: 70, Right: 800, Top: 12, Bottom: 300}, report.Small(280, 82),
 }
 
 type plotLine struct {
@@ -34,15 +39,15 @@ type plotMark struct {
 	Text string
 }
 
-// plots returns the plot of the fleet sizes, or those of latency and throughput by rate.
-func plots(d *curve.Document) (all []*plot) {
+// plots returns the plot of the fleet sizes, or those of latency and throughput by rate, in one layout.
+func plots(d *curve.Document, in report.Layout) (all []*plot) {
 	add := func(p *plot) {
 		if p != nil {
 			all = append(all, p)
 		}
 	}
 	if len(d.Scaling) > 0 {
-		add(plotScaling(d))
+		add(plotScaling(d, in))
 		return all
 	}
 	steps := deciding(byRate(d.Steps))
@@ -62,8 +67,8 @@ func plots(d *curve.Document) (all []*plot) {
 		line("p99.9", "violet", func(s *curve.Step) float64 { return s.Overall().P999 }),
 		line("p99", "blue", func(s *curve.Step) float64 { return s.Overall().P99 }),
 		line("p50", "green", func(s *curve.Step) float64 { return s.Overall().P50 }))
-	add(newPlot("Latency in ms by offered rate", true, d.Knee, latencies...))
-	add(newPlot(fmt.Sprintf("Achieved by offered rate, in %s", d.Unit), false, d.Knee,
+	add(newPlot(in, "Latency in ms by offered rate", true, d.Knee, latencies...))
+	add(newPlot(in, fmt.Sprintf("Achieved by offered rate, in %s", d.Unit), false, d.Knee,
 		line("offered", "grey", func(s *curve.Step) float64 { return s.Offered }),
 		line("achieved", "blue", func(s *curve.Step) float64 { return s.Overall().Achieved })))
 	return all
@@ -81,7 +86,7 @@ func limitLines(o curve.Objective, highest float64) (lines []series) {
 }
 
 // plotScaling returns the knee by number of nodes, and the line of linear scaling.
-func plotScaling(d *curve.Document) *plot {
+func plotScaling(d *curve.Document, in report.Layout) *plot {
 	knees, linear := series{name: "knee", class: "blue"}, series{name: "linear", class: "grey", bare: true}
 	perNode := 0.0 // at the first size
 	for _, s := range d.Scaling {
@@ -94,7 +99,7 @@ func plotScaling(d *curve.Document) *plot {
 		knees.x, knees.y = append(knees.x, float64(s.Nodes)), append(knees.y, s.Knee.Rate)
 		linear.x, linear.y = append(linear.x, float64(s.Nodes)), append(linear.y, perNode*float64(s.Nodes))
 	}
-	p := newPlot(fmt.Sprintf("Knee by nodes, in %s", d.Unit), false, nil, linear, knees)
+	p := newPlot(in, fmt.Sprintf("Knee by nodes, in %s", d.Unit), false, nil, linear, knees)
 	if p != nil { // a number of nodes is a whole number
 		p.X = slices.DeleteFunc(p.X, func(t report.Tick) bool { return strings.Contains(t.Text, ".") })
 	}
@@ -109,8 +114,8 @@ type series struct {
 }
 
 // newPlot draws the series. It returns nil if there is nothing to draw.
-func newPlot(title string, logarithmic bool, knee *curve.Knee, lines ...series) *plot {
-	p := &plot{Title: title, Width: 900, Height: 330, Left: 70, Right: 800, Top: 12, Bottom: 300}
+func newPlot(in report.Layout, title string, logarithmic bool, knee *curve.Knee, lines ...series) *plot {
+	p := &plot{Layout: in, Title: title}
 	right, low, high := bounds(lines)
 	if right == 0 || high == 0 {
 		return nil
@@ -121,12 +126,15 @@ func newPlot(title string, logarithmic bool, knee *curve.Knee, lines ...series) 
 		y.Low, y.High = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high*1.001)))
 		y.Logarithmic = true
 	}
-	p.X, p.Y = x.Ticks(), y.Ticks()
+	if p.X, p.Y = x.Ticks(), y.Ticks(); in.Class == "small" {
+		p.X, p.Y = report.ThinX(p.X), report.ThinY(p.Y)
+	}
 	for _, s := range lines {
 		p.Lines = append(p.Lines, s.draw(x, y))
 	}
 	if knee != nil {
 		p.Knee = x.At(knee.Rate)
+		p.KneeRight = p.Knee < p.Right-50
 	}
 	p.spreadLabels()
 	return p
@@ -164,7 +172,7 @@ func (s series) draw(x, y report.Axis) plotLine {
 
 // spreadLabels moves labels apart that would overlap. Their order from top to bottom stays.
 func (p *plot) spreadLabels() {
-	const height = 13
+	const height = 15
 	order := make([]*plotLine, len(p.Lines))
 	for i := range p.Lines {
 		order[i] = &p.Lines[i]
