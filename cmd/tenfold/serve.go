@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/console"
+	"github.com/tenfold-go/tenfold/internal/filewatch"
 	"github.com/tenfold-go/tenfold/internal/fleet/process"
 	"github.com/tenfold-go/tenfold/internal/runfile"
 	"github.com/tenfold-go/tenfold/internal/server"
@@ -33,6 +34,7 @@ type serveOptions struct {
 
 	load    func() (*config.File, error) // reads the configuration again; nil when that is not possible
 	reloads reloadRequests               // nil when they come by the admin address only
+	sources *filewatch.Tree              // the nodes restart when it changes; nil for none
 }
 
 // serve runs the services of cfg until ctx ends, then stops them. The second signal ends that stop at once. After an
@@ -99,6 +101,9 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 	reloading, stop := context.WithCancel(ctx)
 	defer stop()
 	go o.reloads.serve(reloading, s)
+	if o.sources != nil {
+		go o.sources.Run(reloading, func(file string) { s.RestartAll(reloading, file) })
+	}
 	if o.ready != nil {
 		waiting, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -27,6 +27,7 @@ type upCmd struct {
 	LogFile       string        `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation. Overrides the file."`
 	Access        string        `enum:",on,off" default:"" placeholder:"on|off" help:"Log a record per request; default on. Overrides the file."`
 	Watch         bool          `help:"Reload when the file, or a file that it names, has changed."`
+	RestartOn     []string      `sep:"none" placeholder:"PATH" help:"In development: restart the nodes, one by one, when a file at or below PATH changes; may be repeated."`
 	Detach        bool          `help:"Run in the background. Returns when all nodes are ready, or with the last lines of a start that failed."`
 	Timeout       time.Duration `placeholder:"DURATION" help:"With --detach, how long to wait until all nodes are ready; default 2m."`
 	BackgroundLog string        `hidden:"" help:"The log file of this process, which runs in the background."`
@@ -47,6 +48,11 @@ With a file (tenfold check --help shows one):
     tenfold up -f shop.yaml --listen :80
     tenfold up --detach          runs in the background, until tenfold stop
     tenfold up --watch           reloads the file when it changes
+
+In development, the nodes restart when a source changes. --restart-on leaves out hidden directories, node_modules and the files that
+editors and interpreters write. Nodes of a change that does not start are held back:
+
+    tenfold up --restart-on src --restart-on templates -- node src/server.js
 
 Nodes that end are replaced. Nodes that do not answer get no requests. While it runs:
 
@@ -106,6 +112,11 @@ func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 		o.logs, o.record, o.inherited, o.upgrades = d.Logs, record, inherited, true
 		if inherited != nil && cmd.Watch {
 			o.reloads.add("watch") // the file may have changed during the upgrade
+		}
+		if len(cmd.RestartOn) > 0 {
+			if o.sources, err = filewatch.NewTree(cmd.RestartOn); err != nil {
+				return usageError(fmt.Errorf("--restart-on: %w", err), "a file or a directory with sources")
+			}
 		}
 		o.opened = func(s *server.Server) { d.started(cfg, s) }
 		o.ready = func(s *server.Server) {

@@ -18,7 +18,7 @@ type operator struct {
 var _ console.Operator = operator{}
 
 func (o operator) Restart(ctx context.Context, service string) error {
-	return o.during("restart of "+service, func() error { return o.fleet.Restart(ctx, service) })
+	return translate(o.server.restart(ctx, service))
 }
 
 func (o operator) Scale(ctx context.Context, service string, nodes int) error {
@@ -29,7 +29,9 @@ func (o operator) Drain(ctx context.Context, id string, force bool) error {
 	return o.during("drain of "+id, func() error { return o.fleet.Drain(ctx, id, force) })
 }
 
-func (o operator) Undrain(id string) error { return translate(o.fleet.Undrain(id)) }
+func (o operator) Undrain(id string) error {
+	return o.during("undrain of "+id, func() error { return o.fleet.Undrain(id) })
+}
 
 func (o operator) Reload(ctx context.Context, by string) (*status.Reload, error) {
 	r, err := o.server.Reload(ctx, by)
