@@ -125,9 +125,10 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 		stop()
 		return <-running
 	case <-s.HandedOver():
+		p.remove()
+		s.Leave(hard)
 		stop()
 	}
-	p.remove()
 	if err := <-running; err != nil {
 		o.logs.Events.Error("this process did not end as it should after the upgrade", "err", err)
 	}

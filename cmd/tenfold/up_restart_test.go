@@ -110,6 +110,7 @@ func keepSockets(x *running, n int) *sockets {
 				node, err := talk(ctx, "ws"+strings.TrimPrefix(x.url, "http")+"/socket", connected)
 				s.mu.Lock()
 				switch {
+				case node == "" && ctx.Err() != nil: // while it connects
 				case node == "":
 					x.t.Errorf("connect a WebSocket: %v", err)
 					cancel()

@@ -68,8 +68,9 @@ type Gateway struct {
 	certificates *certificate.Source
 	draining     chan struct{} // closed when Run begins to drain
 
-	tasks  tasks
-	failed chan error // capacity 1: an engine cannot serve any more
+	tasks   tasks
+	leaving atomic.Bool // another process accepts the connections
+	failed  chan error  // capacity 1: an engine cannot serve any more
 
 	mu         sync.Mutex         // guards the fields below
 	idempotent *idempotent.Shared // of all routes with idempotency; nil until the first one
@@ -132,6 +133,7 @@ func (o *Options) withDefaults() *Options {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.begin()
 	defer g.requests.end()
+	g.endAfter(w)
 	x, r := exchange.Ensure(r)
 	s := g.enter()
 	x.Hold(&s.arriving)

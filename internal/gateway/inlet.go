@@ -68,6 +68,13 @@ func (in *inlet) end() {
 	in.reportEmpty()
 }
 
+// count returns how many connections the engine has.
+func (in *inlet) count() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.open
+}
+
 // retire says that the inlet gets no further connection. It returns a channel that is closed when the last one is closed.
 func (in *inlet) retire() <-chan struct{} {
 	in.mu.Lock()

@@ -97,6 +97,9 @@ func (g *Gateway) serve(l *listener, f *frontend) {
 // Config.Drain, or after Kill.
 func (g *Gateway) drain() {
 	limit := g.current.Load().cfg.Drain
+	if g.leaving.Load() {
+		limit = time.Second // Leave has waited already
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if n := g.tunnels.len(); n > 0 {

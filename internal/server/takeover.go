@@ -14,9 +14,12 @@ import (
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
-// probePatience is how long a successor waits for the first good probes of the nodes that were ready. A node that does not
-// answer then is one that its predecessor would take out, too.
-const probePatience = 5 * time.Second
+// How long a successor waits for the first good probes of the nodes that were ready. A node that does not answer then is
+// one that its predecessor would take out, too.
+const (
+	probePatience = 2 * time.Second  // for all nodes of a service
+	anyPatience   = 10 * time.Second // for one node of it
+)
 
 // adopt gives the parts what the predecessor has handed over.
 func (s *Server) adopt(in *Inherited) (err error) {
@@ -56,21 +59,40 @@ func (s *Server) Orphaned() <-chan struct{} {
 	return s.inherited.supervised.Gone()
 }
 
-// awaitNodes waits until the nodes that were ready answer their probes, but not longer than probePatience.
+// awaitNodes waits until the nodes that were ready answer their probes, but not longer than probePatience, or until one of
+// each service does, but not longer than anyPatience.
 func (s *Server) awaitNodes(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, probePatience)
-	defer cancel()
-	var all sync.WaitGroup
+	var services sync.WaitGroup
 	for service, ids := range s.ready {
-		for _, id := range ids {
-			all.Go(func() {
-				if err := s.gateway.AwaitReady(ctx, service, id); err != nil {
-					s.log.Warn("node of the former process does not answer", "service", service, "node", id, "err", err)
-				}
-			})
+		services.Go(func() { s.awaitNodesOf(ctx, service, ids) })
+	}
+	services.Wait()
+}
+
+func (s *Server) awaitNodesOf(ctx context.Context, service string, ids []string) {
+	ctx, cancel := context.WithTimeout(ctx, anyPatience)
+	defer cancel()
+	answers := make(chan error, len(ids))
+	for _, id := range ids {
+		go func() { // ends with ctx
+			err := s.gateway.AwaitReady(ctx, service, id)
+			if err != nil {
+				s.log.Warn("node of the former process does not answer", "service", service, "node", id, "err", err)
+			}
+			answers <- err
+		}()
+	}
+	soon, over := time.After(probePatience), false
+	for ready, seen := 0, 0; seen < len(ids) && !(over && ready > 0); {
+		select {
+		case err := <-answers:
+			if seen++; err == nil {
+				ready++
+			}
+		case <-soon:
+			over = true // from now on, one is enough
 		}
 	}
-	all.Wait()
 }
 
 // traffic is the gateway, as the fleet sees it. Nodes of a predecessor may have requests that this process knows nothing

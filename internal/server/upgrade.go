@@ -56,11 +56,17 @@ func (s *Server) Upgrade(ctx context.Context) (*status.Upgrade, error) {
 // HandedOver is closed when a successor serves.
 func (s *Server) HandedOver() <-chan struct{} { return s.handedOver }
 
+// Leave waits until the requests and the connections of this process are over, for at most drain. It is for the time after
+// an upgrade, before the context of Run ends. The end of ctx ends it at once.
+func (s *Server) Leave(ctx context.Context) { s.gateway.Leave(ctx) }
+
 // Supervise waits for the end of the process that serves, if this process is its supervisor, and returns its exit code. It
-// is for the time after Run, when [Server.HandedOver] is closed.
+// is for the time after Run, when [Server.HandedOver] is closed. In another process it returns the exit code of a
+// successor that has ended already, for the supervisor, and otherwise 0.
 func (s *Server) Supervise() (code int) {
 	if s.done.supervisor == nil {
-		return 0
+		code, _ := s.done.successor.Ended()
+		return code
 	}
 	return s.done.supervisor.Wait(s.done.successor)
 }

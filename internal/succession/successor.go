@@ -45,9 +45,9 @@ func Start(p Program) (*Successor, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
 	link, err := fdlink.New(ours)
 	if err != nil {
+		theirs.Close()
 		return nil, err
 	}
 	s := &Successor{link: link, lines: &lastLines{to: p.Stderr}, waited: make(chan struct{})}
@@ -58,9 +58,11 @@ func Start(p Program) (*Successor, error) {
 		// In an own group: the terminal sends its signals to the first process only, which passes them on.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
-	if err := s.start(); err != nil {
+	err = s.start()
+	theirs.Close() // the process has its own copy: its end is the end of the link
+	if err != nil {
 		link.Close()
-		return nil, err
+		return nil, fmt.Errorf("start the new process: %w", err)
 	}
 	m, err := s.await(verbHello, helloPatience)
 	if err != nil {
@@ -185,6 +187,16 @@ func (s *Successor) Go() error { return s.link.Send(message{Verb: verbGo}) }
 func (s *Successor) AwaitServing() error {
 	_, err := s.await(verbServing, goPatience)
 	return err
+}
+
+// Ended returns the exit code of a successor that has ended, and false for one that runs.
+func (s *Successor) Ended() (code int, ended bool) {
+	select {
+	case <-s.waited:
+		return exitCode(s.cmd.ProcessState.Sys().(syscall.WaitStatus)), true
+	default:
+		return 0, false
+	}
 }
 
 // Kill ends the successor.

@@ -1,12 +1,12 @@
 package succession
 
 import (
-	"errors"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/fdlink"
 )
@@ -21,8 +21,7 @@ type Supervisor struct {
 	eof  chan struct{} // closed when no process has a link to this one any more
 
 	mu      sync.Mutex
-	current int           // the process that serves
-	changed chan struct{} // closed and replaced when current changes
+	current int // the process that serves
 }
 
 // NewSupervisor makes a supervisor, and the socket that the successor gets.
@@ -36,7 +35,7 @@ func NewSupervisor() (*Supervisor, *os.File, error) {
 		theirs.Close()
 		return nil, nil, err
 	}
-	return &Supervisor{link: link, eof: make(chan struct{}), changed: make(chan struct{})}, theirs, nil
+	return &Supervisor{link: link, eof: make(chan struct{})}, theirs, nil
 }
 
 // Close gives up a supervisor whose successor has failed.
@@ -74,8 +73,6 @@ func (s *Supervisor) read() {
 		if m.Verb == verbServing && m.PID > 0 {
 			s.mu.Lock()
 			s.current = m.PID
-			close(s.changed)
-			s.changed = make(chan struct{})
 			s.mu.Unlock()
 		}
 	}
@@ -87,42 +84,43 @@ func (s *Supervisor) Wait(first *Successor) (code int) {
 	first.link.Close() // the successor knows then that no request is left here
 	debug.FreeOSMemory()
 	<-first.waited
-	code = exitCode(first.cmd.ProcessState.Sys().(syscall.WaitStatus))
-	for pid := first.PID; s.awaitOther(pid); code = wait(pid, code) {
-		pid = s.serving() // its parent has ended: this process is its parent now
-	}
-	return code
-}
-
-// awaitOther reports whether another process serves, after the process pid has ended.
-func (s *Supervisor) awaitOther(pid int) bool {
-	for {
-		s.mu.Lock()
-		current, changed := s.current, s.changed
-		s.mu.Unlock()
-		if current != pid {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-s.eof: // a successor would have its link, and would have said that it serves
-			return s.serving() != pid
-		}
-	}
-}
-
-// wait waits for the end of a child. It returns otherwise when pid is no child.
-func wait(pid, otherwise int) int {
-	for {
-		var status syscall.WaitStatus
-		_, err := syscall.Wait4(pid, &status, 0, nil)
+	codes := map[int]int{}
+	codes[first.PID], _ = first.Ended()
+	last := codes[first.PID]
+	for over := false; ; {
+		pid, status := collect()
 		switch {
-		case err == nil:
-			return exitCode(status)
-		case !errors.Is(err, syscall.EINTR):
-			return otherwise
+		case pid > 0:
+			last = exitCode(status)
+			codes[pid] = last
+		case over:
+			// A process that ended before its parent was no child of this one. Its parent has passed on the exit code.
+			if code, ok := codes[s.serving()]; ok {
+				return code
+			}
+			return last
+		default:
+			select {
+			case <-s.eof:
+				time.Sleep(collectPause) // the kernel closes a link a moment before the process ends
+				over = true
+			case <-time.After(collectPause):
+			}
 		}
 	}
+}
+
+// collectPause is the time between two looks for children that have ended. A supervisor has nothing else to do.
+const collectPause = 100 * time.Millisecond
+
+// collect returns a child that has ended, or 0. When their parents end, the processes that serve become children of this
+// one, and so do the reapers that they have started.
+func collect() (pid int, status syscall.WaitStatus) {
+	pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+	if err != nil {
+		return 0, 0
+	}
+	return pid, status
 }
 
 // exitCode returns the exit code of a process as a shell does: that of a signal is 128 and its number.

@@ -149,7 +149,7 @@ func (d *Driver) receiveNodes(l *fdlink.Link, known []HandedNode) error {
 			return err
 		case m.Verb == verbHello:
 			return nil
-		case m.Verb != verbHeld || len(files) != 1:
+		case m.Verb != verbHeld || len(files) != 1 || m.Exit != nil:
 			fdlink.CloseAll(files)
 			continue
 		}

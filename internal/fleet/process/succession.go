@@ -38,7 +38,7 @@ func (r *reaper) show(l *fdlink.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, h := range r.nodes {
-		l.Send(message{Verb: verbHeld, ID: id, PID: h.process.Pid}, h.output)
+		l.Send(message{Verb: verbHeld, ID: id, PID: h.process.Pid, Exit: h.exit}, h.output)
 	}
 	l.Send(message{Verb: verbHello})
 }

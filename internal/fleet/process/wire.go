@@ -35,7 +35,7 @@ const (
 	verbStarted = "started" // reply to start
 	verbEnded   = "ended"   // a node has ended
 
-	verbHeld     = "held"     // reply to adopt, one for each node, with the file that its output is read from; then hello
+	verbHeld     = "held"     // reply to adopt, one for each node, with the file that its output is read from; then hello. With an exit it has ended
 	verbReleased = "released" // reply to release; with an error when there is no successor
 	verbOwner    = "owner"    // to the successor: it is the owner now. The ends that its predecessor has not seen follow
 )
