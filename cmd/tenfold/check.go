@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 )
 
 type checkCmd struct {
-	File      string `short:"f" default:"tenfold.yaml" placeholder:"FILE" help:"File to check; default tenfold.yaml. - reads standard input."`
+	File      string `short:"f" placeholder:"FILE" help:"File to check; default tenfold.yaml, or else Procfile. - reads standard input."`
 	Effective bool   `xor:"form" help:"Print the file with every default filled in and secrets masked."`
 	JSON      bool   `name:"json" xor:"form" help:"Print problems and notes as JSON."`
 }
@@ -55,6 +56,7 @@ All other fields have defaults. To see all fields and their values:
 
 func (cmd checkCmd) Run(t *terminal) error {
 	c, err := loadConfig(t, cmd.File)
+	cmd.File = cmp.Or(cmd.File, projectFile())
 	if err == nil {
 		err = buildable(c)
 	}
@@ -90,7 +92,8 @@ func checkNotes(c *config.Config) []config.Problem {
 	return notes
 }
 
-// loadConfig reads a file, or standard input if its name is "-". Its errors have exit code 2.
+// loadConfig reads a file, standard input if its name is "-", or that of the working directory if it is "". Its errors have
+// exit code 2.
 func loadConfig(t *terminal, file string) (c *config.Config, err error) {
 	if file == "-" {
 		var data []byte
@@ -98,13 +101,16 @@ func loadConfig(t *terminal, file string) (c *config.Config, err error) {
 			c, err = config.Parse("standard input", data, nil)
 		}
 	} else {
-		c, err = config.Load(file)
+		var f *config.File
+		if f, err = loadProject(file); err == nil {
+			c = f.Config
+		}
 	}
 	switch {
 	case err == nil:
 		return c, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, usageError(err, missingFileHint(file))
+		return nil, usageError(err, missingFileHint(cmp.Or(file, yamlFile)))
 	}
 	return nil, usageError(err, "")
 }
@@ -211,8 +217,8 @@ func describe(s *config.Service) string {
 	if s.Worker {
 		what = "worker"
 	}
-	nodes := report.Count(s.MinNodes, what)
-	if s.MaxNodes > s.MinNodes {
+	nodes := report.Count(s.InitialNodes(), what)
+	if s.MaxNodes > s.MinNodes && s.Bounded() {
 		nodes = fmt.Sprintf("%d to %s", s.MinNodes, report.Count(s.MaxNodes, what))
 	}
 	return nodes + " of " + strings.Join(s.Run, " ")

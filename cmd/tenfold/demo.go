@@ -51,7 +51,7 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	defer os.RemoveAll(dir)
 	cfg, err := config.Command([]string{
 		self, "shop", "serve", "--state", cmd.State, "--db", filepath.Join(dir, "shop.db"), "--fleet-file", filepath.Join(dir, fleetFile),
-	}, cmd.Nodes)
+	}, &config.CommandOptions{Nodes: cmd.Nodes, EnvFile: "off"})
 	if err != nil {
 		return usageError(err, "for example: tenfold demo --nodes 3")
 	}

@@ -60,7 +60,7 @@ func (f adminFlags) search(all []runfile.Record) (where string, found []runfile.
 
 // isProject reports whether a directory has what "tenfold up" would run there.
 func isProject(dir string) bool {
-	for _, name := range []string{"tenfold.yaml", "Procfile"} {
+	for _, name := range []string{yamlFile, procfile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return true
 		}

@@ -20,8 +20,8 @@ type scaleCmd struct {
 // Help is the text below the summary.
 func (scaleCmd) Help() string {
 	return `
-Returns at once. Nodes are then started, or drained and stopped, until their number is right. The range comes from
-nodes: MIN..MAX in the file, or from tenfold up --nodes MIN..MAX.
+Returns at once. Nodes are then started, or drained and stopped, until their number is right. The range is that of
+nodes: MIN..MAX in the file, or of tenfold up --nodes MIN..MAX. Services without a file that have no range can have 1 to 1000.
 `
 }
 

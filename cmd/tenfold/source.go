@@ -8,7 +8,8 @@ import (
 
 // source is the file of a running tenfold, which a reload reads again.
 type source struct {
-	cmd upCmd
+	cmd  upCmd
+	read func() (*config.File, error) // without the flags
 
 	mu    sync.Mutex
 	files []string // those that the last form of it named, itself included
@@ -19,12 +20,16 @@ func (cmd upCmd) source() *source {
 	if len(cmd.Command) > 0 || cmd.File == "-" {
 		return nil
 	}
-	return &source{cmd: cmd, files: []string{cmd.file()}}
+	file, read := cmd.file(), config.LoadFile // a file that is made later does not replace it
+	if cmd.File == "" {
+		read = loadRecorded
+	}
+	return &source{cmd: cmd, read: func() (*config.File, error) { return read(file) }, files: []string{file}}
 }
 
 // load reads the file, with everything that wins over it.
 func (s *source) load() (*config.File, error) {
-	f, err := config.LoadFile(s.cmd.file())
+	f, err := s.read()
 	s.mu.Lock()
 	if f != nil {
 		s.files = f.Files

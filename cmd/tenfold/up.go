@@ -18,11 +18,14 @@ import (
 )
 
 type upCmd struct {
-	File          string        `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml when no command is given. - reads standard input."`
+	File          string        `short:"f" placeholder:"FILE" help:"File to run; default tenfold.yaml, or else Procfile, when no command is given. - reads standard input."`
 	Listen        []string      `placeholder:"ADDR" help:"Address of the gateway, default :8080; may be repeated. Overrides the file."`
 	Admin         string        `placeholder:"ADDR" help:"Admin address, or off; default 127.0.0.1:9090, or a free port when that one is taken. Overrides the file."`
 	Store         string        `placeholder:"URL" help:"redis:// URL, auto or none; default auto. Overrides the file."`
-	Nodes         string        `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND; default 2."`
+	Nodes         string        `placeholder:"N|MIN..MAX" help:"Nodes of COMMAND: how many it starts with, or the bounds for tenfold scale; default 2."`
+	Name          string        `placeholder:"NAME" help:"Name of the service of COMMAND; default: from its script or program."`
+	Sticky        string        `placeholder:"COOKIE" help:"Cookie that makes a visitor of COMMAND prefer one node."`
+	EnvFile       string        `placeholder:"FILE|off" help:"File of variables for COMMAND; default .env if it exists."`
 	Log           string        `enum:"auto,text,json" default:"auto" placeholder:"auto|text|json" help:"How to log; default auto: text on a terminal, json elsewhere. With json, the error at the end is a JSON record, too. Overrides the file."`
 	LogFile       string        `placeholder:"FILE" help:"File for events and access records, instead of standard error. SIGUSR1 opens it again, for log rotation. Overrides the file."`
 	Access        string        `enum:",on,off" default:"" placeholder:"on|off" help:"Log a record per request; default on. Overrides the file."`
@@ -41,6 +44,7 @@ Runs services on many nodes behind one address. The short form needs no file; th
 
     tenfold up --nodes 3 -- python3 app.py
     tenfold up --nodes 3 --listen :80 -- node server.js
+    tenfold up --name shop -- ./server --port '$PORT'
 
 With a file (tenfold check --help shows one):
 
@@ -48,6 +52,8 @@ With a file (tenfold check --help shows one):
     tenfold up -f shop.yaml --listen :80
     tenfold up --detach          runs in the background, until tenfold stop
     tenfold up --watch           reloads the file when it changes
+
+Without tenfold.yaml, a Procfile is run: its process web gets the requests, and the others are workers.
 
 In development, the nodes restart when a source changes. --restart-on leaves out hidden directories, node_modules and the files that
 editors and interpreters write. Nodes of a change that does not start are held back:
@@ -162,13 +168,22 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 		if err := checkCommand(cmd.Command); err != nil {
 			return nil, err
 		}
-		if cfg, err = config.Command(cmd.Command, cmd.Nodes); err != nil {
+		o := &config.CommandOptions{Name: cmd.Name, Nodes: cmd.Nodes, Sticky: cmd.Sticky, EnvFile: cmd.EnvFile}
+		if cfg, err = config.Command(cmd.Command, o); errors.As(err, new(config.Problems)) {
+			return nil, usageError(err, "")
+		} else if err != nil {
 			return nil, usageError(err, "for example: tenfold up --nodes 3 -- python3 app.py")
 		}
 	case cmd.Nodes != "":
 		return nil, usageError(errors.New("--nodes is for the short form"), "with a file, set nodes: in it; or tenfold up --nodes 3 -- COMMAND")
+	case cmd.Name != "":
+		return nil, usageError(errors.New("--name is for the short form"), "in a file, the key of services is the name; or tenfold up --name shop -- COMMAND")
+	case cmd.Sticky != "":
+		return nil, usageError(errors.New("--sticky is for the short form"), "with a file, set sticky: in it; or tenfold up --sticky COOKIE -- COMMAND")
+	case cmd.EnvFile != "":
+		return nil, usageError(errors.New("--env-file is for the short form"), "with a file, set env_file: in it; or tenfold up --env-file FILE -- COMMAND")
 	default:
-		if cfg, err = loadConfig(t, cmd.file()); err != nil {
+		if cfg, err = loadConfig(t, cmd.File); err != nil {
 			return nil, err
 		}
 	}
@@ -188,7 +203,7 @@ func (cmd upCmd) override(cfg *config.Config) error {
 }
 
 // file returns the name of the file to run, if there is no command.
-func (cmd upCmd) file() string { return cmp.Or(cmd.File, "tenfold.yaml") }
+func (cmd upCmd) file() string { return cmp.Or(cmd.File, projectFile()) }
 
 // checkCommand returns an error with a hint for a command line that is a typical mistake. A command that exists is
 // never one.

@@ -46,7 +46,9 @@ type Config struct {
 	JWT            *JWT           // the tokens of routes with auth: jwt; nil, in the file "off", for none
 	Routes         []Route        // in the order of the file; default: "/" to the only service; needed when there are several
 
-	storeVariable bool // Store is that of StoreVariable
+	storeVariable bool      // Store is that of StoreVariable
+	ownEnv        bool      // there is no tenfold.yaml: the file of variables is that of the whole project
+	procfile      []Problem // notes about the Procfile that it was read from
 }
 
 // Forwarded chooses between the two families of fields that describe a client: X-Forwarded-* and Forwarded (RFC 7239).
@@ -151,6 +153,7 @@ type Service struct {
 	Restart      Restart       // which nodes of a worker are replaced when they end by themselves: always, on-failure, never; default always
 	StartTimeout time.Duration // how long a new node may take until it is ready, before it is stopped and counts as failed; default 60s
 
+	startNodes int               // how many nodes run at first; 0 is MinNodes
 	fileEnv    map[string]string // the variables of EnvFile
 	ignoredEnv []string          // variables of EnvFile that tenfold sets for each node
 	literalEnv []string          // variables of Env that have a literal $NAME

@@ -19,7 +19,7 @@ import (
 // TestCommentsNameTheDefaults compares the comments of config.go with the code: every field has a key in the file, and a comment
 // with "default X" is right about the effective file of a service with no key set.
 func TestCommentsNameTheDefaults(t *testing.T) {
-	c, err := Command([]string{"shop"}, "")
+	c, err := Command([]string{"shop"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestCommandNamesTheService(t *testing.T) {
 		"server --config app.conf":     "server",
 		strings.Repeat("a", 62) + "-b": strings.Repeat("a", 62),
 	} {
-		c, err := Command(strings.Fields(command), "")
+		c, err := Command(strings.Fields(command), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,10 +163,11 @@ func TestCommandNamesTheService(t *testing.T) {
 }
 
 func TestCommandIsAWholeConfig(t *testing.T) {
-	c, err := Command([]string{"python3", "app.py", "${X} \t\"'"}, "2..10")
+	c, err := Command([]string{"python3", "app.py", "${X} \t\"'"}, &CommandOptions{Nodes: "2..10"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.ownEnv = false // a file does not have it
 	s := c.Services[0]
 	dir, err := os.Getwd()
 	if err != nil {
@@ -198,7 +199,7 @@ func TestCommandRefuses(t *testing.T) {
 		{[]string{"a"}, "many", `--nodes: "many" is not a number of nodes`},
 		{[]string{"a"}, "10.0.0.1:80", `--nodes: "10.0.0.1:80" is not a number of nodes`},
 	} {
-		if _, err := Command(test.argv, test.nodes); err == nil || err.Error() != test.want {
+		if _, err := Command(test.argv, &CommandOptions{Nodes: test.nodes}); err == nil || err.Error() != test.want {
 			t.Errorf("%q, %q: got %v, want %s", test.argv, test.nodes, err, test.want)
 		}
 	}

@@ -156,6 +156,12 @@ func TestEnvFiles(t *testing.T) {
 		t.Errorf("the effective file is\n%s", text)
 	}
 
+	// A process that continues does not read the files again.
+	continued, err := Parse("running", cfg.File(), &Options{Dir: t.TempDir()})
+	if err != nil || !SameProgram(&continued.Services[0], &cfg.Services[0]) {
+		t.Errorf("another program after an upgrade: %v", err)
+	}
+
 	// A change of a value is a change of the program, and a difference without the value.
 	os.WriteFile(filepath.Join(dir, "later.env"), []byte("B=changed\nC=later\nE=1\n"), 0o600)
 	after, err := parse("services: {web: {run: [web], env: {C: own}, env_file: [base.env, later.env]}}")

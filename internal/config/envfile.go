@@ -28,6 +28,7 @@ func (e envFiles) read(r *reader, n strictyaml.Value) {
 		if !ok {
 			continue
 		}
+		r.names(path)
 		e.s.EnvFile = append(e.s.EnvFile, path)
 		problems, err := e.s.readEnvFile(path, r.getenv)
 		if err != nil {

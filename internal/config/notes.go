@@ -12,7 +12,7 @@ import (
 // Notes returns settings that are allowed but probably not meant, or that have a cost that is easy to miss. Notes have no line,
 // because a Config does not know the file that it was read from.
 func (c *Config) Notes() []Problem {
-	var n notes
+	n := slices.Clone(notes(c.procfile))
 	if token := c.Admin.Token; token != "" && len(token) < 16 {
 		n.add("admin.token", "openssl rand -hex 16", "is short enough to guess: it has fewer than 16 characters")
 	}
@@ -53,7 +53,7 @@ func (n *notes) add(path, hint, format string, args ...any) {
 
 func (n *notes) service(s *Service) {
 	path := "services." + s.Name
-	if s.MaxNodes > s.MinNodes {
+	if s.MaxNodes > s.MinNodes && s.startNodes == 0 {
 		n.add(path+".nodes", "", "this version does not scale automatically: it runs %d", s.MinNodes)
 	}
 	if s.Kind() == Owned {
@@ -64,8 +64,12 @@ func (n *notes) service(s *Service) {
 	}
 	if s.Kind() == Owned && !slices.Contains(shells, filepath.Base(s.Run[0])) {
 		for i, arg := range s.Run {
-			if variable.MatchString(arg) {
-				n.add(at(path+".run", i), `to use it as an argument, let a shell start the program: [sh, -c, "exec PROGRAM --port $PORT"]`,
+			rest := arg
+			if !s.Worker && i > 0 {
+				rest = portVariable.ReplaceAllString(arg, "")
+			}
+			if variable.MatchString(rest) {
+				n.add(at(path+".run", i), `to use it as an argument, let a shell start the program: [sh, -c, "exec PROGRAM --level $LEVEL"]`,
 					"%s stays as it is: no shell reads run, and the environment is handed to the program", quote(arg))
 			}
 		}
@@ -106,5 +110,7 @@ var (
 	// assignment is a variable in front of a command, as a shell takes it. Its value may be a secret.
 	assignment = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=`)
 
-	variable = regexp.MustCompile(`\$(\{[A-Za-z_]|[A-Z_][A-Z0-9_]*)`)
+	// portVariable matches what the fleet replaces in the arguments of a service.
+	portVariable = regexp.MustCompile(`\$(?:(PORT|HOST)\b|\{(PORT|HOST)\})`)
+	variable     = regexp.MustCompile(`\$(\{[A-Za-z_]|[A-Z_][A-Z0-9_]*)`)
 )

@@ -1,6 +1,10 @@
 package config
 
-import "github.com/tenfold-go/tenfold/internal/strictyaml"
+import (
+	"cmp"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
+)
 
 // Overrides are values from the command line that replace those of the file. An empty field keeps the value of the file.
 type Overrides struct {
@@ -52,10 +56,13 @@ func (c *Config) Override(o Overrides) error {
 // StoreVariable is the environment variable that names the store: for nodes, and for tenfold when the store is "auto".
 const StoreVariable = "REDIS_URL"
 
-// UseStoreVariable makes the store that StoreVariable names in the environment of tenfold the store of c, if c has "auto". Notes
+// UseStoreVariable makes the store that StoreVariable names in the environment of tenfold, or in a .env without a tenfold.yaml, the store of c, if c has "auto". Notes
 // says so then. An error is of type Problems.
 func (c *Config) UseStoreVariable(getenv func(string) string) error {
 	store := getenv(StoreVariable)
+	if c.ownEnv && len(c.Services) > 0 {
+		store = cmp.Or(c.Services[0].fileEnv[StoreVariable], store)
+	}
 	if c.Store != "auto" || store == "" || store == "auto" || store == "none" {
 		return nil
 	}

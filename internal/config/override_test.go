@@ -19,7 +19,7 @@ func TestOverride(t *testing.T) {
 		{Overrides{Listen: []string{"127.0.0.1:9090"}, Admin: "auto"}, ""},
 		{Overrides{Store: "mysql://:secret@db"}, "--store: is neither"},
 	} {
-		cfg, err := Command([]string{"app"}, "")
+		cfg, err := Command([]string{"app"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestOverride(t *testing.T) {
 
 // A port alone is an address of the kind that it stands for: all addresses for requests, this machine for the admin.
 func TestOverrideWithPortsAlone(t *testing.T) {
-	cfg, err := Command([]string{"app"}, "")
+	cfg, err := Command([]string{"app"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -252,8 +253,8 @@ func (v nodes) show() any {
 		return all
 	case s.Kind() == Listed:
 		return s.Addresses
-	case s.MinNodes == s.MaxNodes:
-		return strconv.Itoa(s.MinNodes)
+	case s.MinNodes == s.MaxNodes || !s.Bounded():
+		return strconv.Itoa(s.InitialNodes())
 	default:
 		return fmt.Sprintf("%d..%d", s.MinNodes, s.MaxNodes)
 	}
@@ -304,3 +305,9 @@ func (s *Service) Kind() Kind {
 	}
 	return Undefined
 }
+
+// InitialNodes returns how many nodes run at first.
+func (s *Service) InitialNodes() int { return cmp.Or(s.startNodes, s.MinNodes) }
+
+// Bounded reports whether the file or the command line sets bounds for the number of nodes.
+func (s *Service) Bounded() bool { return s.startNodes == 0 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -120,7 +121,7 @@ func (s *service) config() *config.Service {
 // configure takes the settings and bounds of a service. The wanted size moves into its bounds. The lock is held.
 func (s *service) configure(v *config.Service) {
 	s.settings, s.min, s.max = v, v.MinNodes, v.MaxNodes
-	s.wanted = min(max(s.wanted, s.min), s.max)
+	s.wanted = min(max(cmp.Or(s.wanted, v.InitialNodes()), s.min), s.max)
 	s.count()
 	s.notify()
 }

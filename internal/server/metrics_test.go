@@ -11,7 +11,7 @@ import (
 )
 
 func TestASecondGatewayAndFleetUseTheSameMetrics(t *testing.T) {
-	cfg, err := config.Command([]string{"shop"}, "1")
+	cfg, err := config.Command([]string{"shop"}, &config.CommandOptions{Nodes: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}

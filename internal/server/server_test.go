@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 // configure returns a configuration that needs no files, ports or store.
 func configure(t *testing.T, command ...string) *config.Config {
 	t.Helper()
-	cfg, err := config.Command(command, "1")
+	cfg, err := config.Command(command, &config.CommandOptions{Nodes: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -17,7 +19,11 @@ import (
 // newChild says how the node of a spec is started by a user. tag is the tag of the fleet. It fails when the command is not
 // found.
 func newChild(spec fleet.Spec, port int, tag string, user account) (*child, error) {
-	cmd := exec.Command(spec.Run[0], spec.Run[1:]...)
+	run := spec.Run
+	if spec.Serves {
+		run = withPort(run, port)
+	}
+	cmd := exec.Command(run[0], run[1:]...)
 	cmd.Dir = spec.Dir
 	cmd.Env = environ(spec, port, tag, user)
 	if cmd.Err != nil {
@@ -29,6 +35,29 @@ func newChild(spec fleet.Spec, port int, tag string, user account) (*child, erro
 		return nil, err
 	}
 	return c, nil
+}
+
+var (
+	portReference = regexp.MustCompile(`\$(?:(PORT|HOST)\b|\{(PORT|HOST)\})`)
+	shells        = []string{"sh", "bash", "dash", "zsh", "ash", "ksh", "fish"}
+)
+
+// withPort returns a command with $PORT and $HOST in its arguments replaced. A command with a shell in it stays as it is: the
+// shell replaces them where that is meant.
+func withPort(run []string, port int) []string {
+	if slices.ContainsFunc(run, func(arg string) bool { return slices.Contains(shells, filepath.Base(arg)) }) {
+		return run
+	}
+	replaced := slices.Clone(run)
+	for i := range replaced[1:] {
+		replaced[i+1] = portReference.ReplaceAllStringFunc(replaced[i+1], func(ref string) string {
+			if strings.Contains(ref, "PORT") {
+				return strconv.Itoa(port)
+			}
+			return loopback
+		})
+	}
+	return replaced
 }
 
 // environ is the environment of tenfold, then that of the user, then what the spec adds, then what only the driver knows.
