@@ -76,6 +76,13 @@ func TestFilesOfTheDocsAreFine(t *testing.T) {
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "jwks.json"), `{"keys": []}`)
+	write(t, filepath.Join(dir, "users.htpasswd"), "# no user yet\n")
+	if err := os.Mkdir(filepath.Join(dir, "pages"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"404", "5xx", "docs", "maintenance"} {
+		write(t, filepath.Join(dir, "pages", page+".html"), "<h1>{status} {title}</h1>")
+	}
 	secret := func(string) (string, bool) { return strings.Repeat("s", 32), true } // of every variable that a file names
 	found := 0
 	for _, name := range append(docs, filepath.Join(repository, "README.md")) {
