@@ -23,7 +23,7 @@ type evidence struct {
 	slowest    time.Duration // longest time from a request to its response, of all nodes, lately
 }
 
-// fewRequests is a number of requests that may all be slow by chance.
+// fewRequests is a number of requests: fewer ones may all be slow by chance, so the node gets more time for them.
 const fewRequests = 3
 
 // hungBecause returns why a node is hung, or "". after is config.Service.ReplaceAfter.
@@ -33,10 +33,17 @@ func hungBecause(after time.Duration, e evidence) string {
 		return ""
 	case e.failing >= after:
 		return hungByProbe
-	case e.silent >= max(after, 2*e.slowest) && e.unanswered >= fewRequests && e.siblings >= fewRequests:
-		return hungByRequests
+	case e.unanswered == 0 || e.siblings < fewRequests:
+		return ""
 	}
-	return ""
+	limit := max(after, 2*e.slowest)
+	if e.unanswered < fewRequests {
+		limit *= 2
+	}
+	if e.silent < limit {
+		return ""
+	}
+	return hungByRequests
 }
 
 // vitals are what the pool remembers of a node to find out whether it is hung. Pool.mu guards it.

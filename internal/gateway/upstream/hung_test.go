@@ -26,6 +26,8 @@ func TestHungBecause(t *testing.T) {
 		"silent while the others answer":        {after, quiet, hungByRequests},
 		"silent for a shorter time":             {after, with(func(e *evidence) { e.silent-- }), ""},
 		"only two requests, maybe slow ones":    {after, with(func(e *evidence) { e.unanswered = 2 }), ""},
+		"one request for twice the time":        {after, with(func(e *evidence) { e.unanswered, e.silent = 1, 2*time.Minute }), hungByRequests},
+		"silent without a request":              {after, with(func(e *evidence) { e.unanswered, e.silent = 0, time.Hour }), ""},
 		"the others answer nothing either":      {after, with(func(e *evidence) { e.siblings = 2 }), ""},
 		"the service has slow requests":         {after, with(func(e *evidence) { e.slowest = 31 * time.Second }), ""},
 		"silent for longer than slow ones take": {after, with(func(e *evidence) { e.slowest = 30 * time.Second }), hungByRequests},
