@@ -26,6 +26,9 @@ func (v *validation) schemes(c *Config) {
 
 // certificates checks that each host of the routes can have a certificate.
 func (v *validation) certificates(c *Config) {
+	if c.TLS.Storage == StorageInStore && c.Store == "none" {
+		v.problem("tls.storage", "store: redis://10.0.0.5:6379, or a directory: tls: {storage: /var/lib/tenfold}", "there is no store to keep certificates in")
+	}
 	if c.TLS.Auto == AutoOff || v.broken("routes") || v.broken("tls") || len(c.Routes) == 0 {
 		return
 	}
@@ -134,6 +137,10 @@ func (n *notes) keyPair(path string, p KeyPair, now time.Time) {
 func (n *notes) auto(c *Config, names CertificateNames, covered func(string) bool) {
 	for _, address := range uncovered(names.Addresses, covered) {
 		n.add("tls.auto", "name the host of the route, or add a certificate file for the address", "no certificate is ordered for the address %s", quote(address))
+	}
+	if c.TLS.Storage == StorageInStore && c.Store == "auto" {
+		n.add("tls.storage", "store: redis://10.0.0.5:6379 is a store that gateways share and that keeps its data",
+			"the private store of one machine is shared with no other gateway, and its data is lost when tenfold ends")
 	}
 	ordered := uncovered(names.Public, covered)
 	for _, name := range ordered {

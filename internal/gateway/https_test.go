@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -170,5 +173,74 @@ func TestTrustedProxyIsNotRedirected(t *testing.T) {
 		if err != nil || fmt.Sprint(resp.StatusCode) != want {
 			t.Errorf("%s: %v %v, want %s", proto, resp, err, want)
 		}
+	}
+}
+
+// Changes of certificates, of HSTS and of the protocol of an address fail no request. Connections that are open stay open.
+func TestCertificatesChangeUnderLoad(t *testing.T) {
+	a, top := secure(t)
+	node := address(serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Forwarded-Proto")) }))
+	others := make([]string, 3)
+	for i := range others {
+		dir := t.TempDir()
+		for _, file := range []string{a.cert, a.key} {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		others[i] = fmt.Sprintf("tls: {cert: %q, key: %q, hsts: %ds}\n", filepath.Join(dir, filepath.Base(a.cert)), filepath.Join(dir, filepath.Base(a.key)), 1000+i)
+	}
+	f := startFile(t, shopFile(node, top))
+	stop, failures := make(chan bool), make(chan error, 1)
+	var visitors sync.WaitGroup
+	for i := range 4 {
+		c := secureClient(t, a, i%2 == 0)
+		c.Transport.(*http.Transport).DisableKeepAlives = i < 2
+		visitors.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				resp, err := c.Get("https://" + f.addr + "/p")
+				if err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				if err != nil || resp.StatusCode != 200 {
+					select {
+					case failures <- fmt.Errorf("%v, %v", resp, err):
+					default:
+					}
+				}
+			}
+		})
+	}
+	for i := range 60 {
+		f.change(t, shopFile(node, others[i%len(others)]))
+	}
+	close(stop)
+	visitors.Wait()
+	select {
+	case err := <-failures:
+		t.Error(err)
+	default:
+	}
+	resp, err := secureClient(t, a, true).Get("https://" + f.addr + "/p")
+	if err != nil || resp.Header.Get("Strict-Transport-Security") != "max-age=1002" {
+		t.Errorf("after the changes: %v, %v", resp, err)
+	}
+	f.change(t, shopFile(node, ""))
+	if _, body := f.get(t, "/p"); body != "http" {
+		t.Errorf("without TLS: %q", body)
+	}
+	f.change(t, shopFile(node, top))
+	if resp, err := secureClient(t, a, true).Get("https://" + f.addr + "/p"); err != nil || resp.StatusCode != 200 {
+		t.Errorf("with TLS again: %v, %v", resp, err)
 	}
 }

@@ -214,7 +214,13 @@ const (
 
 // warn logs the certificates that have ended or end soon, each once per day.
 func (s *Source) warn(now time.Time) {
-	for _, c := range s.Certificates() {
+	all := s.Certificates()
+	for label := range s.warned {
+		if !slices.ContainsFunc(all, func(c Status) bool { return c.Label == label }) {
+			delete(s.warned, label)
+		}
+	}
+	for _, c := range all {
 		left := c.Expires.Sub(now)
 		if c.Expires.IsZero() || left > min(warnBefore, c.Expires.Sub(c.Begins)/6) || now.Sub(s.warned[c.Label]) < warnInterval {
 			continue

@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +58,9 @@ type Metrics struct {
 	expiry  *prometheus.GaugeVec   // by certificate and source
 	reloads *prometheus.CounterVec // by result
 	orders  *prometheus.CounterVec // by result
+
+	mu    sync.Mutex
+	shown map[[2]string]bool // the labels of expiry
 }
 
 // NewMetrics returns the metrics of a registry. It panics when it is called twice for one registry. A nil registerer means
@@ -81,12 +85,21 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// show replaces the certificates that are exported.
+// show makes the certificates those that are exported.
 func (m *Metrics) show(all []Status) {
-	m.expiry.Reset()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	shown := make(map[[2]string]bool)
 	for _, c := range all {
 		if !c.Expires.IsZero() {
 			m.expiry.WithLabelValues(c.Label, c.Source).Set(float64(c.Expires.Unix()))
+			shown[[2]string{c.Label, c.Source}] = true
 		}
 	}
+	for labels := range m.shown {
+		if !shown[labels] {
+			m.expiry.DeleteLabelValues(labels[0], labels[1])
+		}
+	}
+	m.shown = shown
 }
