@@ -169,6 +169,44 @@ func TestNodeTLSClientCertificate(t *testing.T) {
 	}
 }
 
+// Files for connections to nodes are read again when they change. A broken file leaves those before in use.
+func TestNodeTLSFilesAreReadAgain(t *testing.T) {
+	s := serveSecure(t, nil)
+	trusted, err := os.ReadFile(s.ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write := func(data []byte) {
+		t.Helper()
+		if err := os.WriteFile(ca, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(trusted)
+	p := newPool(t, "retry: off\ntls: {ca: "+ca+"}", s.address)
+	ok := func() {
+		t.Helper()
+		if status, _, err := send(t.Context(), p, "GET", ""); status != 200 || err != nil {
+			t.Errorf("%d %v", status, err)
+		}
+	}
+	ok()
+	before := p.settings.Load()
+	write([]byte("broken"))
+	time.Sleep(3 * filesInterval)
+	if p.settings.Load() != before {
+		t.Error("a broken file was taken")
+	}
+	ok()
+	write(append(trusted, trusted...))
+	await(t, "the file is read again", func() bool { return p.settings.Load() != before })
+	if p.settings.Load().tls == before.tls {
+		t.Error("the connections do not use the new file")
+	}
+	ok()
+}
+
 // gRPC to a node that speaks TLS uses HTTP/2, which the handshake negotiates.
 func TestNodeTLSGRPC(t *testing.T) {
 	for _, h2 := range []bool{true, false} {

@@ -32,11 +32,12 @@ const (
 // Run applies the sets of nodes, probes the nodes, ejects outliers and takes samples. It returns nil after ctx has
 // ended and all its goroutines have returned.
 func (p *Pool) Run(ctx context.Context) error {
-	var probes sync.WaitGroup
+	var probes sync.WaitGroup // and what else runs next to the loop
 	defer probes.Wait()
 	defer p.leaveAll()
 	defer p.exportGauges()()
 
+	probes.Go(func() { p.watchFiles(ctx) })
 	rates := time.NewTicker(p.rateInterval())
 	defer rates.Stop()
 	samples := time.NewTicker(sampleInterval)

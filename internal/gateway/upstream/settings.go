@@ -133,8 +133,19 @@ func (s *Settings) probesOf(m *member) probes {
 
 // Apply makes the pool work by the settings from now on. Nodes keep their states, counts and connections. Connections
 // that the new settings do not allow are closed when they are idle.
-func (p *Pool) Apply(s *Settings) {
-	old := p.settings.Swap(s)
+func (p *Pool) Apply(s *Settings) { p.replaced(p.settings.Swap(s), s) }
+
+// applyOver is Apply, unless other settings than old are in use.
+func (p *Pool) applyOver(old, s *Settings) bool {
+	if !p.settings.CompareAndSwap(old, s) {
+		return false
+	}
+	p.replaced(old, s)
+	return true
+}
+
+// replaced tells the parts of the pool that s has replaced old.
+func (p *Pool) replaced(old, s *Settings) {
 	if s.tls == old.tls && s.routes == old.routes && reflect.DeepEqual(s.service, old.service) {
 		return
 	}
