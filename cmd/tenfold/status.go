@@ -41,9 +41,10 @@ type statusDocument struct {
 	Store    status.Store     `json:"store"`
 	Services []status.Service `json:"services"`
 	Nodes    []status.Node    `json:"nodes"`
-	Routes   []status.Route   `json:"routes"`
 
 	Certificates []status.Certificate `json:"certificates"`
+
+	Routes []status.Route `json:"routes"`
 }
 
 // print writes each service with its nodes below it, and the store if it does not answer.
