@@ -54,6 +54,7 @@ var allowedImports = map[string][]string{
 	"internal/http1/guard": {"internal/http1/wire"},
 
 	"internal/store": {},
+	"internal/lease": {"kit/redisscript"},
 
 	"internal/gateway": {"internal/gateway/...", "internal/http1/wire", "internal/node", "internal/sample", "internal/config", "internal/store"},
 
@@ -139,7 +140,7 @@ var allowedImports = map[string][]string{
 	"internal/status": {"internal/config", "internal/fleet", "internal/gateway/affinity", "internal/gateway/certificate", "internal/gateway/upstream", "internal/node"},
 
 	"internal/server": {"internal/config", "internal/console", "internal/fdlink", "internal/fleet", "internal/fleet/process",
-		"internal/gateway", "internal/output", "internal/socket", "internal/status", "internal/store", "internal/succession",
+		"internal/gateway", "internal/lease", "internal/output", "internal/socket", "internal/status", "internal/store", "internal/succession",
 		"internal/systemd"},
 
 	"internal/kittest": {},

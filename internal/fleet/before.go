@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,8 +14,8 @@ type Task struct {
 	Service string
 	Version string // the same for all fleets that run the same
 	Again   bool   // this fleet runs the version already, and is asked for it again: another run before this call does not count
-	// Run does the task. Its context ends when the right to it is lost.
-	Run func(ctx context.Context) error
+	// Run does the task. Its context ends when the right to it is lost. The fence is a number that rises with each run.
+	Run func(ctx context.Context, fence int64) error
 }
 
 // CommandError says that the command of before failed.
@@ -30,24 +31,42 @@ func (e *CommandError) Error() string {
 
 func (e *CommandError) Unwrap() error { return e.Err }
 
-// runBefore runs the command of before of a version, unless that was done.
+// runBefore runs the command of before of a version, unless that was done. With again, which a deploy asks for, it is run
+// even if this fleet has done it: the files that it reads may be new.
 func (o *owned) runBefore(ctx context.Context, v *version, again bool) error {
 	if len(v.service.Before) == 0 {
 		return nil
 	}
-	ran := false
-	err := o.Once(ctx, Task{Service: o.Name, Version: v.digest(), Again: again, Run: func(ctx context.Context) error {
+	ran, digest := false, v.digest()
+	again = again && o.isDone(digest)
+	err := o.Once(ctx, Task{Service: o.Name, Version: digest, Again: again, Run: func(ctx context.Context, fence int64) error {
 		ran = true
-		return o.runCommand(ctx, v)
+		return o.runCommand(ctx, v, fence)
 	}})
 	if err == nil && !ran {
 		o.Log.Info("before command was run by another tenfold", "service", o.Name, "version", v.number)
 	}
+	if err == nil {
+		o.done(digest)
+	}
 	return err
 }
 
+// isDone reports whether the last run of the command was for this version.
+func (o *owned) isDone(digest string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.doneBefore == digest
+}
+
+func (o *owned) done(digest string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.doneBefore = digest
+}
+
 // runCommand runs the command of before to its end. When ctx ends first, the command is stopped.
-func (o *owned) runCommand(ctx context.Context, v *version) error {
+func (o *owned) runCommand(ctx context.Context, v *version, fence int64) error {
 	s := &v.service
 	o.mu.Lock()
 	o.commands++
@@ -55,7 +74,8 @@ func (o *owned) runCommand(ctx context.Context, v *version) error {
 	o.mu.Unlock()
 	log, begun := o.Log.With("service", o.Name, "version", v.number, "command", id), time.Now()
 	log.Info("before command runs", "argv", strings.Join(s.Before, " "))
-	i, err := v.driver.Start(ctx, Spec{ID: id, Run: s.Before, Dir: s.Dir, Env: v.env(o.core, id), Limits: v.limits()})
+	env := append(v.env(o.core, id), "TENFOLD_FENCE="+strconv.FormatInt(fence, 10))
+	i, err := v.driver.Start(ctx, Spec{ID: id, Run: s.Before, Dir: s.Dir, Env: env, Limits: v.limits()})
 	if err != nil {
 		return &CommandError{Command: s.Before, Err: err}
 	}

@@ -102,7 +102,6 @@ func (o *owned) deploy(ctx context.Context, s Service) error {
 		return err
 	}
 	defer o.finish()
-	from := o.version()
 	to, restore, err := o.prepareVersion(s)
 	switch {
 	case err != nil:
@@ -110,7 +109,7 @@ func (o *owned) deploy(ctx context.Context, s Service) error {
 	case to == nil:
 		return o.awaitFirst(ctx)
 	}
-	return restore(o.rollTo(ctx, to, from.digest() == to.digest()))
+	return restore(o.rollTo(ctx, to, true))
 }
 
 // rollTo runs the before command of a version and rolls to it.
@@ -190,7 +189,7 @@ func (o *owned) deployShare(ctx context.Context, s Service, share float64) error
 		return err
 	}
 	if begun {
-		if err := o.runBefore(ctx, to, false); err != nil {
+		if err := o.runBefore(ctx, to, true); err != nil {
 			return err
 		}
 	}

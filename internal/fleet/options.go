@@ -18,6 +18,8 @@ type Options struct {
 	// Once runs a task unless another fleet with the same store runs it, or has run it for the same version. Default: the
 	// task is run.
 	Once func(ctx context.Context, t Task) error
+	// Done says that a predecessor of this fleet has done a task for a version. Default: no call.
+	Done func(service, version string)
 
 	// StartTimeout is the start timeout of services that do not have one. Default: 60s.
 	StartTimeout time.Duration
@@ -40,7 +42,10 @@ func (o *Options) withDefaults() Options {
 		d.Env = func() []string { return nil }
 	}
 	if d.Once == nil {
-		d.Once = func(ctx context.Context, t Task) error { return t.Run(ctx) }
+		d.Once = func(ctx context.Context, t Task) error { return t.Run(ctx, 0) }
+	}
+	if d.Done == nil {
+		d.Done = func(string, string) {}
 	}
 	d.StartTimeout = cmp.Or(d.StartTimeout, time.Minute)
 	d.StopGrace = cmp.Or(d.StopGrace, 5*time.Second)

@@ -16,6 +16,10 @@ const beforeCommand = "its before command" // a value of service.waitsFor
 // of the fleet can start.
 func (o *owned) prepare(ctx context.Context, giveUp context.CancelCauseFunc) bool {
 	if o.wasPrepared() {
+		if v := o.version(); len(v.service.Before) > 0 {
+			o.done(v.digest())
+			o.Done(o.Name, v.digest())
+		}
 		return o.begun(o.version())
 	}
 	for _, name := range o.config().After {

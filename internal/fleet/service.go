@@ -17,24 +17,25 @@ type service struct {
 	Name string
 
 	// Guarded by core.mu.
-	form                  // what a change of the kind replaces
-	job       *job        // what runs the service now; nil when it was removed and its nodes drain
-	members   []*member   // the nodes that exist, in the order of their start
-	set       node.Set    // members as they were last published
-	revision  uint64      // of set
-	ids       int         // how many ids were given out; an id is never reused
-	versions  int         // how many versions there were
-	operation string      // "restart", "deploy" ... while one of them works, otherwise ""
-	everReady bool        // one of its nodes became ready in this run
-	warned    bool        // a slow start of one of its nodes was logged
-	startErr  *StartError // why the service could not start; nil when it was not found out
-	restarts  int
-	lastExit  *Exit
-	finished  int       // slots whose node ended and is not replaced
-	waitsFor  string    // what its first nodes wait for; empty for nothing
-	commands  int       // how many commands of before were started
-	looping   int       // slots whose nodes failed crashLoopAt times in a row
-	loopSince time.Time // start of the crash loop; zero without one
+	form                   // what a change of the kind replaces
+	job        *job        // what runs the service now; nil when it was removed and its nodes drain
+	members    []*member   // the nodes that exist, in the order of their start
+	set        node.Set    // members as they were last published
+	revision   uint64      // of set
+	ids        int         // how many ids were given out; an id is never reused
+	versions   int         // how many versions there were
+	operation  string      // "restart", "deploy" ... while one of them works, otherwise ""
+	everReady  bool        // one of its nodes became ready in this run
+	warned     bool        // a slow start of one of its nodes was logged
+	startErr   *StartError // why the service could not start; nil when it was not found out
+	restarts   int
+	lastExit   *Exit
+	finished   int       // slots whose node ended and is not replaced
+	waitsFor   string    // what its first nodes wait for; empty for nothing
+	doneBefore string    // the version whose before command was run last
+	commands   int       // how many commands of before were started
+	looping    int       // slots whose nodes failed crashLoopAt times in a row
+	loopSince  time.Time // start of the crash loop; zero without one
 }
 
 // form is what the configuration says of a service, and what follows from it.

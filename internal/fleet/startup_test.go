@@ -52,7 +52,7 @@ func TestBeforeRunsOnceBeforeTheFirstNodes(t *testing.T) {
 		wantError(t, r.AwaitReady(t.Context(), "shop"), nil)
 		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2", "shop-3"})
 		spec := sim.specs[0]
-		wantStrings(t, "environment", spec.Env, []string{"REDIS_URL=x", "A=1", "TENFOLD_SERVICE=shop", "TENFOLD_NODE=shop-before.1"})
+		wantStrings(t, "environment", spec.Env, []string{"REDIS_URL=x", "A=1", "TENFOLD_SERVICE=shop", "TENFOLD_NODE=shop-before.1", "TENFOLD_FENCE=0"})
 		if spec.Serves || spec.Dir != "/srv" || !slices.Equal(spec.Run, []string{"shop", "migrate"}) {
 			t.Errorf("the command ran as %+v", spec)
 		}
@@ -199,7 +199,7 @@ func TestBeforeEndsWithItsContext(t *testing.T) {
 		var cancel context.CancelCauseFunc
 		once := func(ctx context.Context, task fleet.Task) error {
 			ctx, cancel = context.WithCancelCause(ctx)
-			return task.Run(ctx)
+			return task.Run(ctx, 1)
 		}
 		r := startFleet(t, newFleet(t, sim, fleet.Options{Once: once}, withBefore(shop(1)), static("db", "10.0.0.1:1")))
 		wantStrings(t, "alive", sim.alive(), []string{"shop-before.1"})

@@ -55,6 +55,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/fleet/process"
 	"github.com/tenfold-go/tenfold/internal/gateway"
+	"github.com/tenfold-go/tenfold/internal/lease"
 	"github.com/tenfold-go/tenfold/internal/socket"
 	"github.com/tenfold-go/tenfold/internal/status"
 	"github.com/tenfold-go/tenfold/internal/store"
@@ -104,6 +105,7 @@ type Server struct {
 	log     *slog.Logger
 	process *process.Driver // of owned services, and of the private server of the store
 	store   *store.Store
+	tasks   *lease.Tasks // shared with the tenfolds that use the same store
 	gateway *gateway.Gateway
 	fleet   *fleet.Fleet
 	status  *status.View
@@ -167,6 +169,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	if s.store, err = store.New(cfg.Store, &store.Options{Log: o.Log, Start: s.startStore, MemoryServer: o.MemoryStore}); err != nil {
 		return nil, &ConfigError{err, "redis://[:PASSWORD@]host:6379, auto or none"}
 	}
+	s.tasks = lease.New(s.store, &lease.Options{Log: o.Log})
 	m.registerStore(func() bool { return s.store.Health().Up })
 	s.gateway, err = gateway.New(cfg, &gateway.Options{
 		Log: o.Log, Access: o.Access, Metrics: m.gateway, Store: s.store, Listen: s.sockets.Listen,
@@ -175,7 +178,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, &ConfigError{err, ""}
 	}
 	s.fleet, err = fleet.New(s.services(), s.newTraffic(), &fleet.Options{
-		Log: o.Log, Metrics: m.fleet, Env: s.env,
+		Log: o.Log, Metrics: m.fleet, Env: s.env, Once: s.once, Done: s.tasks.Have,
 	})
 	if err != nil {
 		return nil, err
@@ -234,6 +237,14 @@ func (s *Server) startStore(ctx context.Context, id string, argv []string) (stor
 	return s.process.Start(ctx, fleet.Spec{ID: id, Run: argv})
 }
 
+// once runs a task of the fleet, unless another tenfold with the same store does. Without a store, no other one does.
+func (s *Server) once(ctx context.Context, t fleet.Task) error {
+	if s.store.URL() == "" {
+		return t.Run(ctx, 0)
+	}
+	return s.tasks.Once(ctx, t.Service, t.Version, t.Again, t.Run)
+}
+
 // env tells every node where the store is.
 func (s *Server) env() []string {
 	if url := s.store.URL(); url != "" {
@@ -271,6 +282,7 @@ func (s *Server) parts() []part {
 		{"fleet", s.fleet.Run},
 		{"reloads", s.runReloads},
 		{"node sets", s.passNodeSets},
+		{"tasks", s.tasks.Run},
 		{"store", s.store.Run},
 		{"console", s.console.Run},
 	}
