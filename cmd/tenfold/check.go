@@ -123,6 +123,11 @@ func missingFileHint(file string) string {
 			return fmt.Sprintf("%s exists: use -f %s", other, other)
 		}
 	}
+	for _, name := range config.ForeignNames {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), name)); err == nil {
+			return name + " exists: " + config.ForeignHint(name)
+		}
+	}
 	return "tenfold check --help shows an example file; tenfold up -- COMMAND needs no file"
 }
 

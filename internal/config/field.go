@@ -45,7 +45,7 @@ func (r *reader) readFields(n strictyaml.Value, fields []field) {
 			}
 			k.Value = r.As(k.Value, joinPath(n.Path, f.key)) // so that the problems below a misspelt key are found as well
 		}
-		if _, ok := f.value.(mapping); ok {
+		if takesMapping(f.value) {
 			children := strictyaml.Unindented(all, i, func(e strictyaml.Entry) bool {
 				return fieldOf(fields, e.Key) != nil || meant(e.Key, fields) != ""
 			})
@@ -95,17 +95,33 @@ func (r *reader) unindented(parent strictyaml.Entry, children []strictyaml.Entry
 	return r.Under(parent, children)
 }
 
+// takesMapping reports whether the file may give a value as a mapping.
+func takesMapping(v value) bool {
+	if o, ok := v.(omitted); ok {
+		v = o.value
+	}
+	_, ok := v.(mapping)
+	return ok
+}
+
 // mapping is a value that the file may give as a mapping.
 type mapping interface {
 	value
 	isMapping()
 }
 
-func (block) isMapping()       {}
-func (optional[T]) isMapping() {}
-func (services) isMapping()    {}
-func (environment) isMapping() {}
-func (headers) isMapping()     {}
+func (block) isMapping()        {}
+func (optional[T]) isMapping()  {}
+func (services) isMapping()     {}
+func (environment) isMapping()  {}
+func (headers) isMapping()      {}
+func (headerValues) isMapping() {}
+func (probeHeaders) isMapping() {}
+func (basicUsers) isMapping()   {}
+func (errorPages) isMapping()   {}
+func (gatewayTLS) isMapping()   {}
+func (nodeTLS) isMapping()      {}
+func (liveness) isMapping()     {}
 
 // optional is a mapping that may be missing. The file has "off", or the most important value alone, or all fields.
 type optional[T any] struct {

@@ -38,10 +38,24 @@ func recognise(name string, data []byte) *foreignFile {
 
 // problem is the answer to such a file.
 func (f *foreignFile) problem() Problem {
-	return Problem{
-		Line: 1, Column: 1, Message: "this is " + f.what + ", not a tenfold.yaml",
-		Hint: "docs/coming-from.md#" + f.anchor + " shows how to write the same in a tenfold.yaml",
+	return Problem{Line: 1, Column: 1, Message: "this is " + f.what + ", not a tenfold.yaml", Hint: f.page()}
+}
+
+func (f *foreignFile) page() string {
+	return "docs/coming-from.md#" + f.anchor + " shows how to write the same in a tenfold.yaml"
+}
+
+// ForeignNames are usual names of files of other tools, of which a project without a tenfold.yaml may have one.
+var ForeignNames = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "Caddyfile", "nginx.conf", "haproxy.cfg"}
+
+// ForeignHint says which page helps with a file of that name, or "" if the name says nothing.
+func ForeignHint(name string) string {
+	for i := range foreignFiles {
+		if f := &foreignFiles[i]; f.name != nil && f.name.MatchString(strings.ToLower(name)) {
+			return f.page()
+		}
 	}
+	return ""
 }
 
 // foreignFiles are the kinds that are recognised, in the order in which they are tried: the ones with the clearest signs

@@ -71,6 +71,17 @@ func TestForeignFilesByName(t *testing.T) {
 	}
 }
 
+func TestForeignHint(t *testing.T) {
+	for _, name := range ForeignNames {
+		if ForeignHint(name) == "" {
+			t.Errorf("%s has no page", name)
+		}
+	}
+	if hint := ForeignHint("tenfold.yaml"); hint != "" {
+		t.Error(hint)
+	}
+}
+
 func anchorOf(f *foreignFile) string {
 	if f == nil {
 		return ""

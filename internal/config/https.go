@@ -249,6 +249,9 @@ func parseHSTS(s string) (time.Duration, error) {
 	case "on", "true":
 		return defaultHSTS, nil
 	}
+	if seconds.MatchString(s) {
+		s += "s"
+	}
 	d, err := time.ParseDuration(s)
 	if m := days.FindStringSubmatch(s); m != nil {
 		n, _ := strconv.Atoi(m[1]) // four digits

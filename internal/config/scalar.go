@@ -231,6 +231,8 @@ func parseDuration(s string, least time.Duration) (time.Duration, error) {
 			hint = "write " + m[1] + unit
 		}
 		return 0, wrong(hint, "%s is not a duration", quote(s))
+	case unit != "" && (d < least || d > maxDuration):
+		return 0, wrong("a number without a unit counts seconds", "%s is out of range: from %s to %s", quote(s), printDuration(least), printDuration(maxDuration))
 	case d < least || d > maxDuration:
 		return 0, wrong("", "%s is out of range: from %s to %s", quote(s), printDuration(least), printDuration(maxDuration))
 	}

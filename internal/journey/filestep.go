@@ -128,9 +128,9 @@ func (r *fileReader) think(v strictyaml.Value) (t Think) {
 		t.Max = exponential
 	}
 	var err, errHigh error
-	t.Min, err = time.ParseDuration(low)
+	t.Min, err = parseTime(low)
 	if between {
-		t.Max, errHigh = time.ParseDuration(high)
+		t.Max, errHigh = parseTime(high)
 	}
 	for _, part := range []string{low, high} {
 		if ambiguous := usertext.CheckNumber(part); ambiguous != nil {
@@ -143,6 +143,16 @@ func (r *fileReader) think(v strictyaml.Value) (t Think) {
 			"%s is not a think time", quote(text)))
 	}
 	return t
+}
+
+// secondsAlone is a time without a unit.
+var secondsAlone = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+
+func parseTime(text string) (time.Duration, error) {
+	if secondsAlone.MatchString(text) {
+		text += "s"
+	}
+	return time.ParseDuration(text)
 }
 
 func (r *fileReader) expect(v strictyaml.Value) (x expectation) {
