@@ -30,7 +30,7 @@ A service whose command, directory or environment has changed gets new nodes, on
 one stops. If the new nodes do not get ready, the old ones serve on, and the exit code is 1. New services start before they
 get requests. Services that are gone finish their requests and stop. All other changes need no new nodes.
 
-The keys store and admin cannot be changed by a reload. What a reload would do:
+The keys store and admin, and where and how log writes, cannot be changed by a reload. What a reload would do:
 
     tenfold diff
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"sync"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -24,7 +26,12 @@ func (cmd upCmd) source() *source {
 	if cmd.File == "" {
 		read = loadRecorded
 	}
-	return &source{cmd: cmd, read: func() (*config.File, error) { return read(file) }, files: []string{file}}
+	return &source{cmd: cmd, files: []string{file}, read: func() (*config.File, error) {
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is not a regular file: it cannot be read again", file) // a pipe would wait for a writer
+		}
+		return read(file)
+	}}
 }
 
 // load reads the file, with everything that wins over it.

@@ -196,7 +196,10 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 // override puts into cfg what wins over the file: the flags, and the store of the environment over a store that the file
 // does not name.
 func (cmd upCmd) override(cfg *config.Config) error {
-	if err := cfg.Override(config.Overrides{Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store, Access: cmd.Access}); err != nil {
+	flags := config.Overrides{
+		Listen: cmd.Listen, Admin: cmd.Admin, Store: cmd.Store, Access: cmd.Access, LogFormat: config.LogFormat(cmd.Log), LogFile: cmd.LogFile,
+	}
+	if err := cfg.Override(flags); err != nil {
 		return err
 	}
 	return cfg.UseStoreVariable(os.Getenv)

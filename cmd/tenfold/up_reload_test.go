@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/status"
@@ -219,5 +221,116 @@ func TestUpReloadsOneAfterTheOther(t *testing.T) {
 	if r := x.reload(); len(r.Changes) > 0 {
 		t.Errorf("the last form of the file did not run: %+v", r.Changes)
 	}
+	x.stop()
+}
+
+// A worker to which a route leads from now on gets nodes that listen before the first request, and becomes a worker
+// again without a failed request.
+func TestUpWorkerBecomesAService(t *testing.T) {
+	const base = "services: {service: {run: [service], nodes: 1}, job: {run: [sh, -c, 'if test $PORT; then exec service; else exec sleep 1000; fi'], nodes: 1}}\n"
+	const worker, serving = base + "routes: [{path: /, to: service}]\n", base + "routes: [{path: /, to: service}, {path: /page, to: job}]\n"
+	x, file := upFile(t, worker)
+	for range 2 {
+		rewrite(t, file, serving)
+		x.reload()
+		l := offer(x, 100, func(int) *http.Request { return request("GET", "/page?ms=100") })
+		x.await("requests are answered", func() bool { return l.soFar() > 10 })
+		noneFailed(t, l.end())
+		slow := offer(x, 50, func(int) *http.Request { return request("GET", "/page?ms=100") })
+		x.await("requests are in flight", func() bool { return x.metric(`tenfold_upstream_in_flight{service="job"}`) > 0 })
+		rewrite(t, file, worker)
+		x.reload()
+		for _, a := range slow.end() { // after the reload, /page is a page of the other service
+			if a.failed() {
+				t.Errorf("failed: %v", a)
+			}
+		}
+	}
+	x.stop()
+}
+
+// Addresses are opened before old ones close. The runtime file follows. An address in use is a problem with its place.
+func TestUpReloadsItsAddresses(t *testing.T) {
+	address := freeAddresses(t, 3)
+	taken, err := net.Listen("tcp", address[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "tenfold.yaml")
+	text := func(listen ...string) string {
+		return "listen: [\"" + strings.Join(listen, "\", \"") + "\"]\n" + twoServices
+	}
+	write(t, file, text(address[0]))
+	x := start(t, call{args: []string{"up", "-f", file, "--store", "none", "--access", "off", "--admin", "127.0.0.1:0"}})
+	x.awaitListening()
+	x.awaitReady()
+	l := offer(x, 50, func(int) *http.Request { return request("GET", "/small") })
+	rewrite(t, file, text(address[0], address[2]))
+	code, answer := x.ask("POST", "/api/reload", "")
+	if want := `"path": "listen[1]",`; code != 422 || !strings.Contains(answer, want) || !strings.Contains(answer, "address already in use") {
+		t.Errorf("an address in use: %d %s, want %s", code, answer, want)
+	}
+	rewrite(t, file, text(address[0], address[1]))
+	x.reload()
+	noneFailed(t, l.end())
+	for range 2 {
+		c, err := dial(address[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := c.do(request("GET", "/small")); err != nil || resp.StatusCode != 200 {
+			t.Errorf("the new address: %v %v", resp, err)
+		}
+		c.Close()
+		rewrite(t, file, text(address[1]))
+		x.reload()
+	}
+	if c, err := dial(address[0]); err == nil {
+		c.Close()
+		t.Error("the old address is still open")
+	}
+	x.stop()
+}
+
+// The end of tenfold ends a reload that waits for its nodes.
+func TestUpEndsDuringAReload(t *testing.T) {
+	x, file := upFile(t, twoServices)
+	rewrite(t, file, "services: {service: {run: [service], nodes: 1}, silent: {run: [sleep, '1000'], nodes: 1}}\nroutes: [{path: /, to: service}, {path: /silent, to: silent}]\n")
+	answered := make(chan int, 1)
+	go func() {
+		resp, err := http.Post("http://"+x.admin+"/api/reload", "", nil)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	x.await("the new node starts", func() bool { return len(x.nodes()) == 2 })
+	begun := time.Now()
+	x.stop()
+	if took := time.Since(begun); took > 20*time.Second { // start_timeout is a minute
+		t.Errorf("tenfold ended after %v", took)
+	}
+	if code := <-answered; code == 200 {
+		t.Errorf("the reload answered %d", code)
+	}
+}
+
+// A file that became a pipe does not block tenfold.
+func TestUpReloadsNoPipe(t *testing.T) {
+	x, file := upFile(t, twoServices)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, answer := x.ask("POST", "/api/reload", ""); code != 422 || !strings.Contains(answer, "is not a regular file") {
+		t.Errorf("got %d %s", code, answer)
+	}
+	rewrite(t, file, twoServices)
+	x.reload()
 	x.stop()
 }

@@ -8,10 +8,12 @@ import (
 
 // Overrides are values from the command line that replace those of the file. An empty field keeps the value of the file.
 type Overrides struct {
-	Listen []string
-	Admin  string // the address; the token stays that of the file
-	Store  string
-	Access string // on or off
+	Listen    []string
+	Admin     string // the address; the token stays that of the file
+	Store     string
+	Access    string    // on or off
+	LogFormat LogFormat // of --log, where "auto" is no override
+	LogFile   string
 }
 
 // Override puts o into c, with the same checks as for values of the file. An error is of type Problems.
@@ -41,6 +43,12 @@ func (c *Config) Override(o Overrides) error {
 	}
 	if o.Access != "" {
 		c.Log.Access = o.Access == "on"
+	}
+	if o.LogFormat != "" && o.LogFormat != LogAuto {
+		c.Log.Format = o.LogFormat
+	}
+	if o.LogFile != "" {
+		c.Log.File = o.LogFile
 	}
 	if problems == nil {
 		v := validation{broken: func(string) bool { return false }}

@@ -61,7 +61,12 @@ func (b *builder) state(old *state) (s *state, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handler = b.options.chain(b.common(pages))(s.routes)
+	var counter *requestCounter
+	if old != nil {
+		counter = old.counter
+	}
+	s.counter = newRequestCounter(b.options.Metrics, b.cfg, counter)
+	s.handler = b.options.chain(b.common(s.counter, pages))(s.routes)
 	return s, nil
 }
 
@@ -93,9 +98,9 @@ func (b *builder) sessionsFound(service string) func(affinity.Found) {
 }
 
 // common returns the policies of all requests, in the order in which a request passes them.
-func (b *builder) common(pages *policy.Pages) []policy.Policy {
+func (b *builder) common(counter *requestCounter, pages *policy.Pages) []policy.Policy {
 	o, cfg := b.options, b.cfg
-	observers := []policy.Observer{newRequestCounter(o.Metrics, cfg).count}
+	observers := []policy.Observer{counter.count}
 	if o.Access != nil && cfg.Log.Access {
 		observers = append(observers, policy.AccessLog(o.Access, cfg.Log))
 	}

@@ -88,13 +88,22 @@ type serviceCounters struct {
 // method, and the number of label values must be bounded.
 var methods = [...]string{"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
 
-func newRequestCounter(m *Metrics, cfg *config.Config) *requestCounter {
+// newRequestCounter returns the counter of a configuration. It takes over what the one before has; nil for none.
+func newRequestCounter(m *Metrics, cfg *config.Config, old *requestCounter) *requestCounter {
 	c := &requestCounter{metrics: m, services: map[string]*serviceCounters{}}
-	c.services[""] = &serviceCounters{duration: m.duration.WithLabelValues("")}
+	c.take("", old)
 	for _, s := range cfg.Services {
-		c.services[s.Name] = &serviceCounters{duration: m.duration.WithLabelValues(s.Name)}
+		c.take(s.Name, old)
 	}
 	return c
+}
+
+func (c *requestCounter) take(service string, old *requestCounter) {
+	if old != nil && old.services[service] != nil {
+		c.services[service] = old.services[service]
+		return
+	}
+	c.services[service] = &serviceCounters{duration: c.metrics.duration.WithLabelValues(service)}
 }
 
 // count is a [policy.Observer].

@@ -17,6 +17,7 @@ type state struct {
 	handler  http.Handler
 	routes   http.Handler // the part of handler that finds the route of a request
 	policies *policies
+	counter  *requestCounter
 	pools    map[string]*pool
 
 	certificates *certificate.Set // of new TLS connections

@@ -138,6 +138,7 @@ type reload struct {
 	result   *status.Reload
 	removals *sync.WaitGroup
 	added    []string // services that the fleet has and the running configuration does not have
+	serving  []string // workers that have nodes for requests, which the running configuration does not have
 }
 
 func (s *Server) newReload(removals *sync.WaitGroup) *reload {
@@ -248,6 +249,10 @@ func (r *reload) fixed() (problems config.Problems) {
 		{"store", r.running.Store != r.file.Store},
 		{"admin.listen", r.running.Admin.Listen != r.file.Admin.Listen},
 		{"admin.token", r.running.Admin.Token != r.file.Admin.Token},
+		{"log.format", r.running.Log.Format != r.file.Log.Format},
+		{"log.file", r.running.Log.File != r.file.Log.File},
+		{"log.size", r.running.Log.Size != r.file.Log.Size},
+		{"log.keep", r.running.Log.Keep != r.file.Log.Keep},
 	} {
 		if key.changed {
 			problems = append(problems, r.file.Problem(key.path, errFixed))
@@ -273,7 +278,11 @@ func (r *reload) run(ctx context.Context) error {
 	if err != nil {
 		return config.Problems{r.file.Problem(pathOf(err, r.file.Config), err)}
 	}
-	if problems := r.startNew(ctx); len(problems) > 0 {
+	problems := r.startNew(ctx)
+	if len(problems) == 0 {
+		problems = r.startServing(ctx)
+	}
+	if len(problems) > 0 {
 		r.removeNew()
 		next.Abort()
 		return problems
@@ -303,7 +312,7 @@ func (r *reload) missingCommands() (problems config.Problems) {
 	return problems
 }
 
-// startNew starts the nodes of new services, and of those that get requests from now on, and waits until they are ready.
+// startNew starts the nodes of new services, and waits until they are ready.
 func (r *reload) startNew(ctx context.Context) (problems config.Problems) {
 	for _, change := range r.result.Services {
 		if change.Effect != status.EffectStart {
@@ -328,7 +337,25 @@ func (r *reload) startNew(ctx context.Context) (problems config.Problems) {
 	return problems
 }
 
-// removeNew removes the services that startNew has added.
+// startServing gives workers to which routes lead from now on nodes that listen, before a request can reach them.
+func (r *reload) startServing(ctx context.Context) (problems config.Problems) {
+	for _, change := range r.result.Services {
+		if change.Effect == status.EffectStart || change.Effect == status.EffectStop {
+			continue
+		}
+		service := serviceOf(r.file.Config, change.Name)
+		if service.Worker || !serviceOf(r.running, change.Name).Worker {
+			continue
+		}
+		if err := r.fleet.Update(ctx, r.fleetService(service)); err != nil {
+			return config.Problems{r.file.Problem("services."+change.Name, err)}
+		}
+		r.serving = append(r.serving, change.Name)
+	}
+	return nil
+}
+
+// removeNew undoes startNew and startServing.
 func (r *reload) removeNew() {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -339,6 +366,11 @@ func (r *reload) removeNew() {
 			}
 		})
 	}
+	for _, name := range r.serving {
+		if err := r.fleet.Update(context.Background(), r.fleetService(serviceOf(r.running, name))); err != nil {
+			r.log.Error("service is not a worker again", "service", name, "err", err)
+		}
+	}
 }
 
 // update changes the services that are in both configurations. It goes on after a service that is held back.
@@ -346,7 +378,7 @@ func (r *reload) update(ctx context.Context) error {
 	var held []string
 	for i := range r.result.Services {
 		change := &r.result.Services[i]
-		if change.Effect == status.EffectStart || change.Effect == status.EffectStop {
+		if change.Effect == status.EffectStart || change.Effect == status.EffectStop || slices.Contains(r.serving, change.Name) {
 			continue
 		}
 		err := r.fleet.Update(ctx, r.fleetService(serviceOf(r.file.Config, change.Name)))
