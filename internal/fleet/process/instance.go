@@ -86,7 +86,7 @@ func (i *instance) Stop(ctx context.Context) error {
 // nil, and logs that once, where this system does not show the memory.
 func (i *instance) Exceeds(limit int64) <-chan struct{} {
 	d := i.driver
-	if err := d.memory.measure(nil); err != nil {
+	if err := d.memory.measure(nil); err != nil { // a system without /proc
 		d.memory.unsupported.Do(func() {
 			d.log.Error("a limit of the nodes cannot be applied on this machine", "err", "memory: "+err.Error())
 		})

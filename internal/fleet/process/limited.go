@@ -43,6 +43,12 @@ func RunLimited(args []string, out io.Writer) error {
 
 // apply applies the limits but the account, and describes what the kernel refuses.
 func (l *limits) apply() (refused []string) {
+	if l.Cgroup != "" {
+		if err := enterCgroup(l.Cgroup); err != nil {
+			refused = append(refused, fmt.Sprintf("enter control group: %v", err))
+			fmt.Fprintln(os.Stderr, "tenfold:", refused[0])
+		}
+	}
 	if l.OpenFiles > 0 {
 		if err := limitFiles(uint64(l.OpenFiles)); err != nil {
 			refused = append(refused, fmt.Sprintf("open_files %d: %v", l.OpenFiles, err))

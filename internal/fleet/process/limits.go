@@ -16,6 +16,7 @@ import (
 
 // limits are the limits of one node, as the program of [Options.Limiter] applies them before it becomes the node.
 type limits struct {
+	Cgroup    string  `json:"cgroup,omitempty"` // the directory of its control group; "" for that of its parent
 	OpenFiles int     `json:"open_files,omitempty"`
 	Nice      *int    `json:"nice,omitempty"` // nil for that of tenfold
 	Account   account `json:"account,omitzero"`
@@ -107,23 +108,26 @@ func niceOf(weight int) int {
 }
 
 // limit makes the program of a child run under the limits of its spec. It logs once what cannot be applied.
-func (d *Driver) limit(c *child, l fleet.Limits, user account) error {
-	if l.OpenFiles == 0 && l.CPUWeight == 0 && l.User == "" {
+func (d *Driver) limit(id string, c *child, l fleet.Limits, user account) error {
+	set := limits{OpenFiles: l.OpenFiles, Account: user}
+	if l.Memory > 0 || l.CPUWeight > 0 {
+		set.Cgroup = d.addCgroup(id, l)
+	}
+	if l.CPUWeight > 0 && (set.Cgroup == "" || !d.cgroups.cpu) {
+		nice := niceOf(l.CPUWeight)
+		set.Nice = &nice
+	}
+	if set.OpenFiles == 0 && set.Nice == nil && set.Cgroup == "" && l.User == "" {
 		return nil
 	}
 	if len(d.opts.Limiter) == 0 {
 		return fmt.Errorf("this driver cannot limit its nodes: %w", fleet.ErrNotRunnable)
 	}
-	set := limits{OpenFiles: l.OpenFiles, Account: user}
-	if l.CPUWeight > 0 {
-		nice := niceOf(l.CPUWeight)
-		set.Nice = &nice
+	if err := d.tryLimits(set); err != nil {
+		return err
 	}
 	text, err := json.Marshal(set)
 	if err != nil {
-		return err
-	}
-	if err := d.tryLimits(string(text)); err != nil {
 		return err
 	}
 	args := append([]string{}, d.opts.Limiter...)
@@ -132,11 +136,59 @@ func (d *Driver) limit(c *child, l fleet.Limits, user account) error {
 	return nil
 }
 
+// addCgroup makes the control group of a node, and returns its directory. It returns "" where tenfold has no control
+// groups: then the memory of the process group is watched, and the nice value is set.
+func (d *Driver) addCgroup(id string, l fleet.Limits) string {
+	d.limitsMu.Lock()
+	defer d.limitsMu.Unlock()
+	if !d.cgroupsTried {
+		d.cgroupsTried = true
+		var err error
+		if d.cgroups, err = openCgroups(d.tag); err != nil && !errors.Is(err, errNotDelegated) {
+			d.log.Error("a limit of the nodes cannot be applied on this machine", "err", fmt.Errorf("use control groups: %w", err))
+		}
+	}
+	if d.cgroups == nil {
+		return ""
+	}
+	dir, err := d.cgroups.add(id, l.Memory, l.CPUWeight)
+	if err != nil {
+		d.log.Error("a limit of the nodes cannot be applied on this machine", "node", id, "err", err)
+		return ""
+	}
+	return dir
+}
+
+// removeCgroup removes the control group of a node that has ended, if it has one.
+func (d *Driver) removeCgroup(id string) {
+	d.limitsMu.Lock()
+	defer d.limitsMu.Unlock()
+	if d.cgroups != nil {
+		d.cgroups.remove(id)
+	}
+}
+
+// cgroupMemory returns what the control group of a node uses. It returns false when the node has none.
+func (d *Driver) cgroupMemory(id string) (bytesUsed int64, ok bool) {
+	d.limitsMu.Lock()
+	defer d.limitsMu.Unlock()
+	if d.cgroups == nil {
+		return 0, false
+	}
+	return d.cgroups.used(id)
+}
+
 // tryLimits applies limits to a process that ends at once, the first time that they are used. It logs those that this
 // machine refuses.
-func (d *Driver) tryLimits(text string) error {
-	d.triedMu.Lock()
-	defer d.triedMu.Unlock()
+func (d *Driver) tryLimits(set limits) error {
+	set.Cgroup = "" // another one for each node
+	b, err := json.Marshal(set)
+	if err != nil {
+		return err
+	}
+	text := string(b)
+	d.limitsMu.Lock()
+	defer d.limitsMu.Unlock()
 	if d.tried[text] {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -84,18 +86,24 @@ func (m *memoryWatch) goesOn() bool {
 // look measures all nodes.
 func (m *memoryWatch) look() {
 	m.mu.Lock()
-	groups := map[int]int64{}
-	for i := range m.watched {
-		groups[i.pid] = 0
-	}
+	nodes := slices.Collect(maps.Keys(m.watched))
 	m.mu.Unlock()
-	if m.measure(groups) != nil {
+	used := map[*instance]int64{}
+	groups := map[int]int64{}
+	for _, i := range nodes {
+		if n, ok := i.driver.cgroupMemory(i.id); ok {
+			used[i] = n
+		} else {
+			groups[i.pid] = 0
+		}
+	}
+	if len(groups) > 0 && m.measure(groups) != nil {
 		return // /proc cannot be read now
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, w := range m.watched {
-		if groups[i.pid] <= w.limit {
+		if n, ok := used[i]; ok && n <= w.limit || !ok && groups[i.pid] <= w.limit {
 			w.over = 0
 			continue
 		}

@@ -73,8 +73,10 @@ type Driver struct {
 
 	memory memoryWatch
 
-	triedMu sync.Mutex
-	tried   map[string]bool // limits that were applied before
+	limitsMu     sync.Mutex
+	tried        map[string]bool // limits that were applied before
+	cgroups      *cgroups        // nil for none
+	cgroupsTried bool
 
 	mu        sync.Mutex
 	closed    bool
@@ -171,7 +173,7 @@ func (d *Driver) launch(ctx context.Context, i *instance, spec fleet.Spec) (pid 
 	if err != nil {
 		return 0, markNotRunnable(err)
 	}
-	if err := d.limit(c, spec.Limits, user); err != nil {
+	if err := d.limit(i.id, c, spec.Limits, user); err != nil {
 		return 0, err
 	}
 	output, err := newPipe()
@@ -224,6 +226,7 @@ func (d *Driver) nodeEnded(id string, e exit) {
 // forget removes an instance whose process group is gone.
 func (d *Driver) forget(i *instance) {
 	d.memory.forget(i)
+	d.removeCgroup(i.id)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.instances, i.id)
