@@ -179,7 +179,7 @@ func TestUpLogJSONPrintsNothingElse(t *testing.T) {
 	t.Run("a run", func(t *testing.T) {
 		x := up(t, call{args: []string{"--log", "json", "-f", "-", "--store", "none"}, stdin: chatting})
 		l := offer(x, 50, longPath)
-		x.stdout.await(x, `"msg":"output","service":"chat","node":"chat-1","line":"a line that somebody may read"}`)
+		x.stdout.await(x, `"msg":"output","service":"chat","node":"chat-1","stream":"stdout","line":"a line that somebody may read"}`)
 		x.stderr.await(x, `"msg":"request","method":"GET"`)
 		noneFailed(t, l.end())
 		x.end(syscall.SIGQUIT)

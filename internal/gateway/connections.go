@@ -25,7 +25,7 @@ func maxConnections(cfg *config.Config, log *slog.Logger, m *Metrics) int {
 
 const (
 	reservedFiles        = 64 // for listeners, the admin address, the store and logs
-	reservedFilesPerNode = 4  // for the output of a node, its probe and its start
+	reservedFilesPerNode = 5  // for the two outputs of a node, its probe and its start
 	leastConnections     = 8
 )
 

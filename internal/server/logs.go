@@ -82,15 +82,15 @@ func OpenLogs(o *LogOptions) (*Logs, error) {
 	return l, nil
 }
 
-// NodeOutput writes a line that a node has written. It may wait a moment for a slow reader, but not for one that does
+// NodeOutput writes a line that a node has written to its standard output or standard error: stream is stdout or stderr. It may wait a moment for a slow reader, but not for one that does
 // not read.
-func (l *Logs) NodeOutput(node string, line []byte) {
+func (l *Logs) NodeOutput(node, stream string, line []byte) {
 	l.keepLine(node, line)
 	if l.nodeOutput == nil {
 		l.nodeText.Write(l.options.nodeLine(node, line))
 		return
 	}
-	attrs := []any{"node", node, "line", string(line)}
+	attrs := []any{"node", node, "stream", stream, "line", string(line)}
 	if service := serviceOfNode(node); service != "" {
 		attrs = append([]any{"service", service}, attrs...)
 	}

@@ -42,8 +42,8 @@ func TestEventsAndAccessRecordsKeepTheirOrder(t *testing.T) {
 
 func TestNodeOutputIsTextWithTheNodeInFront(t *testing.T) {
 	l, stdout, _ := open(t, LogOptions{})
-	l.NodeOutput("shop-1", []byte("started \x1b[1m\xff"))
-	l.NodeOutput("shop-2", nil)
+	l.NodeOutput("shop-1", "stderr", []byte("started \x1b[1m\xff"))
+	l.NodeOutput("shop-2", "stderr", nil)
 	l.Close()
 	if want := "shop-1 | started \x1b[1m\xff\nshop-2 | \n"; stdout.String() != want {
 		t.Errorf("got %q, want %q", stdout, want)
@@ -54,7 +54,7 @@ func TestNodeOutputAsJSON(t *testing.T) {
 	l, stdout, _ := open(t, LogOptions{OnlyJSON: true})
 	lines := map[string]string{"shop-eu-1": "a \"line\" \x1b[1m \xff", "store.1": "ready"}
 	for node, line := range lines {
-		l.NodeOutput(node, []byte(line))
+		l.NodeOutput(node, "stderr", []byte(line))
 	}
 	l.Close()
 	services := map[string]any{"shop-eu-1": "shop-eu", "store.1": nil}
@@ -65,7 +65,7 @@ func TestNodeOutputAsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		node := record["node"].(string)
-		if record["msg"] != "output" || record["level"] != "INFO" || record["service"] != services[node] ||
+		if record["msg"] != "output" || record["level"] != "INFO" || record["service"] != services[node] || record["stream"] != "stderr" ||
 			record["line"] != strings.ToValidUTF8(lines[node], "\uFFFD") || record["time"] == nil {
 			t.Errorf("got %v", record)
 		}
@@ -119,8 +119,8 @@ func TestDroppedRecordsAreCountedPerStream(t *testing.T) {
 	m.registerDropped(l.Streams())
 	l.Close()
 	l.Events.Info("too late")
-	l.NodeOutput("shop-1", []byte("too late"))
-	l.NodeOutput("shop-1", []byte("too late"))
+	l.NodeOutput("shop-1", "stderr", []byte("too late"))
+	l.NodeOutput("shop-1", "stderr", []byte("too late"))
 	families, err := m.registry.Gather()
 	if err != nil || len(families) != 1 || families[0].GetName() != "tenfold_log_dropped_total" {
 		t.Fatalf("got %v, %v", families, err)
@@ -148,7 +148,7 @@ func TestBothStreamsOnOnePipeDoNotMix(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	sent.Go(func() {
 		for range 2000 {
-			l.NodeOutput("shop-1", []byte(long))
+			l.NodeOutput("shop-1", "stderr", []byte(long))
 		}
 	})
 	sent.Go(func() {

@@ -39,18 +39,18 @@ type group struct {
 	empty bool // the group has no process any more; another group may get its number
 }
 
-// startGroup starts a process whose outputs go to output. The kernel kills the process when the calling thread ends.
-func startGroup(c *child, output *os.File) (*group, error) {
+// startGroup starts a process with its outputs. The kernel kills the process when the calling thread ends.
+func startGroup(c *child, stdout, stderr *os.File) (*group, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
-	if err := setBlocking(output); err != nil {
+	if err := cmp.Or(setBlocking(stdout), setBlocking(stderr)); err != nil {
 		return nil, err
 	}
 	p, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []*os.File{null, output, output}, Sys: attributes(),
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{null, stdout, stderr}, Sys: attributes(),
 	})
 	if err != nil {
 		return nil, err

@@ -149,7 +149,7 @@ func (d *Driver) receiveNodes(l *fdlink.Link, known []HandedNode) error {
 			return err
 		case m.Verb == verbHello:
 			return nil
-		case m.Verb != verbHeld || len(files) != 1 || m.Exit != nil:
+		case m.Verb != verbHeld || len(files) != 2 || m.Exit != nil:
 			fdlink.CloseAll(files)
 			continue
 		}
@@ -158,7 +158,7 @@ func (d *Driver) receiveNodes(l *fdlink.Link, known []HandedNode) error {
 			port = known[n].Port
 		}
 		i := newInstance(d, m.ID, port)
-		i.pid, i.output, i.adopted = m.PID, files[0], true
+		i.pid, i.outputs, i.adopted = m.PID, outputsOf(files), true
 		d.instances[i.id] = i
 	}
 }
@@ -173,7 +173,7 @@ func (d *Driver) followAdopted(r *remote, i *instance) {
 			d.follow(i)
 			return
 		}
-		i.output.Close()
+		i.outputs.close()
 	}
 }
 

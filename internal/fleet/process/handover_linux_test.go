@@ -23,7 +23,7 @@ type lines struct {
 
 func newLines() *lines { return &lines{more: make(chan struct{}, 1)} }
 
-func (l *lines) add(node string, line []byte) {
+func (l *lines) add(node, _ string, line []byte) {
 	l.mu.Lock()
 	fmt.Fprintf(&l.text, "%s | %s\n", node, line)
 	l.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -21,10 +20,10 @@ type instance struct {
 	port    int // 0 when it does not serve
 	pid     int
 	driver  *Driver
-	parent  parent   // has started it
-	adopted bool     // from a predecessor
-	known   bool     // Adopted was called for it; guarded by Driver.mu
-	output  *os.File // the reading end of its output; set before follow
+	parent  parent  // has started it
+	adopted bool    // from a predecessor
+	known   bool    // Adopted was called for it; guarded by Driver.mu
+	outputs outputs // set before follow
 
 	askOnce sync.Once
 
@@ -113,11 +112,11 @@ func (i *instance) report(e exit) {
 }
 
 // awaitOutput waits until the output was copied, but not longer than outputPatience.
-func awaitOutput(output *os.File, copied <-chan struct{}) {
-	timeout := time.AfterFunc(outputPatience, func() { output.SetReadDeadline(time.Now()) })
+func awaitOutput(o outputs, copied <-chan struct{}) {
+	timeout := time.AfterFunc(outputPatience, o.interrupt)
 	<-copied
 	timeout.Stop()
-	output.Close()
+	o.close()
 }
 
 // finish makes Done and Err report the end of the node.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 )
@@ -12,8 +13,8 @@ import (
 // copied copies the text of r as the output of a node "n". It returns the lines that are passed on, and the tail.
 func copied(r io.Reader) (string, []string) {
 	var b bytes.Buffer
-	lines := newTail(func(node string, line []byte) { fmt.Fprintf(&b, "%s | %s\n", node, line) }, "n")
-	lines.copy(r)
+	lines := newTail(func(node, _ string, line []byte) { fmt.Fprintf(&b, "%s | %s\n", node, line) }, "n")
+	lines.copy(Stdout, r)
 	return b.String(), lines.last()
 }
 
@@ -82,4 +83,33 @@ func FuzzTail(f *testing.F) {
 			t.Fatalf("%d bytes became %d", len(in), len(got))
 		}
 	})
+}
+
+// Lines of standard output and of standard error are told apart, and each output keeps its order.
+func TestOutputsAreToldApart(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string][]string{}
+	p, err := newPipes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := newTail(func(_, stream string, line []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		got[stream] = append(got[stream], string(line))
+	}, "n")
+	copied := lines.copyAll(p.reads())
+	for i := range 3 {
+		fmt.Fprintf(p.stdout.write, "out %d\n", i)
+		fmt.Fprintf(p.stderr.write, "err %d\n", i)
+	}
+	p.closeWrites()
+	<-copied
+	p.reads().close()
+	if out, err := strings.Join(got[Stdout], ","), strings.Join(got[Stderr], ","); out != "out 0,out 1,out 2" || err != "err 0,err 1,err 2" {
+		t.Errorf("got %q and %q", out, err)
+	}
+	if last := lines.last(); len(last) != 6 {
+		t.Errorf("kept %q", last)
+	}
 }

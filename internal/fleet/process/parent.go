@@ -2,28 +2,19 @@ package process
 
 import (
 	"context"
-	"os"
 	"runtime"
 	"sync"
 )
 
 // parent is the process that starts nodes: the reaper, or this process. Its methods may be called concurrently.
 type parent interface {
-	// start starts a node whose outputs go to output.write. The end of the node is reported to the function that the
-	// parent was made with, once, and maybe before start returns.
-	start(ctx context.Context, id string, c *child, output *pipe) (pid int, err error)
+	// start starts a node that writes into the pipes. The end of the node is reported to the function that the parent was
+	// made with, once, and maybe before start returns.
+	start(ctx context.Context, id string, c *child, p *pipes) (pid int, err error)
 	stop(id string) // sends SIGTERM
 	kill(id string) // sends SIGKILL
 	// close ends the parent after all its nodes have ended.
 	close() error
-}
-
-// pipe is the output of a node.
-type pipe struct{ read, write *os.File }
-
-func newPipe() (p pipe, err error) {
-	p.read, p.write, err = os.Pipe()
-	return p, err
 }
 
 // local is this process as the parent of nodes: without a reaper, nothing but the kernel ends the nodes of a tenfold that
@@ -58,11 +49,11 @@ func (l *local) fork() {
 	}
 }
 
-func (l *local) start(ctx context.Context, id string, c *child, output *pipe) (pid int, err error) {
+func (l *local) start(ctx context.Context, id string, c *child, p *pipes) (pid int, err error) {
 	var g *group
 	made := make(chan struct{})
 	select {
-	case l.starts <- func() { g, err = startGroup(c, output.write); close(made) }:
+	case l.starts <- func() { g, err = startGroup(c, p.stdout.write, p.stderr.write); close(made) }:
 		<-made // a start is short: it ends with exec, before the node is ready
 	case <-ctx.Done():
 		return 0, ctx.Err()

@@ -40,16 +40,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
 // Options tune a Driver. Zero fields mean their defaults.
 type Options struct {
-	// Output receives each line of a node, without the line end. Several nodes may call it at the same time. A node that
+	// Output receives each line of a node, without the line end, and the stream, Stdout or Stderr. Several nodes may call it at the same time. A node that
 	// writes waits while Output does not return. Output must not keep the line. Default: discard.
-	Output func(node string, line []byte)
+	Output func(node, stream string, line []byte)
 	Log    *slog.Logger // default: discard
 	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input:
 	// this program, with a verb for it. Default: no reaper. This process is then the parent of the nodes, and only the
@@ -95,7 +94,7 @@ func New(o *Options) (*Driver, error) {
 		released: make(chan struct{}), tried: map[string]bool{}, memory: newMemoryWatch(),
 	}
 	if d.opts.Output == nil {
-		d.opts.Output = func(string, []byte) {}
+		d.opts.Output = func(string, string, []byte) {}
 	}
 	return d, nil
 }
@@ -176,16 +175,16 @@ func (d *Driver) launch(ctx context.Context, i *instance, spec fleet.Spec) (pid 
 	if err := d.limit(i.id, c, spec.Limits, user); err != nil {
 		return 0, err
 	}
-	output, err := newPipe()
+	p, err := newPipes()
 	if err != nil {
 		return 0, err
 	}
-	defer output.write.Close() // the process has its own copy
-	if pid, err = i.parent.start(ctx, i.id, c, &output); err != nil {
-		output.read.Close()
+	defer p.closeWrites()
+	if pid, err = i.parent.start(ctx, i.id, c, p); err != nil {
+		p.reads().close()
 		return 0, markNotRunnable(err)
 	}
-	i.output = output.read
+	i.outputs = p.reads()
 	d.wg.Go(func() { d.follow(i) })
 	return pid, nil
 }
@@ -193,15 +192,13 @@ func (d *Driver) launch(ctx context.Context, i *instance, spec fleet.Spec) (pid 
 // follow waits for the end of a node, and for everything that came out of it, or until a successor has the node.
 func (d *Driver) follow(i *instance) {
 	lines := newTail(d.opts.Output, i.id)
-	copied := make(chan struct{})
-	go func() { lines.copy(i.output); close(copied) }()
-
+	copied := lines.copyAll(i.outputs)
 	select {
 	case <-i.exited:
 	case <-d.released:
-		i.output.SetReadDeadline(time.Now())
+		i.outputs.interrupt()
 		<-copied
-		i.output.Close()
+		i.outputs.close()
 		d.memory.forget(i)
 		return
 	}
@@ -209,7 +206,7 @@ func (d *Driver) follow(i *instance) {
 	if i.exit.Left != "" {
 		d.log.Error("processes of a node do not end", "node", i.id, "err", i.exit.Left)
 	}
-	awaitOutput(i.output, copied)
+	awaitOutput(i.outputs, copied)
 	i.finish(&fleet.ExitError{Reason: i.exit.Reason, Output: lines.last()})
 }
 

@@ -94,7 +94,7 @@ func TestExitErrorSaysHowANodeEnded(t *testing.T) {
 
 func TestBothOutputsAreOfTheNode(t *testing.T) {
 	var out bytes.Buffer
-	d := testDriver(t, Options{Output: func(node string, line []byte) { fmt.Fprintf(&out, "%s | %s\n", node, line) }})
+	d := testDriver(t, Options{Output: func(node, _ string, line []byte) { fmt.Fprintf(&out, "%s | %s\n", node, line) }})
 	i := start(t, d, shell("shop-1", `echo one; echo two >&2; printf 'no end'`))
 	<-i.Done()
 	if err := d.Close(); err != nil {
@@ -109,7 +109,7 @@ func TestNodeContinuesWhenItsOutputIsNotRead(t *testing.T) {
 	unread, w := io.Pipe()
 	defer unread.Close()
 	to := output.Open("test", w, nil).Patient(100 * time.Millisecond)
-	d := testDriver(t, Options{Output: func(_ string, line []byte) { fmt.Fprintf(to, "%s\n", line) }})
+	d := testDriver(t, Options{Output: func(_, _ string, line []byte) { fmt.Fprintf(to, "%s\n", line) }})
 	i := start(t, d, shell("shop-1", `yes 'a line that is not read' | head -200000; echo end >&2; exit 4`))
 	<-i.Done()
 	if got := i.Err().Error(); got != "exit status 4" {

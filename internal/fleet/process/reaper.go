@@ -75,9 +75,9 @@ type reaper struct {
 // held is a node of the reaper.
 type held struct {
 	*group
-	output *os.File // the reading end, for a tenfold that takes over
-	exit   *exit    // nil while it runs
-	seen   bool     // tenfold has seen its end; a successor has not
+	outputs outputs // for a tenfold that takes over
+	exit    *exit   // nil while it runs
+	seen    bool    // tenfold has seen its end; a successor has not
 }
 
 // run forks until tenfold has ended. Then it ends everything.
@@ -169,21 +169,21 @@ func (r *reaper) process(l *fdlink.Link, m message, files []*os.File) {
 // start starts a node and replies.
 func (r *reaper) start(m message, files []*os.File) {
 	reply := message{Verb: verbStarted, Number: m.Number, ID: m.ID}
-	if len(files) != 2 || m.Child == nil {
+	if len(files) != 4 || m.Child == nil {
 		fdlink.CloseAll(files)
 		reply.Error = "a start without its files"
 		r.tell(reply)
 		return
 	}
-	output, read := files[0], files[1]
+	stdout, stderr, reads := files[0], files[1], outputsOf(files[2:])
 	var g *group
 	var err error
 	made := make(chan struct{})
-	r.starts <- func() { g, err = startGroup(m.Child, output); close(made) }
+	r.starts <- func() { g, err = startGroup(m.Child, stdout, stderr); close(made) }
 	<-made
-	output.Close() // the process has its own copy
+	fdlink.CloseAll(files[:2]) // the process has its own copies
 	if err != nil {
-		read.Close()
+		reads.close()
 		reply.Error = err.Error()
 		if errno := syscall.Errno(0); errors.As(err, &errno) {
 			reply.Errno = int(errno)
@@ -191,7 +191,7 @@ func (r *reaper) start(m message, files []*os.File) {
 		r.tell(reply)
 		return
 	}
-	h := &held{group: g, output: read}
+	h := &held{group: g, outputs: reads}
 	r.mu.Lock()
 	r.nodes[m.ID] = h
 	r.mu.Unlock()
@@ -246,7 +246,7 @@ func (r *reaper) forget(id string) {
 
 // remove removes a node. The lock is held.
 func (r *reaper) remove(id string) {
-	r.nodes[id].output.Close()
+	r.nodes[id].outputs.close()
 	delete(r.nodes, id)
 }
 

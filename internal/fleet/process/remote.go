@@ -144,7 +144,7 @@ func (r *remote) reply(m message) {
 	}
 }
 
-func (r *remote) start(ctx context.Context, id string, c *child, output *pipe) (pid int, err error) {
+func (r *remote) start(ctx context.Context, id string, c *child, p *pipes) (pid int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -154,7 +154,8 @@ func (r *remote) start(ctx context.Context, id string, c *child, output *pipe) (
 	number := r.number
 	r.replies[number] = reply
 	r.mu.Unlock()
-	if err := r.link.Send(message{Verb: verbStart, Number: number, ID: id, Child: c}, output.write, output.read); err != nil {
+	if err := r.link.Send(message{Verb: verbStart, Number: number, ID: id, Child: c},
+		p.stdout.write, p.stderr.write, p.stdout.read, p.stderr.read); err != nil {
 		return 0, fmt.Errorf("the reaper does not take the start: %w", err)
 	}
 	select {

@@ -10,7 +10,7 @@ import (
 //
 //	old -> reaper   offer     the socket of the successor
 //	new -> reaper   adopt
-//	reaper -> new   held ...  each node, with its output
+//	reaper -> new   held ...  each node, with its outputs
 //	                hello     there are no more
 //	old -> reaper   release   from now on the reaper lives as long as the new one
 //	reaper -> new   owner
@@ -38,7 +38,7 @@ func (r *reaper) show(l *fdlink.Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, h := range r.nodes {
-		l.Send(message{Verb: verbHeld, ID: id, PID: h.process.Pid, Exit: h.exit}, h.output)
+		l.Send(message{Verb: verbHeld, ID: id, PID: h.process.Pid, Exit: h.exit}, h.outputs[:]...)
 	}
 	l.Send(message{Verb: verbHello})
 }

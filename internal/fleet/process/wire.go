@@ -18,7 +18,7 @@ type message struct {
 // Verbs of tenfold.
 const (
 	verbFleet = "fleet" // the first message: the tag of the fleet
-	verbStart = "start" // a child, with the file that it writes to and the one that reads from there
+	verbStart = "start" // a child, with the two files that it writes to and the two that read from there
 	verbStop  = "stop"  // SIGTERM
 	verbKill  = "kill"  // SIGKILL
 	verbSeen  = "seen"  // the end of a node was processed: the reaper forgets the node
@@ -35,7 +35,7 @@ const (
 	verbStarted = "started" // reply to start
 	verbEnded   = "ended"   // a node has ended
 
-	verbHeld     = "held"     // reply to adopt, one for each node, with the file that its output is read from; then hello. With an exit it has ended
+	verbHeld     = "held"     // reply to adopt, one for each node, with the two files that its outputs are read from; then hello. With an exit it has ended
 	verbReleased = "released" // reply to release; with an error when there is no successor
 	verbOwner    = "owner"    // to the successor: it is the owner now. The ends that its predecessor has not seen follow
 )
