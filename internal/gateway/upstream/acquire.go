@@ -29,21 +29,32 @@ func (p *Pool) pick(r *request) (*member, error) {
 	if m := preferred(r); m != nil && m.acquire(r.limit) {
 		return p.acquired(r, m), nil
 	}
+	first, second := r.view.views(r)
+	m := p.pickFrom(first, r)
+	if m == nil && second != nil {
+		m = p.pickFrom(second, r)
+	}
+	if m == nil && len(r.tried) > 0 {
+		r.tried = r.tried[:0] // all nodes were tried: a second attempt on one of them is better than none
+		m = p.pickFrom(first, r)
+	}
+	return m, nil
+}
+
+// pickFrom takes a slot on a node of a view. It returns nil when none has a free slot.
+func (p *Pool) pickFrom(v *view, r *request) *member {
+	r.view = v
 	// Another request can take the slot between the pick and acquire. After four rounds without success r waits.
 	for range 4 {
-		i := r.view.picker.Pick(balance.Request{Key: r.key, Now: sinceEpoch(), Skip: r})
-		if i < 0 && len(r.tried) > 0 {
-			r.tried = r.tried[:0] // all nodes were tried: a second attempt on one of them is better than none
-			continue
-		}
+		i := v.picker.Pick(balance.Request{Key: r.key, Now: sinceEpoch(), Skip: r})
 		if i < 0 {
-			return nil, nil
+			return nil
 		}
-		if m := r.view.members[i]; m.acquire(r.limit) {
-			return p.acquired(r, m), nil
+		if m := v.members[i]; m.acquire(r.limit) {
+			return p.acquired(r, m)
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // preferred returns the node that the exchange prefers, if it is eligible. Only the first attempt uses it.

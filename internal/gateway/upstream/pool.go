@@ -89,6 +89,7 @@ type Pool struct {
 	members map[string]*member // by node id
 	ordered []*member          // the same members by their order; a change makes a new slice
 	backups bool               // the view has backup nodes
+	canary  node.Canary        // of the set of nodes
 	changed chan struct{}      // closed and replaced with each new view
 }
 

@@ -28,6 +28,9 @@ type request struct {
 	unreached int       // attempts among them that reached no node and are free
 	suspects  []*member // nodes that answered 502, 503 or 504; see observe
 
+	placed bool    // place is set
+	place  float64 // see position
+
 	view     *view // what the last pick used
 	tried    []*member
 	triedBuf [4]*member // backs tried, to save an allocation

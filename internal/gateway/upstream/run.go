@@ -145,6 +145,7 @@ func (p *Pool) apply(set node.Set) (added []*member) {
 		}
 	}
 	p.ordered = slices.SortedFunc(maps.Values(p.members), byOrder)
+	p.canary = set.Canary
 	p.rebuild()
 	return added
 }

@@ -12,6 +12,7 @@ type view struct {
 	members []*member
 	picker  balance.Picker
 	index   map[*member]int // position in members; only for a picker that must know of released slots
+	split   *split          // nil unless a version gets a share of the requests
 }
 
 // newView returns a view of the members. total returns the number of requests in flight on all nodes.
@@ -42,6 +43,11 @@ func newView(members []*member, picker config.Picker, total func() int64) *view 
 
 // released tells the picker that m has one request less in flight.
 func (v *view) released(m *member) {
+	if v.split != nil {
+		v.split.canary.released(m)
+		v.split.others.released(m)
+		return
+	}
 	if v.index == nil {
 		return
 	}
@@ -85,7 +91,10 @@ func (p *Pool) rebuild() {
 		eligible = nodes
 	}
 	p.logBackups(eligible)
-	p.view.Store(newView(eligible, p.config().Balance.Picker, p.inFlight.Load))
+	picker := p.config().Balance.Picker
+	v := newView(eligible, picker, p.inFlight.Load)
+	v.split = p.newSplit(eligible, picker)
+	p.view.Store(v)
 	markEligible(p.ordered, eligible)
 	close(p.changed)
 	p.changed = make(chan struct{})
