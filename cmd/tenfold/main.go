@@ -31,6 +31,7 @@ type cli struct {
 	Deploy   deployCmd      `cmd:"" help:"Run a service as the file says it now, on all nodes or on a share of the requests."`
 	Rollback rollbackCmd    `cmd:"" help:"Run the version of a service before the last deploy."`
 	Logs     logsCmd        `cmd:"" help:"Print the last lines of nodes, and follow them."`
+	Run      runCmd         `cmd:"" help:"Run one command with the environment of a service."`
 	Restart  restartCmd     `cmd:"" help:"Replace all nodes of a service, one by one."`
 	Scale    scaleCmd       `cmd:"" help:"Set the number of nodes of a service."`
 	Upgrade  upgradeCmd     `cmd:"" help:"Let a new process of the program serve, without a gap."`

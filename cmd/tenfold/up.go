@@ -153,10 +153,14 @@ func (cmd upCmd) record(cfg *config.Config) (*runfile.Record, error) {
 		file, name = "", cfg.Services[0].Name
 	}
 	r, err := newRecord(file, name)
-	if err == nil {
-		r.Log = cmd.BackgroundLog
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r.Log = cmd.BackgroundLog
+	if files := cfg.Services[0].EnvFile; len(cmd.Command) > 0 && len(files) > 0 {
+		r.EnvFile = files[0]
+	}
+	return r, nil
 }
 
 // config reads the file or the command, and applies the flags that win over it.

@@ -28,6 +28,11 @@ func newSession(env *testscript.Env) error {
 	env.Values[sessionKey{}] = s
 	runtime := filepath.Join(env.WorkDir, "runtime")
 	env.Vars = append(env.Vars, s.mark, raceQuickly, "XDG_RUNTIME_DIR="+runtime, "XDG_STATE_HOME="+filepath.Join(env.WorkDir, "state"))
+	env.Defer(func() { // after a failure, a tenfold may still run in the background
+		for _, p := range remainingProcesses(s.mark, nil) {
+			syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+	})
 	return errors.Join(os.Mkdir(runtime, 0o700), becomeSubreaper())
 }
 

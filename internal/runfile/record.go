@@ -9,11 +9,12 @@ import (
 
 // Record describes one running tenfold.
 type Record struct {
-	Directory string    `json:"directory"`      // the project: that of the file, or where a tenfold without a file was started; absolute
-	Started   time.Time `json:"started"`        // when the process began to serve
-	StartedIn string    `json:"started_in"`     // the working directory of tenfold; absolute
-	File      string    `json:"file,omitempty"` // absolute; "" for a command line, "-" for standard input
-	Name      string    `json:"name"`           // of the project, for messages
+	Directory string    `json:"directory"`          // the project: that of the file, or where a tenfold without a file was started; absolute
+	Started   time.Time `json:"started"`            // when the process began to serve
+	StartedIn string    `json:"started_in"`         // the working directory of tenfold; absolute
+	File      string    `json:"file,omitempty"`     // absolute; "" for a command line, "-" for standard input
+	Name      string    `json:"name"`               // of the project, for messages
+	EnvFile   string    `json:"env_file,omitempty"` // of a command line; absolute
 	PID       int       `json:"pid"`
 	Admin     string    `json:"admin,omitempty"` // host:port; "" when the admin address is off
 	Token     string    `json:"token,omitempty"` // what the admin address accepts

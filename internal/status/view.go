@@ -100,7 +100,7 @@ func (v *View) service(s fleet.Status) Service {
 func kind(s fleet.Status) string {
 	switch {
 	case s.Kind == config.Listed:
-		return "static"
+		return listed
 	case s.Kind == config.Remote:
 		return "remote"
 	case s.Worker:
