@@ -107,6 +107,9 @@ func TestUpRefusesEachBadFile(t *testing.T) {
 		}
 	}
 	noneFailed(t, l.end())
+	if refused := x.metric(`tenfold_reloads_total{result="refused"}`); int(refused) < len(bad)*9/10 {
+		t.Errorf("%v of %d reloads were counted as refused", refused, len(bad))
+	}
 	rewrite(t, file, twoServices)
 	if r := x.reload(); len(r.Changes) > 0 || len(x.nodes()) != 1 || x.nodes()[0].ID != "service-1" {
 		t.Errorf("after %d bad files: %+v %+v", len(bad), r, x.nodes())

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/gateway"
 	"github.com/tenfold-go/tenfold/internal/output"
@@ -18,6 +20,8 @@ type metrics struct {
 	registry *prometheus.Registry
 	gateway  *gateway.Metrics
 	fleet    *fleet.Metrics
+	reloads  *prometheus.CounterVec // by result
+	loaded   prometheus.Gauge       // when the file that runs was read, in seconds since 1970
 }
 
 func newMetrics() *metrics {
@@ -26,7 +30,35 @@ func newMetrics() *metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	return &metrics{registry: r, gateway: gateway.NewMetrics(r), fleet: fleet.NewMetrics(r)}
+	m := &metrics{
+		registry: r, gateway: gateway.NewMetrics(r), fleet: fleet.NewMetrics(r),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tenfold_reloads_total", Help: "Reloads of the file, by result: ok, refused (nothing has changed) or held_back."},
+			[]string{"result"}),
+		loaded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tenfold_config_loaded_timestamp_seconds", Help: "When the configuration that runs was read."}),
+	}
+	r.MustRegister(m.reloads, m.loaded)
+	for _, result := range []string{"ok", "refused", "held_back"} {
+		m.reloads.WithLabelValues(result)
+	}
+	m.loaded.SetToCurrentTime()
+	return m
+}
+
+// countReload counts the result of a reload.
+func (m *metrics) countReload(err error) {
+	result := "ok"
+	switch {
+	case errors.As(err, new(config.Problems)):
+		result = "refused"
+	case err != nil:
+		result = "held_back"
+	}
+	m.reloads.WithLabelValues(result).Inc()
+	if result != "refused" {
+		m.loaded.SetToCurrentTime()
+	}
 }
 
 // handler answers GET /metrics.

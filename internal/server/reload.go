@@ -182,6 +182,7 @@ func (r *reload) finish(err error) {
 
 // report logs the result of the reload.
 func (r *reload) report(by string, took time.Duration, err error) {
+	r.metrics.countReload(err)
 	log := r.log.With("file", r.result.File, "by", by, "took_ms", took.Milliseconds())
 	for _, p := range r.result.Problems {
 		r.log.Error("problem in the file", "err", p.String())

@@ -125,6 +125,7 @@ type Server struct {
 	load     func() (*config.File, error) // nil when there is no file
 	reloaded func()                       // nil for no call
 	reloads  reloads
+	metrics  *metrics
 
 	deploying struct {
 		sync.Mutex
@@ -143,7 +144,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	m := newMetrics()
 	s := &Server{
-		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(),
+		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(), metrics: m,
 		notifier: o.Notifier, token: o.AdminToken, program: o.Program, inherited: o.Inherited, handedOver: make(chan struct{}),
 		identity: status.Version{Version: o.Version, Commit: o.Commit, PID: os.Getpid(), Started: time.Now()},
 	}
