@@ -82,7 +82,7 @@ func (r *replacements) look(now time.Time, after time.Duration, nodes []conditio
 // replaceHung replaces the hung nodes of the service, one at a time, until ctx ends.
 func (o *owned) replaceHung(ctx context.Context) {
 	var r replacements
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !o.isDetached() { // a successor replaces them
 		changed, traffic := o.changes()
 		after := o.hungAfter()
 		nodes := o.conditions()

@@ -38,6 +38,9 @@ func RunLimited(args []string, out io.Writer) error {
 		return err
 	}
 	err := syscall.Exec(args[1], args[2:], os.Environ())
+	if l.Account.Groups != nil {
+		return fmt.Errorf("run %s as user %d: %w", args[1], l.Account.UID, err)
+	}
 	return fmt.Errorf("run %s: %w", args[1], err)
 }
 

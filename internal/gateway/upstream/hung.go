@@ -177,6 +177,18 @@ func (p *Pool) Hung(id string) string {
 	return ""
 }
 
+// countHung returns the number of hung nodes.
+func (p *Pool) countHung() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.ordered {
+		if m.vitals.reason != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // checkLiveness probes a node with the service's liveness probe until ctx ends.
 func (p *Pool) checkLiveness(ctx context.Context, m *member) {
 	for {

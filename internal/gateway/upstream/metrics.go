@@ -113,7 +113,7 @@ func (m *serviceMetrics) countNotRetried(reason string) {
 
 // gauges is the collector of the numbers that are read from the pools when the metrics are scraped.
 type gauges struct {
-	inFlight, queued, breaker, nodesUsable *prometheus.Desc
+	inFlight, queued, breaker, nodesUsable, nodesHung *prometheus.Desc
 
 	mu    sync.Mutex
 	pools map[string][]*gaugeSource // running pools by service; the one that started last is the last
@@ -121,7 +121,7 @@ type gauges struct {
 
 // gaugeSource reads the gauges of one pool.
 type gaugeSource struct {
-	inFlight, queued, breaker, nodesUsable func() float64
+	inFlight, queued, breaker, nodesUsable, nodesHung func() float64
 }
 
 func newGauges() gauges {
@@ -133,6 +133,7 @@ func newGauges() gauges {
 		queued:      desc("tenfold_upstream_queued", "Requests that wait for a free node."),
 		breaker:     desc("tenfold_upstream_breaker", "The circuit breaker: 0 closed, 1 open, 2 half-open."),
 		nodesUsable: desc("tenfold_upstream_nodes_usable", "Nodes that get requests."),
+		nodesHung:   desc("tenfold_upstream_nodes_hung", "Nodes that fail their probes or answer no requests for too long."),
 		pools:       make(map[string][]*gaugeSource),
 	}
 }
@@ -154,7 +155,7 @@ func (g *gauges) add(service string, source *gaugeSource) (remove func()) {
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.inFlight, g.queued, g.breaker, g.nodesUsable} {
+	for _, d := range []*prometheus.Desc{g.inFlight, g.queued, g.breaker, g.nodesUsable, g.nodesHung} {
 		descs <- d
 	}
 }
@@ -177,5 +178,6 @@ func (g *gauges) Collect(metrics chan<- prometheus.Metric) {
 		gauge(g.queued, queued)
 		gauge(g.breaker, newest.breaker())
 		gauge(g.nodesUsable, newest.nodesUsable())
+		gauge(g.nodesHung, newest.nodesHung())
 	}
 }

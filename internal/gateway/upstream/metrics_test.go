@@ -19,6 +19,7 @@ var seriesOfAService = []string{
 	"tenfold_upstream_local_errors_total{reason=memory,service=shop}",
 	"tenfold_upstream_local_errors_total{reason=ports,service=shop}",
 	"tenfold_upstream_local_errors_total{reason=response_limit,service=shop}",
+	"tenfold_upstream_nodes_hung{service=shop}",
 	"tenfold_upstream_nodes_usable{service=shop}",
 	"tenfold_upstream_not_retried_total{reason=body,service=shop}",
 	"tenfold_upstream_not_retried_total{reason=budget,service=shop}",

@@ -107,6 +107,7 @@ func (p *Pool) exportGauges() (remove func()) {
 		queued:      func() float64 { return float64(p.queue.waiting.Load()) },
 		breaker:     func() float64 { return float64(p.Breaker()) },
 		nodesUsable: func() float64 { return float64(len(p.view.Load().members)) },
+		nodesHung:   func() float64 { return float64(p.countHung()) },
 	})
 }
 
