@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -259,6 +260,9 @@ func (cmd loadCmd) checkMode() error {
 		return usageError(fmt.Errorf("--target-nodes %d: want a number from 1 to %d", cmd.TargetNodes.value, curve.MaxTargetNodes), "")
 	case cmd.TargetNodes.given && cmd.Admin != "":
 		return usageError(errors.New("--target-nodes and --admin both say how many nodes are behind the target"), "leave out one of them")
+	case !isAddress(cmd.Target) && strings.EqualFold(filepath.Ext(cmd.Target), ".har"):
+		return usageError(fmt.Errorf("%s is a recording, not a journey", cmd.Target),
+			"tenfold journey from "+cmd.Target+" -o journey.yaml makes a journey of it")
 	case cmd.Target == "" && len(cmd.Nodes) == 0:
 		return usageError(errors.New("no target"), "tenfold load http://localhost:8080/ --rate 100")
 	case asked == 0:

@@ -28,6 +28,9 @@ func (cmd loadCmd) findFleet(ctx context.Context, t *terminal, w *loadWork) (*ta
 		fmt.Fprintf(t.stderr, "note: cannot look for a tenfold behind the target: %v\n", err)
 		return nil, nil
 	}
+	if !usesPort(records, w.url) { // then the name of the host need not be looked up
+		return nil, nil
+	}
 	r := listensAt(records, w.url, addressesOf(ctx, w.url))
 	switch {
 	case r == nil:
@@ -40,6 +43,16 @@ func (cmd loadCmd) findFleet(ctx context.Context, t *terminal, w *loadWork) (*ta
 		return &targetFleet{unknown: fmt.Sprintf("%v; --target-nodes N says it", err)}, nil
 	}
 	return f, nil
+}
+
+// usesPort reports whether a running tenfold listens at the port of the target.
+func usesPort(records []runfile.Record, target load.URL) bool {
+	return slices.ContainsFunc(records, func(r runfile.Record) bool {
+		return slices.ContainsFunc(r.Listen, func(listen string) bool {
+			u, err := url.Parse(listen)
+			return err == nil && portOf(u) == portOf(target.URL)
+		})
+	})
 }
 
 // addressesOf returns the addresses of the target on this machine, or nil if it is elsewhere.

@@ -188,11 +188,14 @@ func skip(d *json.Decoder) error {
 func plain(err error) error {
 	var wrong *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
+	var noTime *time.ParseError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &wrong):
 		return fmt.Errorf("%s has the type %s", wrong.Field, wrong.Value)
+	case errors.As(err, &noTime):
+		return errors.New("startedDateTime is not a time")
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not JSON: %v at byte %d", syntax, syntax.Offset)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -144,8 +144,16 @@ func (e *entry) isAsset() bool {
 	if slices.Contains(assetTypes, e.Type) {
 		return true
 	}
-	return e.Request.Method == http.MethodGet && isAssetPath(e.url.Path) && e.Type != "document" && e.Type != "xhr" && e.Type != "fetch"
+	switch {
+	case e.Request.Method != http.MethodGet || e.Type == "document" || e.Type == "xhr" || e.Type == "fetch":
+		return false
+	case e.Type == "" && assetContent.MatchString(e.Response.Content.Type): // a browser that does not write the type
+		return true
+	}
+	return isAssetPath(e.url.Path)
 }
+
+var assetContent = regexp.MustCompile(`^(image|font|audio|video)/|^text/css|javascript`)
 
 func isAssetPath(p string) bool { return slices.Contains(assetEndings, strings.ToLower(path.Ext(p))) }
 
