@@ -126,7 +126,7 @@ func TestUnusableRecordings(t *testing.T) {
 		har(harEntry("GET", "http://h/", "")) + "x":                         "",
 		har(harEntry("OPTIONS", "http://h/", "")):                           "no request to h is left",
 		har(harEntry("CONNECT", "http://h/", "")):                           "no request to h is left",
-		har(`{"startedDateTime": "yesterday"}`):                             "not a HAR file: entry 1",
+		har(`{"startedDateTime": "yesterday"}`):                             "not a HAR file: entry 1: startedDateTime is not a time",
 		`{"log": {"entries": ` + strings.Repeat("[", 20_000):                "not a HAR file",
 		`10.0.0.1 - - [28/Nov/2026:13:00:00 +0100] "POST / HTTP/1.1" 200 5`: "no request that a journey can repeat",
 		`10.0.0.1 - - [yesterday] "GET / HTTP/1.1" 200 5`:                   "not a recording",
@@ -226,4 +226,18 @@ func FuzzRecording(f *testing.F) {
 			t.Errorf("a cookie is copied:\n%s", got)
 		}
 	})
+}
+
+// A browser that writes no type of a request is understood by the type of the response.
+func TestRecordingWithoutTypesOfRequests(t *testing.T) {
+	entry := func(second int, path, mime string) string {
+		return fmt.Sprintf(`{"startedDateTime": "2026-01-01T01:00:%02d.250+01:00", "time": 100, "request": {"method": "GET", "url": "https://shop.example%s"},
+			"response": {"status": 200, "content": {"mimeType": %q}}}`, second, path, mime)
+	}
+	text := har(entry(3, "/picture?id=1", "image/webp"), entry(0, "/", "text/html"), entry(4, "/api/cart", "application/json"),
+		entry(1, "/app", "application/javascript; charset=utf-8"), entry(2, "/font", "font/woff2"))
+	got, err := convert(t, strings.NewReader(text), Detect, Options{})
+	if err != nil || strings.Count(got, "- path:") != 2 || !strings.Contains(got, "- path: \"/\"\n        think: 3.9s\n      - path: \"/api/cart\"\n") {
+		t.Errorf("%v\n%s", err, got)
+	}
 }
