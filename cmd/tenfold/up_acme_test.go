@@ -232,6 +232,27 @@ func TestACMEInAFolder(t *testing.T) {
 		t.Errorf("certificate %s after the kill, want %s", got, serial)
 	}
 	wantOrders(t, p, "after a kill", 1, []string{"shop.test"})
+
+	// A reload orders the certificate of a new route.
+	p.away.Store(false)
+	file := filepath.Join(x.cmd.Dir, "tenfold.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, string(text)+"  - {host: new.test, to: app}\n")
+	x.signal(syscall.SIGHUP)
+	p.awaitCertificate(x, a, "new.test", "")
+	if got := p.awaitCertificate(x, a, "shop.test", ""); got != serial {
+		t.Errorf("certificate %s after the reload, want %s", got, serial)
+	}
+	wantOrders(t, p, "after a reload", 1, []string{"shop.test", "new.test"})
+	write(t, file, string(text))
+	x.signal(syscall.SIGHUP)
+	x.await("the name without a route has no certificate", func() bool {
+		_, err := p.handshake(p.secure(a), "new.test")
+		return err != nil && strings.Contains(err.Error(), "unrecognized name")
+	})
 	var secret []string
 	filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
 		if info, err := d.Info(); err == nil && (info.Mode().Perm()&0o077) != 0 && !d.IsDir() {

@@ -11,23 +11,25 @@ import (
 // PlainHTTP refuses a request that came without TLS to a listener that speaks TLS.
 var PlainHTTP = &wire.Violation{Status: 400, Reason: "this port speaks HTTPS, and the request is plain HTTP: use https:// in the URL"}
 
-// firstRead is a connection that keeps what its first read returned, if that may be a request without TLS.
+// firstRead is a connection that keeps what a TLS handshake reads, if it begins like a request without TLS. Such a handshake
+// fails at the first five octets, so it keeps little.
 type firstRead struct {
 	net.Conn
-	done bool
-	read []byte // nil for anything but text
+	begun bool
+	read  []byte // nil for anything but text
 }
 
 func (c *firstRead) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if !c.done && n > 0 {
-		c.done = true
-		if b := p[0] | 0x20; b >= 'a' && b <= 'z' { // a record of TLS begins with 20 to 23
-			c.read = append(c.read, p[:n]...)
-		}
+	if n > 0 && (c.read != nil || !c.begun && isLetter(p[0])) {
+		c.read = append(c.read, p[:n]...)
 	}
+	c.begun = c.begun || n > 0
 	return n, err
 }
+
+// isLetter tells a method of HTTP from a record of TLS, which begins with an octet from 20 to 23.
+func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
 // isHTTP reports whether a handshake has failed because the client sent text.
 func (c *firstRead) isHTTP(err error) bool {

@@ -16,7 +16,8 @@ import (
 func (m *Manager) manage(ctx context.Context, s *solver, name string) {
 	var current certmagic.Certificate
 	for failures := 0; ; {
-		next, err := m.ensure(ctx, s, name)
+		var try attempt
+		next, err := m.ensure(context.WithValue(ctx, attemptKey{}, &try), s, name)
 		if ctx.Err() != nil {
 			return
 		}
@@ -34,7 +35,7 @@ func (m *Manager) manage(ctx context.Context, s *solver, name string) {
 		if failures++; err == nil {
 			failures = 0
 		} else {
-			wait = retryAfter(failures, isNetworkError(err))
+			wait = retryAfter(failures, try.cheap(err))
 			state.Err, state.RetryAt = err, now.Add(wait)
 			m.options.Log.Warn("certificate was not ordered", "name", name, "err", oneLine(err), "retry_in_s", wait.Seconds(),
 				"expires", expiryOf(current))
@@ -118,18 +119,18 @@ func untilRenewal(now time.Time, c certmagic.Certificate, jitter float64) time.D
 }
 
 const (
-	firstNetworkRetry = 5 * time.Second
-	lastNetworkRetry  = 5 * time.Minute
-	firstRetry        = time.Minute
-	lastRetry         = 6 * time.Hour
+	firstCheapRetry = 5 * time.Second
+	lastCheapRetry  = 5 * time.Minute
+	firstRetry      = time.Minute
+	lastRetry       = 6 * time.Hour
 )
 
-// retryAfter returns the pause after a number of failures in a row. An authority limits how often names may fail, so an order
-// that it has refused is repeated less often than one that has not reached it.
-func retryAfter(failures int, network bool) time.Duration {
+// retryAfter returns the pause after a number of failures in a row. An authority limits how often names may fail and how often
+// they get a certificate, so an attempt that has reached it is repeated less often than a cheap one.
+func retryAfter(failures int, cheap bool) time.Duration {
 	first, last := firstRetry, lastRetry
-	if network {
-		first, last = firstNetworkRetry, lastNetworkRetry
+	if cheap {
+		first, last = firstCheapRetry, lastCheapRetry
 	}
 	return min(first<<min(failures-1, 16), last)
 }

@@ -17,6 +17,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -268,12 +269,19 @@ func (i *issuer) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cert
 	}
 	cert, err := acme.Issue(ctx, csr)
 	i.manager.options.Ordered(err == nil)
+	if a, _ := ctx.Value(attemptKey{}).(*attempt); a != nil {
+		a.issued = a.issued || err == nil
+	}
 	return cert, err
 }
 
-// isNetworkError reports whether an error says that a server cannot be reached, so that a try soon may help and costs the
-// authority nothing.
-func isNetworkError(err error) bool {
-	var n net.Error
-	return errors.As(err, &n)
+// attempt is one try to get a certificate.
+type attempt struct{ issued bool } // the authority has issued one
+
+type attemptKey struct{}
+
+// cheap reports whether the attempt, which has failed, cost the authority nothing: it was not reached, or the storage failed
+// before it was asked. Such an attempt may be repeated soon.
+func (a *attempt) cheap(err error) bool {
+	return !a.issued && !strings.Contains(err.Error(), "urn:ietf:params:acme:error:")
 }
