@@ -131,6 +131,7 @@ func (l *tlsListener) deliver(ctx context.Context, a accepted) bool {
 // Close stops listening, interrupts the handshakes and waits for them.
 func (l *tlsListener) Close() error {
 	l.close.Do(func() { close(l.closed) })
+	l.start.Do(func() {}) // an Accept that starts the goroutines now has started them; a later one starts none
 	err := l.Listener.Close()
 	l.running.Wait()
 	return err
