@@ -51,13 +51,16 @@ func parseTenfold(line string) (r record, ok bool) {
 		Path   string    `json:"path"`
 		Query  string    `json:"query"`
 		Status int       `json:"status"`
-		Took   float64   `json:"took_ms"`
 		Client string    `json:"client"`
+		Agent  string    `json:"user_agent"`
 	}
 	if json.Unmarshal([]byte(line), &d) != nil || d.Msg == "" {
 		return r, false
 	}
 	r = record{at: d.Time, client: d.Client, method: d.Method, target: d.Path, host: d.Host, status: d.Status}
+	if d.Agent != "" {
+		r.client += " " + d.Agent[:min(len(d.Agent), 200)]
+	}
 	if d.Query != "" {
 		r.target += "?" + d.Query
 	}

@@ -61,10 +61,7 @@ func (v *visit) location(i int) (string, bool) {
 	}
 	for _, value := range header(v.kept[i-1].Response.Headers, "Location") {
 		if strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "//") && value == u.RequestURI() {
-			variable := v.newName("location")
-			v.vars = append(v.vars, variableOf(variable, value))
-			v.steps[i-1].Extract = append(v.steps[i-1].Extract, Extract{variable, "header", "Location"})
-			return "${" + variable + "}", true
+			return "${" + v.extract(i-1, "location", value, found{"header", "Location"}) + "}", true
 		}
 	}
 	return "", false

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,9 +77,6 @@ const (
 	maxSearch  = 1 << 30 // bytes
 )
 
-// variable is a value that a step extracts.
-type variable struct{ name, value string }
-
 func (v *visit) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if len(v.j.Notes) < 100 && !slices.Contains(v.j.Notes, text) {
@@ -134,28 +130,6 @@ func (v *visit) keeps(e *entry, base *url.URL) bool {
 }
 
 var validMethod = regexp.MustCompile(`^[A-Z]{1,20}$`)
-
-var assetTypes = []string{"stylesheet", "script", "image", "font", "media", "manifest", "texttrack", "ping", "preflight", "cspviolationreport"}
-
-var assetEndings = []string{".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".avif", ".ico", ".woff",
-	".woff2", ".ttf", ".otf", ".eot", ".mp4", ".webm", ".mp3", ".wasm", ".webmanifest"}
-
-func (e *entry) isAsset() bool {
-	if slices.Contains(assetTypes, e.Type) {
-		return true
-	}
-	switch {
-	case e.Request.Method != http.MethodGet || e.Type == "document" || e.Type == "xhr" || e.Type == "fetch":
-		return false
-	case e.Type == "" && assetContent.MatchString(e.Response.Content.Type): // a browser that does not write the type
-		return true
-	}
-	return isAssetPath(e.url.Path)
-}
-
-var assetContent = regexp.MustCompile(`^(image|font|audio|video)/|^text/css|javascript`)
-
-func isAssetPath(p string) bool { return slices.Contains(assetEndings, strings.ToLower(path.Ext(p))) }
 
 // noteSkipped names what was left out, the hosts first.
 func (v *visit) noteSkipped() {
@@ -224,89 +198,3 @@ func thinkTime(d time.Duration) time.Duration {
 	}
 	return min(d.Round(100*time.Millisecond), maxThink)
 }
-
-// resolve returns the template for a value of the request of step i: a variable if an earlier response has the value, the
-// placeholder if it is a secret, else the value itself. filter is how a variable must be escaped: "", "|url" or "|json".
-func (v *visit) resolve(i int, name, value, filter string, literal func(string) string) string {
-	if v.values++; value == "" {
-		return literal(value)
-	}
-	if v.values > maxValues || len(value) > maxBody {
-		v.note("step %d: a value of %s is left out: the recording has more than %d values, or it is too long", i+1, clean(name), maxValues)
-		return Placeholder
-	}
-	secret := isSecret(name, value) || v.secrets[value]
-	if secret || isDynamic(name, value) {
-		if variable, ok := v.variable(i, name, value); ok {
-			return "${" + variable + filter + "}"
-		}
-	}
-	if secret || v.hasSecret(value) {
-		v.note("step %d: the recorded value of %s is a secret and no earlier response has it: %s stands in its place", i+1,
-			clean(name), Placeholder)
-		return Placeholder
-	}
-	return literal(value)
-}
-
-// hasSecret reports whether a longer value contains a secret.
-func (v *visit) hasSecret(value string) bool {
-	if jwtForm.MatchString(value) {
-		return true
-	}
-	for s := range v.secrets {
-		if len(s) >= 8 && strings.Contains(value, s) {
-			return true
-		}
-	}
-	return false
-}
-
-// variable returns the variable that has a value, and makes one if a response before step i has it.
-func (v *visit) variable(i int, name, value string) (string, bool) {
-	for _, known := range v.vars {
-		if known.value == value {
-			return known.name, true
-		}
-	}
-	for j := i - 1; j >= 0 && v.search > 0; j-- {
-		v.search -= len(v.kept[j].Response.Content.Text)
-		f, ok := v.kept[j].find(value, &v.parsed[j])
-		if !ok || len(f.source) > 500 {
-			continue
-		}
-		variable := v.newName(name)
-		v.vars = append(v.vars, variableOf(variable, value))
-		v.steps[j].Extract = append(v.steps[j].Extract, Extract{variable, f.kind, f.source})
-		return variable, true
-	}
-	return "", false
-}
-
-func variableOf(name, value string) variable { return variable{name, value} }
-
-var notInName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
-
-// clean returns a name for a note or a variable, without what does not belong into one.
-func clean(name string) string {
-	name = strings.Trim(notInName.ReplaceAllString(name, "_"), "_")
-	if name = name[:min(len(name), 40)]; name == "" || looksSecret(name) {
-		return "value"
-	}
-	return name
-}
-
-func (v *visit) newName(name string) string {
-	base := strings.ToLower(clean(name))
-	if base[0] >= '0' && base[0] <= '9' || base == "visit" {
-		base = "value_" + base
-	}
-	candidate := base
-	for n := 2; slices.ContainsFunc(v.vars, func(known variable) bool { return known.name == candidate }); n++ {
-		candidate = fmt.Sprintf("%s_%d", base, n)
-	}
-	return candidate
-}
-
-// escapeTemplate writes a text so that it means itself in a template.
-func escapeTemplate(text string) string { return strings.ReplaceAll(text, "${", "$${") }
