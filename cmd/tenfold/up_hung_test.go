@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -55,4 +56,63 @@ services:
 			x.stop()
 		})
 	}
+}
+
+// When all nodes hang at once, one is replaced as a try. It gets ready, so the others follow.
+func TestUpServiceWhoseNodesAllHangIsReplaced(t *testing.T) {
+	x := upQuietly(t, `
+services:
+  service:
+    run: [service]
+    nodes: 3
+    slow_start: 0s
+    replace_after: 1s
+    probe: {interval: 200ms, timeout: 200ms}
+`, "-f", "-")
+	before := x.nodes()
+	begun := time.Now()
+	for _, n := range before {
+		kill(t, n.PID, syscall.SIGSTOP)
+	}
+	x.await("all nodes are replaced", func() bool {
+		for _, n := range before {
+			if x.node(n.ID).ID != "" {
+				return false
+			}
+		}
+		return true
+	})
+	x.awaitReady()
+	figure(t, "all nodes hung", "whole_after", time.Since(begun))
+	l := offer(x, 100, visits)
+	x.await("the new nodes answer", func() bool { return l.soFar() > l.rate })
+	noneFailed(t, l.end())
+	if n := x.metric(`tenfold_fleet_replacements_total{reason="probe",service="service"}`); n != 3 {
+		t.Errorf("the metric counts %v replacements, want 3", n)
+	}
+	x.stop()
+}
+
+// A node at a fixed address is marked, and not touched.
+func TestUpHungListedNodeIsMarked(t *testing.T) {
+	inner := upQuietly(t, "", "--nodes", "1", "--", "service")
+	x := upQuietly(t, fmt.Sprintf(`
+services:
+  service:
+    nodes: ["%s"]
+    replace_after: 500ms
+    probe: {path: /, interval: 100ms, timeout: 100ms}
+`, inner.nodes()[0].Address), "-f", "-")
+	kill(t, inner.nodes()[0].PID, syscall.SIGSTOP)
+	x.await("the node is marked", func() bool { n := x.nodes()[0]; return n.Hung && n.HungBy == "probe" })
+	if n := x.metric(`tenfold_upstream_nodes_hung{service="service"}`); n != 1 {
+		t.Errorf("the metric counts %v hung nodes, want 1", n)
+	}
+	if text := x.verb("status"); !strings.Contains(text, ", hung ") {
+		t.Errorf("the status is\n%s", text)
+	}
+	kill(t, inner.nodes()[0].PID, syscall.SIGCONT)
+	x.await("the mark is removed", func() bool { n := x.nodes()[0]; return !n.Hung && usable(n) })
+	x.stop()
+	inner.stop()
 }

@@ -193,7 +193,11 @@ func (p *Pool) countHung() (n int) {
 func (p *Pool) checkLiveness(ctx context.Context, m *member) {
 	for {
 		pause := maxHungLook
-		if l := p.settings.Load().probesOf(m).liveness; l != nil && !l.Off {
+		switch l := p.settings.Load().probesOf(m).liveness; {
+		case l == nil: // the other probe counts
+		case l.Off:
+			p.forgetProbes(m)
+		default:
 			p.checkAlive(ctx, m, *l)
 			pause = l.Interval
 		}
@@ -203,6 +207,13 @@ func (p *Pool) checkLiveness(ctx context.Context, m *member) {
 			return
 		}
 	}
+}
+
+// forgetProbes ends a row of failed probes that counted until a reload.
+func (p *Pool) forgetProbes(m *member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.vitals.probed(time.Time{}, time.Time{}, nil)
 }
 
 // checkAlive sends one liveness probe, unless the node still starts.
