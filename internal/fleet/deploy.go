@@ -58,7 +58,8 @@ func (f *Fleet) Promote(ctx context.Context, service string) error {
 	return nil
 }
 
-// Rollback ends a deploy to a share. Without one, it rolls a service back to the version before the last deploy, and
+// Rollback ends a deploy to a share. After a deploy that was held back, the service stays at its version, also in later
+// updates. Otherwise Rollback rolls a service back to the version before the last deploy, and
 // keeps it there until the next one: Update does not undo it. It fails with [ErrNoPrevious] when no version is kept.
 func (f *Fleet) Rollback(ctx context.Context, service string) error {
 	err := f.change(service, func(j *job) error {
@@ -152,6 +153,7 @@ func (o *owned) prepareVersion(s Service) (to *version, restore func(error) erro
 		if err != nil {
 			o.mu.Lock()
 			o.configure(former)
+			o.heldBack = true
 			o.mu.Unlock()
 			o.wakeRun()
 		}
@@ -166,10 +168,18 @@ func (o *owned) rollback(ctx context.Context) error {
 	defer o.finish()
 	o.mu.Lock()
 	canary, to, rolledBack, current := o.canary, o.previous, o.rolledBack, o.current
+	heldBack := o.heldBack && canary == nil
+	if heldBack {
+		o.heldBack, o.rolledBack = false, true
+		o.notify()
+	}
 	o.mu.Unlock()
 	switch {
 	case canary != nil:
 		return o.endCanary(ctx)
+	case heldBack:
+		o.Log.Info("service stays at its version: the last deploy was held back", "service", o.Name, "version", current.number)
+		return nil
 	case rolledBack:
 		return fmt.Errorf("%w: it was rolled back to version %d already", ErrNoPrevious, current.number)
 	case to == nil:
@@ -197,6 +207,9 @@ func (o *owned) deployShare(ctx context.Context, s Service, share float64) error
 	if err := o.awaitCanary(ctx); err != nil {
 		if begun {
 			o.endCanary(context.WithoutCancel(ctx))
+			o.mu.Lock()
+			o.heldBack = true
+			o.mu.Unlock()
 		}
 		return err
 	}

@@ -127,8 +127,13 @@ func TestDeployThatIsHeldBackKeepsThePreviousVersion(t *testing.T) {
 		if got, want := sim.versions(), "v2 v2"; got != want {
 			t.Errorf("nodes run %q, want %q", got, want)
 		}
+
+		// There is nothing to undo, but an update does not try the version again.
 		wantError(t, r.Rollback(t.Context(), "shop"), nil)
-		r.wantVersion(t, 1, 0, true)
+		r.wantVersion(t, 2, 1, true)
+		wantError(t, r.Update(t.Context(), owned(sim, release("bad", 2))), fleet.ErrRolledBack)
+		wantError(t, r.Deploy(t.Context(), owned(sim, release("v4", 2))), nil)
+		r.wantVersion(t, 4, 2, false)
 		r.stop(t, sim)
 	})
 }
@@ -299,4 +304,22 @@ func TestRandomOperationsEndWhole(t *testing.T) {
 			r.stop(t, sim)
 		})
 	}
+}
+
+// A version whose nodes end soon after they were ready costs no old node.
+func TestVersionThatEndsSoonAfterItIsReadyIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		r := start(t, sim, release("v1", 3))
+		sim.life = func(string) time.Duration { return 1800 * time.Millisecond } // ready after 1s
+		failed := (*fleet.NodeError)(nil)
+		if err := r.Deploy(t.Context(), owned(sim, release("v2", 3))); !errors.As(err, &failed) || failed.Node != "shop-4" {
+			t.Errorf("deploy returned %v", err)
+		}
+		sim.life = nil
+		wantStrings(t, "drained", sim.takeEvents("drain"), nil)
+		time.Sleep(time.Minute)
+		wantStrings(t, "alive", sim.alive(), []string{"shop-1", "shop-2", "shop-3"})
+		r.stop(t, sim)
+	})
 }

@@ -175,7 +175,7 @@ func (o *owned) replaceNode(ctx context.Context, next order) (done bool, err err
 	log, begun := o.Log.With("service", o.Name, "node", next.id, "why", next.reason), time.Now()
 	log.Warn("node is replaced", "ends_first", next.first)
 	o.Metrics.replaced.WithLabelValues(o.Name, next.reason).Inc()
-	if err := o.replace(ctx, old, nil); err != nil {
+	if err := o.replace(ctx, old, nil, 0); err != nil {
 		if ctx.Err() == nil {
 			log.Error("node not replaced", "err", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/node"
 )
@@ -19,7 +20,7 @@ func (o *owned) restart(ctx context.Context) error {
 	defer o.finish()
 	old := o.oldest()
 	for i, slot := range old {
-		if err := o.replace(ctx, slot, nil); err != nil {
+		if err := o.replace(ctx, slot, nil, 0); err != nil {
 			return fmt.Errorf("%d of %d nodes replaced: %w", i, len(old), err)
 		}
 	}
@@ -51,7 +52,7 @@ func (o *owned) drain(ctx context.Context, m *member, _ bool) error {
 	if old == nil {
 		return ErrUnknownNode // it has ended in between
 	}
-	return o.replace(ctx, old, nil)
+	return o.replace(ctx, old, nil, 0)
 }
 
 // undrain takes a node back that drains. The service is then above its size, and run ends another node.
@@ -76,8 +77,9 @@ func (o *owned) undrain(m *member) error {
 }
 
 // replace puts a new slot in the place of an old one: the new node is ready, then the old node drains, then it is gone.
-// The new node runs the version v; nil means the version of the old one.
-func (o *owned) replace(ctx context.Context, old *slot, v *version) error {
+// The new node runs the version v; nil means the version of the old one. It must stay ready for the time trial before the
+// old node drains.
+func (o *owned) replace(ctx context.Context, old *slot, v *version, trial time.Duration) error {
 	stays := old.undrained()
 	spare, err := o.reserve(old, v)
 	if err != nil {
@@ -88,6 +90,9 @@ func (o *owned) replace(ctx context.Context, old *slot, v *version) error {
 		case err = <-spare.first:
 		case <-ctx.Done():
 			err = context.Cause(ctx)
+		}
+		if err == nil && trial > 0 {
+			err = o.try(ctx, spare, trial)
 		}
 		if o.finishReplacement(old, spare, err); err != nil {
 			return err
@@ -100,6 +105,26 @@ func (o *owned) replace(ctx context.Context, old *slot, v *version) error {
 		return ErrUndrained
 	case <-ctx.Done():
 		return fmt.Errorf("the old node still drains: %w", context.Cause(ctx))
+	}
+}
+
+// try waits for a time. It fails when the node of a slot fails in that time.
+func (o *owned) try(ctx context.Context, s *slot, trial time.Duration) error {
+	over := time.After(trial)
+	for {
+		o.mu.Lock()
+		failures, failure, changed := s.failures, s.failure, o.changed
+		o.mu.Unlock()
+		if failures > 0 {
+			return failure
+		}
+		select {
+		case <-changed:
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (o *owned) reconfigure(s *config.Service) (same bool, err error) {
 	o.wakeRun()
 	switch {
 	case same:
-		o.rolledBack = false
+		o.rolledBack, o.heldBack = false, false
 		return true, nil
 	case o.canary != nil:
 		if config.SameProgram(&o.canary.version.service, s) {
@@ -67,6 +67,7 @@ func (o *owned) roll(ctx context.Context, to *version) error {
 
 // replaceOutdated does the work of roll until all nodes are of a version, or a node of it fails.
 func (o *owned) replaceOutdated(ctx context.Context, to *version) error {
+	trial := stableMin // a version whose first node ends soon after it was ready costs no other node
 	for {
 		if err := o.failedSlot(to); err != nil {
 			return err
@@ -75,9 +76,11 @@ func (o *owned) replaceOutdated(ctx context.Context, to *version) error {
 		if err != nil || old == nil {
 			return err
 		}
-		if err := o.replace(ctx, old, to); err != nil && !errors.Is(err, ErrBusy) {
-			return err // ErrBusy: a drain replaces the same node
+		err = o.replace(ctx, old, to, trial)
+		if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrUndrained) {
+			return err // the other two: a drain replaces the same node, or an undrain keeps it
 		}
+		trial = 0
 	}
 }
 
@@ -145,7 +148,7 @@ func (o *owned) goBack(ctx context.Context, from *version) {
 		if err != nil || slot == nil {
 			return
 		}
-		if err := o.replace(ctx, slot, current); err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNotRunning) {
+		if err := o.replace(ctx, slot, current, 0); err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrNotRunning) {
 			o.Log.Error("node keeps the version that was held back", "service", o.Name, "version", from.number, "err", err)
 			o.mu.Lock()
 			slot.version = current

@@ -55,6 +55,7 @@ type history struct {
 	current    *version // what the nodes run
 	previous   *version // what a rollback returns to; nil for none
 	rolledBack bool     // current is older than what the configuration says
+	heldBack   bool     // the last deploy or update has failed: a rollback has nothing to undo
 	canary     *canary  // nil for none
 }
 
@@ -67,6 +68,7 @@ type canary struct {
 // adopt makes a version the current one, after the last node of another version has gone. A rollback uses up the
 // previous version: it is kept until the next deploy, not longer.
 func (h *history) adopt(v *version) {
+	h.heldBack = false
 	if h.rolledBack = v == h.previous; h.rolledBack {
 		h.current, h.previous = v, nil
 		return
