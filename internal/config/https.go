@@ -40,7 +40,7 @@ type KeyPair struct {
 
 // ACME says which certificate authority issues the certificates of Auto.
 type ACME struct {
-	Directory string // URL of the authority's directory; default Let's Encrypt
+	Directory string // https:// URL of the authority's directory, http:// on loopback only; default Let's Encrypt
 	Email     string // where the authority may write to; default none
 	CA        string // PEM file of authorities that are trusted for the directory itself; default: those of the system
 }
@@ -210,7 +210,8 @@ func (s storage) show() any { return optionalText{p: s.p}.show() }
 
 func checkDirectory(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || len(s) > 2048 || strings.ContainsAny(s, " \t") {
+	plain := err == nil && u.Scheme == "http" && IsLocalName(u.Hostname())
+	if err != nil || u.Scheme != "https" && !plain || u.Host == "" || u.User != nil || len(s) > 2048 || strings.ContainsAny(s, " \t") {
 		return wrong("such as "+LetsEncrypt, "%s is not the https:// URL of a directory", quote(maskDirectory(s)))
 	}
 	return nil

@@ -43,7 +43,7 @@ func (m *Manager) Challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 }
 
 // lookup allows the search for the challenge of a name. Only names of routes have challenges. One of this gateway is in
-// memory. One of another gateway is in the storage: at most maxLookups searches run at a time, whoever asks.
+// memory. One of another gateway is in the storage: at most maxLookups searches run at a time, for any number of requests.
 func (m *Manager) lookup(ctx context.Context, name string) (s *solver, done func(), ok bool) {
 	name = strings.ToLower(name)
 	if s = m.solver.Load(); s == nil || !m.names()[name] {

@@ -250,8 +250,8 @@ func (s *solver) close() {
 	s.refuser.Wait()
 }
 
-// issuer is a certmagic.Issuer that counts orders and asks no person anything. It uses the challenges that the listeners of
-// the gateway can answer now.
+// issuer is a certmagic.Issuer that counts orders and never prompts at a terminal. It uses the challenges that the listeners
+// of the gateway can answer now.
 type issuer struct {
 	manager           *Manager
 	anyhow, byTLSALPN *certmagic.ACMEIssuer
