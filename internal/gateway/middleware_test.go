@@ -61,6 +61,15 @@ func TestMiddlewareThatWrapsChangesNothing(t *testing.T) {
 		"a key, slow body":                      TestBodyThatNeverEndsUnderAKey,
 		"a key, another node":                   TestKeyedRequestIsSentToAnotherNode,
 		"a key, large bodies":                   TestLargeBinaryBodiesUnderAKey,
+		"rewritten paths":                       TestRewrittenPaths,
+		"WebSocket, stripped prefix":            TestWebSocketThroughStripPrefix,
+		"changed headers":                       TestHeaderChanges,
+		"basic auth":                            TestBasicAuth,
+		"CORS":                                  TestCORS,
+		"pause":                                 TestPause,
+		"error pages":                           TestErrorPages,
+		"request ids":                           TestRequestID,
+		"exposed node":                          TestExposeNode,
 	} {
 		t.Run(name, test)
 	}

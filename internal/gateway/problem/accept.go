@@ -1,7 +1,6 @@
 package problem
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,8 +15,7 @@ func AcceptsPage(accept []string, mediaType string) bool {
 
 // prefersHTML reports whether a client prefers HTML to JSON, as browsers do.
 func prefersHTML(accept []string) bool {
-	return slices.ContainsFunc(accept, func(list string) bool { return strings.Contains(list, "text/") }) && // saves the rest for programs
-		quality(accept, "text/html") > jsonQuality(accept)
+	return quality(accept, "text/html") > jsonQuality(accept)
 }
 
 func jsonQuality(accept []string) float64 {
