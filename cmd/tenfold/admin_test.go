@@ -66,7 +66,8 @@ func TestAdminAddresses(t *testing.T) {
 		{"[::1]:9090", "http://[::1]:9090"},
 		{"admin.internal:9090", "http://admin.internal:9090"},
 		{"https://admin.internal/", "https://admin.internal"},
-		{"off", ""}, {"9090", ""}, {"127.0.0.1", ""}, {"127.0.0.1:", ""}, {"", ""}, {"a b:1", ""}, {"http://a b", ""},
+		{"9090", "http://127.0.0.1:9090"},
+		{"off", ""}, {"90900", ""}, {"127.0.0.1", ""}, {"127.0.0.1:", ""}, {"", ""}, {"a b:1", ""}, {"http://a b", ""},
 	} {
 		got, err := adminFlags{Admin: x.admin}.base()
 		if got != x.want || (err == nil) != (x.want != "") {

@@ -19,8 +19,9 @@ func (f adminFlags) find() (r runfile.Record, err error) {
 		return r, err
 	}
 	if f.Admin != "" {
+		base, _ := f.base() // of an address that is wrong it is ""
 		for _, r := range all {
-			if r.Admin != "" && r.Admin == strings.TrimPrefix(f.Admin, "http://") {
+			if r.Admin != "" && "http://"+r.Admin == strings.Replace(base, "//localhost:", "//127.0.0.1:", 1) {
 				return r, nil
 			}
 		}

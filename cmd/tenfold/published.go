@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 
 // published is the runtime file of this process, by which other verbs find it.
 type published struct {
-	file   *runfile.File
+	file *runfile.File
+	log  *slog.Logger
+
+	mu     sync.Mutex // held while the file is written
 	record runfile.Record
-	log    *slog.Logger
 }
 
 // newRecord describes a tenfold that runs a file ("" for a command line, "-" for standard input), before it has addresses.
@@ -56,7 +59,8 @@ func absolute(path string) (string, error) {
 	return path, nil
 }
 
-// publish writes the runtime file when the addresses of s are open, in the place of that of a former process; 0 for none. Without the file, tenfold works, but the other verbs
+// publish writes the runtime file when the addresses of s are open, in the place of that of a former process; 0 for none. Without
+// the file, tenfold works, but the other verbs
 // need --admin.
 func publish(r runfile.Record, s *server.Server, token string, former int, log *slog.Logger) *published {
 	r.PID, r.Token, r.Started = os.Getpid(), token, time.Now()
@@ -83,6 +87,8 @@ func (p *published) update(s *server.Server) {
 	if p == nil {
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.record = describeAddresses(p.record, s)
 	if err := p.file.Update(p.record); err != nil {
 		p.log.Warn("runtime file not updated", "err", err)

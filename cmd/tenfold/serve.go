@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -62,12 +63,12 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 		token = o.inherited.Token
 	}
 	var s *server.Server
-	var p *published
-	s, err := newServer(t, cfg, o, notifier, token, func() { p.update(s) })
+	var p atomic.Pointer[published] // a reload may come while it is written
+	s, err := newServer(t, cfg, o, notifier, token, func() { p.Load().update(s) })
 	if err != nil {
 		return err
 	}
-	defer func() { p.remove() }() // last: the others wait for it
+	defer func() { p.Load().remove() }() // last: the others wait for it
 	defer s.Close()
 	if err := s.Open(ctx); err != nil {
 		if errors.As(err, new(*console.ListenError)) {
@@ -87,7 +88,7 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 		}
 	}
 	if o.record != nil {
-		p = publish(*o.record, s, token, former, o.logs.Events)
+		p.Store(publish(*o.record, s, token, former, o.logs.Events))
 	}
 	if o.inherited == nil {
 		o.opened(s)
@@ -125,7 +126,7 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 		stop()
 		return <-running
 	case <-s.HandedOver():
-		p.remove()
+		p.Load().remove()
 		s.Leave(hard)
 		stop()
 	}
