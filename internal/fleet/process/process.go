@@ -130,10 +130,14 @@ func (d *Driver) start(ctx context.Context, spec fleet.Spec) (*instance, error) 
 	if err != nil {
 		return nil, err
 	}
-	if i.pid, err = d.launch(ctx, i, spec); err != nil {
+	pid, err := d.launch(ctx, i, spec)
+	if err != nil {
 		d.forget(i)
 		return nil, err
 	}
+	d.mu.Lock()
+	i.pid = pid // watchReaper and Offer read it
+	d.mu.Unlock()
 	return i, nil
 }
 
