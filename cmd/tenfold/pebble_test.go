@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -35,8 +36,10 @@ type pebble struct {
 	httpPort  int // where it validates names
 	tlsPort   int
 
-	away     atomic.Bool  // it closes every connection without an answer
-	requests atomic.Int64 // all of them, also while it is away
+	away     atomic.Bool   // it closes every connection without an answer
+	holding  atomic.Bool   // it answers no new order
+	held     chan struct{} // has a value for each order that is not answered
+	requests atomic.Int64  // all of them, also while it is away
 
 	block     func(name string)        // orders for the name are refused
 	addresses atomic.Pointer[[]string] // of all names, in turn
@@ -48,9 +51,9 @@ type pebble struct {
 // startPebble starts an authority whose certificates are valid for a time. All names have the given addresses, in turn.
 func startPebble(t *testing.T, validity time.Duration, addresses ...string) *pebble {
 	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	t.Setenv("PEBBLE_AUTHZREUSE", "0") // each order is validated
-	p := &pebble{orders: make(map[string]int), httpPort: freePort(t, addresses...), tlsPort: freePort(t, addresses...)}
+	os.Setenv("PEBBLE_VA_NOSLEEP", "1") // not t.Setenv: the tests are parallel
+	os.Setenv("PEBBLE_AUTHZREUSE", "0") // each order is validated
+	p := &pebble{orders: make(map[string]int), held: make(chan struct{}, 100), httpPort: freePort(t, addresses...), tlsPort: freePort(t, addresses...)}
 	logger := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
 	p.block = func(name string) {
@@ -81,6 +84,12 @@ func (p *pebble) counting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
 		if p.away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		if r.URL.Path == "/order-plz" && p.holding.Load() {
+			io.Copy(io.Discard, r.Body) // otherwise the end of the client is not seen
+			p.held <- struct{}{}
+			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		}
 		if r.URL.Path != "/order-plz" {

@@ -83,7 +83,7 @@ func visit(p *pebble, address string, names ...string) *visitor {
 			}
 			v.visits.Add(1)
 			select {
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(25 * time.Millisecond):
 			case <-v.stop:
 				return
 			}
@@ -103,7 +103,8 @@ func (v *visitor) end(t *testing.T) {
 
 // Two tenfolds on one store order each certificate once, renew it once, and serve throughout: also while the authority is
 // away, after a restart without it, and under a flood of names that no route has.
-func TestACME(t *testing.T) {
+func TestUpACME(t *testing.T) {
+	t.Parallel()
 	const a, b = "127.0.0.1", "127.0.0.2"
 	p := startPebble(t, 45*time.Second, a, b) // a third of the life, 15 s, is for the renewal
 	p.addresses.Store(&[]string{a})           // until both listen
@@ -121,8 +122,10 @@ func TestACME(t *testing.T) {
 
 	p.addresses.Store(&[]string{a, b}) // a challenge may reach the gateway that has not ordered
 	visitors := []*visitor{visit(p, a, names...), visit(p, b, names...)}
+	goroutines := first.metric("go_goroutines")
 	floodNames(t, p, a)
 	floodNames(t, p, b)
+	first.await("the flood leaves nothing behind", func() bool { return first.metric("go_goroutines") < goroutines+20 })
 	wantOrders(t, p, "after the flood", 1, names)
 
 	for _, name := range names {
@@ -217,7 +220,8 @@ func floodNames(t *testing.T, p *pebble, address string) {
 }
 
 // A tenfold with a folder keeps its certificates over a kill, orders each once, and orders nothing for names that a file has.
-func TestACMEInAFolder(t *testing.T) {
+func TestUpACMEInAFolder(t *testing.T) {
+	t.Parallel()
 	const a = "127.0.0.1"
 	p := startPebble(t, time.Hour, a)
 	folder := filepath.Join(t.TempDir(), "certificates")
@@ -270,7 +274,8 @@ func TestACMEInAFolder(t *testing.T) {
 }
 
 // A name that the authority refuses is not ordered again and again, and holds up no other name.
-func TestACMERefusedName(t *testing.T) {
+func TestUpACMERefusedName(t *testing.T) {
+	t.Parallel()
 	const a = "127.0.0.1"
 	p := startPebble(t, time.Hour, a)
 	p.block("refused.test")
@@ -282,4 +287,29 @@ func TestACMERefusedName(t *testing.T) {
 	}
 	x.stop()
 	wantOrders(t, p, "with a name that is refused", 1, []string{"shop.test"})
+}
+
+// A gateway that is killed while it orders holds the others up only until its lock has expired.
+func TestUpACMETakeover(t *testing.T) {
+	t.Parallel()
+	const a, b = "127.0.0.3", "127.0.0.4"
+	p := startPebble(t, time.Hour, a, b)
+	p.addresses.Store(&[]string{b})
+	store := redistest.Start(t).URL()
+	p.holding.Store(true)
+	first := upWithACME(t, p, a, "store", store, "shop.test")
+	select {
+	case <-p.held:
+	case <-time.After(patience):
+		t.Fatal("the first gateway has not ordered")
+	}
+	second := upWithACME(t, p, b, "store", store, "shop.test")
+	kill(t, first.cmd.Process.Pid, syscall.SIGKILL)
+	<-first.exited
+	begun := time.Now()
+	p.holding.Store(false)
+	p.awaitCertificate(second, b, "shop.test", "")
+	wantOrders(t, p, "after the takeover", 1, []string{"shop.test"})
+	figure(t, "acme-takeover", "seconds", time.Since(begun).Seconds())
+	second.stop()
 }
