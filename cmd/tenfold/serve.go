@@ -76,8 +76,8 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 		}
 		return explainTaken(err)
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, drain := context.WithCancel(ctx)
+	defer drain()
 	running := make(chan error, 1)
 	go func() { running <- s.Run(ctx) }()
 	former := 0
@@ -99,8 +99,8 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 	hard, cancel := t.untilKilled(ctx)
 	defer cancel()
 	defer context.AfterFunc(hard, s.Kill)()
-	reloading, stop := context.WithCancel(ctx)
-	defer stop()
+	reloading, endReloads := context.WithCancel(ctx)
+	defer endReloads()
 	go o.reloads.serve(reloading, s)
 	if o.sources != nil {
 		go o.sources.Run(reloading, func(file string) { s.RestartAll(reloading, file) })
@@ -123,12 +123,13 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 	case <-s.Orphaned():
 		o.logs.Events.Error("draining: the supervisor process has ended")
 		notifier.Stopping("draining")
-		stop()
+		drain()
 		return <-running
 	case <-s.HandedOver():
+		endReloads()
 		p.Load().remove()
 		s.Leave(hard)
-		stop()
+		drain()
 	}
 	if err := <-running; err != nil {
 		o.logs.Events.Error("this process did not end as it should after the upgrade", "err", err)

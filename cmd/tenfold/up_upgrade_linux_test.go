@@ -245,7 +245,7 @@ func TestUpUpgradeKeepsWebSocketsForDrain(t *testing.T) {
 
 // A node that is replaced soon after an upgrade waits for the requests that the former process has on it.
 func TestUpRestartAfterAnUpgradeWaitsForOldRequests(t *testing.T) {
-	x, _ := upgradable(t, call{args: []string{"--nodes", "2", "--", "service"}})
+	x, _ := upgradable(t, call{args: []string{"-f", "-"}, stdin: "drain: 6s\nservices:\n  service: {run: [service], nodes: 2}\n"})
 	c, err := dial(strings.TrimPrefix(x.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +253,7 @@ func TestUpRestartAfterAnUpgradeWaitsForOldRequests(t *testing.T) {
 	defer c.Close()
 	answered := make(chan error, 1)
 	go func() {
-		resp, err := c.do(request("GET", "/small?ms=4000"))
+		resp, err := c.do(request("GET", "/small?ms=2000"))
 		if err == nil && resp.StatusCode != 200 {
 			err = io.ErrUnexpectedEOF
 		}

@@ -50,7 +50,7 @@ const (
 
 // How long each step of a successor may take.
 const (
-	helloPatience = 20 * time.Second
+	helloPatience = 10 * time.Second
 	takePatience  = 20 * time.Second // it reads its command line
 	readyPatience = 30 * time.Second // it opens everything, and its probes pass
 	goPatience    = 10 * time.Second
