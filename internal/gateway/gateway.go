@@ -69,6 +69,7 @@ type Gateway struct {
 	draining     chan struct{} // closed when Run begins to drain
 
 	tasks   tasks
+	drained atomic.Bool // Leave has waited for all of Config.Drain
 	leaving atomic.Bool // another process accepts the connections
 	failed  chan error  // capacity 1: an engine cannot serve any more
 

@@ -10,9 +10,12 @@ import (
 // leavePoll is the time between two looks at the connections that are left.
 const leavePoll = 50 * time.Millisecond
 
-// Leave lets all connections come to their end while another process accepts new ones: each response is the last one of its
+// Leave is for a process whose addresses another one serves now.
+//
+// It lets all connections come to their end while another process accepts new ones: each response is the last one of its
 // connection. An idle connection is not closed, because its client may just be sending a request. Leave returns when no
-// connection is left, or when Config.Drain is over, or when ctx ends. What is left then gets one second at the end of Run.
+// connection is left, when Config.Drain is over, or when ctx ends. After Config.Drain, what is left gets one more second at
+// the end of Run. After the end of ctx, Run closes idle connections and lets requests finish, as ever.
 func (g *Gateway) Leave(ctx context.Context) {
 	g.leaving.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, g.current.Load().cfg.Drain)
@@ -24,6 +27,7 @@ func (g *Gateway) Leave(ctx context.Context) {
 		select {
 		case <-time.After(leavePoll): // a connection that was just accepted counts soon
 		case <-ctx.Done():
+			g.drained.Store(context.Cause(ctx) == context.DeadlineExceeded)
 			return
 		}
 		if g.openConnections() == 0 {

@@ -97,8 +97,8 @@ func (g *Gateway) serve(l *listener, f *frontend) {
 // Config.Drain, or after Kill.
 func (g *Gateway) drain() {
 	limit := g.current.Load().cfg.Drain
-	if g.leaving.Load() {
-		limit = time.Second // Leave has waited already
+	if g.drained.Load() {
+		limit = time.Second
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

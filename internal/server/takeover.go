@@ -99,8 +99,11 @@ func (s *Server) awaitNodesOf(ctx context.Context, service string, ids []string)
 // of: their drain lasts until the predecessor has no request left.
 type traffic struct {
 	*gateway.Gateway
-	former func() <-chan struct{} // closed when the predecessor has no requests
-	has    func(id string) bool   // the node was one of the predecessor
+	former interface {
+		End()                  // asks the predecessor to finish its requests soon
+		Gone() <-chan struct{} // closed when it has
+	}
+	has func(id string) bool // the node was one of the predecessor
 }
 
 func (t traffic) Drain(ctx context.Context, service, id string) error {
@@ -108,8 +111,9 @@ func (t traffic) Drain(ctx context.Context, service, id string) error {
 	if err != nil || !t.has(id) {
 		return err
 	}
+	t.former.End()
 	select {
-	case <-t.former():
+	case <-t.former.Gone():
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("requests of the former process run still: %w", context.Cause(ctx))
@@ -125,7 +129,7 @@ func (s *Server) newTraffic() fleet.Traffic {
 	for _, n := range s.inherited.state.Process.Nodes {
 		former[n.ID] = true
 	}
-	return traffic{s.gateway, s.inherited.predecessor.Gone, func(id string) bool { return former[id] }}
+	return traffic{s.gateway, s.inherited.predecessor, func(id string) bool { return former[id] }}
 }
 
 // becomeSupervisor makes this process the parent of the processes below it that lose theirs: the next successors are children

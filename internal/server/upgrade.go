@@ -56,9 +56,17 @@ func (s *Server) Upgrade(ctx context.Context) (*status.Upgrade, error) {
 // HandedOver is closed when a successor serves.
 func (s *Server) HandedOver() <-chan struct{} { return s.handedOver }
 
-// Leave waits until the requests and the connections of this process are over, for at most drain. It is for the time after
-// an upgrade, before the context of Run ends. The end of ctx ends it at once.
-func (s *Server) Leave(ctx context.Context) { s.gateway.Leave(ctx) }
+// Leave waits until the connections of this process are over, for at most drain, or until the successor stops nodes. It is
+// for the time after an upgrade, before the context of Run ends. The end of ctx ends it at once.
+func (s *Server) Leave(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with the successor, or with this process
+		s.done.successor.AwaitEnd()
+		cancel()
+	}()
+	s.gateway.Leave(ctx)
+}
 
 // Supervise waits for the end of the process that serves, if this process is its supervisor, and returns its exit code. It
 // is for the time after Run, when [Server.HandedOver] is closed. In another process it returns the exit code of a

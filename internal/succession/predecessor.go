@@ -24,6 +24,8 @@ type Predecessor struct {
 	link *fdlink.Link
 	gone chan struct{} // closed when the connection has ended
 
+	endOnce sync.Once
+
 	mu     sync.Mutex
 	served bool
 }
@@ -137,6 +139,10 @@ func (p *Predecessor) Fail(reason string) {
 		p.link.Send(message{Verb: verbFailed, Error: "failed: " + reason})
 	}
 }
+
+// End asks the predecessor to finish its requests soon, without waiting for idle connections. It is for the time after
+// Serving.
+func (p *Predecessor) End() { p.endOnce.Do(func() { p.link.Send(message{Verb: verbEnd}) }) }
 
 // Gone is closed when the last request of the predecessor is over. It is for the time after Serving.
 func (p *Predecessor) Gone() <-chan struct{} { return p.gone }

@@ -11,6 +11,8 @@
 //	predecessor    go       the successor has everything now; the predecessor accepts nothing more
 //	successor      serving  it serves
 //
+// Later, the successor may say end: it is going to stop nodes that the requests of its predecessor are on.
+//
 // Until go, the predecessor can return to its work: a successor that ends, reports an error or is too slow is killed, and
 // nothing has changed. The end of the connection tells the successor that the last request of its predecessor is over.
 //
@@ -45,7 +47,8 @@ const (
 	verbReady   = "ready"
 	verbGo      = "go"
 	verbServing = "serving"
-	verbFailed  = "failed" // with an error, from either side
+	verbFailed  = "failed" // with an error
+	verbEnd     = "end"    // to the predecessor: finish the requests, and do not wait for idle connections
 )
 
 // How long each step of a successor may take.

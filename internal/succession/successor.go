@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type Successor struct {
 	link  *fdlink.Link
 	lines *lastLines
 
+	lost   atomic.Bool   // the link has ended
 	waited chan struct{} // closed when the process has ended
 }
 
@@ -189,8 +191,32 @@ func (s *Successor) AwaitServing() error {
 	return err
 }
 
+// AwaitEnd returns when the successor asks this process to finish its requests soon, or when it has ended. It is for the
+// time after AwaitServing.
+func (s *Successor) AwaitEnd() {
+	s.link.SetReadDeadline(time.Time{})
+	for {
+		var m message
+		files, err := s.link.Receive(&m)
+		fdlink.CloseAll(files)
+		if err != nil {
+			s.lost.Store(true)
+			return
+		}
+		if m.Verb == verbEnd {
+			return
+		}
+	}
+}
+
 // Ended returns the exit code of a successor that has ended, and false for one that runs.
 func (s *Successor) Ended() (code int, ended bool) {
+	if s.lost.Load() { // the kernel closes the link a moment before the process ends
+		select {
+		case <-s.waited:
+		case <-time.After(2 * time.Second):
+		}
+	}
 	select {
 	case <-s.waited:
 		return exitCode(s.cmd.ProcessState.Sys().(syscall.WaitStatus)), true

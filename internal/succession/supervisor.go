@@ -98,7 +98,7 @@ func (s *Supervisor) Wait(first *Successor) (code int) {
 			if code, ok := codes[s.serving()]; ok {
 				return code
 			}
-			return last
+			return max(last, 1)
 		default:
 			select {
 			case <-s.eof:
