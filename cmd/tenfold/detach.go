@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,16 @@ import (
 
 // readyVariable has the number of the descriptor to which a tenfold in the background writes that it is ready.
 const readyVariable = "TENFOLD_READY_FD"
+
+// runDetached prints the error of detach in the form of --log, and returns one without text.
+func (cmd upCmd) runDetached(ctx context.Context, t *terminal) error {
+	err := cmd.detach(ctx, t)
+	if err == nil || cmd.Log != "json" {
+		return err
+	}
+	printErrorRecords(slog.New(slog.NewJSONHandler(t.stderr, nil)), err)
+	return &failure{errors.New(""), "", exitCode(err)}
+}
 
 // detach starts this command line again, in the background and in an own session, so that it stays when the terminal is
 // closed. It returns when all nodes are ready, or with the last lines of a tenfold that ended.
@@ -73,7 +84,11 @@ func (cmd upCmd) checkDetach(t *terminal) (*runfile.Record, error) {
 		return nil, err
 	}
 	for _, note := range cfg.Notes() {
-		fmt.Fprintf(t.stderr, "note: %s\n", note)
+		if cmd.Log == "json" {
+			slog.New(slog.NewJSONHandler(t.stderr, nil)).Warn("configuration note", problemAttrs("note", note)...)
+		} else {
+			fmt.Fprintf(t.stderr, "note: %s\n", note)
+		}
 	}
 	record, err := cmd.record(cfg)
 	if err != nil {

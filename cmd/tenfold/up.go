@@ -75,7 +75,7 @@ ends.
 
 func (cmd upCmd) Run(ctx context.Context, t *terminal) error {
 	if cmd.Detach {
-		return cmd.detach(ctx, t)
+		return cmd.runDetached(ctx, t)
 	}
 	if cmd.BackgroundLog != "" {
 		if err := t.intoBackground(cmd.BackgroundLog); err != nil {
@@ -174,7 +174,7 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 		}
 		o := &config.CommandOptions{Name: cmd.Name, Nodes: cmd.Nodes, Sticky: cmd.Sticky, EnvFile: cmd.EnvFile}
 		if cfg, err = config.Command(cmd.Command, o); errors.As(err, new(config.Problems)) {
-			return nil, usageError(err, "")
+			return nil, usageError(err, "--env-file off leaves out the file of variables")
 		} else if err != nil {
 			return nil, usageError(err, "for example: tenfold up --nodes 3 -- python3 app.py")
 		}
