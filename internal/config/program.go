@@ -23,3 +23,13 @@ func WithProgram(s, program *Service) Service {
 	with.Resources, with.User = program.Resources, program.User
 	return with
 }
+
+// FileVariables returns the variables of EnvFile, as they were read.
+func (s *Service) FileVariables() map[string]string { return s.fileEnv }
+
+// WithFileVariables returns s with variables of EnvFile that another process has read.
+func (s *Service) WithFileVariables(variables map[string]string) Service {
+	with := *s
+	with.fileEnv = variables
+	return with
+}

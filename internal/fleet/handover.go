@@ -38,8 +38,9 @@ type HandedService struct {
 
 // HandedVersion is what nodes run.
 type HandedVersion struct {
-	Number  int            `json:"number"`
-	Service config.Service `json:"service"`
+	Number        int               `json:"number"`
+	Service       config.Service    `json:"service"`
+	FileVariables map[string]string `json:"file_variables,omitempty"` // of env_file, as they were read for this version
 }
 
 // HandedNode is a node that exists during a handover.
@@ -106,7 +107,7 @@ func (v *version) handOver() *HandedVersion {
 	if v == nil {
 		return nil
 	}
-	return &HandedVersion{Number: v.number, Service: v.service}
+	return &HandedVersion{Number: v.number, Service: v.service, FileVariables: v.service.FileVariables()}
 }
 
 // Detach says that a successor has the nodes: from now on the end of Run does not touch them.
@@ -203,7 +204,7 @@ func (o *owned) takeOver(h HandedService, instance func(id string) (Instance, bo
 
 // as returns a version of the predecessor, with the driver of v.
 func (v *version) as(h *HandedVersion) *version {
-	return &version{number: h.Number, service: h.Service, driver: v.driver}
+	return &version{number: h.Number, service: h.Service.WithFileVariables(h.FileVariables), driver: v.driver}
 }
 
 // takeOver gives the nodes of a list of addresses the ids and states that they had. The lock is held.

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -203,6 +204,27 @@ func TestASuccessorKeepsVersionsAndFinishedJobs(t *testing.T) {
 		next.wantVersion(t, 2, 0, true)
 		if got, want := sim.versions(), "v2 v2 v2 v2"; got != want {
 			t.Errorf("nodes run %q, want %q", got, want)
+		}
+		next.stop(t, sim)
+	})
+}
+
+// The variables of an env_file belong to the version that the nodes run: a successor does not read the file again.
+func TestASuccessorKeepsTheVariablesOfAFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		s := shop(1)
+		s = s.WithFileVariables(map[string]string{"FROM_FILE": "yes"})
+		old := start(t, sim, s)
+		f, _ := succeed(t, old, sim, s)
+		old.Detach()
+		old.cancel()
+		wait(t, old)
+		next := startFleet(t, f)
+		sim.crash("shop-1")
+		time.Sleep(2 * time.Second)
+		if spec := sim.lastSpec(); spec.ID != "shop-2" || !slices.Contains(spec.Env, "FROM_FILE=yes") {
+			t.Errorf("the node after a crash got %+v", spec)
 		}
 		next.stop(t, sim)
 	})

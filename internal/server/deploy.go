@@ -77,7 +77,7 @@ func (s *Server) claim(service string) (release func(), err error) {
 	s.deploying.Lock()
 	defer s.deploying.Unlock()
 	if s.deploying.services[service] {
-		return nil, fmt.Errorf("deploy service %q: %w: another deploy or rollback of it is not finished", service, fleet.ErrBusy)
+		return nil, fmt.Errorf("service %q: %w: another deploy or rollback of it is not finished", service, fleet.ErrBusy)
 	}
 	s.deploying.services[service] = true
 	return func() {
