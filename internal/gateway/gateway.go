@@ -2,7 +2,7 @@
 //
 // A request passes these parts in order:
 //
-//	listener -> engine -> record -> request id -> body -> strict -> forwarded -> middleware ->
+//	listener -> engine -> record -> request id -> body -> strict -> forwarded -> https -> middleware ->
 //	route -> policies of the route -> proxy -> sticky -> upstream.Pool -> node
 //
 // The engine (package engine) makes requests of the bytes on connections. The steps from record to forwarded and those of

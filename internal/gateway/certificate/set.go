@@ -24,6 +24,7 @@ type Set struct {
 
 	local      *localca.Authority // nil for none
 	localNames []string           // names, wildcards and addresses
+	announced  bool               // the log has said how to trust the root for these names
 
 	manager  *acme.Manager   // nil for none
 	settings acme.Settings   // of the manager
@@ -106,6 +107,13 @@ func (s *Set) uncovered(names []string) (all []string) {
 	return all
 }
 
+// keepLocal takes over the local authority of the set before, if it is in the same directory.
+func (s *Set) keepLocal(old *Set) {
+	if s.local != nil && old.local != nil && s.local.RootFile() == old.local.RootFile() {
+		s.local, s.announced = old.local, slices.Equal(s.localNames, old.localNames)
+	}
+}
+
 // open creates what the set needs outside of memory.
 func (s *Set) open(log *slog.Logger) error {
 	if s.settings.Directory != "" {
@@ -118,6 +126,9 @@ func (s *Set) open(log *slog.Logger) error {
 	}
 	if err := s.local.Open(); err != nil {
 		return &StorageError{err}
+	}
+	if s.announced {
+		return nil
 	}
 	log.Info("local certificates: clients accept them when they trust the root", "names", s.localNames, "root", s.local.RootFile(),
 		"trust", localca.TrustCommand(s.local.RootFile()), "try", "curl --cacert "+s.local.RootFile())

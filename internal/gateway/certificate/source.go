@@ -89,6 +89,7 @@ func (s *Source) Prepare(cfg *config.Config) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	set.keepLocal(s.current.Load())
 	s.mu.Lock()
 	opened := s.opened
 	s.mu.Unlock()
@@ -120,7 +121,7 @@ func (s *Source) use(set *Set) {
 		default: // Run is going to look already
 		}
 	}
-	if set.present {
+	if set.present || old.present {
 		s.metrics().show(set.status())
 	}
 }

@@ -328,6 +328,19 @@ func TestLocalCertificates(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, "local", "root.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key: %v, %v", info, err)
 	}
+	log := &events{}
+	s.log = slog.New(log)
+	for range 3 { // reloads
+		set, err := s.Prepare(configuration(t, fmt.Sprintf("{auto: local, storage: %q}", dir)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Use(set)
+		wantName(t, s, "localhost", "localhost")
+	}
+	if len(log.messages) > 0 {
+		t.Errorf("reloads without a change log %q", log.messages)
+	}
 	if again := using(t, nil, configuration(t, fmt.Sprintf("{auto: local, storage: %q}", dir))); again.Certificates()[0].Expires != s.Certificates()[0].Expires {
 		t.Error("a second start has made another root")
 	}
