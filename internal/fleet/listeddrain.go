@@ -15,7 +15,7 @@ func (l *listed) drain(ctx context.Context, m *member, force bool) error {
 	defer cancel()
 	ctx, keep := context.WithCancelCause(ctx)
 	defer keep(nil)
-	if done, err := l.beginDrain(m, keep, force || l.mayLose(m)); done || err != nil {
+	if done, err := l.beginDrain(m, keep, l.ready(), force); done || err != nil {
 		return err
 	}
 	err := l.traffic.Drain(ctx, l.Name, m.ID)
@@ -28,16 +28,18 @@ func (l *listed) drain(ctx context.Context, m *member, force bool) error {
 	return err
 }
 
-// beginDrain publishes that a node drains. done says that it has drained before.
-func (l *listed) beginDrain(m *member, keep context.CancelCauseFunc, allowed bool) (done bool, err error) {
+// beginDrain publishes that a node drains. ready are the ready nodes of the service: unless force is set, the last one of
+// them does not drain. done says that the node has drained before.
+func (l *listed) beginDrain(m *member, keep context.CancelCauseFunc, ready []*member, force bool) (done bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	other := slices.ContainsFunc(ready, func(o *member) bool { return o != m && o.State != node.Draining })
 	switch {
 	case m.State == node.Draining && m.keep == nil:
 		return true, nil
 	case m.State == node.Draining:
 		return false, fmt.Errorf("%w: it drains", ErrBusy)
-	case !allowed:
+	case !force && !other && slices.Contains(ready, m):
 		return false, ErrLastReady
 	}
 	m.State, m.keep = node.Draining, keep
@@ -45,26 +47,19 @@ func (l *listed) beginDrain(m *member, keep context.CancelCauseFunc, allowed boo
 	return false, nil
 }
 
-// mayLose reports whether the service has another ready node, or m is not ready itself.
-func (l *listed) mayLose(m *member) bool {
+// ready returns the listed nodes that are ready.
+func (l *listed) ready() (ready []*member) {
 	l.mu.Lock()
 	own := slices.Clone(l.own)
-	var drains []*member
-	for _, o := range own {
-		if o.State == node.Draining {
-			drains = append(drains, o)
-		}
-	}
 	l.mu.Unlock()
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // it asks, and does not wait
-	ready := func(o *member) bool { return l.traffic.AwaitReady(now, l.Name, o.ID) == nil }
-	for _, o := range own {
-		if o != m && !slices.Contains(drains, o) && ready(o) {
-			return true
+	for _, m := range own {
+		if l.traffic.AwaitReady(now, l.Name, m.ID) == nil {
+			ready = append(ready, m)
 		}
 	}
-	return !ready(m)
+	return ready
 }
 
 // undrain takes a node back into service. Its probe decides when it gets requests.

@@ -66,6 +66,23 @@ func TestUndrainOfAListedNode(t *testing.T) {
 	})
 }
 
+// Two drains at the same time: one of both nodes stays.
+func TestDrainsAtTheSameTimeLeaveOneNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		r := start(t, sim, static("db", "10.0.0.1:80", "10.0.0.2:80"))
+		results := make(chan error, 2)
+		for _, id := range []string{"db-1", "db-2"} {
+			go func() { results <- r.Drain(t.Context(), id, false) }()
+		}
+		first, second := <-results, <-results
+		if (first == nil) == (second == nil) {
+			t.Errorf("the drains returned %v and %v", first, second)
+		}
+		r.stop(t, sim)
+	})
+}
+
 // A node that drains for its replacement stays, and the replacement goes.
 func TestUndrainOfANodeThatIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -85,8 +85,8 @@ func limitFiles(files uint64) error {
 
 // become changes the user of this process.
 func (a account) become() error {
-	if a.Groups == nil || a.UID == os.Geteuid() && a.GID == os.Getegid() {
-		return nil // no account, or the own one
+	if a.Groups == nil || a.UID == os.Geteuid() && a.UID != 0 {
+		return nil // no account, or the own one, which only root can leave
 	}
 	err := syscall.Setgroups(a.Groups)
 	if err == nil {
