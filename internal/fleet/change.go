@@ -38,7 +38,8 @@ func (f *Fleet) add(s Service) error {
 }
 
 // AwaitReady waits until the nodes of a service that was added are ready. For an owned service these are all wanted
-// nodes, and a node that fails ends the wait with a [*NodeError]. Of other services it waits for one node, and not
+// nodes, and a node that fails ends the wait with a [*NodeError]. It fails, too, when another service that the nodes start
+// after is not ready within the start timeout. Of other services it waits for one node, and not
 // longer than five seconds: tenfold cannot repair a node that runs elsewhere.
 func (f *Fleet) AwaitReady(ctx context.Context, service string) error {
 	err := f.unknownService()

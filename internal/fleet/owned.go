@@ -3,8 +3,10 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
 )
@@ -72,8 +74,10 @@ func (o *owned) resize(n int) error {
 
 // awaitStart waits until all wanted nodes are ready.
 func (o *owned) awaitStart(ctx context.Context) error {
+	patience := time.After(o.startTimeout()) // for other services; nodes have their own
 	for {
 		o.mu.Lock()
+		waitsFor := o.waitsFor
 		ready, wanted, exit, changed := o.readySlots(), o.wanted, o.lastExit, o.changed
 		failed, before := o.restarts > o.failed, o.beforeErr
 		o.mu.Unlock()
@@ -87,6 +91,10 @@ func (o *owned) awaitStart(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
+		case <-patience:
+			if waitsFor != "" && waitsFor != beforeCommand {
+				return fmt.Errorf("it waits for %s, which is not ready", waitsFor)
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

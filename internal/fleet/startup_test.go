@@ -379,3 +379,26 @@ func TestCrashLoopMarkGoesWhenTheServiceIsWhole(t *testing.T) {
 		r.stop(t, sim)
 	})
 }
+
+// A service that is added does not wait indefinitely for one that never gets ready.
+func TestAwaitReadyReportsAServiceThatIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		sim.ready = func(id string) time.Duration {
+			if strings.HasPrefix(id, "shop-") {
+				return -1
+			}
+			return time.Second
+		}
+		r := start(t, sim, shop(1))
+		web := with(shop(1), func(s *config.Service) { s.Name, s.After, s.StartTimeout = "web", []string{"shop"}, 5*time.Second })
+		wantError(t, r.Add(owned(sim, web)), nil)
+		begun := time.Now()
+		err := r.AwaitReady(t.Context(), "web")
+		if want := `start service "web": it waits for service "shop", which is not ready`; err == nil || err.Error() != want || time.Since(begun) != 5*time.Second {
+			t.Errorf("after %v: %v, want %s", time.Since(begun), err, want)
+		}
+		wantError(t, r.Remove(t.Context(), "web"), nil)
+		r.stop(t, sim)
+	})
+}
