@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -135,7 +136,11 @@ func (g *Gateway) adopt(s *state) {
 		}
 	}
 	g.perClient.set(s.cfg)
-	g.limit.Set(maxConnections(s.cfg, g.log, g.options.Metrics))
+	log := g.log
+	if old := g.current.Load(); old != nil && old.cfg.Limits.Connections == s.cfg.Limits.Connections {
+		log = slog.New(slog.DiscardHandler) // what is to say about the limit was logged before
+	}
+	g.limit.Set(maxConnections(s.cfg, log, g.options.Metrics))
 	g.certificates.Use(s.certificates)
 	g.current.Store(s)
 }
