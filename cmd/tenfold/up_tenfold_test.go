@@ -51,8 +51,9 @@ type call struct {
 	stdout  *stream // default: one that is always read
 	stderr  *stream // default: one that is always read
 
-	stdinFile *os.File // instead of stdin
-	terminal  *os.File // the controlling terminal; default: that of the test
+	stdinFile *os.File   // instead of stdin
+	files     []*os.File // descriptors from 3 on
+	terminal  *os.File   // the controlling terminal; default: that of the test
 }
 
 // start calls tenfold. At the end of the test it is killed, if it still runs. The test fails when a process that it
@@ -78,6 +79,7 @@ func start(t testing.TB, c call) *running {
 	if c.stderr != nil {
 		x.cmd.Stderr, x.stderr = c.stderr.write, c.stderr.said
 	}
+	x.cmd.ExtraFiles = c.files
 	x.cmd.SysProcAttr = endWithTest()
 	if c.terminal != nil {
 		x.cmd.Stdin = c.terminal
