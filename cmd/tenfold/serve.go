@@ -92,7 +92,8 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 	}
 	if o.inherited == nil {
 		o.opened(s)
-		notifier.Ready("serving " + strings.Join(s.URLs(), ", "))
+		notifier.Status("starting")
+		go notifyReady(ctx, s, notifier)
 	}
 	go notifier.Watch(ctx, s.Healthy)
 	go upgradeOnSignal(ctx, s)
@@ -138,6 +139,13 @@ func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOpt
 		return exit(code)
 	}
 	return nil
+}
+
+// notifyReady tells the service manager when every service has all its nodes.
+func notifyReady(ctx context.Context, s *server.Server, notifier *systemd.Notifier) {
+	if s.AwaitReady(ctx) == nil {
+		notifier.Ready("serving " + strings.Join(s.URLs(), ", "))
+	}
 }
 
 // upgradeOnSignal upgrades at each SIGUSR2 until ctx ends. The server logs what comes of it.
