@@ -47,7 +47,6 @@ func (r *reload) readFile() (err error) {
 	}
 	r.result.File = r.file.Name
 	r.result.Notes = append(r.result.Notes, r.file.Notes()...)
-	r.result.Notes = append(r.result.Notes, r.later()...)
 	r.result.Changes = append(r.result.Changes, config.Diff(r.running, r.file.Config)...)
 	return nil
 }
