@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -160,6 +161,17 @@ func TestEnvFiles(t *testing.T) {
 	continued, err := Parse("running", cfg.File(), &Options{Dir: t.TempDir()})
 	if err != nil || !SameProgram(&continued.Services[0], &cfg.Services[0]) {
 		t.Errorf("another program after an upgrade: %v", err)
+	}
+	// A version that the fleet keeps travels as JSON.
+	var kept Service
+	if text, err := json.Marshal(&cfg.Services[0]); err != nil || json.Unmarshal(text, &kept) != nil {
+		t.Fatalf("as JSON: %s, %v", text, err)
+	}
+	if got := kept.Environment(); !maps.Equal(got, want) || !SameProgram(&kept, &cfg.Services[0]) {
+		t.Errorf("after an upgrade, the environment is %v, want %v", got, want)
+	}
+	if changes := Diff(&Config{Services: []Service{kept}}, &Config{Services: cfg.Services}); len(changes) > 0 {
+		t.Errorf("after an upgrade, these seem to be changes: %v", changes)
 	}
 
 	// A change of a value is a change of the program, and a difference without the value.

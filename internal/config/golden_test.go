@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"flag"
 	"fmt"
@@ -125,6 +126,9 @@ func TestGoodFiles(t *testing.T) {
 		if !reflect.DeepEqual(c, again) {
 			t.Errorf("the effective file differs:\ngot  %+v\nwant %+v", again, c)
 		}
+		for i := range c.Services {
+			checkJSON(t, c.Services[i])
+		}
 		var out bytes.Buffer
 		for _, note := range c.Notes() {
 			fmt.Fprintf(&out, "# note: %s\n", strings.ReplaceAll(note.String(), "\n", "\n# "))
@@ -132,6 +136,21 @@ func TestGoodFiles(t *testing.T) {
 		out.Write(c.YAML())
 		return out.String()
 	})
+}
+
+// checkJSON reports an error when a service changes on its way to the successor of a process, as JSON. A new field without an
+// exported name would be lost.
+func checkJSON(t *testing.T, s Service) {
+	t.Helper()
+	text, err := json.Marshal(s)
+	var got Service
+	if err == nil {
+		err = json.Unmarshal(text, &got)
+	}
+	s.startNodes, s.ignoredEnv, s.literalEnv = 0, nil, nil // for the start, and for notes
+	if err != nil || !reflect.DeepEqual(got, s) {
+		t.Errorf("as JSON, service %q is %+v, want %+v; %v", s.Name, got, s, err)
+	}
 }
 
 func TestBadFiles(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 )
@@ -32,4 +33,29 @@ func (s *Service) WithFileVariables(variables map[string]string) Service {
 	with := *s
 	with.fileEnv = variables
 	return with
+}
+
+// jsonService is a Service as JSON. It has the variables that were read from files: the files on the disk may have changed.
+type jsonService struct {
+	*plainService
+	FileEnv map[string]string `json:",omitempty"`
+}
+
+// plainService is a Service without its methods.
+type plainService Service
+
+// MarshalJSON writes the service with its secrets, for a process that continues with what runs. The number of nodes at the
+// start is not part of it.
+func (s Service) MarshalJSON() ([]byte, error) {
+	return json.Marshal(jsonService{(*plainService)(&s), s.fileEnv})
+}
+
+// UnmarshalJSON reads what MarshalJSON has written.
+func (s *Service) UnmarshalJSON(text []byte) error {
+	read := jsonService{plainService: (*plainService)(s)}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	s.fileEnv = read.FileEnv
+	return nil
 }
