@@ -81,7 +81,7 @@ func (cmd checkCmd) Run(t *terminal) error {
 func checkNotes(c *config.Config) []config.Problem {
 	notes := c.Notes()
 	for _, e := range server.MissingCommands(c.Services) {
-		path := "services." + e.Service + ".run[0]"
+		path := "services." + e.Service + "." + e.Key + "[0]"
 		if slices.ContainsFunc(notes, func(p config.Problem) bool { return p.Path == path }) {
 			continue // it is a variable, not a program
 		}

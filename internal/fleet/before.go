@@ -26,7 +26,7 @@ type CommandError struct {
 }
 
 func (e *CommandError) Error() string {
-	return fmt.Sprintf("before: %s: %v%s", quoteWords(e.Command), e.Err, wroteLast(e.Output))
+	return fmt.Sprintf("before: %s: %v%s", quoteWords(e.Command), e.Err, wroteLast(e.Err, e.Output))
 }
 
 func (e *CommandError) Unwrap() error { return e.Err }

@@ -119,14 +119,18 @@ type NodeError struct {
 
 // Error has the last lines of the node: they say more than how the node ended.
 func (e *NodeError) Error() string {
-	return fmt.Sprintf("new node %q: %v%s", e.Node, e.Err, wroteLast(e.Output))
+	return fmt.Sprintf("new node %q: %v%s", e.Node, e.Err, wroteLast(e.Err, e.Output))
 }
 
 func (e *NodeError) Unwrap() error { return e.Err }
 
 // wroteLast continues the text of an error with the last lines of a process.
-func wroteLast(output []string) string {
-	if len(output) == 0 {
+func wroteLast(err error, output []string) string {
+	switch {
+	case len(output) > 0:
+	case errors.Is(err, ErrNotRunnable):
+		return "" // there was no process
+	default:
 		return "; it wrote nothing"
 	}
 	return "; it wrote last:\n  " + strings.Join(output, "\n  ")

@@ -26,24 +26,38 @@ func findCommands(services []config.Service, log *slog.Logger) error {
 	return nil
 }
 
-// MissingCommands returns an error for each service whose command is not found on this machine.
+// MissingCommands returns an error for each service whose command of run, or else of before, is not found on this machine.
 func MissingCommands(services []config.Service) (missing []*CommandError) {
-	for _, s := range services {
+	for i := range services {
+		s := &services[i]
 		if s.Kind() != config.Owned {
 			continue
 		}
-		command := s.Run[0]
-		if strings.Contains(command, "/") && !filepath.IsAbs(command) {
-			command = filepath.Join(s.Dir, command)
+		err := findCommand(s, "run", s.Run)
+		if err == nil && len(s.Before) > 0 {
+			err = findCommand(s, "before", s.Before)
 		}
-		if _, err := exec.LookPath(command); err != nil {
-			if e := (*exec.Error)(nil); errors.As(err, &e) {
-				err = e.Err
-			}
-			missing = append(missing, &CommandError{Service: s.Name, Command: command, Dir: s.Dir, Err: err})
+		if err != nil {
+			missing = append(missing, err)
 		}
 	}
 	return missing
+}
+
+// findCommand returns nil when a command of a service is found.
+func findCommand(s *config.Service, key string, argv []string) *CommandError {
+	command := argv[0]
+	if strings.Contains(command, "/") && !filepath.IsAbs(command) {
+		command = filepath.Join(s.Dir, command)
+	}
+	_, err := exec.LookPath(command)
+	if err == nil {
+		return nil
+	}
+	if e := (*exec.Error)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
+	return &CommandError{Service: s.Name, Key: key, Command: command, Dir: s.Dir, Err: err}
 }
 
 // checkUsers fails with a [*ConfigError] when tenfold cannot start the nodes of a service as its user. No service starts
@@ -64,6 +78,7 @@ func checkUsers(services []config.Service) error {
 // CommandError says that the command of a service cannot be run.
 type CommandError struct {
 	Service string
+	Key     string // of the file: run or before
 	Command string
 	Dir     string // the working directory of the service
 	Err     error

@@ -109,7 +109,7 @@ func (d *deploy) prepare(ctx context.Context) error {
 	d.before = *serviceOf(d.running, d.service)
 	to.Worker = d.before.Worker // the routes stay those that run
 	for _, err := range MissingCommands([]config.Service{to}) {
-		return config.Problems{d.file.Problem("services."+d.service+".run", err)}
+		return config.Problems{d.file.Problem("services."+d.service+"."+err.Key, err)}
 	}
 	d.next = d.fleetService(&to)
 	return d.apply(ctx, to)

@@ -86,7 +86,7 @@ func (r *reload) missingCommands() (problems config.Problems) {
 		}
 	}
 	for _, err := range MissingCommands(started) {
-		problems = append(problems, r.file.Problem("services."+err.Service+".run", err))
+		problems = append(problems, r.file.Problem("services."+err.Service+"."+err.Key, err))
 	}
 	return problems
 }
