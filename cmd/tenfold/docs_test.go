@@ -76,6 +76,12 @@ func TestFilesOfTheDocsAreFine(t *testing.T) {
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "jwks.json"), `{"keys": []}`)
+	for i, name := range []string{"shop", "wildcard", "ca"} { // certificates that the pages name
+		writeCertificate(t, filepath.Join(dir, name), i+1)
+	}
+	if err := os.Rename(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.pem")); err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(dir, "users.htpasswd"), "# no user yet\n")
 	if err := os.Mkdir(filepath.Join(dir, "pages"), 0o755); err != nil {
 		t.Fatal(err)
@@ -94,7 +100,11 @@ func TestFilesOfTheDocsAreFine(t *testing.T) {
 			file := block[1]
 			if !strings.Contains(file, "services:") {
 				file = "services: {shop: {run: [shop, serve]}}\n" + file
+				if !strings.Contains(file, "routes:") {
+					file += "routes: [{host: shop.example, to: shop}]\n"
+				}
 			}
+			file = strings.ReplaceAll(file, "/srv/shop", dir)
 			if _, err := config.Parse(name, []byte(file), &config.Options{Dir: dir, Getenv: secret}); err != nil {
 				t.Errorf("%v\nin\n%s", err, file)
 			}

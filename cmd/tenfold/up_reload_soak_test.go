@@ -22,8 +22,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// writeCertificate writes a new certificate for localhost with the number, and its key.
-func writeCertificate(t *testing.T, dir string, number int) {
+// writeCertificate writes a new certificate for localhost with the number, and its key, into the files name.crt and name.key.
+func writeCertificate(t *testing.T, name string, number int) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,8 +40,8 @@ func writeCertificate(t *testing.T, dir string, number int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rewrite(t, filepath.Join(dir, "tls.key"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
-	rewrite(t, filepath.Join(dir, "tls.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})))
+	rewrite(t, name+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	rewrite(t, name+".crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})))
 }
 
 // presented returns the number of the certificate that an address presents.
@@ -117,13 +117,13 @@ func TestUpReloadsUnderLoad(t *testing.T) {
 		reloads, program = 1000, buildWithoutRace(t)
 	}
 	dir := t.TempDir()
-	writeCertificate(t, dir, 1)
+	writeCertificate(t, filepath.Join(dir, "tls"), 1)
 	file := filepath.Join(dir, "tenfold.yaml")
 	// Each step changes one thing: a route, the limit of a service, the limits of HTTP, what a node runs with, a certificate.
 	step := func(i int) {
 		at := func(k int) int { return (i - k + 5) / 5 } // how often step k of five was taken
 		if i%5 == 4 {
-			writeCertificate(t, dir, 2+i/5)
+			writeCertificate(t, filepath.Join(dir, "tls"), 2+i/5)
 		}
 		rewrite(t, file, fmt.Sprintf(`
 tls: {cert: tls.crt, key: tls.key, redirect: off}
