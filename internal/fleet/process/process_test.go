@@ -1,15 +1,16 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,16 +93,23 @@ func TestExitErrorSaysHowANodeEnded(t *testing.T) {
 	}
 }
 
+// Each output keeps the order of its lines. Between the two, it is not known which line was written first.
 func TestBothOutputsAreOfTheNode(t *testing.T) {
-	var out bytes.Buffer
-	d := testDriver(t, Options{Output: func(node, _ string, line []byte) { fmt.Fprintf(&out, "%s | %s\n", node, line) }})
+	var mu sync.Mutex
+	got := map[string]string{}
+	d := testDriver(t, Options{Output: func(node, stream string, line []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		got[stream] += fmt.Sprintf("%s | %s\n", node, line)
+	}})
 	i := start(t, d, shell("shop-1", `echo one; echo two >&2; printf 'no end'`))
 	<-i.Done()
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := out.String(), "shop-1 | one\nshop-1 | two\nshop-1 | no end\n"; got != want {
-		t.Errorf("output is %q, want %q", got, want)
+	want := map[string]string{"stdout": "shop-1 | one\nshop-1 | no end\n", "stderr": "shop-1 | two\n"}
+	if !maps.Equal(got, want) {
+		t.Errorf("outputs are %q, want %q", got, want)
 	}
 }
 
