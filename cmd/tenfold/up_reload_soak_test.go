@@ -112,7 +112,7 @@ func (x *running) level() level {
 
 // Reloads cost no request and no WebSocket, whatever they change, and leave nothing behind.
 func TestUpReloadsUnderLoad(t *testing.T) {
-	reloads, program := 60, "tenfold"
+	reloads, program := 30, "tenfold"
 	if soak {
 		reloads, program = 1000, buildWithoutRace(t)
 	}
