@@ -1,6 +1,11 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/tenfold-go/tenfold/internal/node"
+)
 
 const (
 	startTries  = 3 // failed starts in a row after which a service that was never ready is given up
@@ -51,12 +56,13 @@ func (s *service) updateCrashLoop() {
 		s.loopSince = time.Time{}
 		s.notify()
 	}
+	works := slices.ContainsFunc(s.members, func(m *member) bool { return m.ready && m.State != node.Draining })
 	s.mu.Unlock()
 	switch {
 	case is && !was:
 		s.Log.Warn("service is in a crash loop", "service", s.Name, "failures", crashLoopAt,
 			"exit", exit.Reason, "output", exit.Output, "retry_max_ms", s.backoff.max.Milliseconds())
-	case was && !is:
+	case was && !is && works: // otherwise the service is being stopped
 		s.Log.Info("service is out of its crash loop", "service", s.Name, "after_ms", time.Since(since).Milliseconds())
 	}
 }

@@ -32,6 +32,8 @@ func (f *Fleet) DeployShare(ctx context.Context, s Service, share float64) error
 		switch {
 		case !ok || kindOf(s) != config.Owned:
 			return ErrStatic
+		case s.Worker:
+			return ErrWorker
 		case !(share > 0 && share < 1):
 			return fmt.Errorf("share %v: want more than 0%% and less than 100%%", share)
 		}

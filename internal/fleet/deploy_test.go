@@ -250,6 +250,11 @@ func TestCanaryThatFailsIsHeldBack(t *testing.T) {
 				t.Errorf("share %v was accepted", share)
 			}
 		}
+		worker := config.Service{Name: "mail", Run: []string{"work"}, MinNodes: 1, MaxNodes: 1, Worker: true, Restart: config.RestartNever}
+		if err := r.Add(owned(sim, worker)); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, r.DeployShare(t.Context(), owned(sim, worker), 0.5), fleet.ErrWorker)
 		r.stop(t, sim)
 	})
 }

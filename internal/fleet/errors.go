@@ -37,6 +37,8 @@ var (
 	ErrCanary = errors.New("a deploy to a share is not finished: promote it, or roll it back")
 	// ErrNoCanary refuses to promote without a canary.
 	ErrNoCanary = errors.New("no version gets a share of the requests")
+	// ErrWorker refuses to give a version of a worker a share of the requests.
+	ErrWorker = errors.New("a worker gets no requests, and no share of them: deploy it without a share")
 	// ErrNotRunning refuses to restart or drain before and after Run.
 	ErrNotRunning = errors.New("the fleet is not running")
 )

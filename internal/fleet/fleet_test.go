@@ -119,6 +119,21 @@ func TestCrashLoopIsLoggedOnceAndSlowsDown(t *testing.T) {
 	})
 }
 
+func TestStopDuringACrashLoopIsNoEndOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		r := start(t, sim, shop(2))
+		time.Sleep(time.Minute)
+		sim.life = func(string) time.Duration { return 10 * time.Millisecond }
+		sim.crash("shop-1")
+		time.Sleep(time.Minute)
+		r.stop(t, sim)
+		if begun, ended := sim.logCount("service is in a crash loop"), sim.logCount("out of its crash loop"); begun != 1 || ended != 0 {
+			t.Errorf("the begin was logged %d times, the end %d times", begun, ended)
+		}
+	})
+}
+
 func TestCommandThatEndsAtOnceEndsTheFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newSimulation()

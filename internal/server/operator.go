@@ -76,7 +76,7 @@ func translate(err error) error {
 	}
 	for _, refused := range []error{
 		fleet.ErrStatic, fleet.ErrRemote, fleet.ErrBusy, fleet.ErrSize, fleet.ErrNotRunning, ErrNoFile,
-		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade, fleet.ErrNoPrevious, fleet.ErrCanary, fleet.ErrNoCanary,
+		ErrUpgrading, ErrChanging, ErrHandedOver, ErrNoUpgrade, fleet.ErrNoPrevious, fleet.ErrCanary, fleet.ErrNoCanary, fleet.ErrWorker,
 		fleet.ErrLastReady, fleet.ErrNotDraining, fleet.ErrEnding, fleet.ErrUndrained,
 	} {
 		if errors.Is(err, refused) {
