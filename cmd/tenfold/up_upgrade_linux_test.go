@@ -351,6 +351,17 @@ func TestUpEndAfterAnUpgrade(t *testing.T) {
 func first(x *running, _ int) int        { return x.cmd.Process.Pid }
 func second(_ *running, serving int) int { return serving }
 
+// The lines of nodes from before an upgrade are there after it.
+func TestUpLogsSurviveAnUpgrade(t *testing.T) {
+	x, _ := upgradable(t, call{args: []string{"--nodes", "1", "--", "service"}})
+	x.upgrade()
+	x.upgrade()
+	if code, said := x.call("logs"); code != 0 || !strings.Contains(said, "node started") {
+		t.Errorf("after two upgrades, logs ends with %d and prints %q", code, said)
+	}
+	x.stop()
+}
+
 // A store in memory keeps its data: it is a process of its own.
 func TestUpStoreSurvivesAnUpgrade(t *testing.T) {
 	service, err := exec.LookPath("service")

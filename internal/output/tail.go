@@ -124,3 +124,16 @@ func (t *Tail) from(next int64, wait bool) (lines []Line, missed, after int64, c
 	}
 	return lines, missed, next + int64(len(lines)), changed
 }
+
+// Last returns the last lines, oldest first, up to a number of bytes.
+func (t *Tail) Last(limit int) []Line {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := len(t.lines)
+	for size := 0; i > 0; i-- {
+		if size += t.lines[i-1].size(); size > limit {
+			break
+		}
+	}
+	return append([]Line(nil), t.lines[i:]...)
+}

@@ -101,3 +101,17 @@ func TestASlowReaderOfATailIsToldWhatItMissed(t *testing.T) {
 		t.Errorf("%v after %d lines: %q", err, len(got), got[:min(len(got), 3)])
 	}
 }
+
+func TestLastLinesOfATailAreBounded(t *testing.T) {
+	var tail Tail
+	for _, text := range []string{"first", "second", "third"} {
+		tail.Add(Line{Text: text})
+	}
+	size := (&Line{Text: "second"}).size() + (&Line{Text: "third"}).size()
+	for limit, want := range map[int]int{0: 0, size - 1: 1, size: 2, 1 << 20: 3} {
+		lines := tail.Last(limit)
+		if len(lines) != want || want > 0 && lines[want-1].Text != "third" {
+			t.Errorf("%d bytes: got %v, want the last %d lines", limit, lines, want)
+		}
+	}
+}

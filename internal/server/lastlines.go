@@ -20,6 +20,27 @@ func (l *Logs) ReadLast(ctx context.Context, q console.LogQuery, emit func(conso
 	return l.last.Read(ctx, q.Lines, q.Follow, match, func(line output.Line) error { return emit(console.LogLine(line)) })
 }
 
+// handedLines is how many bytes of last lines a successor gets.
+const handedLines = 512 << 10
+
+// lastLines returns the last lines for a successor. Without logs there are none.
+func (l *Logs) lastLines() []output.Line {
+	if l == nil {
+		return nil
+	}
+	return l.last.Last(handedLines)
+}
+
+// adopt continues the last lines of a predecessor.
+func (l *Logs) adopt(lines []output.Line) {
+	if l == nil {
+		return
+	}
+	for _, line := range lines {
+		l.last.Add(line)
+	}
+}
+
 // keepLine keeps a line of a node for ReadLast.
 func (l *Logs) keepLine(node string, line []byte) {
 	l.last.Add(output.Line{Time: time.Now(), Service: serviceOfNode(node), Node: node, Text: strings.ToValidUTF8(string(line), "\uFFFD")})

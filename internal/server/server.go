@@ -103,6 +103,7 @@ type Options struct {
 type Server struct {
 	cfg     atomic.Pointer[config.Config] // what runs
 	log     *slog.Logger
+	logs    *Logs           // nil for none
 	process *process.Driver // of owned services, and of the private server of the store
 	store   *store.Store
 	tasks   *lease.Tasks // shared with the tenfolds that use the same store
@@ -144,7 +145,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	m := newMetrics()
 	s := &Server{
-		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), load: o.Load, reloaded: o.Reloaded, reloads: newReloads(), metrics: m,
+		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), logs: o.Logs, load: o.Load, reloaded: o.Reloaded, reloads: newReloads(), metrics: m,
 		notifier: o.Notifier, token: o.AdminToken, program: o.Program, inherited: o.Inherited, handedOver: make(chan struct{}),
 		identity: status.Version{Version: o.Version, Commit: o.Commit, PID: os.Getpid(), Started: time.Now()},
 	}
@@ -155,6 +156,9 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	s.cfg.Store(cfg)
 	var lines console.LogReader
 	driver := &process.Options{Log: o.Log, Reaper: o.Reaper, Limiter: o.Limiter}
+	if s.inherited != nil {
+		o.Logs.adopt(s.inherited.state.Lines)
+	}
 	if o.Logs != nil {
 		m.registerDropped(o.Logs.Streams())
 		driver.Output, lines = o.Logs.NodeOutput, o.Logs.ReadLast

@@ -9,6 +9,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fdlink"
 	"github.com/tenfold-go/tenfold/internal/fleet"
 	"github.com/tenfold-go/tenfold/internal/fleet/process"
+	"github.com/tenfold-go/tenfold/internal/output"
 	"github.com/tenfold-go/tenfold/internal/socket"
 	"github.com/tenfold-go/tenfold/internal/store"
 	"github.com/tenfold-go/tenfold/internal/succession"
@@ -25,6 +26,7 @@ type state struct {
 	Store     store.Handover   `json:"store"`
 	Reaper    bool             `json:"reaper"`
 	Listeners []handedListener `json:"listeners"`
+	Lines     []output.Line    `json:"lines"` // what ReadLast returns
 }
 
 type handedListener struct {
@@ -86,7 +88,7 @@ func (in *Inherited) take(files []*os.File) (err error) {
 // offer describes this tenfold for a successor. From here on no node is started or stopped until resume or the release of
 // the driver.
 func (s *Server) offer() (st state, files []*os.File, err error) {
-	st = state{PID: os.Getpid(), Config: string(s.config().File()), Token: s.token}
+	st = state{PID: os.Getpid(), Config: string(s.config().File()), Token: s.token, Lines: s.logs.lastLines()}
 	var reaper *os.File
 	if st.Process, reaper, err = s.process.Offer(); err != nil {
 		return st, nil, err
