@@ -41,7 +41,8 @@ func isOwn(r *http.Request) bool {
 	return false
 }
 
-// socketUser returns the user of the socket with these ends.
+// socketUser returns the user of the open socket with these ends. It does not find one that its process has closed: the kernel
+// names root as the user of those, and 0 as their inode.
 func socketUser(file string, local, remote netip.AddrPort) (uid int, found bool) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -53,10 +54,12 @@ func socketUser(file string, local, remote netip.AddrPort) (uid int, found bool)
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		_, line, _ := strings.Cut(lines.Text(), ": ")
 		if rest, ok := strings.CutPrefix(line, want); ok {
-			if fields := strings.Fields(rest); len(fields) > 4 { // st tx_queue:rx_queue tr:tm->when retrnsmt uid
-				uid, err := strconv.Atoi(fields[4])
-				return uid, err == nil
+			fields := strings.Fields(rest) // st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+			if len(fields) < 7 || fields[6] == "0" {
+				return 0, false
 			}
+			uid, err := strconv.Atoi(fields[4])
+			return uid, err == nil
 		}
 	}
 	return 0, false

@@ -2,7 +2,9 @@ package console
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
+	"os"
 	"testing"
 )
 
@@ -23,5 +25,36 @@ func TestSocketNames(t *testing.T) {
 		if got := socketName(netip.MustParseAddrPort(c.address), c.as6); got != c.want {
 			t.Errorf("%s: %s, want %s", c.address, got, c.want)
 		}
+	}
+}
+
+// The kernel gives the sockets that no process has open any more to root. A client that sends a request and closes its end at
+// once must not count as root.
+func TestAClosedSocketBelongsToNobody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	here, there := netip.MustParseAddrPort(server.LocalAddr().String()), netip.MustParseAddrPort(server.RemoteAddr().String())
+	if uid, found := socketUser("/proc/net/tcp", there, here); !found || uid != os.Getuid() {
+		t.Errorf("an open socket belongs to %d, %v; want %d", uid, found, os.Getuid())
+	}
+	client.(*net.TCPConn).CloseWrite() // as nc does at the end of its input
+	if uid, found := socketUser("/proc/net/tcp", there, here); !found || uid != os.Getuid() {
+		t.Errorf("a half-closed socket belongs to %d, %v; want %d", uid, found, os.Getuid())
+	}
+	client.Close()
+	if uid, found := socketUser("/proc/net/tcp", there, here); found {
+		t.Errorf("a closed socket belongs to %d", uid)
 	}
 }
