@@ -141,12 +141,11 @@ func (f adminFlags) refusal(status int, answer []byte) error {
 	}
 	switch status {
 	case http.StatusUnauthorized:
-		problem := "wants a token"
+		hint := "use the token of admin: {token: ...} in its file: set TENFOLD_ADMIN_TOKEN, or --token"
 		if f.Token != "" {
-			problem = "does not accept this token"
+			return hinted(fmt.Errorf("tenfold at %s does not accept this token", f.Admin), hint)
 		}
-		return hinted(fmt.Errorf("tenfold at %s %s", f.Admin, problem),
-			"use the token of admin: {token: ...} in its file: set TENFOLD_ADMIN_TOKEN, or --token")
+		return hinted(fmt.Errorf("tenfold at %s wants a token", f.Admin), "run this verb as the user that runs tenfold, or "+hint)
 	case http.StatusNotFound:
 		return hinted(errors.New(document.Error), "tenfold status shows services and nodes")
 	case http.StatusConflict:

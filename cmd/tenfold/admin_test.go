@@ -28,7 +28,7 @@ func TestAdminTokenIsAskedFor(t *testing.T) {
 		code int
 		says string
 	}{
-		{nil, exitError, "tenfold: tenfold at " + address + " wants a token\nhint: use the token of admin: {token: ...} in its file: set TENFOLD_ADMIN_TOKEN, or --token\n"},
+		{nil, exitError, "tenfold: tenfold at " + address + " wants a token\nhint: run this verb as the user that runs tenfold, or use the token of admin: {token: ...} in its file: set TENFOLD_ADMIN_TOKEN, or --token\n"},
 		{[]string{"--token", "guess"}, exitError, "tenfold: tenfold at " + address + " does not accept this token\nhint: use the token of admin"},
 	} {
 		var out, errs strings.Builder

@@ -144,7 +144,8 @@ func (cmd upCmd) awaitBackground(ctx context.Context, child *exec.Cmd, ready *os
 		defer ready.Close()
 		line, err := bufio.NewReader(ready).ReadBytes('\n')
 		if err != nil {
-			answers <- answer{nil, fmt.Errorf("tenfold in the background ended: %s", exitOf(child))}
+			ended := fmt.Errorf("tenfold in the background ended: %s", exitOf(child))
+			answers <- answer{nil, &failure{ended, "", max(exitError, child.ProcessState.ExitCode())}}
 			return
 		}
 		start := &backgroundStart{}
@@ -198,5 +199,6 @@ func explainBackground(err error, path string, from int64) error {
 	text, _ := io.ReadAll(io.LimitReader(io.NewSectionReader(f, from, size), size))
 	all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	last := strings.Join(all[max(0, len(all)-lines):], "\n  ")
-	return hinted(fmt.Errorf("%w\nit wrote last, in %s:\n  %s", err, path, last), "tenfold up without --detach shows all of its output")
+	code := exitCode(err)
+	return &failure{fmt.Errorf("%w\nit wrote last, in %s:\n  %s", err, path, last), "tenfold up without --detach shows all of its output", code}
 }

@@ -25,7 +25,8 @@ func (f adminFlags) find() (r runfile.Record, err error) {
 				return r, nil
 			}
 		}
-		return r, hinted(fmt.Errorf("no tenfold of this user on this machine has the admin address %s", f.Admin), elsewhere(all))
+		return r, hinted(fmt.Errorf("no tenfold of this user on this machine has the admin address %s", f.Admin),
+			"run this verb as the user that runs it, on its machine: on another one, only verbs that ask its admin address work")
 	}
 	where, found, err := f.search(all)
 	switch {

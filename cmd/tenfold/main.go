@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -90,9 +91,7 @@ func run(ctx context.Context, t *terminal, args []string) (code int) {
 	if err != nil {
 		panic(err) // a wrong struct tag above: every test of this package finds it
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
+	args = customary(args)
 	parsed, err := parser.Parse(args)
 	if exited >= 0 { // kong has printed the help
 		return exited
@@ -112,6 +111,19 @@ func run(ctx context.Context, t *terminal, args []string) (code int) {
 	return printError(t.stderr, err)
 }
 
+// customary turns what other programs accept into verbs and flags of this one.
+func customary(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		return append([]string{"version"}, args[1:]...)
+	}
+	return args
+}
+
 // explainUsage adds a hint to the error of a command line that kong refused.
 func explainUsage(err error) error {
 	verb := ""
@@ -121,6 +133,9 @@ func explainUsage(err error) error {
 	text := err.Error()
 	if flag, _, cut := strings.Cut(text, ": expected "); cut && strings.HasSuffix(text, "(<EOL>)") {
 		err = fmt.Errorf("%s wants a value", flag)
+	}
+	if unknown, ok := strings.CutSuffix(text, `, did you mean "-h"?`); ok { // it is near to every short flag
+		err, text = errors.New(unknown), unknown
 	}
 	file, unexpected := strings.CutPrefix(text, "unexpected argument ")
 	switch {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -54,6 +55,9 @@ func (d statusDocument) print(w io.Writer, now time.Time) error {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintf(w, "%s: %d of %d ready%s%s\n", s.Name, s.Ready, s.Wanted, versions(s), problems(s, now))
+		if !slices.ContainsFunc(d.Nodes, func(n status.Node) bool { return n.Service == s.Name }) {
+			continue
+		}
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		deployed := versions(s) != ""
 		fmt.Fprintf(tw, "  node\tstate\taddress\tpid\tup\tin flight\trequests\tfailures\tlatency%s\n", column(deployed, "version"))

@@ -15,6 +15,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/filewatch"
 	"github.com/tenfold-go/tenfold/internal/runfile"
 	"github.com/tenfold-go/tenfold/internal/server"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 type upCmd struct {
@@ -176,7 +177,7 @@ func (cmd upCmd) config(t *terminal) (cfg *config.Config, err error) {
 		if cfg, err = config.Command(cmd.Command, o); errors.As(err, new(config.Problems)) {
 			return nil, usageError(err, "--env-file off leaves out the file of variables")
 		} else if err != nil {
-			return nil, usageError(err, "for example: tenfold up --nodes 3 -- python3 app.py")
+			return nil, usageError(err, cmp.Or(usertext.HintOf(err), "for example: tenfold up --nodes 3 -- python3 app.py"))
 		}
 	case cmd.Nodes != "":
 		return nil, usageError(errors.New("--nodes is for the short form"), "with a file, set nodes: in it; or tenfold up --nodes 3 -- COMMAND")

@@ -142,6 +142,10 @@ func splitAddress(s string) (host, port string, err error) {
 		hint := "host:port, such as 10.0.0.1:8080"
 		if addr, err := netip.ParseAddr(s); err == nil {
 			hint = "write " + netip.AddrPortFrom(addr, 8080).String() + " with your port"
+			i := max(0, strings.LastIndexByte(s, ':'))
+			if before, err := netip.ParseAddr(s[:i]); err == nil { // the last part can be a port
+				hint = "write [" + before.String() + "]" + s[i:] + ", or " + strings.TrimPrefix(hint, "write ")
+			}
 		}
 		return "", "", wrong(hint, "%s is not host:port", quote(s))
 	}

@@ -40,22 +40,17 @@ type File struct {
 }
 
 // Publish writes the file of this process. A former process whose work this one continues has the file replaced; 0 stands
-// for none.
+// for none. When the directory for it cannot be written, the file is in one for temporary files.
 func Publish(r Record, former int) (*File, error) {
 	f := &File{}
-	dir := home()
-	for try := 0; ; try++ {
-		err := makeHome(dir)
-		if err == nil {
-			f.path = path(dir, r.Directory, r.PID)
-			err = f.write(r)
+	err := f.create(home(), r)
+	if errors.As(err, new(syscall.Errno)) { // not for a directory that another user could have made
+		if f.create(temporary(os.TempDir()), r) == nil {
+			err = nil
 		}
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) || try == 3 { // the last file of another tenfold took the directory with it
-			return nil, fmt.Errorf("write runtime file: %w", err)
-		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write runtime file: %w", err)
 	}
 	if former != 0 && former != r.PID {
 		for _, dir := range homes() {
@@ -63,6 +58,20 @@ func Publish(r Record, former int) (*File, error) {
 		}
 	}
 	return f, nil
+}
+
+// create writes the file in a directory, which it makes.
+func (f *File) create(dir string, r Record) (err error) {
+	for range 4 {
+		if err = makeHome(dir); err == nil {
+			f.path = path(dir, r.Directory, r.PID)
+			err = f.write(r)
+		}
+		if !errors.Is(err, fs.ErrNotExist) { // the last file of another tenfold took the directory with it
+			break
+		}
+	}
+	return err
 }
 
 // path is the name of the file of a process.

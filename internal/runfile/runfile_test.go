@@ -254,6 +254,19 @@ func TestADirectoryOfOtherUsersIsNotUsed(t *testing.T) {
 	}
 }
 
+func TestADirectoryThatCannotBeWrittenIsNotUsed(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", "/proc/self") // of this user, also when that is root
+	t.Setenv("TMPDIR", t.TempDir())
+	f, err := runfile.Publish(runfile.Record{Directory: "/test/a", PID: os.Getpid()}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Remove()
+	if found := mine(t, "/test"); len(found) != 1 {
+		t.Errorf("listed %+v", found)
+	}
+}
+
 func TestFilesThatAreNoRecordsAreIgnored(t *testing.T) {
 	home := isolate(t)
 	os.Mkdir(home, 0o700)
