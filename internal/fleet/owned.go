@@ -45,6 +45,9 @@ func (o *owned) run(ctx context.Context, giveUp context.CancelCauseFunc) {
 			s.renew()
 			slots.Go(func() {
 				s.run(giveUp)
+				if ctx.Err() != nil {
+					o.close() // first: an update must not take the end of the fleet for that of an old node
+				}
 				o.forget(s)
 			})
 		})
