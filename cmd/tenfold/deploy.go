@@ -64,9 +64,9 @@ func (cmd deployCmd) Run(ctx context.Context, t *terminal) error {
 	}
 	switch {
 	case len(r.Problems) > 0:
-		return usageError(config.Problems(r.Problems), "nothing has changed: what ran before runs on")
+		return usageError(config.Problems(r.Problems), "nothing has changed: the running configuration stays in use")
 	case code != http.StatusOK:
-		return hinted(errors.New(r.Error), "the old nodes serve on; correct the service and deploy again")
+		return hinted(errors.New(r.Error), "the old nodes go on serving; correct the service and deploy again")
 	}
 	return cmd.report(ctx, t)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// targetFleet is what load knows of the nodes behind the target, if the target is the gateway of a tenfold. It reads
+// targetFleet is the number and state of the nodes behind the target, if the target is the gateway of a tenfold. It reads
 // their number while the load runs, because a knee is only of so many nodes as served the steps that passed.
 type targetFleet struct {
 	admin   adminFlags
@@ -148,7 +148,7 @@ func (f *targetFleet) endStep(ctx context.Context, s *curve.Step) {
 	f.startStep()
 }
 
-// announce says what the load is about to measure.
+// announce prints what the load is about to measure.
 func (f *targetFleet) announce() string {
 	if f.unknown != "" {
 		return "the target is the gateway of a tenfold, but the number of nodes is not known: " + f.unknown
@@ -176,7 +176,7 @@ func (f *targetFleet) mark(d *curve.Document) {
 	}
 }
 
-// fleetNote says that a result is that of a fleet.
+// fleetNote returns the note that a result is that of a fleet.
 func fleetNote(nodes int, service string) string {
 	of := report.Count(nodes, "node")
 	if service != "" {

@@ -6,7 +6,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
-// memoryStoreCmd is the store of a machine without a Redis or Valkey server. It is a process of its own, like the private
+// memoryStoreCmd is the store of a machine without a Redis or Valkey server. It is a separate process, like the private
 // redis-server, so that its data survives an upgrade of tenfold.
 type memoryStoreCmd struct {
 	File string `arg:"" help:"Configuration that tenfold has written."`

@@ -27,7 +27,7 @@ checks the file and prepares everything first. If there is a problem, nothing ch
 tenfold check does, and the exit code is 2.
 
 A service whose command, directory or environment has changed gets new nodes, one by one; a new node is ready before an old
-one stops. If the new nodes do not get ready, the old ones serve on, and the exit code is 1. New services start before they
+one stops. If the new nodes do not get ready, the old ones go on serving, and the exit code is 1. New services start before they
 get requests. Services that are gone finish their requests and stop. All other changes need no new nodes.
 
 The keys store and admin, and where and how log writes, cannot be changed by a reload. What a reload would do:
@@ -47,7 +47,7 @@ func (cmd reloadCmd) Run(ctx context.Context, t *terminal) error {
 		return printReloadJSON(t.stdout, r)
 	}
 	if len(r.Problems) > 0 {
-		return usageError(config.Problems(r.Problems), "nothing has changed: what ran before runs on")
+		return usageError(config.Problems(r.Problems), "nothing has changed: the running configuration stays in use")
 	}
 	fmt.Fprintf(t.stdout, "reloaded %s: %s\n", r.File, countChanges(r))
 	printChanges(t.stdout, r, "")
@@ -66,7 +66,7 @@ func heldBack(r *status.Reload) error {
 		}
 		fmt.Fprintf(&b, "\n  %s: %s", s.Name, strings.ReplaceAll(s.Error, "\n", "\n  "))
 	}
-	return hinted(fmt.Errorf("%s%s", r.Error, b.String()), "the old nodes serve on; correct the service and reload again")
+	return hinted(fmt.Errorf("%s%s", r.Error, b.String()), "the old nodes go on serving; correct the service and reload again")
 }
 
 // reloadResult asks for a reload or a diff. A result with an error is no error here.

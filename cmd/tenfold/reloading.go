@@ -12,7 +12,7 @@ type reloadRequests chan string
 
 func newReloadRequests() reloadRequests { return make(chan string, 1) }
 
-// add asks for a reload. by says for the log who wants it.
+// add asks for a reload. by is the caller, for the log.
 func (q reloadRequests) add(by string) {
 	select {
 	case q <- by:

@@ -106,7 +106,7 @@ func (cmd runCmd) load() (*config.Config, string, error) {
 		return nil, "", usageError(err, "")
 	}
 	if f.Store == "auto" {
-		return nil, "", hinted(fmt.Errorf("%w, so its services have no store", notRunning), "tenfold up starts it; --store URL names another store, --store none goes without")
+		return nil, "", hinted(fmt.Errorf("%w, so its services have no store", notRunning), "tenfold up starts it; --store URL names another store, --store none uses none")
 	}
 	return f.Config, storeURL(f.Config), nil
 }

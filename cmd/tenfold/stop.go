@@ -68,9 +68,9 @@ func (cmd stopCmd) stop(ctx context.Context, p *runfile.Process) error {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return hinted(errors.New("interrupted"), "it goes on to drain: tenfold stop waits again, tenfold stop --kill ends its requests")
+			return hinted(errors.New("interrupted"), "it still drains: tenfold stop waits again, tenfold stop --kill ends its requests")
 		case !cmd.Kill:
-			return hinted(fmt.Errorf("has not ended after %v", cmd.Timeout), "it goes on to drain; tenfold stop --kill ends its requests")
+			return hinted(fmt.Errorf("has not ended after %v", cmd.Timeout), "it still drains; tenfold stop --kill ends its requests")
 		}
 	}
 	if err := signalOrEnded(p, syscall.SIGTERM); err != nil { // the second one ends the drain

@@ -39,7 +39,7 @@ func rewrite(t *testing.T, file, text string) {
 
 const twoServices = "services: {service: {run: [service], nodes: 1}}\n"
 
-// SIGHUP reloads a file. With problems in it, what ran before runs on.
+// SIGHUP reloads a file. With problems in it, the running configuration stays in use.
 func TestUpReloadsOnSIGHUP(t *testing.T) {
 	x, file := upFile(t, twoServices)
 	rewrite(t, file, twoServices+"routes: [{path: /small, to: service}]\n")
@@ -49,7 +49,7 @@ func TestUpReloadsOnSIGHUP(t *testing.T) {
 	rewrite(t, file, "services: {service: {run: [service], nodes: none}}\nstore: memory\n")
 	x.signal(syscall.SIGHUP)
 	x.stderr.await(x, `"msg":"problem in the file","err":".*tenfold.yaml:1:\d+: services.service.nodes: `)
-	x.stderr.await(x, `"msg":"not reloaded: what ran before runs on".*"problems":2}`)
+	x.stderr.await(x, `"msg":"not reloaded: the running configuration stays in use".*"problems":2}`)
 	noneFailed(t, l.end())
 	x.stop()
 }
@@ -61,7 +61,7 @@ func TestUpWatchReloadsTheFile(t *testing.T) {
 	rewrite(t, file, twoServices+"drain: 5s\n")
 	x.stderr.await(x, `"msg":"reloaded".*"by":"watch"`)
 	rewrite(t, file, "services: [")
-	x.stderr.await(x, `"msg":"not reloaded: what ran before runs on"`)
+	x.stderr.await(x, `"msg":"not reloaded: the running configuration stays in use"`)
 	rewrite(t, file, twoServices+"drain: 6s\n")
 	x.stderr.await(x, `(?s)not reloaded.*"msg":"reloaded".*"by":"watch"`)
 	noneFailed(t, l.end())

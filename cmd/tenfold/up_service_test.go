@@ -130,7 +130,7 @@ func named(node string, next http.Handler) http.Handler {
 	})
 }
 
-// untilDeadlock passes requests on until SIGUSR2. From then on, it holds all but the probe for ever.
+// untilDeadlock passes requests on until SIGUSR2. From then on, it holds all requests but the probe indefinitely.
 func untilDeadlock(next http.Handler) http.Handler {
 	signals, deadlock := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGUSR2)

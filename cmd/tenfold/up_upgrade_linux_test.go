@@ -16,7 +16,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// upgradable starts "tenfold up" from a file of its own, which a test can replace. It returns that file.
+// upgradable starts "tenfold up" from an own file, which a test can replace. It returns that file.
 func upgradable(t *testing.T, c call) (x *running, program string) {
 	t.Helper()
 	program = filepath.Join(t.TempDir(), "tenfold")
@@ -298,7 +298,7 @@ func TestUpNoUpgradeDuringARestart(t *testing.T) {
 	x.stop()
 }
 
-// A program that starts and says nothing is ended after some time. Everything else works meanwhile.
+// A program that starts and sends nothing is ended after some time. Everything else works meanwhile.
 func TestUpUpgradeToAProgramThatHangs(t *testing.T) {
 	x, program := upgradable(t, call{args: []string{"--nodes", "1", "--", "service"}})
 	installScript(t, program, "echo 'it waits' >&2; exec sleep 600")
@@ -362,7 +362,7 @@ func TestUpLogsSurviveAnUpgrade(t *testing.T) {
 	x.stop()
 }
 
-// A store in memory keeps its data: it is a process of its own.
+// A store in memory is a separate process, so it keeps its data.
 func TestUpStoreSurvivesAnUpgrade(t *testing.T) {
 	service, err := exec.LookPath("service")
 	if err != nil {

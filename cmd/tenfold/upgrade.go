@@ -41,7 +41,7 @@ func (cmd upgradeCmd) Run(ctx context.Context, t *terminal) error {
 		if c := conflictError(""); errors.As(err, &c) {
 			return hinted(err, "nothing has changed; try again when tenfold status shows no restart")
 		}
-		return hinted(err, fmt.Sprintf("process %d serves on as before", before.PID))
+		return hinted(err, fmt.Sprintf("process %d goes on serving", before.PID))
 	}
 	var done status.Upgrade
 	if err := json.Unmarshal(answer, &done); err != nil {

@@ -66,7 +66,7 @@ func uncovered(names []string, covered func(string) bool) (all []string) {
 }
 
 // coverage returns a function that reports whether one of the certificates is for the host of a route, which may be a
-// wildcard. Files that cannot be read cover nothing: they are a problem of their own.
+// wildcard. Files that cannot be read cover nothing: they are another problem.
 func coverage(pairs []KeyPair) func(host string) bool {
 	leaves := leavesOf(pairs)
 	return func(host string) bool {

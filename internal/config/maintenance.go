@@ -8,7 +8,7 @@ import (
 
 // Maintenance answers the requests of a route with 503 instead of passing them on.
 type Maintenance struct {
-	Text       string         // what clients are told; default "The service is being maintained. Please try again later."
+	Text       string         // of the response; default "The service is being maintained. Please try again later."
 	Page       string         // a file for browsers, as in ErrorPages; default: a plain page with Text
 	RetryAfter time.Duration  // when clients should try again; default 1m
 	Allow      []netip.Prefix // networks whose requests reach the service; default none

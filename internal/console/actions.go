@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// logActions logs each request that may change something, and who has sent it.
+// logActions logs each request that may change something, with its caller.
 func logActions(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -48,7 +48,7 @@ type Console struct {
 
 // Options tune a Console. Zero fields mean their defaults.
 type Options struct {
-	Log *slog.Logger // what is changed by whom, and errors of the HTTP server; default: discard
+	Log *slog.Logger // changes with their callers, and errors of the HTTP server; default: discard
 	// Token proves that a program belongs to the user of this process, when the configuration has no token. Default: none.
 	Token   string
 	Logs    LogReader      // answers GET /api/logs; default: no lines
@@ -170,7 +170,7 @@ func (c *Console) Run(ctx context.Context) error {
 	return nil
 }
 
-// Release says that another process serves the address: requests in progress finish, and their connections end.
+// Release leaves the address to another process: requests in progress finish, and their connections end.
 func (c *Console) Release() { c.server.SetKeepAlivesEnabled(false) }
 
 // Close closes the address of a console whose Run was never called. After Run it does nothing.

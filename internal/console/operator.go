@@ -28,7 +28,7 @@ type Operator interface {
 	Deploy(ctx context.Context, service string, how status.Deploy) (*status.Reload, error)
 	// Rollback runs the version of a service before the last deploy, or ends a deploy to a share.
 	Rollback(ctx context.Context, service string) error
-	// Reload makes the file run as it is now. by says for the log who wants that. The result is nil when it is refused.
+	// Reload makes the file run as it is now. by is the caller, for the log. The result is nil when it is refused.
 	Reload(ctx context.Context, by string) (*status.Reload, error)
 	// Upgrade lets a new process of the program serve, and returns when it does.
 	Upgrade(ctx context.Context) (*status.Upgrade, error)

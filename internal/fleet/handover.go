@@ -110,7 +110,7 @@ func (v *version) handOver() *HandedVersion {
 	return &HandedVersion{Number: v.number, Service: v.service, FileVariables: v.service.FileVariables()}
 }
 
-// Detach says that a successor has the nodes: from now on the end of Run does not touch them.
+// Detach leaves the nodes to a successor: from now on the end of Run does not stop them.
 func (f *Fleet) Detach() {
 	f.core.mu.Lock()
 	defer f.core.mu.Unlock()

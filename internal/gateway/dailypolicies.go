@@ -40,7 +40,7 @@ func (p *policies) responseHeaders(r *config.Route) (policy.Policy, error) {
 	return policy.ResponseHeaders(*r.ResponseHeaders), nil
 }
 
-// errorPages is also for a route without pages of its own when those of the whole configuration are for errors of services.
+// errorPages is also for a route without own pages when those of the whole configuration are for errors of services.
 func (p *policies) errorPages(r *config.Route) (policy.Policy, error) {
 	if r.ErrorPages == nil && (p.cfg.ErrorPages == nil || !p.cfg.ErrorPages.Service) {
 		return nil, nil

@@ -1,6 +1,6 @@
 // Package lease runs a task once for all tenfolds that share a store.
 //
-// One tenfold at a time has the lease of a task. It renews the lease while the task runs. When it dies, the lease ends and
+// One tenfold at a time has the lease of a task. It renews the lease while the task runs. When it ends, the lease ends and
 // another tenfold may run the task. Each lease has a fence: a number that rises. A tenfold that was stopped for longer than
 // its lease cannot record its result any more, and its task is cancelled.
 //

@@ -55,7 +55,7 @@ func (t *Tail) Add(l Line) {
 	}
 }
 
-// Read passes the last n kept lines that match to emit, oldest first. With follow it goes on with each later line until ctx
+// Read passes the last n kept lines that match to emit, oldest first. With follow, it passes each later line, too, until ctx
 // ends. A reader that is slower than the writers misses lines; a line says how many. Read returns the error of emit.
 func (t *Tail) Read(ctx context.Context, n int, follow bool, match func(*Line) bool, emit func(Line) error) error {
 	next := t.begin(n, match)

@@ -12,7 +12,7 @@ import (
 // record is one line of an access log.
 type record struct {
 	at     time.Time
-	client string // who sent it; "" if the log does not say
+	client string // address or name; "" if the log does not have it
 	method string
 	target string // path and query
 	host   string

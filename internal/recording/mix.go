@@ -237,7 +237,7 @@ func (l *accessLog) number(path string) int32 {
 	return n
 }
 
-// session returns the visit of the client of r. Requests of an unknown client are visits of their own.
+// session returns the visit of the client of r. Each request of an unknown client is one visit.
 func (l *accessLog) session(r record) *session {
 	s := l.open[r.client]
 	gone := s != nil && (r.client == "" || r.at.Sub(s.last) > sessionGap || len(s.paths) == maxSteps)

@@ -39,7 +39,7 @@ func ThinX(ticks []Tick) []Tick {
 	return thin(ticks, width)
 }
 
-// ThinY is ThinX for an axis with texts beside it.
+// ThinY is ThinX for an axis with texts next to it.
 func ThinY(ticks []Tick) []Tick { return thin(ticks, 1.3*smallFont) }
 
 func thin(ticks []Tick, least float64) []Tick {

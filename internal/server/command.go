@@ -61,7 +61,7 @@ func findCommand(s *config.Service, key string, argv []string) *CommandError {
 }
 
 // checkUsers fails with a [*ConfigError] when tenfold cannot start the nodes of a service as its user. No service starts
-// then: a program that runs as another user than its owner wanted is no lesser evil.
+// then: a program must not run as another user than the file names.
 func checkUsers(services []config.Service) error {
 	for _, s := range services {
 		if err := process.CheckUser(s.User); err != nil {

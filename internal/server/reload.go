@@ -106,7 +106,7 @@ func (r *reload) report(by string, took time.Duration, err error) {
 	case err == nil:
 		log.Info("reloaded", "changes", len(r.result.Changes), "services", len(r.result.Services))
 	case len(r.result.Problems) > 0:
-		log.Error("not reloaded: what ran before runs on", "problems", len(r.result.Problems))
+		log.Error("not reloaded: the running configuration stays in use", "problems", len(r.result.Problems))
 	default:
 		log.Error("reloaded, and services are held back", "err", err)
 	}

@@ -17,16 +17,17 @@ var ErrNoFile error = &ConfigError{
 	"put the services into a file, and start with: tenfold up -f FILE",
 }
 
-// HeldBackError says that a reload is done, but that the new nodes of some services do not work. Their old nodes serve on.
+// HeldBackError is the error of a reload that is done except for some services: their new nodes do not get ready, and their
+// old nodes go on serving.
 type HeldBackError struct{ Services []string }
 
 func (e *HeldBackError) Error() string {
 	return fmt.Sprintf("reloaded, but held back: %s", quoted(e.Services))
 }
 
-// Hint says what to do next.
+// Hint returns the next step.
 func (e *HeldBackError) Hint() string {
-	return "the old nodes serve on; correct the service and reload again"
+	return "the old nodes go on serving; correct the service and reload again"
 }
 
 func quoted(names []string) (list string) {
@@ -60,9 +61,9 @@ func newReloads() reloads {
 }
 
 // Reload reads the file again and makes it run. It checks and builds all of it first, and starts the nodes of new
-// services. After any problem, what runs goes on as it is, and Reload returns all problems as [config.Problems]. It
+// services. After any problem, the running configuration stays in use, and Reload returns all problems as [config.Problems]. It
 // returns a [*HeldBackError] when the nodes of a service could not be replaced. Reloads run one after the other; ctx
-// limits how long a reload waits for its turn. by says for the log who wants it.
+// limits how long a reload waits for its turn. by is the caller, for the log.
 func (s *Server) Reload(ctx context.Context, by string) (*status.Reload, error) {
 	if s.load == nil {
 		return nil, ErrNoFile
@@ -116,7 +117,7 @@ func (s *Server) runReloads(ctx context.Context) error {
 	}
 }
 
-// Diff says what Reload would do.
+// Diff returns what Reload would do.
 func (s *Server) Diff() (*status.Reload, error) {
 	if s.load == nil {
 		return nil, ErrNoFile

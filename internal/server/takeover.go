@@ -14,8 +14,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/store"
 )
 
-// How long a successor waits for the first good probes of the nodes that were ready. A node that does not answer then is
-// one that its predecessor would take out, too.
+// How long a successor waits for the first good probes of the nodes that were ready. The
+// predecessor would not send requests to a node that does not answer then, either.
 const (
 	probePatience = 2 * time.Second  // for all nodes of a service
 	anyPatience   = 10 * time.Second // for one node of it
@@ -95,8 +95,8 @@ func (s *Server) awaitNodesOf(ctx context.Context, service string, ids []string)
 	}
 }
 
-// traffic is the gateway, as the fleet sees it. Nodes of a predecessor may have requests that this process knows nothing
-// of: their drain lasts until the predecessor has no request left.
+// traffic is the gateway, as the fleet sees it. Nodes of a predecessor may have requests that this process
+// does not see: their drain lasts until the predecessor has no request left.
 type traffic struct {
 	*gateway.Gateway
 	former interface {
@@ -116,7 +116,7 @@ func (t traffic) Drain(ctx context.Context, service, id string) error {
 	case <-t.former.Gone():
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("requests of the former process run still: %w", context.Cause(ctx))
+		return fmt.Errorf("requests of the former process are still running: %w", context.Cause(ctx))
 	}
 }
 
@@ -136,6 +136,6 @@ func (s *Server) newTraffic() fleet.Traffic {
 // of their predecessors.
 func becomeSupervisor(log *slog.Logger) {
 	if err := process.AdoptOrphans(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		log.Warn("this process cannot become a subreaper: it does not learn how a later process ends", "err", err)
+		log.Warn("this process cannot become a subreaper: the exit status of a later process is unknown", "err", err)
 	}
 }

@@ -18,7 +18,7 @@ var ErrNoUpgrade error = &ConfigError{
 	errors.New("this tenfold cannot be upgraded while it runs"), "on Linux, tenfold up can; otherwise stop it and start the new one",
 }
 
-// succeeded is the successor that serves, and what has become of this process.
+// succeeded is the successor that serves, and the role that this process has from then on.
 type succeeded struct {
 	successor  *succession.Successor
 	supervisor *succession.Supervisor // nil when another process is the supervisor
@@ -41,7 +41,7 @@ func (s *Server) Upgrade(ctx context.Context) (*status.Upgrade, error) {
 	if err != nil {
 		s.operations.endUpgrade(0)
 		s.notifier.Ready("the upgrade has failed; this process serves")
-		s.log.Error("upgrade failed: this process serves on", "err", err)
+		s.log.Error("upgrade failed: this process goes on serving", "err", err)
 		return nil, fmt.Errorf("upgrade: %w", err)
 	}
 	next := done.successor
@@ -90,7 +90,7 @@ func (s *Server) succeed(ctx context.Context) (done *succeeded, err error) {
 			next.Kill()
 		}
 	}()
-	stop := context.AfterFunc(ctx, next.Kill) // this process is told to end before the successor serves
+	stop := context.AfterFunc(ctx, next.Kill) // this process has to end before the successor serves
 	defer stop()
 	if err := next.AwaitTake(); err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (s *Server) prepare(next *succession.Successor, supervisor *os.File) error 
 	return err
 }
 
-// leave lets the successor serve. There is no way back: it has the nodes.
+// leave lets the successor serve. It cannot be undone, because the successor has the nodes.
 func (s *Server) leave(done *succeeded) {
 	next := done.successor
 	s.fleet.Detach()
@@ -165,7 +165,7 @@ func (s *Server) leave(done *succeeded) {
 	if err == nil {
 		err = next.AwaitServing()
 	}
-	if err != nil { // its end is the end of tenfold: the reaper ends the nodes
-		s.log.Error("the new process has everything, but does not say that it serves", "pid", next.PID, "err", err)
+	if err != nil { // if it ends, the reaper ends the nodes
+		s.log.Error("the new process has taken over, and has not confirmed that it serves", "pid", next.PID, "err", err)
 	}
 }

@@ -93,7 +93,7 @@ func accountOf(name string) (a account, err error) {
 	return a, nil
 }
 
-// env is what a program expects to know of its user.
+// env returns the variables that describe a user to a program.
 func (a account) env() []string {
 	if a.name == "" {
 		return nil

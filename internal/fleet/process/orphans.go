@@ -12,7 +12,7 @@ import (
 // has started itself is collected much sooner, by the one who waits for it.
 const orphanAge = time.Second
 
-// CollectOrphans collects the ended children that nobody waits for, until ctx ends: those that this process has got
+// CollectOrphans collects the ended children that have no waiting caller, until ctx ends: those that this process has got
 // because it is the first one of a container, or a subreaper. Without it they would be zombies. It leaves out those that
 // are mine; nil for none.
 func CollectOrphans(ctx context.Context, mine func(pid int) bool) {

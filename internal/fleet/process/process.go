@@ -8,7 +8,7 @@
 // # The reaper
 //
 // On Linux, the parent of all nodes is the reaper: a small second process of the same program (reaper.go). It is connected
-// to tenfold by a socket (wire.go), over which it is told what to start and stop, and reports how nodes end. So nodes
+// to tenfold by a socket (wire.go), over which it gets commands to start and stop nodes, and reports how they end. So nodes
 // can outlive the tenfold that has asked for them: a successor takes over the connection.
 //
 // When the reaper ends unasked, all its nodes end. The driver kills what they have started, and the next Start starts

@@ -2,7 +2,7 @@
 // in the memory of one node.
 //
 // Such a service gives a visitor a session cookie. When the next request of the visitor reaches another node, that node
-// does not know the value, and sets the cookie again with a value of its own. So the value changes again and again: each
+// does not know the value, and sets the cookie again with another value. So the value changes again and again: each
 // time that the node changes, and not while the node stays the same. The second half matters: many frameworks set a new
 // value with each response, on whatever node, and that is fine.
 //
@@ -61,7 +61,7 @@ type name struct {
 	evidence
 }
 
-// place has what is known of one value of a cookie.
+// place is the record of one value of a cookie.
 type place struct {
 	value  uint64 // hash of the name and the value; 0 for an empty place
 	node   uint16 // the node that set the value, as an index of Watch.nodes
@@ -225,7 +225,7 @@ func (w *Watch) watched(cookie string) int {
 	return len(w.names) - 1
 }
 
-// lookUp returns what is known of a value, or nil. The lock is held.
+// lookUp returns the record of a value, or nil. The lock is held.
 func (w *Watch) lookUp(n *name, value string) *place {
 	if len(value) < minValue {
 		return nil

@@ -29,7 +29,7 @@ type Options struct {
 	Log *slog.Logger // default: discard
 	// Metrics makes the metrics when there are certificates for the first time. Default: not exported.
 	Metrics func() *Metrics
-	// Store returns the client of the store, for certificates that gateways share. Default: there is none.
+	// Store returns the client of the store, for certificates that gateways share. Default: no store.
 	Store func() (rueidis.Client, error)
 }
 

@@ -129,7 +129,7 @@ func (p *Pool) lookForHung(now time.Time, dt time.Duration) {
 		answered := answers - v.answers
 		v.look(dt, uint64(m.running.unanswered()), received, answers, total-min(answered, total), m.ejected(now))
 		if !m.wasReady || m.draining.Load() {
-			continue // a node that starts has a limit of its own, and one that drains is going to end
+			continue // a node that starts has another limit, and one that drains is going to end
 		}
 		reason := hungBecause(after, v.evidence(received, slowest))
 		was := v.reason
