@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/foreign"
 	"github.com/tenfold-go/tenfold/internal/gateway"
 	"github.com/tenfold-go/tenfold/internal/report"
 	"github.com/tenfold-go/tenfold/internal/server"
@@ -123,9 +124,9 @@ func missingFileHint(file string) string {
 			return fmt.Sprintf("%s exists: use -f %s", other, other)
 		}
 	}
-	for _, name := range config.ForeignNames {
+	for _, name := range foreign.Names {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(file), name)); err == nil {
-			return name + " exists: " + config.ForeignHint(name)
+			return name + " exists: " + foreign.HintFor(name)
 		}
 	}
 	return "tenfold check --help shows an example file; tenfold up -- COMMAND needs no file"

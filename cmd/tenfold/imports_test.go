@@ -41,7 +41,11 @@ var allowedImports = map[string][]string{
 
 	"internal/strictyaml": {"internal/usertext"},
 
-	"internal/config": {"internal/strictyaml", "internal/usertext"},
+	"internal/config": {"internal/dotenv", "internal/foreign", "internal/strictyaml", "internal/usertext"},
+
+	"internal/dotenv": {"internal/strictyaml"},
+
+	"internal/foreign": {},
 
 	"internal/node": {},
 

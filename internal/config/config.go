@@ -109,7 +109,7 @@ type Service struct {
 	Dir string            // working directory of Run; default: the directory of the file; an absolute path once read
 	Env map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own; not PORT, HOST, TENFOLD_*; never shown
 	// EnvFile are files of variables, with lower priority than Env: one, or a list in which a later file wins; absolute paths once
-	// read. Their syntax is that of dotenv.go. PORT, HOST and TENFOLD_* in them are ignored.
+	// read. Their syntax is that of package dotenv. PORT, HOST and TENFOLD_* in them are ignored.
 	EnvFile   []string
 	MinNodes  int      // nodes: N or MIN..MAX, up to 1000; default 2; 0 with Addresses
 	MaxNodes  int      // equals MinNodes for a plain N

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tenfold-go/tenfold/internal/dotenv"
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
@@ -49,11 +50,11 @@ func (e envFiles) show() any {
 
 // readEnvFile adds the variables of a file. err says that the file cannot be read; it has no path.
 func (s *Service) readEnvFile(path string, getenv func(string) (string, bool)) (Problems, error) {
-	data, err := readLimited(path, maxEnvFile+1)
+	data, err := readLimited(path, dotenv.MaxFile+1)
 	if err != nil {
 		return nil, wrong("a path relative to this file", "cannot read %s: %v", quote(path), pathless(err))
 	}
-	variables, problems := parseDotenv(shortPath(path), data, func(name string) (string, bool) {
+	variables, problems := dotenv.Parse(shortPath(path), data, func(name string) (string, bool) {
 		if v, ok := s.fileEnv[name]; ok {
 			return v, ok
 		}
@@ -63,11 +64,11 @@ func (s *Service) readEnvFile(path string, getenv func(string) (string, bool)) (
 		s.fileEnv = map[string]string{}
 	}
 	for _, v := range variables {
-		if setPerNode(v.name) {
-			s.ignoredEnv = append(s.ignoredEnv, v.name)
+		if setPerNode(v.Name) {
+			s.ignoredEnv = append(s.ignoredEnv, v.Name)
 			continue
 		}
-		s.fileEnv[v.name] = v.value
+		s.fileEnv[v.Name] = v.Value
 	}
 	if len(s.fileEnv) > maxEntries {
 		return problems, wrong("", "%d variables are too many: at most %d", len(s.fileEnv), maxEntries)

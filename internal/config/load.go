@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tenfold-go/tenfold/internal/foreign"
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
@@ -87,10 +88,17 @@ func parse(name string, data []byte, o *Options) (*File, error) {
 
 // refusal returns the problems of a file, or the one answer to a file of another tool.
 func refusal(name string, data []byte, problems Problems) Problems {
-	if f := recognise(name, data); f != nil {
-		problems = Problems{f.problem()}
+	if kind := foreign.Recognise(name, data, resemblesKey); kind != nil {
+		problems = Problems{{Line: 1, Column: 1, Message: "this is " + kind.What + ", not a tenfold.yaml", Hint: kind.Hint()}}
 	}
 	return problems.In(name)
+}
+
+// resemblesKey reports whether name is a key of the top of a file, or was probably meant as one.
+func resemblesKey(name string) bool {
+	var c Config
+	fields := c.fields()
+	return fieldOf(fields, name) != nil || meant(name, fields) != ""
 }
 
 // smallestFile is the hint for an empty file.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenfold-go/tenfold/internal/dotenv"
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
 )
 
@@ -47,10 +48,7 @@ func (s optionalSecret) show() any {
 	return secret(s).show()
 }
 
-var (
-	reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
+var reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
 
 // expand replaces each ${NAME} by what the environment has for it. "$${" is a plain "${".
 func (r *reader) expand(text string) (string, error) {
@@ -64,7 +62,7 @@ func (r *reader) expand(text string) (string, error) {
 			return "$" + rest
 		}
 		name, closed := strings.CutSuffix(ref[2:], "}")
-		if !closed || !envName.MatchString(name) {
+		if !closed || !dotenv.IsName(name) {
 			malformed = true
 			return ""
 		}
@@ -110,7 +108,7 @@ func (e environment) read(r *reader, n strictyaml.Value) {
 	for _, k := range all {
 		v := k.Value
 		switch {
-		case !envName.MatchString(k.Key):
+		case !dotenv.IsName(k.Key):
 			r.ProblemAt(v.Path, k.At, wrong("letters, digits and _, as in LOG_LEVEL: debug", "is not a name for a variable"))
 			continue
 		case setPerNode(k.Key):

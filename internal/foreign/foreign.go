@@ -1,4 +1,6 @@
-package config
+// Package foreign recognises configuration files of other tools, and names the page that shows how to write the same in a
+// tenfold.yaml.
+package foreign
 
 import (
 	"path/filepath"
@@ -7,60 +9,57 @@ import (
 	"strings"
 )
 
-// foreignFile is a kind of file of another tool.
-type foreignFile struct {
-	what   string         // "an nginx configuration"
+// Kind is a kind of file of another tool.
+type Kind struct {
+	What   string         // "an nginx configuration"
 	anchor string         // of its part of docs/coming-from.md
-	name   *regexp.Regexp // names that such a file usually has; nil: none that says enough
-	is     func(o *fileOutline) bool
+	name   *regexp.Regexp // names that such a file usually has; nil when such files have names of any kind
+	is     func(o *outline) bool
 }
 
-// recognise returns the kind of a file that is not a tenfold.yaml, by its content or else by its name, or nil if it is
-// not known. It is for files that have problems: a file that can be read is one.
-func recognise(name string, data []byte) *foreignFile {
-	o := newFileOutline(data)
+// Recognise returns the kind of a file that is not a tenfold.yaml, by its content or else by its name, or nil if the kind is
+// not known. Call it only for a file that has problems as a tenfold.yaml. isKey reports whether a name is a key of the top of
+// a tenfold.yaml, or resembles one.
+func Recognise(name string, data []byte, isKey func(string) bool) *Kind {
+	o := newOutline(data, isKey)
 	if o.isOwn() || len(o.lines) == 0 {
 		return nil
 	}
-	for i := range foreignFiles {
-		if foreignFiles[i].is(o) {
-			return &foreignFiles[i]
+	for i := range kinds {
+		if kinds[i].is(o) {
+			return &kinds[i]
 		}
 	}
 	base := strings.ToLower(filepath.Base(name))
-	for i := range foreignFiles {
-		if f := &foreignFiles[i]; f.name != nil && f.name.MatchString(base) {
-			return f
+	for i := range kinds {
+		if k := &kinds[i]; k.name != nil && k.name.MatchString(base) {
+			return k
 		}
 	}
 	return nil
 }
 
-// problem is the answer to such a file.
-func (f *foreignFile) problem() Problem {
-	return Problem{Line: 1, Column: 1, Message: "this is " + f.what + ", not a tenfold.yaml", Hint: f.page()}
+// Hint names the page that helps with a file of the kind.
+func (k *Kind) Hint() string {
+	return "docs/coming-from.md#" + k.anchor + " shows how to write the same in a tenfold.yaml"
 }
 
-func (f *foreignFile) page() string {
-	return "docs/coming-from.md#" + f.anchor + " shows how to write the same in a tenfold.yaml"
-}
+// Names are usual names of files of other tools, of which a project without a tenfold.yaml may have one.
+var Names = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "Caddyfile", "nginx.conf", "haproxy.cfg"}
 
-// ForeignNames are usual names of files of other tools, of which a project without a tenfold.yaml may have one.
-var ForeignNames = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "Caddyfile", "nginx.conf", "haproxy.cfg"}
-
-// ForeignHint says which page helps with a file of that name, or "" if the name says nothing.
-func ForeignHint(name string) string {
-	for i := range foreignFiles {
-		if f := &foreignFiles[i]; f.name != nil && f.name.MatchString(strings.ToLower(name)) {
-			return f.page()
+// HintFor names the page that helps with a file of that name. It returns "" if the name is not specific to a tool.
+func HintFor(name string) string {
+	for i := range kinds {
+		if k := &kinds[i]; k.name != nil && k.name.MatchString(strings.ToLower(name)) {
+			return k.Hint()
 		}
 	}
 	return ""
 }
 
-// foreignFiles are the kinds that are recognised, in the order in which they are tried: the ones with the clearest signs
+// kinds are the kinds that are recognised, in the order in which they are tried: the ones with the clearest signs
 // first.
-var foreignFiles = []foreignFile{
+var kinds = []Kind{
 	{"a Kubernetes manifest", "kubernetes", nil, isKubernetes},
 	{"a Compose file", "compose", regexp.MustCompile(`^(docker-)?compose(\..+)?\.ya?ml$`), isCompose},
 	{"a kamal deploy file", "kamal", nil, isKamal},
@@ -71,11 +70,12 @@ var foreignFiles = []foreignFile{
 	{"a Procfile", "procfile", regexp.MustCompile(`^procfile(\..+)?$`), isProcfile},
 }
 
-// fileOutline is the text of a file of an unknown language, by line.
-type fileOutline struct {
+// outline is the text of a file of an unknown language, by line.
+type outline struct {
 	text  string
 	lines []string        // without comments, empty lines and spaces at the end
 	top   map[string]bool // keys in the first column, as YAML and a Procfile have them
+	isKey func(string) bool
 }
 
 // maxRecognised is how much of a file is looked at.
@@ -86,9 +86,9 @@ var (
 	ownInner = regexp.MustCompile(`(?m)(^\s+|[{,]\s*)"?(run|nodes)"?:`)
 )
 
-func newFileOutline(data []byte) *fileOutline {
+func newOutline(data []byte, isKey func(string) bool) *outline {
 	data = data[:min(len(data), maxRecognised)]
-	o := &fileOutline{top: map[string]bool{}}
+	o := &outline{top: map[string]bool{}, isKey: isKey}
 	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
 		line = strings.TrimRight(line, " \t\r\n")
 		if trimmed := strings.TrimLeft(line, " \t"); trimmed == "" || trimmed[0] == '#' {
@@ -104,7 +104,7 @@ func newFileOutline(data []byte) *fileOutline {
 }
 
 // isOwn reports whether the file is a tenfold.yaml with mistakes: it has keys that only such a file has.
-func (o *fileOutline) isOwn() bool {
+func (o *outline) isOwn() bool {
 	if o.top["apiVersion"] && o.top["kind"] {
 		return false
 	}
@@ -112,14 +112,14 @@ func (o *fileOutline) isOwn() bool {
 }
 
 // has reports whether all keys are in the first column.
-func (o *fileOutline) has(keys ...string) bool {
+func (o *outline) has(keys ...string) bool {
 	return !slices.ContainsFunc(keys, func(k string) bool { return !o.top[k] })
 }
 
-func (o *fileOutline) matches(form *regexp.Regexp) bool { return form.MatchString(o.text) }
+func (o *outline) matches(form *regexp.Regexp) bool { return form.MatchString(o.text) }
 
 // count returns how many lines match.
-func (o *fileOutline) count(form *regexp.Regexp) (n int) {
+func (o *outline) count(form *regexp.Regexp) (n int) {
 	for _, line := range o.lines {
 		if form.MatchString(line) {
 			n++
@@ -133,17 +133,17 @@ var (
 	kindJSON       = regexp.MustCompile(`"kind"\s*:`)
 )
 
-func isKubernetes(o *fileOutline) bool {
+func isKubernetes(o *outline) bool {
 	return o.has("apiVersion", "kind") || o.matches(apiVersionJSON) && o.matches(kindJSON)
 }
 
 var composeKeys = regexp.MustCompile(`(?m)(^\s+|[{,]\s*)"?(image|build)"?:`)
 
-func isCompose(o *fileOutline) bool {
+func isCompose(o *outline) bool {
 	return o.has("services") && o.matches(composeKeys)
 }
 
-func isKamal(o *fileOutline) bool {
+func isKamal(o *outline) bool {
 	return o.has("service", "image") && (o.has("servers") || o.has("registry") || o.has("proxy"))
 }
 
@@ -152,7 +152,7 @@ var (
 	traefikRouter = regexp.MustCompile(`(?m)^\s+"?(routers|middlewares)"?:`)
 )
 
-func isTraefik(o *fileOutline) bool {
+func isTraefik(o *outline) bool {
 	return o.has("entryPoints") || o.has("providers") || o.has("certificatesResolvers") ||
 		(o.has("http") || o.has("tcp") || o.has("udp")) && o.matches(traefikRouter) || o.matches(traefikTOML)
 }
@@ -162,7 +162,7 @@ var (
 	haproxyKeyword = regexp.MustCompile(`^\s*(bind|server|mode|balance|default_backend|use_backend|option|timeout\s+\w+|acl|http-request)\s+\S`)
 )
 
-func isHAProxy(o *fileOutline) bool {
+func isHAProxy(o *outline) bool {
 	return o.count(haproxySection) > 0 && o.count(haproxyKeyword) > 0
 }
 
@@ -172,7 +172,7 @@ var (
 	nginxWords = regexp.MustCompile(`^\s*(listen|server_name|proxy_pass|proxy_set_header|root|worker_processes|upstream|location|server)\b`)
 )
 
-func isNginx(o *fileOutline) bool {
+func isNginx(o *outline) bool {
 	return o.count(nginxWords) > 0 && (o.count(nginxBlock) > 0 && o.count(nginxEnd) > 0 || o.count(nginxEnd) > 1)
 }
 
@@ -183,7 +183,7 @@ var (
 	caddyJSON  = regexp.MustCompile(`^\s*\{\s*"(admin|logging|storage|apps)"\s*:[\s\S]*"(apps|http)"\s*:`)
 )
 
-func isCaddy(o *fileOutline) bool {
+func isCaddy(o *outline) bool {
 	return o.count(caddyDirective) > 0 && o.count(caddyBlock) > 0 || o.matches(caddyJSON)
 }
 
@@ -195,13 +195,11 @@ var (
 // isProcfile recognises a file in which each line is a name and a command. A tenfold.yaml with mistakes can look like
 // that, so no name may resemble a key of the top of the file, and one must be a usual name or have a command with
 // arguments.
-func isProcfile(o *fileOutline) bool {
-	var c Config
-	fields := c.fields()
+func isProcfile(o *outline) bool {
 	commands := 0
 	for _, line := range o.lines {
 		name, command, _ := strings.Cut(line, ":")
-		if !procfileLine.MatchString(line) || fieldOf(fields, name) != nil || meant(name, fields) != "" {
+		if !procfileLine.MatchString(line) || o.isKey(name) {
 			return false
 		}
 		if procfileName.MatchString(name) || strings.Contains(strings.TrimSpace(command), " ") {
