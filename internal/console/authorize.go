@@ -16,23 +16,34 @@ var (
 	errUser  = errors.New("this request wants a token, because it comes from another user: Authorization: Bearer TOKEN")
 )
 
+// access says who may do what at the admin address.
+type access struct {
+	admin    config.Admin
+	runToken string // of this process; "" permits everything to every local program
+}
+
 // authorize passes on requests that carry the token of the configuration. Without such a token the address is a loopback
-// address, and every local program may read, except the output of the nodes and the file. What else it asks for must come from a program of
-// this user or carry runToken; an empty runToken permits it to every local program. A web page that reaches the address under a
-// host name (DNS rebinding) may do nothing.
-func authorize(admin config.Admin, runToken string, next http.Handler) http.Handler {
+// address, and every local program may read, except the output of the nodes and the file. What else it asks for must come from the
+// owner. A web page that reaches the address under a host name (DNS rebinding) may do nothing.
+func (a access) authorize(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case admin.Token != "" && !hasToken(r, admin.Token):
+		case a.admin.Token != "" && !hasToken(r, a.admin.Token):
 			refuse(w, errToken)
-		case admin.Token == "" && !isLocalHost(r.Host):
+		case a.admin.Token == "" && !isLocalHost(r.Host):
 			writeError(w, http.StatusForbidden, errHost)
-		case admin.Token == "" && runToken != "" && !isPublic(r) && !hasToken(r, runToken) && !isOwn(r):
+		case !isPublic(r) && !a.isOwner(r):
 			refuse(w, errUser)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// isOwner reports whether a request that carries the token of the configuration, if there is one, comes from a program of this
+// user or carries the token of this process.
+func (a access) isOwner(r *http.Request) bool {
+	return a.admin.Token != "" || a.runToken == "" || hasToken(r, a.runToken) || isOwn(r)
 }
 
 func refuse(w http.ResponseWriter, err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/status"
 )
 
 // TestMain makes this program a client: it sends a request and prints the status.
@@ -84,6 +86,43 @@ func TestOtherUsersOnlyRead(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.user, Gid: c.user}}
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), c.want) {
 			t.Errorf("%s %s by user %d with token %q: %s, %v; want %s", c.method, c.path, c.user, c.token, out, err, c.want)
+		}
+	}
+}
+
+// crashed is a system with a service whose last node wrote a line.
+type crashed struct{ *fake }
+
+func (crashed) Services() []status.Service {
+	exit := &status.LastExit{Node: "shop-1", Reason: "exit status 1", Output: []string{"password=1234"}}
+	return []status.Service{{Name: "shop", LastExit: exit}, {Name: "db"}}
+}
+
+// The last lines of a node that ended are its output, too: only its owner reads them.
+func TestServicesHaveOutputForTheirOwnerOnly(t *testing.T) {
+	for _, c := range []struct {
+		admin           config.Admin
+		runToken, token string
+		want            bool
+	}{
+		{config.Admin{}, "run-token", "", false}, // the request has no address, so it is of no known user
+		{config.Admin{}, "run-token", "guess", false},
+		{config.Admin{}, "run-token", "run-token", true},
+		{config.Admin{}, "", "", true},
+		{config.Admin{Token: "s3cret"}, "run-token", "s3cret", true},
+	} {
+		console := New(c.admin, crashed{}, &fake{}, http.NotFoundHandler(), &Options{Token: c.runToken})
+		r := httptest.NewRequest("GET", "http://localhost/api/services", nil)
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		w := httptest.NewRecorder()
+		console.server.Handler.ServeHTTP(w, r)
+		if got := strings.Contains(w.Body.String(), "password=1234"); w.Code != 200 || got != c.want {
+			t.Errorf("%+v: %d, with output: %v\n%s", c, w.Code, got, w.Body)
+		}
+		if !strings.Contains(w.Body.String(), "exit status 1") {
+			t.Errorf("%+v: the reason is missing\n%s", c, w.Body)
 		}
 	}
 }

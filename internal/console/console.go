@@ -72,12 +72,13 @@ func New(admin config.Admin, reader Reader, operator Operator, metrics http.Hand
 		open = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 	}
 	stopping := make(chan struct{})
-	mux := newRoutes(reader, operator, metrics, o.Version)
+	access := access{admin, o.Token}
+	mux := newRoutes(reader, operator, metrics, o.Version, access.isOwner)
 	mux.HandleFunc("GET "+logsPath, logs(lines, reader, stopping))
 	// A page in a browser on this machine may send a POST to this address. The protection refuses it.
 	routes := http.NewCrossOriginProtection().Handler(mux)
 	c := &Console{admin: admin, open: open, server: &http.Server{
-		Handler:           authorize(admin, o.Token, logActions(l, routes)),
+		Handler:           access.authorize(logActions(l, routes)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,

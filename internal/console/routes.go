@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/tenfold-go/tenfold/internal/status"
 )
@@ -13,13 +14,19 @@ import (
 // diffPath is the path of what a reload would change.
 const diffPath = "/api/diff"
 
-// newRoutes answers every path of the admin address.
-func newRoutes(reader Reader, operator Operator, metrics http.Handler, version status.Version) *http.ServeMux {
+// newRoutes answers every path of the admin address. isOwner reports whether a request may read what nodes have written.
+func newRoutes(
+	reader Reader, operator Operator, metrics http.Handler, version status.Version, isOwner func(*http.Request) bool,
+) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") })
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /api/services", func(w http.ResponseWriter, r *http.Request) {
-		writeList(w, reader.Services())
+		services := reader.Services()
+		if slices.ContainsFunc(services, hasOutput) && !isOwner(r) {
+			services = withoutOutput(services)
+		}
+		writeList(w, services)
 	})
 	mux.HandleFunc("GET /api/nodes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Nodes()) })
 	mux.HandleFunc("GET /api/routes", func(w http.ResponseWriter, r *http.Request) { writeList(w, reader.Routes()) })
@@ -90,6 +97,21 @@ func newRoutes(reader Reader, operator Operator, metrics http.Handler, version s
 		writeReload(w, result, err)
 	})
 	return mux
+}
+
+func hasOutput(s status.Service) bool { return s.LastExit != nil && len(s.LastExit.Output) > 0 }
+
+// withoutOutput returns services without the lines that their nodes have written.
+func withoutOutput(services []status.Service) []status.Service {
+	services = slices.Clone(services)
+	for i, s := range services {
+		if hasOutput(s) {
+			exit := *s.LastExit
+			exit.Output = nil
+			services[i].LastExit = &exit
+		}
+	}
+	return services
 }
 
 // readNodes reads the body {"nodes": N}.
