@@ -135,6 +135,39 @@ func TestASuccessorFinishesWhatItsPredecessorBegan(t *testing.T) {
 	})
 }
 
+// A node that hangs during the handover does not answer the successor, which replaces it as its predecessor would.
+func TestASuccessorReplacesAHungNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		s := shop(2)
+		s.ReplaceAfter, s.Drain = 10*time.Second, time.Hour
+		old := start(t, sim, s)
+		time.Sleep(time.Minute)
+		sim.ready = func(id string) time.Duration {
+			if id == "shop-1" {
+				return -1
+			}
+			return time.Second
+		}
+		sim.drain = func(string) time.Duration { return time.Hour } // its requests do not finish either
+		f, _ := succeed(t, old, sim, s)
+		old.Detach()
+		old.cancel()
+		wait(t, old)
+		next := startFleet(t, f)
+		time.Sleep(9 * time.Second)
+		if got := strings.Join(sim.alive(), " "); got != "shop-1 shop-2" {
+			t.Errorf("before replace_after is over, the nodes are %s", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := strings.Join(sim.alive(), " "); got != "shop-2 shop-3" {
+			t.Errorf("after replace_after and the drain of a hung node, the nodes are %s", got)
+		}
+		sim.drain = nil
+		next.stop(t, sim)
+	})
+}
+
 func TestNoHandoverWhileAServiceChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newSimulation()

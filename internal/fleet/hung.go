@@ -193,9 +193,9 @@ type stopLimits struct {
 }
 
 // stopLimits returns the times for the end of a node. The requests of a hung node do not finish in any time.
-func (s *service) stopLimits(id string) stopLimits {
+func (s *service) stopLimits(id string, hangs bool) stopLimits {
 	drain := s.config().Drain
-	if s.hung(id) != "" {
+	if hangs || s.hung(id) != "" {
 		return stopLimits{min(drain, hungDrain), hungStop, min(s.StopGrace, hungStop-hungDrain)}
 	}
 	return stopLimits{drain, drain, s.StopGrace}

@@ -35,7 +35,21 @@ func (s *service) startTimeout() time.Duration {
 // awaitReady waits until a node is ready. It fails when the node ends first, when ctx ends, and with errNotReady after
 // the start timeout.
 func (s *service) awaitReady(ctx context.Context, v *version, id string, i Instance) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.startTimeout(), errNotReady)
+	return s.awaitWithin(ctx, s.startTimeout(), "start_timeout", v, id, i)
+}
+
+// awaitAnswer waits until the node of a predecessor, which was ready there, answers its probe here. A node that does not do
+// so in the time of replace_after hangs. When that is off, it has the time of a new node.
+func (s *service) awaitAnswer(ctx context.Context, v *version, id string, i Instance) error {
+	if after := s.config().ReplaceAfter; after > 0 {
+		return s.awaitWithin(ctx, after, "replace_after", v, id, i)
+	}
+	return s.awaitReady(ctx, v, id, i)
+}
+
+// awaitWithin waits for a time, which has the name of a key.
+func (s *service) awaitWithin(ctx context.Context, limit time.Duration, key string, v *version, id string, i Instance) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotReady)
 	defer cancel()
 	result := make(chan error, 1)
 	go func() { result <- s.awaitProbe(ctx, v, id, i.Address()) }()
@@ -45,7 +59,7 @@ func (s *service) awaitReady(ctx context.Context, v *version, id string, i Insta
 			err = context.Cause(ctx)
 		}
 		if errors.Is(err, errNotReady) && !v.service.Worker {
-			err = fmt.Errorf("%w; expected: %s, within the start_timeout of %v", err, s.expected(i.Address()), s.startTimeout())
+			err = fmt.Errorf("%w; expected: %s, within the %s of %v", err, s.expected(i.Address()), key, limit)
 		}
 		return err
 	case <-i.Done():

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,7 +16,8 @@ type runner struct {
 	adopted Instance               // the node of a predecessor; nil for none: then run starts a node
 	life    func() context.Context // of the slot
 	id      string
-	age     int // the number in id
+	age     int  // the number in id
+	hangs   bool // the node of a predecessor has not answered here
 
 	onReady  func() (stableAfter time.Duration) // called once when the node is ready
 	onStable func()                             // called once when it was ready for stableAfter
@@ -35,7 +37,12 @@ func (r *runner) run(ctx context.Context) error {
 		r.add(instance)
 	}
 	defer r.remove()
-	if err := r.awaitReady(ctx, r.version, r.id, instance); err != nil {
+	await := r.awaitReady
+	if known {
+		await = r.awaitAnswer
+	}
+	if err := await(ctx, r.version, r.id, instance); err != nil {
+		r.hangs = known && errors.Is(err, errNotReady)
 		r.stop(ctx, instance, false)
 		return withOutput(err, instance)
 	}
@@ -135,7 +142,7 @@ func (r *runner) stop(ctx context.Context, i Instance, mayStay bool) (stays bool
 	}
 	log := r.Log.With("service", r.Name, "node", r.id)
 	r.mark(r.member, node.Draining)
-	limits := r.stopLimits(r.id)
+	limits := r.stopLimits(r.id, r.hangs)
 	log.Info("node drains", "drain_ms", limits.drain.Milliseconds())
 	begun := time.Now()
 	if !r.version.service.Worker && r.drain(ctx, limits.drain, mayStay) {
