@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -23,8 +24,10 @@ type Options struct {
 type Limits struct {
 	metrics *Metrics
 	shared  *shared // nil without a store
-	used    bool    // a limiter uses the store
 	now     func() int64
+
+	wanted chan struct{} // closed when the first limiter uses the store
+	want   func()
 }
 
 // New returns Limits without limiters. Without a store (nil, or one of kind none) each gateway counts alone.
@@ -33,7 +36,8 @@ func New(s *store.Store, o *Options) *Limits {
 		o = &Options{}
 	}
 	start := time.Now()
-	l := &Limits{metrics: o.Metrics, now: func() int64 { return int64(time.Since(start)) }}
+	l := &Limits{metrics: o.Metrics, now: func() int64 { return int64(time.Since(start)) }, wanted: make(chan struct{})}
+	l.want = sync.OnceFunc(func() { close(l.wanted) })
 	if l.metrics == nil {
 		l.metrics = NewMetrics(nil)
 	}
@@ -48,16 +52,16 @@ func New(s *store.Store, o *Options) *Limits {
 // Run keeps the connection to the store until ctx ends. It returns nil. Without a connection, and without Run, the
 // gateway counts alone.
 func (l *Limits) Run(ctx context.Context) error {
-	if l.used {
+	select {
+	case <-l.wanted:
 		l.shared.run(ctx)
-		return nil
+	case <-ctx.Done():
 	}
-	<-ctx.Done()
 	return nil
 }
 
 // Limiter returns a limiter for a route with a RateLimit. Each route counts separately. Gateways count together if the
-// conditions and the limit of the route are equal. Call Limiter only before Run.
+// conditions and the limit of the route are equal. It may be called while Run runs, because a reload makes limiters.
 func (l *Limits) Limiter(r *config.Route) *Limiter {
 	c := r.RateLimit
 	lim := newLimit(c.Rate, c.Burst)
@@ -72,7 +76,7 @@ func (l *Limits) Limiter(r *config.Route) *Limiter {
 		limiter.shared = l.shared
 		limiter.keyPrefix = fmt.Sprintf("tenfold:rate:%x:", sha256.Sum256([]byte(conditions)))[:len("tenfold:rate:")+16] + ":"
 		limiter.maxLease = uint32(lim.depth / lim.interval / 8)
-		l.used = true
+		l.want()
 	}
 	return limiter
 }

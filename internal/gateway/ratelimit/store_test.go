@@ -7,6 +7,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/tenfold-go/tenfold/internal/config"
 	"github.com/tenfold-go/tenfold/internal/store"
 	"github.com/tenfold-go/tenfold/kit/redistest"
 )
@@ -64,7 +65,7 @@ func openStore(t testing.TB, spec string) *store.Store {
 func newRunning(t testing.TB, s *store.Store, o *Options) *Limits {
 	t.Helper()
 	limits := New(s, o)
-	limits.used = true
+	limits.want()
 	runUntilEnd(t, limits.Run)
 	await(t, "the store is available", limits.shared.available)
 	return limits
@@ -91,4 +92,14 @@ func await(t testing.TB, condition string, isTrue func() bool) {
 			t.Fatalf("timeout: not true that %s", condition)
 		}
 	}
+}
+
+// A reload makes the first limiter that counts with the store while Run runs already. Run then connects.
+func TestLimiterThatIsMadeWhileRunRuns(t *testing.T) {
+	limits := New(openStore(t, "redis://"+newMemoryStore(t).Addr()), nil)
+	runUntilEnd(t, limits.Run)
+	limiter := limits.Limiter(&config.Route{RateLimit: &config.RateLimit{
+		Rate: config.Rate{Requests: 1, Per: time.Hour}, Burst: 1, Scope: config.ScopeFleet,
+	}})
+	await(t, "the limiter counts with the store", func() bool { return !limiter.countsAlone() })
 }
