@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/tenfold-go/tenfold/internal/config"
@@ -112,6 +113,8 @@ func loadConfig(t *terminal, file string) (c *config.Config, err error) {
 		return c, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usageError(err, missingFileHint(cmp.Or(file, yamlFile)))
+	case errors.Is(err, syscall.EISDIR):
+		return nil, usageError(err, "name the file in it: -f "+filepath.Join(file, yamlFile))
 	}
 	return nil, usageError(err, "")
 }
