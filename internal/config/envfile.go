@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/dotenv"
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // maxEnvFiles is how many files one service may name.
@@ -133,18 +134,11 @@ func diffEnvFiles(old, new *Config) (all []Change) {
 
 // readLimited reads at most limit bytes of a file.
 func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := usertext.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = errors.New("is a directory")
-	}
-	if err != nil {
-		return nil, err
-	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenfold-go/tenfold/internal/foreign"
 	"github.com/tenfold-go/tenfold/internal/strictyaml"
+	"github.com/tenfold-go/tenfold/internal/usertext"
 )
 
 // Options are the things outside of the file that it may refer to.
@@ -32,7 +33,7 @@ func Load(path string) (*Config, error) {
 // without a Config.
 func LoadFile(path string) (*File, error) {
 	none := &File{Name: path, Files: []string{path}}
-	f, err := os.Open(path)
+	f, err := usertext.Open(path)
 	if err != nil {
 		return none, err
 	}

@@ -32,7 +32,6 @@ func (f *Fleet) add(s Service) error {
 	if record == nil {
 		record = f.core.newService(s.Name)
 	}
-	record.operation = "" // it may have been a removal
 	f.enqueue(newKind(record, s))
 	f.core.started = f.core.started || f.ran.Load()
 	return nil
@@ -134,8 +133,6 @@ func (f *Fleet) remove(ctx context.Context, service string) error {
 	}
 	j := record.job
 	record.job = nil
-	record.wanted, record.min, record.max, record.operation = 0, 0, 0, "removal"
-	record.count()
 	f.end(j)
 	f.core.mu.Unlock()
 	f.core.Log.Info("service is removed", "service", service)

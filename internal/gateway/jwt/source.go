@@ -81,7 +81,7 @@ func (s source) readFile() ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("is not a regular file")
 	}
-	f, err := os.Open(s.location)
+	f, err := usertext.Open(s.location)
 	if err != nil {
 		return nil, err
 	}
