@@ -57,85 +57,123 @@ func serve(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions)
 	return err
 }
 
+// serving is a tenfold that serves, in this process.
+type serving struct {
+	t        *terminal
+	options  serveOptions
+	notifier *systemd.Notifier
+	server   *server.Server
+	record   atomic.Pointer[published] // a reload may come while it is written
+	ended    chan error                // gets the result of the server's Run
+}
+
 func serveParts(ctx context.Context, t *terminal, cfg *config.Config, o serveOptions, notifier *systemd.Notifier) error {
 	token := cmp.Or(cfg.Admin.Token, rand.Text())
 	if o.inherited != nil {
 		token = o.inherited.Token
 	}
-	var s *server.Server
-	var p atomic.Pointer[published] // a reload may come while it is written
-	s, err := newServer(t, cfg, o, notifier, token, func() { p.Load().update(s) })
+	v := &serving{t: t, options: o, notifier: notifier, ended: make(chan error, 1)}
+	var err error
+	v.server, err = newServer(t, cfg, o, notifier, token, func() { v.record.Load().update(v.server) })
 	if err != nil {
 		return err
 	}
-	defer func() { p.Load().remove() }() // last: the others wait for it
-	defer s.Close()
-	if err := s.Open(ctx); err != nil {
-		if errors.As(err, new(*console.ListenError)) {
-			return hinted(err, "another --admin address, or --admin off; a second tenfold needs its own")
-		}
-		return explainTaken(err)
+	defer func() { v.record.Load().remove() }() // last: other verbs wait for it
+	defer v.server.Close()
+	if err := v.open(ctx); err != nil {
+		return err
 	}
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
-	running := make(chan error, 1)
-	go func() { running <- s.Run(ctx) }()
-	former := 0
+	go func() { v.ended <- v.server.Run(ctx) }()
+	if err := v.announce(ctx, token); err != nil {
+		return err
+	}
+	hard, cancel := t.untilKilled(ctx)
+	defer cancel()
+	defer context.AfterFunc(hard, v.server.Kill)()
+	reloading, endReloads := context.WithCancel(ctx)
+	defer endReloads()
+	v.follow(ctx, reloading)
+	select {
+	case err := <-v.ended:
+		return err
+	case <-ctx.Done():
+		return v.drain()
+	case <-v.server.Orphaned():
+		o.logs.Events.Error("draining: the supervisor process has ended")
+		drain()
+		return v.drain()
+	case <-v.server.HandedOver():
+		endReloads()
+		return v.leave(hard, drain)
+	}
+}
+
+// open opens the addresses and the store.
+func (v *serving) open(ctx context.Context) error {
+	err := v.server.Open(ctx)
+	if errors.As(err, new(*console.ListenError)) {
+		return hinted(err, "another --admin address, or --admin off; a second tenfold needs its own")
+	}
+	return explainTaken(err)
+}
+
+// announce tells other verbs, the caller and the service manager that this process serves. A successor takes over first:
+// when that fails, this process must end at once, because it has nothing yet.
+func (v *serving) announce(ctx context.Context, token string) error {
+	o, former := v.options, 0
 	if o.inherited != nil {
 		former = o.inherited.PID
-		if err := s.TakeOver(ctx); err != nil {
-			return err // this process has nothing yet: it ends at once
+		if err := v.server.TakeOver(ctx); err != nil {
+			return err
 		}
 	}
 	if o.record != nil {
-		p.Store(publish(*o.record, s, token, former, o.logs.Events))
+		v.record.Store(publish(*o.record, v.server, token, former, o.logs.Events))
 	}
 	if o.inherited == nil {
-		o.opened(s)
-		notifier.Status("starting")
-		go notifyReady(ctx, s, notifier)
+		o.opened(v.server)
+		v.notifier.Status("starting")
+		go notifyReady(ctx, v.server, v.notifier)
 	}
-	go notifier.Watch(ctx, s.Healthy)
+	return nil
+}
+
+// follow starts what goes on until ctx ends: the watchdog, upgrades and the wait for the nodes. Reloads and restarts end with
+// reloading.
+func (v *serving) follow(ctx, reloading context.Context) {
+	o, s := v.options, v.server
+	go v.notifier.Watch(ctx, s.Healthy)
 	go upgradeOnSignal(ctx, s)
-	hard, cancel := t.untilKilled(ctx)
-	defer cancel()
-	defer context.AfterFunc(hard, s.Kill)()
-	reloading, endReloads := context.WithCancel(ctx)
-	defer endReloads()
 	go o.reloads.serve(reloading, s)
 	if o.sources != nil {
 		go o.sources.Run(reloading, func(file string) { s.RestartAll(reloading, file) })
 	}
 	if o.ready != nil {
-		waiting, cancel := context.WithCancel(ctx)
-		defer cancel()
 		go func() {
-			if s.AwaitReady(waiting) == nil {
+			if s.AwaitReady(ctx) == nil {
 				o.ready(s)
 			}
 		}()
 	}
-	select {
-	case err := <-running:
-		return err
-	case <-ctx.Done():
-		notifier.Stopping("draining")
-		return <-running
-	case <-s.Orphaned():
-		o.logs.Events.Error("draining: the supervisor process has ended")
-		notifier.Stopping("draining")
-		drain()
-		return <-running
-	case <-s.HandedOver():
-		endReloads()
-		p.Load().remove()
-		s.Leave(hard)
-		drain()
+}
+
+// drain waits until the server has drained. The context of its Run has ended.
+func (v *serving) drain() error {
+	v.notifier.Stopping("draining")
+	return <-v.ended
+}
+
+// leave ends this process after an upgrade. The first process then stays as the supervisor.
+func (v *serving) leave(hard context.Context, drain func()) error {
+	v.record.Load().remove()
+	v.server.Leave(hard)
+	drain()
+	if err := <-v.ended; err != nil {
+		v.options.logs.Events.Error("this process did not end as it should after the upgrade", "err", err)
 	}
-	if err := <-running; err != nil {
-		o.logs.Events.Error("this process did not end as it should after the upgrade", "err", err)
-	}
-	if code := s.Supervise(); code != 0 {
+	if code := v.server.Supervise(); code != 0 {
 		return exit(code)
 	}
 	return nil
@@ -171,7 +209,8 @@ func newServer(
 		return nil, fmt.Errorf("find the program of this process: %w", err)
 	}
 	o := &server.Options{
-		Log: so.logs.Events, Logs: so.logs, Reaper: []string{self, "reaper"}, Limiter: []string{self, "limit"}, MemoryStore: []string{self, "memory-store"}, AdminToken: token,
+		Log: so.logs.Events, Access: so.logs.Access, Logs: so.logs, AdminToken: token,
+		Reaper: []string{self, "reaper"}, Limiter: []string{self, "limit"}, MemoryStore: []string{self, "memory-store"},
 		Load: so.load, Reloaded: reloaded, Notifier: notifier, Inherited: so.inherited,
 	}
 	o.Version, o.Commit = buildVersion()
@@ -187,7 +226,6 @@ func newServer(
 	if err != nil {
 		return nil, usageError(err, "a service manager sets LISTEN_FDS: only with sockets for TCP")
 	}
-	o.Access = so.logs.Access
 	s, err := server.New(cfg, o)
 	if errors.As(err, new(*server.ConfigError)) {
 		return nil, usageError(err, "")

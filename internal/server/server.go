@@ -154,21 +154,7 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 	}
 	s.deploying.services = map[string]bool{}
 	s.cfg.Store(cfg)
-	var lines console.LogReader
-	driver := &process.Options{Log: o.Log, Reaper: o.Reaper, Limiter: o.Limiter}
-	if s.inherited != nil {
-		o.Logs.adopt(s.inherited.state.Lines)
-	}
-	if o.Logs != nil {
-		m.registerDropped(o.Logs.Streams())
-		driver.Output, lines = o.Logs.NodeOutput, o.Logs.ReadLast
-	}
-	if s.inherited == nil {
-		s.process, err = process.New(driver)
-	} else {
-		s.process, err = process.Adopt(driver, s.inherited.state.Process, s.inherited.reaper)
-	}
-	if err != nil {
+	if s.process, err = s.newDriver(o); err != nil {
 		return nil, fmt.Errorf("make process driver: %w", err)
 	}
 	if s.store, err = store.New(cfg.Store, &store.Options{Log: o.Log, Start: s.startStore, MemoryServer: o.MemoryStore}); err != nil {
@@ -189,14 +175,35 @@ func New(cfg *config.Config, o *Options) (*Server, error) {
 		return nil, err
 	}
 	s.status = status.New(cfg, s.fleet, s.gateway, s.storeStatus)
-	s.console = console.New(cfg.Admin, s.status, operator{s.fleet, s}, m.handler(),
-		&console.Options{Log: o.Log, Token: o.AdminToken, Logs: lines, Version: s.identity, Listen: s.sockets.ListenAdmin})
+	s.console = s.newConsole(cfg, o)
 	if s.inherited != nil {
 		if err := s.adopt(s.inherited); err != nil {
 			return nil, fmt.Errorf("adopt the former process: %w", err)
 		}
 	}
 	return s, nil
+}
+
+// newDriver returns the driver of the nodes, which continues that of a predecessor.
+func (s *Server) newDriver(o *Options) (*process.Driver, error) {
+	driver := &process.Options{Log: o.Log, Reaper: o.Reaper, Limiter: o.Limiter}
+	if o.Logs != nil {
+		s.metrics.registerDropped(o.Logs.Streams())
+		driver.Output = o.Logs.NodeOutput
+	}
+	if s.inherited == nil {
+		return process.New(driver)
+	}
+	o.Logs.adopt(s.inherited.state.Lines)
+	return process.Adopt(driver, s.inherited.state.Process, s.inherited.reaper)
+}
+
+func (s *Server) newConsole(cfg *config.Config, o *Options) *console.Console {
+	options := &console.Options{Log: o.Log, Token: o.AdminToken, Version: s.identity, Listen: s.sockets.ListenAdmin}
+	if o.Logs != nil {
+		options.Logs = o.Logs.ReadLast
+	}
+	return console.New(cfg.Admin, s.status, operator{s.fleet, s}, s.metrics.handler(), options)
 }
 
 // sockets returns the listeners of the server. Those of a successor accept no connections before TakeOver.
