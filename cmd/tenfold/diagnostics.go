@@ -45,6 +45,7 @@ type diagnostics struct {
 	onlyJSON   bool // both streams have JSON records
 	errorsJSON bool // and the error at the end is one, too
 
+	onTerminal  bool // standard error is a terminal
 	hadTerminal bool // at the start
 	reloads     atomic.Pointer[reloadRequests]
 }
@@ -69,10 +70,11 @@ func withDiagnostics(
 // the file, which can print that error.
 func openDiagnostics(t *terminal, flags logFlags) (d *diagnostics, err error) {
 	terminal := isTerminal(t.stderr)
-	d = &diagnostics{errorsJSON: flags.format == "json"}
+	d = &diagnostics{errorsJSON: flags.format == "json", onTerminal: terminal}
 	d.onlyJSON = d.errorsJSON || flags.format == "auto" && !terminal && !flags.people
 	o := &server.LogOptions{
 		Stdout: unwrap(t.stdout), Stderr: unwrap(t.stderr), File: flags.file, Rotate: flags.rotate, OnlyJSON: d.onlyJSON, Format: server.JSON,
+		Terminal: isTerminal(t.stdout),
 	}
 	if flags.format == "text" || flags.format == "auto" && flags.file == "" && !d.onlyJSON {
 		o.Format = server.Text
@@ -146,7 +148,11 @@ func (d *diagnostics) print(err error) error {
 	} else {
 		var b strings.Builder
 		printError(&b, err)
-		d.Stderr.Write([]byte(b.String()))
+		text := []byte(b.String())
+		if d.onTerminal {
+			text = logfile.ForTerminal(text) // it may have the last lines of a node
+		}
+		d.Stderr.Write(text)
 	}
 	return &reportedError{err}
 }

@@ -134,7 +134,7 @@ func (cmd logsCmd) print(w io.Writer, line console.LogLine) error {
 	if line.Event {
 		source = "tenfold"
 	}
-	_, err := fmt.Fprintf(w, "%s | %s\n", source, line.Text)
+	_, err := fmt.Fprintf(w, "%s | %s\n", source, shown(w, line.Text))
 	return err
 }
 
@@ -187,7 +187,8 @@ func (cmd logsCmd) printFile(t *terminal, path string) error {
 			return fmt.Errorf("read log file: %w", err)
 		}
 	}
-	_, err := t.stdout.Write(append(bytes.Join(kept, []byte("\n")), "\n"[:min(len(kept), 1)]...))
+	text := append(bytes.Join(kept, []byte("\n")), "\n"[:min(len(kept), 1)]...)
+	_, err := io.WriteString(t.stdout, shown(t.stdout, string(text)))
 	return err
 }
 

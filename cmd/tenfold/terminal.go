@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	logfile "github.com/tenfold-go/tenfold/internal/output"
 	"github.com/tenfold-go/tenfold/internal/succession"
 )
 
@@ -49,6 +50,14 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
+// shown is a text from outside, as it is printed to w.
+func shown(w io.Writer, text string) string {
+	if !isTerminal(w) {
+		return text
+	}
+	return string(logfile.ForTerminal([]byte(text)))
+}
+
 // Exit codes, the same for every verb.
 const (
 	exitError  = 1 // the verb failed
@@ -62,10 +71,10 @@ func printError(w io.Writer, err error) int {
 		return 0
 	}
 	if err.Error() != "" {
-		fmt.Fprintf(w, "tenfold: %v\n", err)
+		fmt.Fprintf(w, "tenfold: %s\n", shown(w, err.Error())) // it may have the last lines of a node
 	}
 	if h := hint(err); h != "" {
-		fmt.Fprintf(w, "hint: %s\n", h)
+		fmt.Fprintf(w, "hint: %s\n", shown(w, h))
 	}
 	return exitCode(err)
 }

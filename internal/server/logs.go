@@ -29,6 +29,8 @@ type LogOptions struct {
 	Rotate output.FileOptions // of File
 	Format LogFormat          // of records
 	Text   output.TextOptions // for the format Text
+	// Terminal says that Stdout is a terminal: lines of nodes cannot change it.
+	Terminal bool
 	// OnlyJSON makes a JSON record of each line of a node, too.
 	OnlyJSON bool
 }
@@ -145,6 +147,9 @@ func (o *LogOptions) logger(w io.Writer) *slog.Logger {
 
 // nodeLine returns a line of a node as text.
 func (o *LogOptions) nodeLine(node string, line []byte) []byte {
+	if o.Terminal {
+		line = output.ForTerminal(line)
+	}
 	if o.Text.Color {
 		return fmt.Appendf(nil, "\x1b[36m%s |\x1b[0m %s\x1b[0m\n", node, line) // the line may leave a colour on
 	}

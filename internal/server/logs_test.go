@@ -50,6 +50,15 @@ func TestNodeOutputIsTextWithTheNodeInFront(t *testing.T) {
 	}
 }
 
+func TestNodeOutputCannotChangeATerminal(t *testing.T) {
+	l, stdout, _ := open(t, LogOptions{Terminal: true})
+	l.NodeOutput("shop-1", "stdout", []byte("\x1b[31mred\x1b[0m\rshop-2 | \x1b[2J"))
+	l.Close()
+	if want := "shop-1 | \x1b[31mred\x1b[0m" + `\rshop-2 | \x1b[2J` + "\n"; stdout.String() != want {
+		t.Errorf("got %q, want %q", stdout, want)
+	}
+}
+
 func TestNodeOutputAsJSON(t *testing.T) {
 	l, stdout, _ := open(t, LogOptions{OnlyJSON: true})
 	lines := map[string]string{"shop-eu-1": "a \"line\" \x1b[1m \xff", "store.1": "ready"}
