@@ -183,6 +183,20 @@ func TestRedirects(t *testing.T) {
 		})
 }
 
+// A CGI-like server reads X_User and X-User as the same variable.
+func TestAClientCannotSpellAChangedFieldInAnotherWay(t *testing.T) {
+	over(t, routesFile(t, "limits: {underscores: true}", `{path: /, to: shop, request_headers: {set: {X-User: "nobody", My_Own: "a"}, remove: [X-Role-Name]}}`),
+		func(t *testing.T, _ *front, send func(string, string, ...string) (*http.Response, string)) {
+			resp, body := send("GET", "/", "X_User", "admin", "x_role-Name", "admin", "My_own", "b", "X_Other", "kept")
+			s := got(t, resp, body)
+			for name, want := range map[string]string{"X-User": "nobody", "X_other": "kept", "X_user": "", "X_role-Name": "", "My_own": "a"} {
+				if got := s.Header.Get(name); got != want {
+					t.Errorf("%s: %q, want %q in %v", name, got, want, s.Header)
+				}
+			}
+		})
+}
+
 func TestHeaderChanges(t *testing.T) {
 	over(t, routesFile(t, "", `{path: /, to: shop, request_headers: {set: {X-Set: "{client} {host} {scheme} {path} {request_id} {other}"}, add: {X-Add: more}, remove: [Cookie]},`+
 		` response_headers: {set: {X-Frame-Options: DENY, X-Id: "{request_id}"}, add: {Vary: X-A}, remove: [Server]}}`,

@@ -180,7 +180,7 @@ func dropForwarded(h http.Header) {
 	for name := range h {
 		read := name // as a CGI-like server reads it
 		if strings.IndexByte(name, '_') >= 0 {
-			read = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+			read = asCGI(name)
 		}
 		if isForwarded(read) {
 			delete(h, name)

@@ -19,6 +19,7 @@ func RequestHeaders(cfg config.HeaderChanges) Policy {
 			changed := *r
 			changed.Header = maps.Clone(r.Header) // the access log reads that of the client
 			changes.keep(changed.Header)
+			changes.dropUnderscores(changed.Header)
 			changes.apply(r, changed.Header)
 			next.ServeHTTP(w, &changed)
 		})
@@ -97,6 +98,23 @@ func (c *changes) keep(h http.Header) {
 		h["Connection"] = []string{strings.Join(kept, ", ")}
 	}
 }
+
+// dropUnderscores removes the spellings with underscores of fields that are set or removed: a CGI-like server reads X_User as
+// X-User, and would find the value of the client. The key limits.underscores lets such names pass.
+func (c *changes) dropUnderscores(h http.Header) {
+	for name := range h {
+		if strings.IndexByte(name, '_') < 0 {
+			continue
+		}
+		same := func(other string) bool { return asCGI(other) == asCGI(name) }
+		if slices.ContainsFunc(c.remove, same) || slices.ContainsFunc(c.set, func(s change) bool { return same(s.name) }) {
+			delete(h, name)
+		}
+	}
+}
+
+// asCGI is a name as a CGI-like server reads it.
+func asCGI(name string) string { return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) }
 
 func (c *changes) sets(name string) bool {
 	is := func(s change) bool { return s.name == name }
