@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -79,10 +80,9 @@ func (o *owned) runCommand(ctx context.Context, v *version, fence int64) error {
 	if err != nil {
 		return &CommandError{Command: s.Before, Err: err}
 	}
-	select {
-	case <-i.Done():
+	if awaitCommand(ctx, i, log) {
 		err = i.Err()
-	case <-ctx.Done():
+	} else {
 		stop, cancel := o.stopContext(ctx, o.StopGrace)
 		defer cancel()
 		err = errors.Join(context.Cause(ctx), i.Stop(stop))
@@ -92,4 +92,24 @@ func (o *owned) runCommand(ctx context.Context, v *version, fence int64) error {
 		return nil
 	}
 	return &CommandError{Command: s.Before, Output: lastOutput(errors.Join(err, i.Err())), Err: err}
+}
+
+// commandReminder is how often the log says that a command still runs.
+const commandReminder = time.Minute
+
+// awaitCommand waits for the end of a command. It returns false when ctx ends first. There is no limit of time: a migration that
+// is cut off may do more harm than a slow one.
+func awaitCommand(ctx context.Context, i Instance, log *slog.Logger) bool {
+	reminder := time.NewTicker(commandReminder)
+	defer reminder.Stop()
+	for begun := time.Now(); ; {
+		select {
+		case <-reminder.C:
+			log.Warn("before command still runs: the new nodes wait for it", "pid", i.PID(), "after_ms", time.Since(begun).Milliseconds())
+		case <-i.Done():
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

@@ -39,6 +39,20 @@ func withBefore(s config.Service) config.Service {
 	return s
 }
 
+func TestACommandThatDoesNotEndIsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newSimulation()
+		sim.commands(150*time.Second, exitZero)
+		r := startFleet(t, newFleet(t, sim, fleet.Options{}, withBefore(shop(1))))
+		wantError(t, r.AwaitReady(t.Context(), "shop"), nil)
+		if n := sim.logCount("before command still runs"); n != 2 {
+			t.Errorf("the log names the command %d times in 150 s, want 2", n)
+		}
+		sim.wantLog(t, `before command still runs.* pid=4711 after_ms=60000`)
+		r.stop(t, sim)
+	})
+}
+
 func TestBeforeRunsOnceBeforeTheFirstNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newSimulation()
