@@ -88,7 +88,8 @@ func (cmd demoCmd) serve(ctx context.Context, t *terminal, d *diagnostics) error
 	})
 }
 
-// tellShop writes the URL of the admin API to a file that the shop reads. Without it, the shop works and does not show the fleet.
+// tellShop writes the URL of the admin API to a file that the shop reads. Without it, the shop works and does not show
+// the fleet.
 func tellShop(file string, s *server.Server, log *slog.Logger) {
 	a := s.AdminAddr()
 	if a == nil {

@@ -14,8 +14,8 @@ const (
 	procfile = "Procfile"
 )
 
-// projectFile returns the name of the file that runs without -f: tenfold.yaml, or else Procfile. An empty tenfold.yaml next to a
-// Procfile does not count: a shell makes one before it runs tenfold check --effective > tenfold.yaml.
+// projectFile returns the name of the file that runs without -f: tenfold.yaml, or else Procfile. An empty tenfold.yaml
+// next to a Procfile does not count: a shell makes one before it runs tenfold check --effective > tenfold.yaml.
 func projectFile() string {
 	info, err := os.Stat(yamlFile)
 	if err == nil && (info.Size() > 0 || info.IsDir()) || err != nil && !errors.Is(err, fs.ErrNotExist) {

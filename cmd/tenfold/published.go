@@ -59,9 +59,8 @@ func absolute(path string) (string, error) {
 	return path, nil
 }
 
-// publish writes the runtime file when the addresses of s are open, in the place of that of a former process; 0 for none. Without
-// the file, tenfold works, but the other verbs
-// need --admin.
+// publish writes the runtime file when the addresses of s are open, in the place of that of a former process; 0 for none.
+// Without the file, tenfold works, but the other verbs need --admin.
 func publish(r runfile.Record, s *server.Server, token string, former int, log *slog.Logger) *published {
 	r.PID, r.Token, r.Started = os.Getpid(), token, time.Now()
 	p := &published{record: describeAddresses(r, s), log: log}

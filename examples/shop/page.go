@@ -77,8 +77,8 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"asset": assetURL,
 }).ParseFS(web, "web/page.html"))
 
-// asset is a static file. Its ETag and the URL that pages use are made from its content. Browsers may keep that URL indefinitely,
-// because different content has a different URL, even while nodes of two versions run at the same time.
+// asset is a static file. Its ETag and the URL that pages use are made from its content. Browsers may keep that URL
+// indefinitely, because different content has a different URL, even while nodes of two versions run at the same time.
 type asset struct {
 	content []byte
 	tag     string

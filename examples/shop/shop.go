@@ -1,9 +1,9 @@
 // Package shop is a small web shop: the example service of this repository, and the service that its tests use.
 //
-// It uses net/http and libraries that any service would use. It can run on many nodes because of where it keeps its state: carts
-// and logins in Redis, everything else in one database, and in the process only cached copies that other nodes can
-// invalidate. With --state memory it keeps everything in the process, which is the classic mistake: the same code then loses
-// carts and logins as soon as there is a second node.
+// It uses net/http and libraries that any service would use. It can run on many nodes because of where it keeps its
+// state: carts and logins in Redis, everything else in one database, and in the process only cached copies that other
+// nodes can invalidate. With --state memory it keeps everything in the process, which is the classic mistake: the same
+// code then loses carts and logins as soon as there is a second node.
 //
 // Each file holds one noun with its type, its storage interface and its handlers: user, login, product, cart, order. The
 // interfaces are implemented twice, in memory.go and, for the shared state, in sqlite.go, session.go and cached.go.

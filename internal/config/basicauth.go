@@ -16,7 +16,8 @@ type BasicAuth struct {
 	Users []BasicUser // in the file a mapping of names to bcrypt hashes; never shown
 	File  string      // lines NAME:HASH as "htpasswd -B" writes them; an absolute path once read
 	Realm string      // what browsers show; default "restricted"
-	// Authorization says whether the service gets the Authorization field, which has the password: remove or keep; default remove.
+	// Authorization says whether the service gets the Authorization field, which has the password: remove or keep;
+	// default remove.
 	Authorization Authorization
 }
 

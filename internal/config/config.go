@@ -53,8 +53,8 @@ type Config struct {
 
 // Forwarded chooses between the two families of fields that describe a client: X-Forwarded-* and Forwarded (RFC 7239).
 type Forwarded struct {
-	// Read is the family that trusted proxies set: x-forwarded or forwarded. "auto" reads the family that is present; when both are
-	// present and differ, the nearer untrusted address and http win. Default "auto".
+	// Read is the family that trusted proxies set: x-forwarded or forwarded. "auto" reads the family that is present;
+	// when both are present and differ, the nearer untrusted address and http win. Default "auto".
 	Read ForwardedFields
 	// Write is the family that services get: x-forwarded, forwarded or both; default "both".
 	Write ForwardedFields
@@ -73,7 +73,8 @@ const (
 
 // Admin is the address of the console.
 type Admin struct {
-	// Listen is an address, "off" for none, or "auto": 127.0.0.1:9090, or a free port when another program has that one. Default "auto".
+	// Listen is an address, "off" for none, or "auto": 127.0.0.1:9090, or a free port when another program has that one.
+	// Default "auto".
 	Listen string
 	Token  string // required when Listen is not loopback; sent as "Authorization: Bearer"; may be "${NAME}"; never shown
 }
@@ -108,8 +109,8 @@ type Service struct {
 	Run []string
 	Dir string            // working directory of Run; default: the directory of the file; an absolute path once read
 	Env map[string]string // added to the environment of Run; "${NAME}" reads tenfold's own; not PORT, HOST, TENFOLD_*; never shown
-	// EnvFile are files of variables, with lower priority than Env: one, or a list in which a later file wins; absolute paths once
-	// read. Their syntax is that of package dotenv. PORT, HOST and TENFOLD_* in them are ignored.
+	// EnvFile are files of variables, with lower priority than Env: one, or a list in which a later file wins; absolute
+	// paths once read. Their syntax is that of package dotenv. PORT, HOST and TENFOLD_* in them are ignored.
 	EnvFile   []string
 	MinNodes  int      // nodes: N or MIN..MAX, up to 1000; default 2; 0 with Addresses
 	MaxNodes  int      // equals MinNodes for a plain N
@@ -132,22 +133,23 @@ type Service struct {
 	Timeout   time.Duration // from the last byte of the request to the response's header, over all tries; default 60s
 
 	IdleTimeout time.Duration // how long a connection to a node may wait for its next request; default 60s
-	// Upgrade lists the protocols that a connection may switch to (Upgrade, RFC 9110 section 7.8), in lower case. "off" allows no protocol.
-	// HTTP/2 is refused: requests in it would pass every policy. Default [websocket].
+	// Upgrade lists the protocols that a connection may switch to (Upgrade, RFC 9110 section 7.8), in lower case. "off"
+	// allows no protocol. HTTP/2 is refused: requests in it would pass every policy. Default [websocket].
 	Upgrade []string
 
 	// ReplaceAfter is how long a node may fail its probe, or hold requests without any answer while other nodes answer,
-	// before it is hung and is replaced. A node of a list of addresses is only marked. Default 1m; 0, in the file "off", for never.
+	// before it is hung and is replaced. A node of a list of addresses is only marked. Default 1m; 0, in the file "off",
+	// for never.
 	ReplaceAfter time.Duration
-	// Liveness is a second probe: its failures make a node hung, in place of those of Probe. "off": no failed probe makes a node
-	// hung; a path alone is its Path. It has no Rise and Fall. Default nil: Probe counts.
+	// Liveness is a second probe: its failures make a node hung, in place of those of Probe. "off": no failed probe makes
+	// a node hung; a path alone is its Path. It has no Rise and Fall. Default nil: Probe counts.
 	Liveness  *Probe
 	Resources Resources // limits of each node; only with Run
 	User      string    // name or number of the user that runs the nodes; only with Run, and only when tenfold runs as root; without it, that of tenfold
 
-	// Before is a command and its arguments, in the form of Run. It runs once per deploy or start, before new nodes start, with the
-	// directory and the environment of the service, for example a migration. Tenfolds that share the store run it once per version.
-	// Only with Run.
+	// Before is a command and its arguments, in the form of Run. It runs once per deploy or start, before new nodes
+	// start, with the directory and the environment of the service, for example a migration. Tenfolds that share the
+	// store run it once per version. Only with Run.
 	Before       []string
 	After        []string      // services that are ready before the first nodes of this one start; only with Run
 	Restart      Restart       // which nodes of a worker are replaced when they end by themselves: always, on-failure, never; default always
@@ -169,8 +171,8 @@ type NodeTLS struct {
 	Verify     bool   // default true; false accepts every certificate, also that of an attacker
 }
 
-// Probe is the active check: a request for Path on each node. "off" means that a node counts as ready while it accepts connections; a
-// path alone, probe: /readyz, is Path.
+// Probe is the active check: a request for Path on each node. "off" means that a node counts as ready while it accepts
+// connections; a path alone, probe: /readyz, is Path.
 type Probe struct {
 	Off      bool
 	Path     string        // may have a query; default "/"
@@ -242,8 +244,8 @@ type Limit struct {
 
 // Retry says when a request is sent again.
 type Retry struct {
-	// Tries is how often a request is tried at most, the first try included; default 3; 1 switches retries off. A try that reached
-	// no node counts neither here nor for Budget, once per node.
+	// Tries is how often a request is tried at most, the first try included; default 3; 1 switches retries off. A try
+	// that reached no node counts neither here nor for Budget, once per node.
 	Tries      int
 	Budget     float64       // retries as a share of the requests of the last ten seconds; default 0.1 ("10%")
 	TryTimeout time.Duration // for the response header of one try; default 0: only Service.Timeout
@@ -281,7 +283,8 @@ type Route struct {
 	RateLimit   *RateLimit   // "off", or a rate alone: rate_limit: 100/s; default "off"
 	Idempotency *Idempotency // "off", or a mode alone: idempotency: required; default "off"
 
-	// Redirect takes the place of To: requests get the address of another resource; default none; an address alone is Redirect.To.
+	// Redirect takes the place of To: requests get the address of another resource; default none; an address alone is
+	// Redirect.To.
 	Redirect *Redirect
 	// StripPrefix is removed from the path for the service, which gets it in X-Forwarded-Prefix; default none; "on" is Path.
 	StripPrefix     string
@@ -348,8 +351,8 @@ type RateLimit struct {
 	Rate   Rate   // 100/s, 600/m, 1000/h
 	Burst  int    // how many requests may come at once after a pause; default: the number of requests in Rate
 	Caller Caller // default ip
-	// Scope "fleet" counts together for all gateways that share the store; while the store cannot be reached, each gateway counts
-	// alone. With "gateway" each gateway always counts alone. Default "fleet".
+	// Scope "fleet" counts together for all gateways that share the store; while the store cannot be reached, each
+	// gateway counts alone. With "gateway" each gateway always counts alone. Default "fleet".
 	Scope Scope
 }
 

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// CORS says which pages of other origins may read the responses of a route (Cross-Origin Resource Sharing, as the Fetch standard
-// defines it). The gateway answers the preflight requests. Fields of CORS in the service's responses are removed.
+// CORS says which pages of other origins may read the responses of a route (Cross-Origin Resource Sharing, as the Fetch
+// standard defines it). The gateway answers the preflight requests. Fields of CORS in the service's responses are
+// removed.
 type CORS struct {
 	Origins     []string      // https://shop.example, https://*.shop.example, or "*" alone for every origin
 	Methods     []string      // default: Methods of the route, else GET, HEAD and POST

@@ -15,8 +15,8 @@ import (
 // ErrorPages are files that take the place of the bodies of errors. In the file, a status (404) or a class (5xx) is the key of
 // its file. A file alone is for all errors.
 //
-// A page may have the placeholders {status}, {title}, {reason} and {request_id}. A client that prefers JSON gets the JSON of the
-// gateway, and a gRPC client a status of gRPC.
+// A page may have the placeholders {status}, {title}, {reason} and {request_id}. A client that prefers JSON gets the JSON
+// of the gateway, and a gRPC client a status of gRPC.
 type ErrorPages struct {
 	Files   map[string]string // absolute paths, by "404", "4xx" or "5xx"
 	Service bool              // replace the error responses of the service, too; default false: only the gateway's own

@@ -11,9 +11,9 @@ import (
 
 // TLS says where the certificates of the gateway come from. In the file, tls: auto and tls: local stand for Auto alone.
 type TLS struct {
-	// Auto gets the certificates for the hosts of the routes. "on" orders them from a certificate authority by ACME (RFC 8555), and
-	// makes those for localhost by a local authority. "local" makes all of them by the local authority, for localhost and loopback
-	// addresses only. Default "off".
+	// Auto gets the certificates for the hosts of the routes. "on" orders them from a certificate authority by ACME (RFC
+	// 8555), and makes those for localhost by a local authority. "local" makes all of them by the local authority, for
+	// localhost and loopback addresses only. Default "off".
 	Auto Auto
 	Cert string // the same as the first of Certificates; needs Key
 	Key  string // needs Cert
@@ -21,8 +21,8 @@ type TLS struct {
 	// certificate of the list. They are read again when the files change.
 	Certificates []KeyPair
 	ACME         ACME
-	// Storage is where certificates of Auto and their keys are kept: a directory, or "store" for the store, so that gateways share
-	// them. Default: the directory "certificates" in the state directory of tenfold.
+	// Storage is where certificates of Auto and their keys are kept: a directory, or "store" for the store, so that
+	// gateways share them. Default: the directory "certificates" in the state directory of tenfold.
 	Storage  string
 	Redirect bool          // plain listeners on port 80 redirect to https, if a listener speaks TLS on port 443; default true
 	HSTS     time.Duration // Strict-Transport-Security on responses over TLS: "off", "on" for a year, or a duration; default "off"

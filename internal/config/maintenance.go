@@ -12,7 +12,8 @@ type Maintenance struct {
 	Page       string         // a file for browsers, as in ErrorPages; default: a plain page with Text
 	RetryAfter time.Duration  // when clients should try again; default 1m
 	Allow      []netip.Prefix // networks whose requests reach the service; default none
-	// Pause holds requests for at most this time. They reach the service when a reload ends the maintenance. Default 0: for no time.
+	// Pause holds requests for at most this time. They reach the service when a reload ends the maintenance. Default 0:
+	// for no time.
 	Pause         time.Duration
 	PauseRequests int // how many requests of the route may be held at a time; more get the 503 at once; default 1000
 }

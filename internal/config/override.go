@@ -64,8 +64,8 @@ func (c *Config) Override(o Overrides) error {
 // StoreVariable is the environment variable that names the store: for nodes, and for tenfold when the store is "auto".
 const StoreVariable = "REDIS_URL"
 
-// UseStoreVariable makes the store that StoreVariable names in the environment of tenfold, or in a .env without a tenfold.yaml, the store of c, if c has "auto". Notes
-// says so then. An error is of type Problems.
+// UseStoreVariable makes the store that StoreVariable names in the environment of tenfold, or in a .env without a
+// tenfold.yaml, the store of c, if c has "auto". Notes says so then. An error is of type Problems.
 func (c *Config) UseStoreVariable(getenv func(string) string) error {
 	store := getenv(StoreVariable)
 	if c.ownEnv && len(c.Services) > 0 {

@@ -26,8 +26,8 @@ type process struct {
 	line          int
 }
 
-// LoadProcfile reads a Procfile and the file .env next to it. The process web gets all requests, and the others are workers. The
-// process release runs once before new nodes of web start.
+// LoadProcfile reads a Procfile and the file .env next to it. The process web gets all requests, and the others are
+// workers. The process release runs once before new nodes of web start.
 func LoadProcfile(path string) (*File, error) {
 	data, err := readLimited(path, strictyaml.MaxFile+1)
 	if err != nil {
@@ -178,8 +178,8 @@ var (
 	ownShell = regexp.MustCompile(`^(?:[A-Za-z_][A-Za-z0-9_]*=|(?:exec|cd|if|for|while|until|case|set|export|unset|source|eval|trap|ulimit|umask|!|\.|:)(?:\s|$))`)
 )
 
-// shellCommand returns what runs a line of a Procfile, which is written for a shell. A plain command replaces the shell, so that
-// it gets the signals of tenfold itself.
+// shellCommand returns what runs a line of a Procfile, which is written for a shell. A plain command replaces the shell,
+// so that it gets the signals of tenfold itself.
 func shellCommand(line string) []string {
 	if !compound.MatchString(parameter.ReplaceAllString(line, "")) && !ownShell.MatchString(line) {
 		line = "exec " + line

@@ -13,8 +13,9 @@ import (
 // it parses back to an equal Config. Parse refuses a masked secret, so that "***" never becomes a password.
 func (c *Config) YAML() []byte { return c.masked().yaml() }
 
-// File returns the effective file with its secrets, for a process that continues with what runs. It parses to an equal Config, with
-// any Options, except that variables of files are those that were read, in env, and that the number of nodes has only its bounds.
+// File returns the effective file with its secrets, for a process that continues with what runs. It parses to an equal
+// Config, with any Options, except that variables of files are those that were read, in env, and that the number of nodes
+// has only its bounds.
 func (c *Config) File() []byte {
 	whole := *c
 	whole.Services = slices.Clone(c.Services)

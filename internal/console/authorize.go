@@ -23,8 +23,8 @@ type access struct {
 }
 
 // authorize passes on requests that carry the token of the configuration. Without such a token the address is a loopback
-// address, and every local program may read, except the output of the nodes and the file. What else it asks for must come from the
-// owner. A web page that reaches the address under a host name (DNS rebinding) may do nothing.
+// address, and every local program may read, except the output of the nodes and the file. What else it asks for must come
+// from the owner. A web page that reaches the address under a host name (DNS rebinding) may do nothing.
 func (a access) authorize(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

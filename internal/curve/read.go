@@ -19,9 +19,9 @@ const (
 // MaxTargetNodes is the largest number of nodes behind a target.
 const MaxTargetNodes = 100_000
 
-// Read reads one JSON document of at most 16 MiB. It accepts a byte order mark. It ignores fields that it does not know, so
-// that it can read the documents of later versions. It fails if the text is not one JSON document, if a value has the wrong type, or if the
-// unit, an outcome, the objective or a knee is out of range.
+// Read reads one JSON document of at most 16 MiB. It accepts a byte order mark. It ignores fields that it does not know,
+// so that it can read the documents of later versions. It fails if the text is not one JSON document, if a value has the
+// wrong type, or if the unit, an outcome, the objective or a knee is out of range.
 func Read(r io.Reader) (*Document, error) {
 	data, err := usertext.Read(r, maxBytes)
 	if err != nil {

@@ -97,8 +97,8 @@ func (o *owned) runCommand(ctx context.Context, v *version, fence int64) error {
 // commandReminder is how often the log says that a command still runs.
 const commandReminder = time.Minute
 
-// awaitCommand waits for the end of a command. It returns false when ctx ends first. There is no limit of time: a migration that
-// is cut off may do more harm than a slow one.
+// awaitCommand waits for the end of a command. It returns false when ctx ends first. There is no limit of time: a
+// migration that is cut off may do more harm than a slow one.
 func awaitCommand(ctx context.Context, i Instance, log *slog.Logger) bool {
 	reminder := time.NewTicker(commandReminder)
 	defer reminder.Stop()

@@ -25,8 +25,9 @@ func (o *owned) update(ctx context.Context, s Service) error {
 	return restore(o.rollTo(ctx, to, false))
 }
 
-// reconfigure takes other bounds and settings, unless a roll follows. It reports whether the nodes already run the version of the service. It fails
-// after a rollback, and while a canary runs, when they do not: only a deploy gives the service another version then.
+// reconfigure takes other bounds and settings, unless a roll follows. It reports whether the nodes already run the
+// version of the service. It fails after a rollback, and while a canary runs, when they do not: only a deploy gives the
+// service another version then.
 func (o *owned) reconfigure(s *config.Service) (same bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -6,8 +6,8 @@
 //	route -> policies of the route -> proxy -> sticky -> upstream.Pool -> node
 //
 // The engine (package engine) makes requests of the bytes on connections. The steps from record to forwarded and those of
-// the route are policies (package policy); the order of the latter is in policies.go. The state of a request is in its exchange (package exchange); errors become responses in
-// package problem.
+// the route are policies (package policy); the order of the latter is in policies.go. The state of a request is in its
+// exchange (package exchange); errors become responses in package problem.
 package gateway
 
 import (

@@ -31,8 +31,8 @@ type Metrics struct {
 
 	pools *upstream.Metrics
 
-	// The metrics of certificates and of a policy are made for the first configuration and the first route with them, so that the
-	// output has no metrics without meaning.
+	// The metrics of certificates and of a policy are made for the first configuration and the first route with them, so
+	// that the output has no metrics without meaning.
 	certificates func() *certificate.Metrics
 	jwt          func() *jwt.Metrics
 	rateLimit    func() *ratelimit.Metrics

@@ -1,7 +1,7 @@
 // Package runfile keeps one file per running tenfold of this user, so that another tenfold finds it: a [Record] as JSON.
 //
-// The files are in tenfold/ of XDG_RUNTIME_DIR, or else in tenfold-UID/ of the directory for temporary files. Both have the mode
-// 0700, and the files 0600: they have the token of the admin address.
+// The files are in tenfold/ of XDG_RUNTIME_DIR, or else in tenfold-UID/ of the directory for temporary files. Both have
+// the mode 0700, and the files 0600: they have the token of the admin address.
 //
 // # Which files are stale
 //

@@ -84,8 +84,8 @@ func OpenLogs(o *LogOptions) (*Logs, error) {
 	return l, nil
 }
 
-// NodeOutput writes a line that a node has written to its standard output or standard error: stream is stdout or stderr. It may wait a moment for a slow reader, but not for one that does
-// not read.
+// NodeOutput writes a line that a node has written to its standard output or standard error: stream is stdout or stderr.
+// It may wait a moment for a slow reader, but not for one that does not read.
 func (l *Logs) NodeOutput(node, stream string, line []byte) {
 	l.keepLine(node, line)
 	if l.nodeOutput == nil {

@@ -319,6 +319,6 @@ func (s *Server) Close() error {
 	return errors.Join(s.console.Close(), s.process.Close())
 }
 
-// AwaitReady waits until every service that the fleet runs has all its wanted nodes ready. It returns the error of ctx when that
-// ends first.
+// AwaitReady waits until every service that the fleet runs has all its wanted nodes ready. It returns the error of ctx
+// when that ends first.
 func (s *Server) AwaitReady(ctx context.Context) error { return s.status.AwaitReady(ctx) }

@@ -90,7 +90,8 @@ type Route struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	To      string            `json:"to"`
 
-	// Policies are the policies of the route by their key in the file: "rate_limit": "100/s". In JSON, each is a field of the route.
+	// Policies are the policies of the route by their key in the file: "rate_limit": "100/s". In JSON, each is a field of
+	// the route.
 	Policies map[string]string `json:"-"`
 }
 

@@ -2,8 +2,8 @@ package status
 
 import "context"
 
-// AwaitReady waits until every service that the fleet runs has all its wanted nodes ready. The nodes of a worker may have finished
-// instead, and nodes at listed addresses may be away. It returns the error of ctx when that ends first.
+// AwaitReady waits until every service that the fleet runs has all its wanted nodes ready. The nodes of a worker may have
+// finished instead, and nodes at listed addresses may be away. It returns the error of ctx when that ends first.
 func (v *View) AwaitReady(ctx context.Context) error { return v.Wait(ctx, v.allReady) }
 
 // listed is the kind of a service whose nodes tenfold does not start.

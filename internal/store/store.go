@@ -1,8 +1,8 @@
 // Package store provides the state that all nodes and gateways share: a Redis or Valkey server.
 //
 // The server is one of three: the one at a URL; a private redis-server or valkey-server, when the PATH has one; or the
-// memory server, which is a part of this program. The last two run as separate processes. Nodes find the store in REDIS_URL, so a service in any language uses its
-// usual client. When one machine is too small, only the URL changes.
+// memory server, which is a part of this program. The last two run as separate processes. Nodes find the store in
+// REDIS_URL, so a service in any language uses its usual client. When one machine is too small, only the URL changes.
 package store
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/fleet"
 )
 
-// Exec replaces this process by the command of a spec, in the environment, the directory and with the user that a node would have.
-// It has no port. Exec returns after an error only, which may have changed the directory.
+// Exec replaces this process by the command of a spec, in the environment, the directory and with the user that a node
+// would have. It has no port. Exec returns after an error only, which may have changed the directory.
 func Exec(spec fleet.Spec) error {
 	user, err := accountOf(spec.Limits.User)
 	if err != nil {

@@ -46,8 +46,9 @@ import (
 
 // Options tune a Driver. Zero fields mean their defaults.
 type Options struct {
-	// Output receives each line of a node, without the line end, and the stream, Stdout or Stderr. Several nodes may call it at the same time. A node that
-	// writes waits while Output does not return. Output must not keep the line. Default: discard.
+	// Output receives each line of a node, without the line end, and the stream, Stdout or Stderr. Several nodes may call
+	// it at the same time. A node that writes waits while Output does not return. Output must not keep the line. Default:
+	// discard.
 	Output func(node, stream string, line []byte)
 	Log    *slog.Logger // default: discard
 	// Reaper is the command line, with an absolute path, of a program that calls [RunReaper] with its standard input:

@@ -14,9 +14,10 @@ import (
 	"github.com/tenfold-go/tenfold/kit/idempotency"
 )
 
-// responseRecorder is the http.ResponseWriter of a request that holds a claim. The status decides whether the claim is given up
-// or the response is recorded. A response of known length is held back until it is recorded. A response of unknown length may be a
-// stream, so it is passed on as it comes, except for its end. So a client that has a whole response gets the same one again.
+// responseRecorder is the http.ResponseWriter of a request that holds a claim. The status decides whether the claim is
+// given up or the response is recorded. A response of known length is held back until it is recorded. A response of
+// unknown length may be a stream, so it is passed on as it comes, except for its end. So a client that has a whole
+// response gets the same one again.
 //
 // It supports neither Hijack nor Unwrap.
 type responseRecorder struct {

@@ -33,8 +33,8 @@ import (
 type Settings struct {
 	config.ACME
 	Directory string // where certificates are kept, or "" for Options.Shared
-	// LocalCache is a directory with copies of certificates from Options.Shared, so that tenfold can start while that storage is
-	// away; "" for none.
+	// LocalCache is a directory with copies of certificates from Options.Shared, so that tenfold can start while that
+	// storage is away; "" for none.
 	LocalCache string
 }
 
