@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/tenfold-go/tenfold/internal/socket"
@@ -205,6 +206,22 @@ func TestFilesThatAreNoListenersAreRefused(t *testing.T) {
 	if _, err := socket.NewSet([]socket.Inherited{{File: file}}); err == nil {
 		t.Error("a unix socket is accepted")
 	}
+}
+
+// The descriptors from 3 on are those of the Go runtime when systemd has passed none. They must stay open.
+func TestDescriptorsThatAreNoSocketsOfSystemdAreLeftAlone(t *testing.T) {
+	for _, count := range []string{"100", "-1", "101", "many", ""} {
+		t.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+		t.Setenv("LISTEN_FDS", count)
+		if all, err := socket.FromSystemd(); len(all) != 0 || err == nil {
+			t.Errorf("LISTEN_FDS=%s: got %v, %v", count, all, err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("a descriptor of the runtime was closed: %v", err)
+	}
+	l.Close()
 }
 
 func TestSocketsOfSystemdForAnotherProcessAreIgnored(t *testing.T) {

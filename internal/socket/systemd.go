@@ -27,6 +27,11 @@ func FromSystemd() ([]Inherited, error) {
 	if err != nil || n < 0 || n > maxPassed {
 		return nil, fmt.Errorf("LISTEN_FDS is %q: want a number from 0 to %d", count, maxPassed)
 	}
+	for fd := firstPassed; fd < firstPassed+n; fd++ {
+		if !isSocket(fd) { // it may be a descriptor of the Go runtime, which must not be closed
+			return nil, fmt.Errorf("LISTEN_FDS is %d, but descriptor %d is not a socket", n, fd)
+		}
+	}
 	all := make([]Inherited, n)
 	for i, name := range strings.SplitN(names, ":", n+1) {
 		if i < n {
@@ -38,4 +43,9 @@ func FromSystemd() ([]Inherited, error) {
 		all[i].File = os.NewFile(uintptr(firstPassed+i), "LISTEN_FDS")
 	}
 	return all, nil
+}
+
+func isSocket(fd int) bool {
+	var stat syscall.Stat_t
+	return syscall.Fstat(fd, &stat) == nil && stat.Mode&syscall.S_IFMT == syscall.S_IFSOCK
 }
