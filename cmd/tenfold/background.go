@@ -110,11 +110,17 @@ func (t *terminal) intoBackground(log string) error {
 func takeReadyPipe() *os.File {
 	fd, err := strconv.Atoi(os.Getenv(readyVariable))
 	os.Unsetenv(readyVariable)
-	if err != nil || fd < 3 {
+	if err != nil || fd < 3 || !isPipe(fd) {
 		return nil
 	}
 	syscall.CloseOnExec(fd)
 	return os.NewFile(uintptr(fd), "ready")
+}
+
+// isPipe reports whether a descriptor is a pipe: another one may be of the Go runtime, and must not be closed.
+func isPipe(fd int) bool {
+	var stat syscall.Stat_t
+	return syscall.Fstat(fd, &stat) == nil && stat.Mode&syscall.S_IFMT == syscall.S_IFIFO
 }
 
 // tellReady writes the addresses of s to the process that waits for them, if there is one.
