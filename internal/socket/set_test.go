@@ -209,7 +209,7 @@ func TestFilesThatAreNoListenersAreRefused(t *testing.T) {
 }
 
 // The descriptors from 3 on are those of the Go runtime when systemd has passed none. They must stay open.
-func TestDescriptorsThatAreNoSocketsOfSystemdAreLeftAlone(t *testing.T) {
+func TestDescriptorsThatAreNoSocketsStayOpen(t *testing.T) {
 	for _, count := range []string{"100", "-1", "101", "many", ""} {
 		t.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		t.Setenv("LISTEN_FDS", count)
