@@ -73,11 +73,9 @@ type Pool struct {
 	successes      urlstatus.Successes
 	shortageLogged atomic.Int64 // when a shortage was last logged, since epoch; 0 for never
 
-	budget  *breaker.RetryBudget
 	queue   queue
 	traffic traffic
 	slowest slowest
-	tls     *tls.Config   // for nodes that speak TLS
 	sets    chan node.Set // capacity 1: the newest set that Run has not applied yet
 	ejected chan struct{} // capacity 1: tells Run that a node was ejected
 
