@@ -1,6 +1,10 @@
 package config
 
-import "github.com/tenfold-go/tenfold/internal/strictyaml"
+import (
+	"path/filepath"
+
+	"github.com/tenfold-go/tenfold/internal/strictyaml"
+)
 
 // Log says what is logged, in which form and where. A format alone, log: json, is Format.
 type Log struct {
@@ -58,12 +62,19 @@ func (v *validation) log(l *Log) {
 	}
 }
 
-// logFile is a path relative to the file. The file need not exist.
+// logFile is a path relative to the file. The file need not exist, but its directory must.
 type logFile struct{ p *string }
 
 func (f logFile) read(r *reader, n strictyaml.Value) {
-	if path, ok := r.path(n); ok {
-		*f.p = path
+	path, ok := r.path(n)
+	if !ok {
+		return
+	}
+	*f.p = path
+	if isDirectory(path) {
+		r.Problem(n, wrong("the name of a file in it", "%s is a directory", quote(path)))
+	} else if dir := filepath.Dir(path); !isDirectory(dir) {
+		r.Problem(n, wrong("", "there is no directory %s", quote(dir)))
 	}
 }
 

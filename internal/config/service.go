@@ -136,11 +136,16 @@ func (d directory) read(r *reader, n strictyaml.Value) {
 	if !ok {
 		return
 	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+	if !isDirectory(path) {
 		r.Problem(n, wrong("", "there is no directory %s", quote(path)))
 		return
 	}
 	*d.p = path
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func (d directory) show() any {
