@@ -70,7 +70,7 @@ var allowedImports = map[string][]string{
 
 	"internal/gateway/engine/std": {"internal/gateway/engine", "internal/gateway/exchange", "internal/http1/guard"},
 
-	"internal/gateway/certificate": {"internal/config", "internal/gateway/certificate/..."},
+	"internal/gateway/certificate": {"internal/config", "internal/filewatch", "internal/gateway/certificate/..."},
 
 	"internal/gateway/certificate/acme": {"internal/config", "internal/gateway/certificate/certstore", "internal/usertext"},
 
@@ -83,7 +83,7 @@ var allowedImports = map[string][]string{
 	"internal/gateway/problem": {"internal/gateway/exchange", "internal/gateway/upstream", "internal/http1/client"},
 
 	"internal/gateway/upstream": {"internal/gateway/balance", "internal/gateway/exchange", "internal/gateway/upstream/urlstatus", "kit/breaker", "internal/http1/client", "internal/node",
-		"internal/sample", "internal/config"},
+		"internal/sample", "internal/config", "internal/filewatch"},
 
 	"internal/gateway/upstream/urlstatus": {},
 

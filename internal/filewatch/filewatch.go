@@ -7,6 +7,7 @@ package filewatch
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"os"
 	"time"
 )
@@ -18,12 +19,12 @@ const interval = 200 * time.Millisecond
 // Watcher compares files with what they were.
 type Watcher struct {
 	files    func() []string
-	reported states // at the last change that was reported
+	reported States // at the last change that was reported
 }
 
 // New returns a Watcher of files, which is called before each look. A list with other names than at the last look is no
 // change. New looks at the files once, so that no change after it is missed.
-func New(files func() []string) *Watcher { return &Watcher{files, look(files())} }
+func New(files func() []string) *Watcher { return &Watcher{files, Look(files()...)} }
 
 // Run calls changed when one of the files has changed, begun or ceased to exist, until ctx ends.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
@@ -36,7 +37,7 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 		case <-ctx.Done():
 			return
 		}
-		now := look(w.files())
+		now := Look(w.files()...)
 		settled := now.equal(last)
 		last = now
 		if settled && !now.equal(w.reported) {
@@ -44,15 +45,16 @@ func (w *Watcher) Run(ctx context.Context, changed func()) {
 			changed()
 			continue
 		}
-		w.reported.learn(now)
+		w.reported.take(now)
 	}
 }
 
-// states are the files at one look, by name; nil for a file that does not exist or cannot be read.
-type states map[string]fs.FileInfo
+// States are the files at one look, by name; nil for a file that does not exist or cannot be read.
+type States map[string]fs.FileInfo
 
-func look(files []string) states {
-	all := make(states, len(files))
+// Look returns the states of files. It follows links, so that a link to another file is a change.
+func Look(files ...string) States {
+	all := make(States, len(files))
 	for _, name := range files {
 		info, err := os.Stat(name)
 		if err != nil {
@@ -63,8 +65,11 @@ func look(files []string) states {
 	return all
 }
 
-// equal reports whether the files that both know are the same.
-func (s states) equal(o states) bool {
+// Equal reports whether s and o have the same names, and no file has changed between them.
+func (s States) Equal(o States) bool { return maps.EqualFunc(s, o, same) }
+
+// equal reports whether the files that both have are the same.
+func (s States) equal(o States) bool {
 	for name, a := range s {
 		if b, ok := o[name]; ok && !same(a, b) {
 			return false
@@ -73,8 +78,8 @@ func (s states) equal(o states) bool {
 	return true
 }
 
-// learn adds files that s does not know, and forgets those that are not in now.
-func (s states) learn(now states) {
+// take adds the files that only now has, and removes those that now does not have.
+func (s States) take(now States) {
 	for name, info := range now {
 		if _, known := s[name]; !known {
 			s[name] = info

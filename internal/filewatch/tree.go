@@ -21,7 +21,7 @@ const (
 // write: see ignored.
 type Tree struct {
 	paths    []string
-	reported states // at the last change that was reported
+	reported States // at the last change that was reported
 }
 
 // NewTree returns a Tree of paths, which are files or directories. It fails when one of them does not exist, and when
@@ -69,8 +69,8 @@ func (t *Tree) Run(ctx context.Context, changed func(file string)) {
 }
 
 // look returns the files below the paths.
-func (t *Tree) look() (states, error) {
-	all := states{}
+func (t *Tree) look() (States, error) {
+	all := States{}
 	for _, root := range t.paths {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			switch {
@@ -100,7 +100,7 @@ func (t *Tree) look() (states, error) {
 }
 
 // difference returns the first file that differs, or "".
-func difference(a, b states) string {
+func difference(a, b States) string {
 	for _, name := range slices.Sorted(maps.Keys(b)) {
 		if before, known := a[name]; !known || !same(before, b[name]) {
 			return name

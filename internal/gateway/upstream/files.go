@@ -2,12 +2,11 @@ package upstream
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/tenfold-go/tenfold/internal/config"
+	"github.com/tenfold-go/tenfold/internal/filewatch"
 )
 
 // filesInterval is how often the files for TLS connections to nodes are looked at.
@@ -18,7 +17,7 @@ const filesInterval = time.Second
 func (p *Pool) watchFiles(ctx context.Context) {
 	tick := time.NewTicker(filesInterval)
 	defer tick.Stop()
-	seen, failed := stateOfFiles(p.config().TLS), ""
+	seen, failed := statesOfFiles(p.config().TLS), ""
 	for looks := 0; ; {
 		select {
 		case <-tick.C:
@@ -26,8 +25,8 @@ func (p *Pool) watchFiles(ctx context.Context) {
 			return
 		}
 		current := p.settings.Load()
-		state := stateOfFiles(current.service.TLS)
-		if state == seen {
+		states := statesOfFiles(current.service.TLS)
+		if states.Equal(seen) {
 			continue
 		}
 		next, err := p.Prepare(current.service, current.routes, false)
@@ -38,29 +37,17 @@ func (p *Pool) watchFiles(ctx context.Context) {
 			}
 			continue
 		}
-		seen, failed, looks = state, "", 0
+		seen, failed, looks = states, "", 0
 		if next.files != current.files && p.applyOver(current, next) {
 			p.log.Info("certificates for connections to nodes read again")
 		}
 	}
 }
 
-// stateOfFiles describes the files as far as the file system knows them without reading.
-func stateOfFiles(t *config.NodeTLS) string {
+// statesOfFiles returns the states of the files that the settings name.
+func statesOfFiles(t *config.NodeTLS) filewatch.States {
 	if t == nil {
-		return ""
+		return nil
 	}
-	var b strings.Builder
-	for _, name := range []string{t.CA, t.Cert, t.Key} {
-		if name == "" {
-			continue
-		}
-		info, err := os.Stat(name)
-		if err != nil {
-			fmt.Fprintf(&b, "%s: %v\n", name, err)
-			continue
-		}
-		fmt.Fprintf(&b, "%s: %d %d\n", name, info.Size(), info.ModTime().UnixNano())
-	}
-	return b.String()
+	return filewatch.Look(slices.DeleteFunc([]string{t.CA, t.Cert, t.Key}, func(name string) bool { return name == "" })...)
 }
