@@ -73,7 +73,8 @@ func TestAddressesOf(t *testing.T) {
 	}
 }
 
-// A running tenfold behind a local target is found without a flag, and the plan divides by its nodes.
+// A running tenfold behind a local target is found without a flag, and the plan divides by its nodes. Exit code 3 says that a busy
+// machine did not keep up with the rate: that is not what this test is about.
 func TestLoadFindsTheTenfoldBehindTheTarget(t *testing.T) {
 	x := demo(t, "--nodes", "2")
 	t.Setenv("TMPDIR", x.tmp)
@@ -82,7 +83,7 @@ func TestLoadFindsTheTenfoldBehindTheTarget(t *testing.T) {
 		"--json", file)
 	data, err := os.ReadFile(file)
 	var d curve.Document
-	if err != nil || json.Unmarshal(data, &d) != nil || code != 0 || d.TargetNodes != 2 ||
+	if err != nil || json.Unmarshal(data, &d) != nil || code != 0 && code != 3 || d.TargetNodes != 2 ||
 		!strings.Contains(stderr, "the target is the gateway of a tenfold: 2 nodes of service shop ready") {
 		t.Errorf("exit code %d, %v\n%s%s", code, err, stdout, stderr)
 	}

@@ -180,6 +180,14 @@ func (v nodes) read(r *reader, n strictyaml.Value) {
 	if !ok {
 		return
 	}
+	if !nodesForm.MatchString(text) {
+		hint := "a number such as 3, a range such as 2..10, or a list of addresses"
+		if _, err := parseNodeAddress(text); err == nil {
+			hint = "write a list: [" + text + "]"
+		}
+		r.refused(n, text, notNodes(text, hint))
+		return
+	}
 	least, most, err := parseNodes(text)
 	if err != nil {
 		r.refused(n, text, err)
@@ -265,18 +273,21 @@ func (v nodes) show() any {
 	}
 }
 
+// nodesForm is the form of a number and of a range.
+var nodesForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.\.-?(0|[1-9][0-9]*))?$`)
+
+func notNodes(text, hint string) error {
+	return wrong(hint, "%s is not a number of nodes", quote(text))
+}
+
 // parseNodes reads "3" and "2..10".
 func parseNodes(s string) (least, most int, err error) {
 	from, to, isRange := strings.Cut(s, "..")
 	if !isRange {
 		to = from
 	}
-	if !digits.MatchString(from) || !digits.MatchString(to) {
-		hint := "a number such as 3, a range such as 2..10, or a list of addresses"
-		if _, err := parseNodeAddress(s); err == nil {
-			hint = "write a list: [" + s + "]"
-		}
-		return 0, 0, wrong(hint, "%s is not a number of nodes", quote(s))
+	if !nodesForm.MatchString(s) {
+		return 0, 0, notNodes(s, "a number such as 3, or a range such as 2..10")
 	}
 	if least, err = parseWhole(from, 1, maxNodes); err != nil {
 		return 0, 0, err
