@@ -58,8 +58,3 @@ func (t Template) Expand(value func(name string, query bool) string) string {
 	}
 	return b.String()
 }
-
-// Uses reports whether the text has the placeholder.
-func (t Template) Uses(name string) bool {
-	return slices.ContainsFunc(t.parts, func(p templatePart) bool { return p.name == name })
-}

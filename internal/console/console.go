@@ -12,7 +12,7 @@
 //	POST /api/reload                       makes the file run as it is now; answers when it is done
 //	GET  /api/logs?name=&lines=&follow=    the last lines of nodes and events, one JSON document per line
 //	POST /api/services/{name}/restart      rolling restart; answers when it is done
-//	POST /api/services/{name}/deploy       runs the service as the file says it now; {"share": 0.1}, {"promote": true}; answers when it is done
+//	POST /api/services/{name}/deploy       gives the service the version of the file; {"share": 0.1}, {"promote": true}; answers when it is done
 //	POST /api/services/{name}/rollback     runs the version before the last deploy; answers when it is done
 //	POST /api/services/{name}/scale        {"nodes": 5}; answers at once
 //	POST /api/nodes/{id}/drain             replaces and stops one node; answers when it is gone. {"force": true} drains the

@@ -7,8 +7,8 @@ import (
 	"github.com/tenfold-go/tenfold/internal/config"
 )
 
-// Deploy gives a service the version that the configuration says now, also when it says the same as before: the files
-// that the command reads may be new. It rolls like Update, is held back like Update, and ends a rollback. The version
+// Deploy gives a service the version of the configuration, also when it is the same as before: the files that the
+// command reads may be new. It rolls like Update, is held back like Update, and ends a rollback. The version
 // before it is kept for Rollback. Services that tenfold does not start are updated.
 func (f *Fleet) Deploy(ctx context.Context, s Service) error {
 	err := f.change(s.Name, func(j *job) error {
@@ -23,7 +23,7 @@ func (f *Fleet) Deploy(ctx context.Context, s Service) error {
 	return nil
 }
 
-// DeployShare starts nodes of the version that the configuration says now, next to the others, and gives them a share of
+// DeployShare starts nodes of the version of the configuration, next to the others, and gives them a share of
 // the requests. Promote makes it the version of all nodes, and Rollback ends it. During such a deploy, DeployShare
 // changes the share. When a new node fails, all new nodes end and DeployShare returns a [*NodeError].
 func (f *Fleet) DeployShare(ctx context.Context, s Service, share float64) error {

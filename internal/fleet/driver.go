@@ -26,7 +26,7 @@ type Spec struct {
 	Serves bool     // the node listens: the driver chooses its address and passes it as PORT and HOST
 }
 
-// Limits are what one node may use. A zero field is no limit. A driver that cannot apply a limit says so once, in its log.
+// Limits are what one node may use. A zero field is no limit. A driver that cannot apply a limit logs it once.
 type Limits struct {
 	Memory    int64  // bytes, of all its processes together: see exceededBy
 	CPUWeight int    // share of the CPU, compared with 100

@@ -41,7 +41,7 @@ type service struct {
 // form is what the configuration says of a service, and what follows from it.
 type form struct {
 	kind     config.Kind
-	settings *config.Service // as the file says it now; not changed, but replaced
+	settings *config.Service // those of the file; immutable: another value replaces them
 	min, max int             // bounds of wanted
 	wanted   int
 	history  // empty unless the kind is owned
@@ -56,7 +56,7 @@ type member struct {
 	ready bool                    // it became ready; whether it is ready now, only the gateway knows
 }
 
-// Exit says how a node ended that was not asked to end.
+// Exit describes the end of a node that was not asked to end.
 type Exit struct {
 	Node   string
 	Reason string   // "exit status 1", "not ready in time"

@@ -30,14 +30,6 @@ func (g *Gateway) Listen() error {
 	return nil
 }
 
-// Addrs returns the addresses that are open, in the order of the configuration.
-func (g *Gateway) Addrs() (all []net.Addr) {
-	for _, l := range g.listeners() {
-		all = append(all, l.socket.Addr())
-	}
-	return all
-}
-
 // Serving returns the addresses that do more than redirect to https, in the order of the configuration. secure reports for
 // each whether it speaks TLS.
 func (g *Gateway) Serving() (addresses []net.Addr, secure []bool) {

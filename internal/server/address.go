@@ -29,7 +29,7 @@ func (s *Server) AdminAddr() net.Addr { return s.console.Addr() }
 // StoreURL returns what the nodes get as REDIS_URL, or "" without a store. It may have a password. It is known after Open.
 func (s *Server) StoreURL() string { return s.store.URL() }
 
-// DescribeStore names the kind of store in a few words, without secrets. It says so when the store does not answer.
+// DescribeStore names the kind of store in a few words, without secrets. It adds when the store does not answer.
 func (s *Server) DescribeStore() string {
 	if s.store.Health().Up {
 		return s.store.Describe()

@@ -12,7 +12,7 @@ import (
 	"github.com/tenfold-go/tenfold/internal/status"
 )
 
-// Deploy gives one service the version that the file says now. The file is read again and checked as a whole: after any
+// Deploy gives one service the version of the file. The file is read again and checked as a whole: after any
 // problem, nothing changes, and Deploy returns all problems as [config.Problems]. The settings of the service change in
 // place first; then its nodes are replaced, next to other reloads and deploys. A version whose nodes do not get ready is
 // held back: Deploy returns the error of the fleet, and the service runs as before.
