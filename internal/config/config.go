@@ -247,7 +247,7 @@ type Retry struct {
 	// Tries is how often a request is tried at most, the first try included; default 3; 1 switches retries off. A try
 	// that reached no node counts neither here nor for Budget, once per node.
 	Tries      int
-	Budget     float64       // retries as a share of the requests of the last ten seconds; default 0.1 ("10%")
+	Budget     float64       // retries as a share of the requests of the last ten seconds, moves away from a node that went down left out; default 0.1 ("10%")
 	TryTimeout time.Duration // for the response header of one try; default 0: only Service.Timeout
 	BodyBytes  int           // a body up to this size is kept for a replay; default 64KiB
 }

@@ -72,6 +72,26 @@ func TestHangingNodeGoesDownAndItsRequestsMove(t *testing.T) {
 	}
 }
 
+// However many requests a node holds when it goes down, each of them moves once: the retry budget does not limit that.
+func TestAllRequestsOfAHangingNodeMove(t *testing.T) {
+	n := &hangingNode{}
+	const service = "balance: round-robin\nretry: {budget: 0%}\nprobe: {interval: 200ms, timeout: 100ms, fall: 2}"
+	p := newPool(t, service, n.serve(t), serve(t, respondWith("other")))
+	n.hangs.Store(true)
+	var wg sync.WaitGroup
+	for range 60 {
+		wg.Go(func() {
+			if _, body, err := send(t.Context(), p, "GET", ""); body != "other" || err != nil {
+				t.Errorf("GET: %q %v", body, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n.received.Load() < 10 {
+		t.Errorf("the hanging node had only %d requests, so the test proves nothing", n.received.Load())
+	}
+}
+
 // A request waits in the queue for most of its time. The timeout that follows is not the fault of the node that got it
 // last.
 func TestTimeoutCountsAgainstTheNodeThatHadTheTime(t *testing.T) {

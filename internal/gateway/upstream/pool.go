@@ -24,7 +24,8 @@
 //     the same URL well, and for the breaker while such statuses are spread over the URLs (package urlstatus).
 //   - A shortage of this machine and a response above a limit of the gateway count neither against a node nor
 //     against the service (fault).
-//   - A try that reached no node is free of the retry budget, once per node (judge).
+//   - A try that reached no node is free of the retry budget, once per node. So is the first move away from a node that
+//     went down (judge).
 package upstream
 
 import (

@@ -26,6 +26,7 @@ type request struct {
 
 	attempts  int       // how many attempts have begun
 	unreached int       // attempts among them that reached no node and are free
+	moved     bool      // taken from a node that went down; the next time costs a retry
 	suspects  []*member // nodes that answered 502, 503 or 504; see observe
 
 	placed bool    // place is set

@@ -138,7 +138,8 @@ func (p *Pool) send(a *attempt) (*http.Response, error) {
 }
 
 // judge decides whether a request is sent again. A try that reached no node costs the service nothing: it counts neither
-// as a try nor for the budget, once per node. judge returns a reason for the metric when the attempt failed and the
+// as a try nor for the budget, once per node. A request that the pool takes from a node that went down is sent again once
+// without budget: there are no more of them than the node had in flight. judge returns a reason for the metric when the attempt failed and the
 // request is not sent again, unless the client caused the failure or the time is over.
 func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, reason string) {
 	if err == nil && !unavailable(resp) {
@@ -161,6 +162,9 @@ func (p *Pool) judge(r *request, resp *http.Response, err error) (again bool, re
 		return true, ""
 	case r.attempts-r.unreached >= r.settings.service.Retry.Tries:
 		return false, "tries"
+	case !r.moved && errors.Is(err, ErrNodeDown): // the gateway itself took it away: the budget does not limit what one node had
+		r.moved = true
+		return true, ""
 	case !r.settings.budget.TryRetry():
 		return false, "budget"
 	}
