@@ -213,8 +213,11 @@ func (o *owned) retire(s *slot) {
 func (o *owned) forget(s *slot) {
 	o.mu.Lock()
 	o.removeSlot(s)
+	running := o.running
 	o.mu.Unlock()
-	o.updateCrashLoop()
+	if running { // the end of the service is not the end of a crash loop
+		o.updateCrashLoop()
+	}
 }
 
 // removeSlot removes a slot that has ended or was not launched. The lock is held.
